@@ -1,0 +1,1 @@
+//! What every ESP has in common.

@@ -1,0 +1,1 @@
+//! Test an app that sends mail, or a backend that carries it.
