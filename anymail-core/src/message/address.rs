@@ -1,0 +1,648 @@
+//! [`Address`]: one mailbox of RFC 5322, and lists of them as people type them.
+//!
+//! Which fields of a message hold addresses is said in `mod.rs`. The parser is ours because
+//! no crate tells `a@b.c, d@e.f` from one odd address in every case; the check of a single
+//! addr-spec is `email_address`'s, the one of an international domain is `idna`'s.
+
+use std::fmt;
+use std::str::FromStr;
+
+use email_address::{EmailAddress, Options};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text::{excerpt, first_control};
+
+/// One mailbox: an addr-spec such as `ann@example.com`, and maybe a display name.
+///
+/// An `Address` is valid or does not exist. It is kept as it was given: the domain may be
+/// international (`ann@příklad.cz`), and [`ascii_email`](Self::ascii_email) gives the form
+/// that goes over the wire. A local part with characters outside ASCII (RFC 6531) is kept;
+/// whether an ESP takes it is a [`Feature`](crate::Feature).
+///
+/// ```
+/// use anymail_core::Address;
+///
+/// let address: Address = "\"Doe, Ann\" <Ann@Příklad.cz>".parse()?;
+/// assert_eq!(address.name(), Some("Doe, Ann"));
+/// assert_eq!(address.email(), "Ann@Příklad.cz");
+/// assert_eq!(address.to_ascii(), "\"Doe, Ann\" <Ann@xn--pklad-zsa96e.cz>");
+/// assert_eq!(address.key(), "ann@PŘÍKLAD.CZ".parse::<Address>()?.key());
+/// # Ok::<(), anymail_core::AddressError>(())
+/// ```
+///
+/// Two addresses are equal (`==`) when both name and addr-spec are the same to the letter;
+/// whether they mean the same mailbox is told by [`key`](Self::key).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Address {
+    name: Option<String>,
+    email: String,
+    at: usize,
+    /// The domain's A-labels, where they differ from what was given.
+    ascii_domain: Option<String>,
+}
+
+/// The comparison form of an address: ASCII domain, all in lower case.
+///
+/// RFC 5321 leaves the local part's case to the receiving host; in practice no mailbox
+/// differs from another by case alone, and ESPs report addresses in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AddressKey(String);
+
+impl AddressKey {
+    /// The key of a text that ought to be an addr-spec or a mailbox. A text that is none is
+    /// its own key, in lower case: it equals no address.
+    pub fn of(text: &str) -> Self {
+        text.parse::<Address>().map_or_else(
+            |_| Self(text.trim().to_lowercase()),
+            |address| address.key(),
+        )
+    }
+
+    /// The key as text, for example `ann@xn--pklad-zsa96e.cz`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Address {
+    /// An address from its parts: a display name (empty for none) and an addr-spec.
+    ///
+    /// # Errors
+    /// As [`Address::parse`], where the addr-spec is not one or the name holds a control
+    /// character.
+    pub fn new(name: &str, email: &str) -> Result<Self, AddressError> {
+        for text in [name, email] {
+            refuse_controls(text)?;
+        }
+        let (local, domain) = email
+            .rsplit_once('@')
+            .ok_or_else(|| AddressError::new(email, email, Reason::NoAt))?;
+        checked(Some(name.to_owned()), local, domain, email)
+    }
+
+    /// Reads exactly one mailbox: `ann@example.com`, `Ann <ann@example.com>`.
+    ///
+    /// # Errors
+    /// [`AddressError`] quotes the offending part and says what is wrong with it; none or
+    /// several addresses are an error, too.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        let mut found = Self::parse_list(text)?.into_iter();
+        match (found.next(), found.next()) {
+            (Some(address), None) => Ok(address),
+            (None, _) => Err(AddressError::new(text, text, Reason::Empty)),
+            (Some(_), Some(_)) => Err(AddressError::new(text, text, Reason::Several)),
+        }
+    }
+
+    /// Reads a list of mailboxes, separated by commas; a group (`team: a@b.c, d@e.f;`)
+    /// stands for its members.
+    ///
+    /// # Errors
+    /// As [`Address::parse`]; one bad address spoils the list, and so does an empty place in
+    /// it (`a@b.c,,d@e.f`).
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, AddressError> {
+        refuse_controls(text)?;
+        Parser { text, rest: text }.list()
+    }
+
+    /// The display name, without quotes.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The addr-spec as it was given, for example `ann@příklad.cz`.
+    pub fn email(&self) -> &str {
+        &self.email
+    }
+
+    /// The part before the `@`, with its quotes where it has any.
+    pub fn local_part(&self) -> &str {
+        self.email.get(..self.at).unwrap_or_default()
+    }
+
+    /// The domain as it was given.
+    pub fn domain(&self) -> &str {
+        self.email.get(self.at + 1..).unwrap_or_default()
+    }
+
+    /// The domain by its A-labels (RFC 5890), as it goes over the wire.
+    pub fn ascii_domain(&self) -> &str {
+        self.ascii_domain.as_deref().unwrap_or(self.domain())
+    }
+
+    /// The addr-spec with its domain in ASCII. The local part stays as it is.
+    pub fn ascii_email(&self) -> String {
+        format!("{}@{}", self.local_part(), self.ascii_domain())
+    }
+
+    /// Whether the local part has characters outside ASCII (RFC 6531, "EAI").
+    pub fn has_international_local_part(&self) -> bool {
+        !self.local_part().is_ascii()
+    }
+
+    /// What to compare to learn whether two addresses mean the same mailbox.
+    pub fn key(&self) -> AddressKey {
+        AddressKey(self.ascii_email().to_lowercase())
+    }
+
+    /// The whole mailbox with its domain in ASCII, as it goes over the wire.
+    pub fn to_ascii(&self) -> String {
+        let mut out = String::new();
+        self.write_ascii(&mut out);
+        out
+    }
+
+    /// Appends what [`to_ascii`](Self::to_ascii) gives to `out`.
+    pub fn write_ascii(&self, out: &mut String) {
+        self.write(out, self.ascii_domain());
+    }
+
+    fn write(&self, out: &mut String, domain: &str) {
+        if let Some(name) = self.name() {
+            push_name(out, name);
+            out.push_str(" <");
+        }
+        out.push_str(self.local_part());
+        out.push('@');
+        out.push_str(domain);
+        if self.name.is_some() {
+            out.push('>');
+        }
+    }
+}
+
+/// Appends a display name, quoted (RFC 5322, 3.2.4) where it could be read as anything else.
+fn push_name(out: &mut String, name: &str) {
+    let special = |c: char| is_special(c) || c == '.' || c == '\t';
+    let folds = name.starts_with(' ') || name.ends_with(' ') || name.contains("  ");
+    if !folds && !name.contains(special) {
+        out.push_str(name);
+        return;
+    }
+    out.push('"');
+    for c in name.chars() {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
+/// The specials of RFC 5322, 3.2.3, without the dot (which a display name may hold in its
+/// obsolete form, and every local part may).
+fn is_special(c: char) -> bool {
+    matches!(
+        c,
+        '(' | ')' | '<' | '>' | '[' | ']' | ':' | ';' | '@' | '\\' | ',' | '"'
+    )
+}
+
+fn refuse_controls(text: &str) -> Result<(), AddressError> {
+    match first_control(text) {
+        Some(c) => Err(AddressError::new(text, text, Reason::ControlCharacter(c))),
+        None => Ok(()),
+    }
+}
+
+/// Makes an address of parts that the parser (or a caller) has taken apart.
+fn checked(
+    name: Option<String>,
+    local: &str,
+    domain: &str,
+    whole: &str,
+) -> Result<Address, AddressError> {
+    let email = format!("{local}@{domain}");
+    let fail = |reason| Err(AddressError::new(whole, &email, reason));
+    let ascii_domain = if domain.is_ascii() {
+        None
+    } else {
+        match idna::domain_to_ascii_strict(domain) {
+            Ok(ascii) if !ascii.is_empty() => Some(ascii),
+            _ => return fail(Reason::InvalidDomain),
+        }
+    };
+    let options = Options::default()
+        .without_display_text()
+        .with_domain_literal();
+    let wire = format!("{local}@{}", ascii_domain.as_deref().unwrap_or(domain));
+    if let Err(error) = EmailAddress::parse_with_options(&wire, options) {
+        return fail(Reason::from(error));
+    }
+    // The crate looks for the last "@"; a quoted local part may hold one, an unquoted may not.
+    if local.contains('@') && !local.starts_with('"') {
+        return fail(Reason::Malformed);
+    }
+    let name = name.filter(|name| !name.trim().is_empty());
+    Ok(Address {
+        name,
+        at: local.len(),
+        email,
+        ascii_domain,
+    })
+}
+
+/// What the parser has read before it knows whether it is a name or a local part.
+#[derive(Default)]
+struct Words<'a> {
+    /// The words, unquoted, joined by single spaces: a display name.
+    phrase: String,
+    /// The text as it stands, when it is one word: a local part.
+    raw: &'a str,
+    count: usize,
+    /// Whether all of it was written without a space or comment between.
+    adjacent: bool,
+    comment: Option<String>,
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    rest: &'a str,
+}
+
+impl<'a> Parser<'a> {
+    fn list(mut self) -> Result<Vec<Address>, AddressError> {
+        let mut found = Vec::new();
+        if self.rest.trim().is_empty() {
+            return self.fail(self.text, Reason::Empty);
+        }
+        loop {
+            self.member(&mut found, true)?;
+            self.skip_space()?;
+            match self.next() {
+                None => return Ok(found),
+                Some(',') => {}
+                Some(_) => return self.fail(self.text, Reason::TrailingText),
+            }
+        }
+    }
+
+    /// One mailbox, or (where `groups` are allowed) one group, up to the separator.
+    fn member(&mut self, found: &mut Vec<Address>, groups: bool) -> Result<(), AddressError> {
+        let start = self.rest;
+        let words = self.words()?;
+        match self.peek() {
+            Some('<') => {
+                self.next();
+                found.push(self.angle(words.phrase)?);
+                Ok(())
+            }
+            Some('@') => {
+                self.next();
+                found.push(self.bare(words, start)?);
+                Ok(())
+            }
+            Some(':') if groups && words.count > 0 => {
+                self.next();
+                self.group(found)
+            }
+            _ if words.count == 0 => self.fail(start, Reason::Empty),
+            _ => self.fail(words.raw, Reason::NoAt),
+        }
+    }
+
+    fn group(&mut self, found: &mut Vec<Address>) -> Result<(), AddressError> {
+        self.skip_space()?;
+        if self.peek() == Some(';') {
+            self.next();
+            return Ok(());
+        }
+        loop {
+            self.member(found, false)?;
+            self.skip_space()?;
+            match self.next() {
+                Some(',') => {}
+                Some(';') => return Ok(()),
+                _ => return self.fail(self.text, Reason::OpenGroup),
+            }
+        }
+    }
+
+    /// The rest of `name <local@domain>`, after the `<`.
+    fn angle(&mut self, name: String) -> Result<Address, AddressError> {
+        let start = self.rest;
+        let words = self.words()?;
+        if self.peek() != Some('@') {
+            return self.fail(start, Reason::NoAt);
+        }
+        if words.count == 0 || !words.adjacent {
+            return self.fail(start, Reason::Malformed);
+        }
+        self.next();
+        let domain = self.domain();
+        self.skip_space()?;
+        if self.next() != Some('>') {
+            return self.fail(start, Reason::OpenAngle);
+        }
+        checked(Some(name), words.raw, domain, self.text)
+    }
+
+    /// The rest of `local@domain`, after the `@`. A comment behind it is a display name in
+    /// the way of the oldest mail programs (RFC 5322, 3.4).
+    fn bare(&mut self, words: Words<'a>, start: &str) -> Result<Address, AddressError> {
+        if words.count == 0 || !words.adjacent {
+            return self.fail(start, Reason::Malformed);
+        }
+        let domain = self.domain();
+        let comment = self.skip_space()?;
+        if !matches!(self.peek(), None | Some(',' | ';')) {
+            return self.fail(start, Reason::TrailingText);
+        }
+        checked(comment, words.raw, domain, self.text)
+    }
+
+    /// Words and quoted strings up to the next special.
+    fn words(&mut self) -> Result<Words<'a>, AddressError> {
+        let mut words = Words {
+            adjacent: true,
+            ..Words::default()
+        };
+        words.comment = self.skip_space()?;
+        let start = self.rest;
+        let mut end = start;
+        loop {
+            match self.peek() {
+                Some('"') => words.push(&self.quoted()?),
+                Some(c) if !is_special(c) => words.push(self.atom()),
+                _ => break,
+            }
+            end = self.rest;
+            let before = self.rest.len();
+            self.skip_space()?;
+            let spaced = self.rest.len() != before;
+            // A local part may stand right before its "@" only.
+            words.adjacent &= !spaced;
+        }
+        words.raw = start
+            .get(..start.len().saturating_sub(end.len()))
+            .unwrap_or_default();
+        Ok(words)
+    }
+
+    fn atom(&mut self) -> &'a str {
+        let end = self
+            .rest
+            .find(|c: char| is_special(c) || is_space(c))
+            .unwrap_or(self.rest.len());
+        self.take(end)
+    }
+
+    /// A quoted string's content, its escapes undone.
+    fn quoted(&mut self) -> Result<String, AddressError> {
+        let start = self.rest;
+        self.next();
+        let mut out = String::new();
+        loop {
+            match self.next() {
+                Some('"') => return Ok(out),
+                Some('\\') => match self.next() {
+                    Some(c) => out.push(c),
+                    None => return self.fail(start, Reason::OpenQuote),
+                },
+                Some(c) => out.push(c),
+                None => return self.fail(start, Reason::OpenQuote),
+            }
+        }
+    }
+
+    fn domain(&mut self) -> &'a str {
+        let end = if self.rest.starts_with('[') {
+            self.rest.find(']').map_or(self.rest.len(), |at| at + 1)
+        } else {
+            self.rest
+                .find(|c: char| is_special(c) || is_space(c))
+                .unwrap_or(self.rest.len())
+        };
+        self.take(end)
+    }
+
+    /// Skips white space and comments; gives the last comment's text.
+    fn skip_space(&mut self) -> Result<Option<String>, AddressError> {
+        let mut comment = None;
+        loop {
+            self.rest = self.rest.trim_start_matches(is_space);
+            if self.peek() != Some('(') {
+                return Ok(comment);
+            }
+            comment = Some(self.comment()?);
+        }
+    }
+
+    fn comment(&mut self) -> Result<String, AddressError> {
+        let start = self.rest;
+        let mut depth = 0_usize;
+        let mut out = String::new();
+        while let Some(c) = self.next() {
+            match c {
+                '(' => {
+                    depth += 1;
+                    if depth == 1 {
+                        continue;
+                    }
+                }
+                ')' => {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        return Ok(out.trim().to_owned());
+                    }
+                }
+                '\\' => {
+                    out.extend(self.next());
+                    continue;
+                }
+                _ => {}
+            }
+            out.push(c);
+        }
+        self.fail(start, Reason::OpenComment)
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let c = chars.next();
+        self.rest = chars.as_str();
+        c
+    }
+
+    fn take(&mut self, end: usize) -> &'a str {
+        let (head, tail) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
+        self.rest = tail;
+        head
+    }
+
+    fn fail<T>(&self, part: &str, reason: Reason) -> Result<T, AddressError> {
+        Err(AddressError::new(self.text, part, reason))
+    }
+}
+
+impl Words<'_> {
+    fn push(&mut self, word: &str) {
+        if self.count > 0 {
+            self.phrase.push(' ');
+        }
+        self.phrase.push_str(word);
+        self.count += 1;
+    }
+}
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t')
+}
+
+/// Why a text is not an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressErrorReason {
+    /// There is nothing there.
+    Empty,
+    /// No `@`. Often a display name with a comma that lacks its quotes.
+    NoAt,
+    /// One address was wanted.
+    Several,
+    /// Text behind a complete address.
+    TrailingText,
+    /// A `"` that is never closed.
+    OpenQuote,
+    /// A `(` that is never closed.
+    OpenComment,
+    /// A `<` that is never closed, or closed too late.
+    OpenAngle,
+    /// A group without its `;`.
+    OpenGroup,
+    /// A line break or another control character.
+    ControlCharacter(char),
+    /// The domain is no host name, domain literal or valid international domain.
+    InvalidDomain,
+    /// The part before the `@` is no local part.
+    InvalidLocalPart,
+    /// Longer than RFC 5321 allows: 64 octets before the `@`, 254 in all.
+    TooLong,
+    /// Not an address in some other way.
+    Malformed,
+}
+
+use AddressErrorReason as Reason;
+
+impl From<email_address::Error> for Reason {
+    fn from(error: email_address::Error) -> Self {
+        use email_address::Error as E;
+        match error {
+            E::MissingSeparator => Self::NoAt,
+            E::LocalPartEmpty | E::InvalidCharacter => Self::InvalidLocalPart,
+            E::LocalPartTooLong | E::DomainTooLong | E::SubDomainTooLong => Self::TooLong,
+            E::DomainEmpty
+            | E::SubDomainEmpty
+            | E::DomainTooFew
+            | E::DomainInvalidSeparator
+            | E::InvalidIPAddress => Self::InvalidDomain,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "there is no address",
+            Self::NoAt => {
+                "it has no \"@\" (a display name with a comma must stand in double quotes)"
+            }
+            Self::Several => "one address is wanted, not several",
+            Self::TrailingText => "there is text behind the address",
+            Self::OpenQuote => "the double quote is never closed",
+            Self::OpenComment => "the parenthesis is never closed",
+            Self::OpenAngle => "the \"<\" is not closed behind the address",
+            Self::OpenGroup => "the group is not closed by \";\"",
+            Self::ControlCharacter(c) => {
+                return write!(f, "it holds the control character U+{:04X}", u32::from(*c));
+            }
+            Self::InvalidDomain => "its domain is not valid",
+            Self::InvalidLocalPart => "the part before the \"@\" is not valid",
+            Self::TooLong => "it is too long (64 octets before the \"@\", 254 in all)",
+            Self::Malformed => "it is not an address",
+        })
+    }
+}
+
+/// A text that is not an address, or not the one or the list that was wanted.
+///
+/// Quotes at most 80 characters of the part in question.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", quoted_part(.part, .input))]
+pub struct AddressError {
+    input: String,
+    part: String,
+    reason: Reason,
+}
+
+fn quoted_part(part: &str, input: &str) -> String {
+    if part == input {
+        format!("{part:?}")
+    } else {
+        format!("{part:?} in {input:?}")
+    }
+}
+
+impl AddressError {
+    fn new(input: &str, part: &str, reason: Reason) -> Self {
+        Self {
+            input: excerpt(input),
+            part: excerpt(part.trim()),
+            reason,
+        }
+    }
+
+    /// What is wrong.
+    pub fn reason(&self) -> &AddressErrorReason {
+        &self.reason
+    }
+
+    /// The offending part, cut at 80 characters.
+    pub fn part(&self) -> &str {
+        &self.part
+    }
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::parse(text)
+    }
+}
+
+/// As given: the domain is not encoded. [`Address::to_ascii`] is the form for the wire.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = String::new();
+        self.write(&mut out, self.domain());
+        f.write_str(&out)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+#[path = "address_tests.rs"]
+mod tests;

@@ -1,0 +1,376 @@
+//! [`MessageBuilder`]: collects a message and all of its faults, and reports them at `build()`.
+//!
+//! The JSON form is read in `json.rs`, through this builder.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::attachment::{Attachment, AttachmentError};
+use super::headers::Headers;
+use super::{Address, Alternative, Fault, FaultKind, Field, JsonMap, Message, MessageError};
+
+/// Addresses as a caller has them: one text with one or several, or parsed ones.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum AddressInput {
+    /// As a user would type them: `ann@example.com, "Doe, Bob" <bob@example.com>`.
+    Text(String),
+    /// Parsed before.
+    Parsed(Vec<Address>),
+}
+
+impl From<&str> for AddressInput {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for AddressInput {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&String> for AddressInput {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<Address> for AddressInput {
+    fn from(address: Address) -> Self {
+        Self::Parsed(vec![address])
+    }
+}
+
+impl From<&Address> for AddressInput {
+    fn from(address: &Address) -> Self {
+        Self::Parsed(vec![address.clone()])
+    }
+}
+
+impl From<Vec<Address>> for AddressInput {
+    fn from(addresses: Vec<Address>) -> Self {
+        Self::Parsed(addresses)
+    }
+}
+
+/// Builds a [`Message`]. A method that names one thing sets it, one that names a list or map
+/// adds to it; nothing fails before [`build`](Self::build).
+///
+/// ```
+/// use anymail_core::Message;
+/// use serde_json::json;
+///
+/// let message = Message::builder()
+///     .from("news@example.com")
+///     .to("ann@example.com")
+///     .to("bob@example.com")
+///     .template_id("welcome")
+///     .merge_global_data(json!({"product": "Anvils"}))
+///     .merge_data("ann@example.com", json!({"name": "Ann"}))
+///     .metadata("order", 4711)
+///     .build()?;
+/// assert!(message.is_batch());
+///
+/// let error = Message::builder()
+///     .from("nobody")
+///     .to("ann@example")
+///     .header("X-A", "one\r\nBcc: evil@example.com")
+///     .subject("two\nlines")
+///     .build()
+///     .unwrap_err();
+/// assert_eq!(error.faults().len(), 3);
+/// # Ok::<(), anymail_core::MessageError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until build() is called"]
+pub struct MessageBuilder {
+    pub(super) message: Message,
+    pub(super) faults: Vec<Fault>,
+    reply_to_header: Option<Vec<Address>>,
+}
+
+impl MessageBuilder {
+    /// The author. One: a list is a fault.
+    pub fn from(mut self, address: impl Into<AddressInput>) -> Self {
+        if let Some(address) = self.one("from", address.into()) {
+            self.message.from = Field::Value(address);
+        }
+        self
+    }
+
+    /// Adds recipients.
+    pub fn to(mut self, addresses: impl Into<AddressInput>) -> Self {
+        let mut more = self.many("to", addresses.into());
+        self.message.to.value_or_default().append(&mut more);
+        self
+    }
+
+    /// Adds recipients of a copy.
+    pub fn cc(mut self, addresses: impl Into<AddressInput>) -> Self {
+        let mut more = self.many("cc", addresses.into());
+        self.message.cc.value_or_default().append(&mut more);
+        self
+    }
+
+    /// Adds recipients of a blind copy.
+    pub fn bcc(mut self, addresses: impl Into<AddressInput>) -> Self {
+        let mut more = self.many("bcc", addresses.into());
+        self.message.bcc.value_or_default().append(&mut more);
+        self
+    }
+
+    /// Adds addresses that answers shall go to.
+    pub fn reply_to(mut self, addresses: impl Into<AddressInput>) -> Self {
+        let mut more = self.many("reply_to", addresses.into());
+        self.message.reply_to.value_or_default().append(&mut more);
+        self
+    }
+
+    /// The address that bounces shall go to.
+    pub fn envelope_sender(mut self, address: impl Into<AddressInput>) -> Self {
+        if let Some(address) = self.one("envelope_sender", address.into()) {
+            self.message.envelope_sender = Field::Value(address);
+        }
+        self
+    }
+
+    /// The subject. A line break in it is a fault.
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.message.subject = Field::Value(subject.into());
+        self
+    }
+
+    /// The plain text.
+    pub fn text_body(mut self, body: impl Into<String>) -> Self {
+        self.message.text_body = Field::Value(body.into());
+        self
+    }
+
+    /// The HTML.
+    pub fn html_body(mut self, body: impl Into<String>) -> Self {
+        self.message.html_body = Field::Value(body.into());
+        self
+    }
+
+    /// Adds the body in one more media type.
+    pub fn alternative(mut self, content: impl Into<String>, content_type: &str) -> Self {
+        let at = self.message.alternatives.items().len();
+        match Alternative::new(content, content_type) {
+            Ok(part) => self.message.alternatives.value_or_default().push(part),
+            Err(error) => self.bad_attachment(format!("alternatives[{at}]"), &error),
+        }
+        self
+    }
+
+    /// Sets a custom header. `Reply-To` becomes [`reply_to`](Self::reply_to), in the place of
+    /// what stands there.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        if name.eq_ignore_ascii_case("Reply-To") {
+            self.reply_to_header = Some(self.many("headers.Reply-To", value.into()));
+            return self;
+        }
+        if let Err(error) = self.message.headers.value_or_default().insert(name, value) {
+            self.fault(FaultKind::InvalidHeader, "headers", error.to_string());
+        }
+        self
+    }
+
+    /// Adds a file; its media type is guessed from its name.
+    pub fn attach(self, filename: &str, content: impl Into<Bytes>) -> Self {
+        self.attach_made(Attachment::new(filename, content))
+    }
+
+    /// Adds an inline part that the HTML body shows as `cid:` and `content_id`.
+    pub fn attach_inline(
+        self,
+        content_id: &str,
+        filename: &str,
+        content: impl Into<Bytes>,
+    ) -> Self {
+        self.attach_made(Attachment::inline(content_id, filename, content))
+    }
+
+    /// Adds an attachment made before.
+    pub fn attachment(self, attachment: Attachment) -> Self {
+        self.attach_made(Ok(attachment))
+    }
+
+    pub(super) fn attach_made(mut self, made: Result<Attachment, AttachmentError>) -> Self {
+        let at = self.message.attachments.items().len();
+        match made {
+            Ok(part) => self.message.attachments.value_or_default().push(part),
+            Err(error) => self.bad_attachment(format!("attachments[{at}]"), &error),
+        }
+        self
+    }
+
+    /// Sets one value that comes back with the message's events.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl ToString) -> Self {
+        let metadata = self.message.metadata.value_or_default();
+        metadata.insert(key.into(), value.to_string());
+        self
+    }
+
+    /// Sets a recipient's own metadata, over what holds for all. Makes the message a batch.
+    pub fn merge_metadata<K: Into<String>, V: ToString>(
+        mut self,
+        recipient: &str,
+        values: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let values = values.into_iter().map(|(k, v)| (k.into(), v.to_string()));
+        let map = self.message.merge_metadata.value_or_default();
+        map.insert(recipient, values.collect());
+        self
+    }
+
+    /// Sets a recipient's own headers, over what holds for all. Makes the message a batch.
+    /// `Reply-To` cannot differ by recipient.
+    pub fn merge_headers<'a>(
+        mut self,
+        recipient: &str,
+        values: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Self {
+        let mut headers = Headers::new();
+        for (name, value) in values {
+            if let Err(error) = headers.insert(name, value) {
+                self.fault(FaultKind::InvalidHeader, "merge_headers", error.to_string());
+            }
+        }
+        let map = self.message.merge_headers.value_or_default();
+        map.insert(recipient, headers);
+        self
+    }
+
+    /// Sets a recipient's own values of the template: anything that serializes to a JSON
+    /// object. Makes the message a batch.
+    pub fn merge_data(mut self, recipient: &str, values: impl Serialize) -> Self {
+        if let Some(values) = self.object("merge_data", values) {
+            let map = self.message.merge_data.value_or_default();
+            map.insert(recipient, values);
+        }
+        self
+    }
+
+    /// Adds values of the template that hold for all recipients.
+    pub fn merge_global_data(mut self, values: impl Serialize) -> Self {
+        if let Some(values) = self.object("merge_global_data", values) {
+            self.message
+                .merge_global_data
+                .value_or_default()
+                .extend(values);
+        }
+        self
+    }
+
+    /// Makes the message a batch: each of `to` gets a message of its own and sees no other.
+    pub fn batch(mut self) -> Self {
+        self.message.merge_data.value_or_default();
+        self
+    }
+
+    /// Adds a tag.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.message.tags.value_or_default().push(tag.into());
+        self
+    }
+
+    /// Whether openings shall be reported.
+    pub fn track_opens(mut self, on: bool) -> Self {
+        self.message.track_opens = Field::Value(on);
+        self
+    }
+
+    /// Whether clicks shall be reported.
+    pub fn track_clicks(mut self, on: bool) -> Self {
+        self.message.track_clicks = Field::Value(on);
+        self
+    }
+
+    /// When to send it; what is below a second is cut off.
+    pub fn send_at(mut self, at: OffsetDateTime) -> Self {
+        self.message.send_at = Field::Value(at);
+        self
+    }
+
+    /// The ESP's name or number of a stored template.
+    pub fn template_id(mut self, id: impl ToString) -> Self {
+        self.message.template_id = Field::Value(id.to_string());
+        self
+    }
+
+    /// Adds options of one ESP: anything that serializes to a JSON object, a later key over an
+    /// earlier one.
+    pub fn esp_extra(mut self, options: impl Serialize) -> Self {
+        if let Some(options) = self.object("esp_extra", options) {
+            self.message.esp_extra.value_or_default().extend(options);
+        }
+        self
+    }
+
+    /// The message.
+    ///
+    /// Sender and recipients may still be missing: send defaults can supply them, and the
+    /// mailer refuses a message that has none in the end.
+    ///
+    /// # Errors
+    /// [`MessageError`] with every fault that was met on the way.
+    pub fn build(mut self) -> Result<Message, MessageError> {
+        if let Some(addresses) = self.reply_to_header {
+            self.message.reply_to = Field::Value(addresses);
+        }
+        self.message.normalize();
+        self.faults.extend(self.message.shape_faults());
+        if self.faults.is_empty() {
+            Ok(self.message)
+        } else {
+            Err(MessageError::new(self.faults))
+        }
+    }
+
+    pub(super) fn fault(&mut self, kind: FaultKind, field: &str, problem: String) {
+        self.faults.push(Fault::new(kind, field, problem));
+    }
+
+    fn bad_attachment(&mut self, field: String, error: &AttachmentError) {
+        self.fault(FaultKind::InvalidAttachment, &field, error.to_string());
+    }
+
+    fn one(&mut self, field: &str, input: AddressInput) -> Option<Address> {
+        let problem = match input {
+            AddressInput::Text(text) => match Address::parse(&text) {
+                Ok(address) => return Some(address),
+                Err(error) => error.to_string(),
+            },
+            AddressInput::Parsed(mut found) if found.len() == 1 => return found.pop(),
+            AddressInput::Parsed(found) => {
+                format!("one address is wanted, {} were given", found.len())
+            }
+        };
+        self.fault(FaultKind::InvalidAddress, field, problem);
+        None
+    }
+
+    fn many(&mut self, field: &str, input: AddressInput) -> Vec<Address> {
+        match input {
+            AddressInput::Parsed(addresses) => addresses,
+            AddressInput::Text(text) => Address::parse_list(&text).unwrap_or_else(|error| {
+                self.fault(FaultKind::InvalidAddress, field, error.to_string());
+                Vec::new()
+            }),
+        }
+    }
+
+    fn object(&mut self, field: &str, values: impl Serialize) -> Option<JsonMap> {
+        let problem = match serde_json::to_value(values) {
+            Ok(Value::Object(map)) => return Some(map),
+            Ok(_) => "it is no JSON object".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.fault(FaultKind::InvalidValue, field, problem);
+        None
+    }
+}

@@ -1,0 +1,277 @@
+//! The JSON form of a [`Message`]: read here, field by field, so that every fault comes out.
+//!
+//! It is written by the derives in `mod.rs`.
+
+use bytes::Bytes;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::attachment::{Attachment, AttachmentError};
+use super::{
+    AddressInput, FaultKind, Field, Headers, JsonMap, MergeMap, Message, MessageBuilder,
+    MessageError, Metadata,
+};
+
+/// The largest JSON text of a message that is read: 100 MiB, twice the largest body that any
+/// known ESP takes in one call.
+const MAX_JSON_BYTES: usize = 100 * 1024 * 1024;
+
+pub(super) fn send_at<S: Serializer>(
+    at: &Field<OffsetDateTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    at.value()
+        .map(|at| at.unix_timestamp())
+        .serialize(serializer)
+}
+
+impl Message {
+    /// Reads a message's JSON form (see [`Message`]).
+    ///
+    /// # Errors
+    /// [`MessageError`] with all faults: those of the JSON (also when it is nested deeper than
+    /// 120 levels or longer than 100 MiB), keys that no message has, and what
+    /// [`MessageBuilder::build`] finds.
+    pub fn from_json(json: &[u8]) -> Result<Self, MessageError> {
+        let fail = |kind, problem| {
+            Err(MessageError::new(vec![super::Fault::new(
+                kind, "message", problem,
+            )]))
+        };
+        if json.len() > MAX_JSON_BYTES {
+            let problem = format!(
+                "{} bytes of JSON; the limit is {MAX_JSON_BYTES}",
+                json.len()
+            );
+            return fail(FaultKind::TooLarge, problem);
+        }
+        match serde_json::from_slice::<JsonMap>(json) {
+            Ok(map) => Self::from_json_map(map),
+            Err(error) => fail(FaultKind::InvalidJson, error.to_string()),
+        }
+    }
+
+    /// Reads a message from its JSON form, parsed before.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json).
+    pub fn from_json_map(map: JsonMap) -> Result<Self, MessageError> {
+        map.into_iter()
+            .fold(Self::builder(), |builder, (key, value)| {
+                builder.json_field(&key, value)
+            })
+            .build()
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_json_map(JsonMap::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// An attachment as it stands in JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonAttachment {
+    filename: Option<String>,
+    content_base64: String,
+    content_type: Option<String>,
+    #[serde(default)]
+    inline: bool,
+    content_id: Option<String>,
+}
+
+impl JsonAttachment {
+    fn read(self) -> Result<Attachment, AttachmentError> {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let content = STANDARD
+            .decode(&self.content_base64)
+            .map_err(|_| AttachmentError::new("content_base64", "", "it is no base64"))?;
+        Attachment::from_parts(
+            self.filename.as_deref(),
+            Bytes::from(content),
+            self.content_type.as_deref(),
+            self.inline,
+            self.content_id.as_deref(),
+        )
+    }
+}
+
+impl MessageBuilder {
+    /// Takes one key of the JSON form.
+    fn json_field(mut self, key: &str, value: Value) -> Self {
+        macro_rules! set {
+            ($field:ident, $read:expr) => {
+                if value.is_null() {
+                    self.message.$field = Field::Never;
+                } else if let Some(read) = $read(&mut self, key, value) {
+                    self.message.$field = Field::Value(read);
+                }
+            };
+        }
+        macro_rules! add {
+            ($field:ident, $items:expr, $add:expr) => {
+                if value.is_null() {
+                    self.message.$field = Field::Never;
+                } else if let Some(items) = $items(&mut self, key, value) {
+                    self.message.$field = Field::Value(Default::default());
+                    self = items.into_iter().fold(self, $add);
+                }
+            };
+        }
+        match key {
+            "from" | "envelope_sender" if value.is_null() => match key {
+                "from" => self.message.from = Field::Never,
+                _ => self.message.envelope_sender = Field::Never,
+            },
+            "from" => return self.json_text(key, value, |b, text| b.from(text)),
+            "envelope_sender" => {
+                return self.json_text(key, value, |b, text| b.envelope_sender(text));
+            }
+            "to" => add!(to, addresses, Self::to),
+            "cc" => add!(cc, addresses, Self::cc),
+            "bcc" => add!(bcc, addresses, Self::bcc),
+            "reply_to" => add!(reply_to, addresses, Self::reply_to),
+            "subject" => set!(subject, typed),
+            "text_body" => set!(text_body, typed),
+            "html_body" => set!(html_body, typed),
+            "alternatives" => add!(alternatives, typed::<Vec<(String, String)>>, |b, part| {
+                b.alternative(part.0, &part.1)
+            }),
+            "headers" => add!(headers, scalars, |b, (name, text): (String, String)| {
+                b.header(&name, &text)
+            }),
+            "attachments" => add!(attachments, typed::<Vec<JsonAttachment>>, |b, part| {
+                b.attach_made(part.read())
+            }),
+            "metadata" => set!(metadata, scalars),
+            "merge_metadata" => set!(merge_metadata, merge_metadata),
+            "merge_headers" => set!(merge_headers, merge_headers),
+            "merge_data" => set!(merge_data, merge_data),
+            "merge_global_data" => set!(merge_global_data, typed),
+            "tags" => set!(tags, typed),
+            "track_opens" => set!(track_opens, typed),
+            "track_clicks" => set!(track_clicks, typed),
+            "send_at" => set!(send_at, posix_seconds),
+            "template_id" => set!(template_id, scalar),
+            "esp_extra" => set!(esp_extra, typed),
+            _ => self.fault(
+                FaultKind::UnknownField,
+                &super::excerpt(key),
+                "no message has this field".to_owned(),
+            ),
+        }
+        self
+    }
+
+    fn json_text(mut self, key: &str, value: Value, set: fn(Self, String) -> Self) -> Self {
+        match typed(&mut self, key, value) {
+            Some(text) => set(self, text),
+            None => self,
+        }
+    }
+
+    fn bad_value(&mut self, key: &str, problem: impl ToString) {
+        self.fault(FaultKind::InvalidValue, key, problem.to_string());
+    }
+}
+
+fn typed<T: for<'de> Deserialize<'de>>(
+    builder: &mut MessageBuilder,
+    key: &str,
+    value: Value,
+) -> Option<T> {
+    serde_json::from_value(value)
+        .map_err(|error| builder.bad_value(key, error))
+        .ok()
+}
+
+/// A list of texts with addresses, or one such text.
+fn addresses(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<Vec<AddressInput>> {
+    let texts = match value {
+        Value::String(text) => vec![text],
+        list => typed::<Vec<String>>(builder, key, list)?,
+    };
+    Some(texts.into_iter().map(AddressInput::Text).collect())
+}
+
+/// The text of a string, number or boolean.
+fn scalar(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(on) => Some(on.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            builder.bad_value(key, "a string, number or boolean is wanted");
+            None
+        }
+    }
+}
+
+fn scalars(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<Metadata> {
+    let map = typed::<JsonMap>(builder, key, value)?;
+    let read = |(name, value): (String, Value)| {
+        let text = scalar(builder, &format!("{key}.{}", super::excerpt(&name)), value)?;
+        Some((name, text))
+    };
+    Some(map.into_iter().filter_map(read).collect())
+}
+
+/// Reads a map by recipient. Two keys that mean the same recipient are a fault: one of them
+/// would be lost.
+fn by_recipient<T>(
+    builder: &mut MessageBuilder,
+    key: &str,
+    value: Value,
+    read: impl Fn(&mut MessageBuilder, &str, Value) -> Option<T>,
+) -> Option<MergeMap<T>> {
+    let mut map = MergeMap::new();
+    for (recipient, value) in typed::<JsonMap>(builder, key, value)? {
+        let field = format!("{key}.{}", super::excerpt(&recipient));
+        if map.contains(&recipient) {
+            builder.bad_value(&field, "another key means the same recipient");
+        }
+        if let Some(value) = read(builder, &field, value) {
+            map.insert(recipient, value);
+        }
+    }
+    Some(map)
+}
+
+fn merge_metadata(
+    builder: &mut MessageBuilder,
+    key: &str,
+    value: Value,
+) -> Option<MergeMap<Metadata>> {
+    by_recipient(builder, key, value, scalars)
+}
+
+fn merge_data(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<MergeMap<JsonMap>> {
+    by_recipient(builder, key, value, typed)
+}
+
+fn merge_headers(
+    builder: &mut MessageBuilder,
+    key: &str,
+    value: Value,
+) -> Option<MergeMap<Headers>> {
+    by_recipient(builder, key, value, |builder, field, value| {
+        let mut headers = Headers::new();
+        for (name, text) in scalars(builder, field, value)? {
+            if let Err(error) = headers.insert(&name, &text) {
+                builder.fault(FaultKind::InvalidHeader, field, error.to_string());
+            }
+        }
+        Some(headers)
+    })
+}
+
+fn posix_seconds(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<OffsetDateTime> {
+    let seconds = typed::<i64>(builder, key, value)?;
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .map_err(|error| builder.bad_value(key, error))
+        .ok()
+}

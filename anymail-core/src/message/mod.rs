@@ -1,0 +1,466 @@
+//! What a mail is, to send: [`Message`] and the types of its fields.
+//!
+//! Nothing here knows of backends; how a message is sent lives in `sending`.
+
+mod address;
+mod attachment;
+mod builder;
+mod field;
+mod headers;
+mod json;
+mod merge;
+mod text;
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+pub use address::{Address, AddressError, AddressErrorReason, AddressKey};
+pub use attachment::{Attachment, AttachmentError};
+pub use builder::{AddressInput, MessageBuilder};
+pub use field::Field;
+pub use headers::{HeaderError, HeaderErrorReason, Headers};
+pub use merge::MergeMap;
+pub(crate) use text::excerpt;
+
+/// Values that go with a message and come back with its events, in order. ESPs take strings
+/// only; numbers and booleans given in JSON become their text.
+pub type Metadata = IndexMap<String, String>;
+
+/// A JSON object: a template's values, or options of one ESP.
+pub type JsonMap = serde_json::Map<String, Value>;
+
+/// The deepest nesting of JSON values in a message. serde_json reads no more than 128 levels,
+/// and what is deeper could not be written or dropped without risk to the stack.
+const MAX_JSON_DEPTH: usize = 120;
+
+/// A mail to send, in terms that every ESP shares.
+///
+/// Each field is a [`Field`]: unset (a send default may apply), never (not even the default),
+/// or a value. What is wrong with the parts cannot exist (an [`Address`] or a header's line
+/// break, say); what is wrong with the whole comes out of [`MessageBuilder::build`] and,
+/// after the defaults and hooks had their turn, of the [`Mailer`](crate::Mailer), all at
+/// once. Whether an ESP can do what a field asks is told by its
+/// [`Capabilities`](crate::Capabilities).
+///
+/// It is plain data. Its JSON form has the fields' names as keys, addresses as strings,
+/// alternatives as `[content, media type]`, attachments as objects with `filename`,
+/// `content_base64`, `content_type` (null: guess), `inline` and `content_id`, and `send_at`
+/// in POSIX seconds. An absent key is unset, `null` is never; an unknown key is an error.
+///
+/// ```
+/// use anymail_core::{Field, Message};
+///
+/// let mut message = Message::builder()
+///     .from("Shop <shop@example.com>")
+///     .to("\"Doe, Ann\" <ann@example.com>, bob@example.com")
+///     .subject("Your receipt")
+///     .text_body("Thank you.")
+///     .tag("receipt")
+///     .build()?;
+/// message.track_opens = Field::Never; // whatever the send defaults say
+///
+/// let json = serde_json::to_string(&message)?;
+/// assert_eq!(serde_json::from_str::<Message>(&json)?, message);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// `Debug` shows addresses, the subject, names and sizes. Bodies, the values of headers,
+/// metadata and merge fields and `esp_extra` (which may hold a token) do not print.
+#[derive(Clone, PartialEq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Message {
+    /// The author, one.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub from: Field<Address>,
+    /// The recipients. In a batch each gets a message of its own.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub to: Field<Vec<Address>>,
+    /// Recipients of a copy, seen by all. In a batch they get one with every message.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub cc: Field<Vec<Address>>,
+    /// Recipients of a copy, seen by nobody else. In a batch they get one with every message.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub bcc: Field<Vec<Address>>,
+    /// Where answers shall go.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub reply_to: Field<Vec<Address>>,
+    /// The subject, one line.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub subject: Field<String>,
+    /// The plain text.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub text_body: Field<String>,
+    /// The HTML.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub html_body: Field<String>,
+    /// The body in other media types. One of `text/html` is the HTML body where there is none.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub alternatives: Field<Vec<Alternative>>,
+    /// Custom headers.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub headers: Field<Headers>,
+    /// Files, attached or inline.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub attachments: Field<Vec<Attachment>>,
+    /// The address (or with most ESPs just the domain) that bounces go to: the `MAIL FROM` of
+    /// RFC 5321.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub envelope_sender: Field<Address>,
+    /// Values that come back with the message's events.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub metadata: Field<Metadata>,
+    /// Metadata by recipient, over [`metadata`](Self::metadata). Makes a batch.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub merge_metadata: Field<MergeMap<Metadata>>,
+    /// Headers by recipient, over [`headers`](Self::headers). Makes a batch.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub merge_headers: Field<MergeMap<Headers>>,
+    /// A template's values by recipient, over [`merge_global_data`](Self::merge_global_data).
+    /// Makes a batch, even when it is empty.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub merge_data: Field<MergeMap<JsonMap>>,
+    /// A template's values for all recipients.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub merge_global_data: Field<JsonMap>,
+    /// Words to find the message by, at the ESP.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub tags: Field<Vec<String>>,
+    /// Whether the ESP shall report that the message was opened.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub track_opens: Field<bool>,
+    /// Whether the ESP shall report that a link was clicked.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub track_clicks: Field<bool>,
+    /// When the ESP shall send it, to the second.
+    #[serde(
+        skip_serializing_if = "Field::is_unset",
+        serialize_with = "json::send_at"
+    )]
+    pub send_at: Field<OffsetDateTime>,
+    /// The ESP's name or number of a stored template.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub template_id: Field<String>,
+    /// Options of one ESP, in its own words. May hold a token for this message: mind where
+    /// the message's JSON goes.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub esp_extra: Field<JsonMap>,
+}
+
+/// The body in one more media type, for example `text/x-amp-html`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Alternative {
+    content: String,
+    content_type: String,
+}
+
+impl Alternative {
+    /// A body and its media type.
+    ///
+    /// # Errors
+    /// [`AttachmentError`] for what is no media type.
+    pub fn new(content: impl Into<String>, content_type: &str) -> Result<Self, AttachmentError> {
+        Ok(Self {
+            content: content.into(),
+            content_type: attachment::checked_media_type(content_type)?,
+        })
+    }
+
+    /// The body.
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+
+    /// The media type with its parameters.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// Whether its media type, without parameters, is `essence`.
+    pub fn is(&self, essence: &str) -> bool {
+        let own = self.content_type.split(';').next().unwrap_or_default();
+        own.trim().eq_ignore_ascii_case(essence)
+    }
+}
+
+impl fmt::Debug for Alternative {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.content_type, self.content.len())
+    }
+}
+
+impl Serialize for Alternative {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.content, &self.content_type).serialize(serializer)
+    }
+}
+
+impl Message {
+    /// Starts an empty message; what is wrong comes out of `build()`, all at once.
+    pub fn builder() -> MessageBuilder {
+        MessageBuilder::default()
+    }
+
+    /// Whether each of `to` gets a message of its own and sees no other: any of `merge_data`,
+    /// `merge_metadata` and `merge_headers` is set, even if empty.
+    pub fn is_batch(&self) -> bool {
+        self.merge_data.value().is_some()
+            || self.merge_metadata.value().is_some()
+            || self.merge_headers.value().is_some()
+    }
+
+    /// All recipients: `to`, then `cc`, then `bcc`.
+    pub fn recipients(&self) -> impl Iterator<Item = &Address> {
+        let lists = [&self.to, &self.cc, &self.bcc];
+        lists.into_iter().flat_map(|list| list.items())
+    }
+
+    /// Everything that keeps this message from being sent by any ESP. Empty: nothing does.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = self.shape_faults();
+        if self.from.value().is_none() {
+            faults.push(Fault::new(
+                FaultKind::MissingFrom,
+                "from",
+                "there is no sender",
+            ));
+        }
+        if self.recipients().next().is_none() {
+            faults.push(Fault::new(
+                FaultKind::NoRecipients,
+                "to",
+                "there is no recipient in to, cc or bcc",
+            ));
+        }
+        faults
+    }
+
+    /// The faults that no send default can mend.
+    fn shape_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if let Some(subject) = self.subject.value()
+            && let Some(c) = text::first_control(subject)
+        {
+            let why = format!(
+                "{:?} holds the control character U+{:04X}",
+                excerpt(subject),
+                u32::from(c)
+            );
+            faults.push(Fault::new(FaultKind::ControlCharacter, "subject", why));
+        }
+        if self
+            .template_id
+            .value()
+            .is_some_and(|id| id.trim().is_empty())
+        {
+            faults.push(Fault::new(
+                FaultKind::InvalidValue,
+                "template_id",
+                "it is empty",
+            ));
+        }
+        let merge = self
+            .merge_data
+            .value()
+            .into_iter()
+            .flat_map(|map| map.iter());
+        let objects = merge
+            .map(|(_, values)| ("merge_data", values))
+            .chain(
+                self.merge_global_data
+                    .value()
+                    .map(|map| ("merge_global_data", map)),
+            )
+            .chain(self.esp_extra.value().map(|map| ("esp_extra", map)));
+        for (field, map) in objects {
+            if is_too_deep(map) {
+                let why = format!("its JSON is nested deeper than {MAX_JSON_DEPTH} levels");
+                faults.push(Fault::new(FaultKind::InvalidValue, field, why));
+            }
+        }
+        faults
+    }
+
+    /// Puts every value where backends look for it: the first HTML alternative becomes the
+    /// HTML body of a message that has none, and `send_at` loses what is below a second.
+    pub(crate) fn normalize(&mut self) {
+        if self.html_body.value().is_none()
+            && let Some(alternatives) = self.alternatives.value_mut()
+            && let Some(at) = alternatives.iter().position(|part| part.is("text/html"))
+        {
+            self.html_body = Field::Value(alternatives.remove(at).content);
+        }
+        if let Some(at) = self.send_at.value_mut() {
+            *at = OffsetDateTime::from_unix_timestamp(at.unix_timestamp()).unwrap_or(*at);
+        }
+    }
+}
+
+/// Walks without recursion: the depth is what is in question.
+fn is_too_deep(map: &JsonMap) -> bool {
+    let mut open: Vec<(&Value, usize)> = map.values().map(|value| (value, 1)).collect();
+    while let Some((value, depth)) = open.pop() {
+        if depth > MAX_JSON_DEPTH {
+            return true;
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(map) => open.extend(map.values().map(|item| (item, depth + 1))),
+            _ => {}
+        }
+    }
+    false
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Message");
+        let mut show = |name: &str, set: bool, value: &dyn fmt::Debug| {
+            if set {
+                out.field(name, value);
+            }
+        };
+        macro_rules! fields {
+            ($($name:ident: $value:expr;)*) => {
+                $(show(stringify!($name), !self.$name.is_unset(), $value);)*
+            };
+        }
+        let size = |body: &Field<String>| body.value().map(|b| format!("{} bytes", b.len()));
+        let keys = |map: Option<&JsonMap>| map.map(|m| m.keys().cloned().collect::<Vec<_>>());
+        fields! {
+            from: &self.from;
+            to: &self.to;
+            cc: &self.cc;
+            bcc: &self.bcc;
+            reply_to: &self.reply_to;
+            subject: &self.subject;
+            text_body: &size(&self.text_body);
+            html_body: &size(&self.html_body);
+            alternatives: &self.alternatives;
+            headers: &self.headers;
+            attachments: &self.attachments;
+            envelope_sender: &self.envelope_sender;
+            metadata: &self.metadata.value().map(|m| m.keys().cloned().collect::<Vec<_>>());
+            merge_metadata: &self.merge_metadata;
+            merge_headers: &self.merge_headers;
+            merge_data: &self.merge_data;
+            merge_global_data: &keys(self.merge_global_data.value());
+            tags: &self.tags;
+            track_opens: &self.track_opens;
+            track_clicks: &self.track_clicks;
+            send_at: &self.send_at;
+            template_id: &self.template_id;
+            esp_extra: &keys(self.esp_extra.value());
+        }
+        out.finish()
+    }
+}
+
+/// What kind of fault a message has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// A text is not an address, or not the one address that was wanted.
+    InvalidAddress,
+    /// There is no sender.
+    MissingFrom,
+    /// There is nobody to send to.
+    NoRecipients,
+    /// A custom header has a bad or a refused name, or a value that could break its line.
+    InvalidHeader,
+    /// A line break or another control character where one line is wanted.
+    ControlCharacter,
+    /// An attachment or alternative cannot be as it was given.
+    InvalidAttachment,
+    /// A value has the wrong type or is out of bounds.
+    InvalidValue,
+    /// A key that no message has; it could be a misspelt one.
+    UnknownField,
+    /// The text is not JSON, or not a JSON object.
+    InvalidJson,
+    /// It is larger than the ESP could ever take.
+    TooLarge,
+}
+
+/// One thing that is wrong with a message: the field, what was given, and why not.
+///
+/// Never quotes a body, and at most 80 characters of anything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    kind: FaultKind,
+    field: String,
+    problem: String,
+}
+
+impl Fault {
+    /// A fault in `field`, with its reason in words. Backends use it in
+    /// [`EmailBackend::check`](crate::EmailBackend::check).
+    pub fn new(kind: FaultKind, field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            kind,
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// What kind of fault it is.
+    pub fn kind(&self) -> FaultKind {
+        self.kind
+    }
+
+    /// The field, for example `to` or `attachments[1]`.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong, in words.
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+/// A message that cannot be: all of its faults at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageError {
+    faults: Vec<Fault>,
+}
+
+impl MessageError {
+    pub(crate) fn new(faults: Vec<Fault>) -> Self {
+        Self { faults }
+    }
+
+    /// The faults, in the order of their discovery; there is at least one.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+}
+
+impl std::error::Error for MessageError {}
+
+impl fmt::Display for MessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the message cannot be sent: ")?;
+        write_list(f, &self.faults)
+    }
+}
+
+/// Writes `items` with semicolons between.
+pub(crate) fn write_list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            f.write_str("; ")?;
+        }
+        write!(f, "{item}")?;
+    }
+    Ok(())
+}

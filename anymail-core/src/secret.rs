@@ -1,0 +1,92 @@
+//! [`Secret`], the only type that may hold a token or a webhook password.
+//!
+//! Reading secrets from the environment or from files lives in `config`.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+
+/// A token or password that never prints.
+///
+/// `Debug` and `Display` give `[redacted]`, it cannot be serialized, and its memory is
+/// overwritten when it is dropped. Reading it takes the word [`expose`](Self::expose), so
+/// that every use can be found.
+///
+/// ```
+/// use anymail_core::Secret;
+///
+/// let token = Secret::new("server-token");
+/// assert_eq!(format!("{token:?} {token}"), "[redacted] [redacted]");
+/// assert_eq!(token.expose(), "server-token");
+/// ```
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Takes the secret's text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(SecretString::from(text.into()))
+    }
+
+    /// The secret itself, for the one place that sends or compares it.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether there is nothing in it but white space.
+    pub fn is_blank(&self) -> bool {
+        self.expose().trim().is_empty()
+    }
+
+    /// `text` with every occurrence of this secret replaced by `[redacted]`, for words that
+    /// came from a server and may echo what it was sent.
+    pub fn redact(&self, text: &str) -> String {
+        if self.is_blank() {
+            return text.to_owned();
+        }
+        text.replace(self.expose(), "[redacted]")
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_echoes_the_secret_is_not_quoted() {
+        let token = Secret::new("s3cret");
+        assert_eq!(token.redact("bad token s3cret!"), "bad token [redacted]!");
+        assert_eq!(Secret::new("").redact("abc"), "abc");
+    }
+}
