@@ -3,6 +3,7 @@
 //! Nothing here knows of backends; how a message is sent lives in `sending`.
 
 mod address;
+mod address_parser;
 mod attachment;
 mod builder;
 mod field;
@@ -233,6 +234,12 @@ impl Message {
                 FaultKind::NoRecipients,
                 "to",
                 "there is no recipient in to, cc or bcc",
+            ));
+        } else if self.is_batch() && self.to.items().is_empty() {
+            faults.push(Fault::new(
+                FaultKind::NoRecipients,
+                "to",
+                "a batch is one message for each to, and there is none",
             ));
         }
         faults

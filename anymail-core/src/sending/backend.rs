@@ -1,0 +1,293 @@
+//! [`EmailBackend`], the one trait that carries mail to an ESP, and what it is given.
+//!
+//! What core has done before it is called is `mailer.rs`'s; how to write one is told in the
+//! guide.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::error::SendError;
+use super::features::Capabilities;
+use super::policy::{Objection, Unsupported};
+use super::status::SendStatus;
+use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message, Metadata};
+
+/// Carries messages to one ESP.
+///
+/// Before any of the sending methods is called, core has laid the send defaults under the
+/// message, run the hooks, refused what is invalid, and refused or taken out whatever the
+/// backend's [`capabilities`](Self::capabilities) and [`check`](Self::check) do not cover. A
+/// backend repeats none of that. After it, core attaches what was dropped, turns a status
+/// in which nobody got the message into an error, and runs the post-send hooks.
+///
+/// A backend is used by many tasks at once, and a future of its may be dropped at any await.
+#[async_trait]
+pub trait EmailBackend: Debug + Send + Sync {
+    /// The name in statuses, errors and configuration: lower case, for example `postmark`.
+    fn name(&self) -> &str;
+
+    /// What the ESP can do. Must be the same at every call.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// What the ESP cannot do of `message` beyond what [`Capabilities`] can say, for example
+    /// a header that it alone forbids. Nothing, unless a backend says otherwise.
+    ///
+    /// Must find nothing more once all that it found is taken out.
+    fn check(&self, message: &Message) -> Vec<Objection> {
+        let _ = message;
+        Vec::new()
+    }
+
+    /// Sends one message.
+    ///
+    /// An implementer guarantees: the status holds every recipient; a recipient whom the ESP
+    /// refuses is `Invalid` or `Rejected` in an `Ok` status, not an error; an error's
+    /// [`accepted`](SendError::accepted) is `No` only if the ESP surely does not have the
+    /// message; the message is not sent a second time by the backend itself; and no error or
+    /// log line holds a token or a body.
+    ///
+    /// # Errors
+    /// [`SendError`] when nothing was sent, or nobody can tell.
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError>;
+
+    /// Sends many unrelated messages; gives one result for each, in their order.
+    ///
+    /// What holds for [`send`](Self::send) holds for each message. One bad message must not
+    /// spoil its neighbours. The default sends one after the other; a backend whose ESP takes
+    /// many in a call does it in few calls.
+    async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
+        let mut results = Vec::with_capacity(messages.len());
+        for message in messages {
+            results.push(self.send(message).await);
+        }
+        results
+    }
+}
+
+macro_rules! forward {
+    ($wrapper:ident) => {
+        // A wrapper that forgot `send_many` would turn 20 calls into 10,000.
+        #[deny(clippy::missing_trait_methods)]
+        #[async_trait]
+        impl<B: EmailBackend + ?Sized> EmailBackend for $wrapper<B> {
+            fn name(&self) -> &str {
+                (**self).name()
+            }
+
+            fn capabilities(&self) -> &Capabilities {
+                (**self).capabilities()
+            }
+
+            fn check(&self, message: &Message) -> Vec<Objection> {
+                (**self).check(message)
+            }
+
+            async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+                (**self).send(message).await
+            }
+
+            async fn send_many(
+                &self,
+                messages: &[PreparedMessage],
+            ) -> Vec<Result<SendStatus, SendError>> {
+                (**self).send_many(messages).await
+            }
+        }
+    };
+}
+
+forward!(Arc);
+forward!(Box);
+
+/// A message that its backend can send: complete, valid, and within the backend's
+/// capabilities. Only core makes one.
+///
+/// The accessors give plain values: what is unset, never or empty is `None` or an empty list.
+#[derive(Debug, Clone)]
+pub struct PreparedMessage {
+    message: Message,
+    from: Address,
+    dropped: Vec<Unsupported>,
+}
+
+impl PreparedMessage {
+    pub(super) fn new(message: Message, from: Address, dropped: Vec<Unsupported>) -> Self {
+        Self {
+            message,
+            from,
+            dropped,
+        }
+    }
+
+    /// The whole message, its fields merged with the send defaults.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// What was left out under [`UnsupportedPolicy::Drop`](crate::UnsupportedPolicy::Drop).
+    pub fn dropped(&self) -> &[Unsupported] {
+        &self.dropped
+    }
+
+    /// The sender.
+    pub fn from(&self) -> &Address {
+        &self.from
+    }
+
+    /// The recipients; in a batch each gets a message of its own.
+    pub fn to(&self) -> &[Address] {
+        self.message.to.items()
+    }
+
+    /// The recipients of a copy.
+    pub fn cc(&self) -> &[Address] {
+        self.message.cc.items()
+    }
+
+    /// The recipients of a blind copy.
+    pub fn bcc(&self) -> &[Address] {
+        self.message.bcc.items()
+    }
+
+    /// Where answers go.
+    pub fn reply_to(&self) -> &[Address] {
+        self.message.reply_to.items()
+    }
+
+    /// The subject.
+    pub fn subject(&self) -> Option<&str> {
+        self.message.subject.value().map(String::as_str)
+    }
+
+    /// The plain text; `None` where it is empty.
+    pub fn text_body(&self) -> Option<&str> {
+        let body = self.message.text_body.value()?;
+        Some(body.as_str()).filter(|body| !body.is_empty())
+    }
+
+    /// The HTML; `None` where it is empty.
+    pub fn html_body(&self) -> Option<&str> {
+        let body = self.message.html_body.value()?;
+        Some(body.as_str()).filter(|body| !body.is_empty())
+    }
+
+    /// Bodies in other media types.
+    pub fn alternatives(&self) -> &[Alternative] {
+        self.message.alternatives.items()
+    }
+
+    /// Custom headers; in a batch see [`headers_for`](Self::headers_for).
+    pub fn headers(&self) -> Cow<'_, Headers> {
+        borrowed(self.message.headers.value())
+    }
+
+    /// The custom headers of one recipient's message: their own over everybody's.
+    pub fn headers_for(&self, to: &Address) -> Cow<'_, Headers> {
+        let own = self
+            .message
+            .merge_headers
+            .value()
+            .and_then(|map| map.get(to));
+        overlay(self.message.headers.value(), own, |all, own| {
+            all.extend(own)
+        })
+    }
+
+    /// Files, attached and inline.
+    pub fn attachments(&self) -> &[Attachment] {
+        self.message.attachments.items()
+    }
+
+    /// Where bounces go.
+    pub fn envelope_sender(&self) -> Option<&Address> {
+        self.message.envelope_sender.value()
+    }
+
+    /// Metadata; in a batch see [`metadata_for`](Self::metadata_for).
+    pub fn metadata(&self) -> Cow<'_, Metadata> {
+        borrowed(self.message.metadata.value())
+    }
+
+    /// The metadata of one recipient's message: their own over everybody's.
+    pub fn metadata_for(&self, to: &Address) -> Cow<'_, Metadata> {
+        let own = self
+            .message
+            .merge_metadata
+            .value()
+            .and_then(|map| map.get(to));
+        overlay(self.message.metadata.value(), own, |all, own| {
+            all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+        })
+    }
+
+    /// The template's values for all; in a batch see [`merge_data_for`](Self::merge_data_for).
+    pub fn merge_global_data(&self) -> Cow<'_, JsonMap> {
+        borrowed(self.message.merge_global_data.value())
+    }
+
+    /// The template's values of one recipient's message: their own over everybody's.
+    pub fn merge_data_for(&self, to: &Address) -> Cow<'_, JsonMap> {
+        let own = self.message.merge_data.value().and_then(|map| map.get(to));
+        overlay(self.message.merge_global_data.value(), own, |all, own| {
+            all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+        })
+    }
+
+    /// Tags.
+    pub fn tags(&self) -> &[String] {
+        self.message.tags.items()
+    }
+
+    /// Whether openings shall be reported, where the message says it.
+    pub fn track_opens(&self) -> Option<bool> {
+        self.message.track_opens.value().copied()
+    }
+
+    /// Whether clicks shall be reported, where the message says it.
+    pub fn track_clicks(&self) -> Option<bool> {
+        self.message.track_clicks.value().copied()
+    }
+
+    /// When to send it.
+    pub fn send_at(&self) -> Option<OffsetDateTime> {
+        self.message.send_at.value().copied()
+    }
+
+    /// The stored template.
+    pub fn template_id(&self) -> Option<&str> {
+        self.message.template_id.value().map(String::as_str)
+    }
+
+    /// Options in the ESP's own words. May hold a token.
+    pub fn esp_extra(&self) -> Option<&JsonMap> {
+        self.message.esp_extra.value()
+    }
+
+    /// Whether each of `to` gets a message of its own.
+    pub fn is_batch(&self) -> bool {
+        self.message.is_batch()
+    }
+}
+
+fn borrowed<T: Clone + Default>(value: Option<&T>) -> Cow<'_, T> {
+    value.map_or_else(|| Cow::Owned(T::default()), Cow::Borrowed)
+}
+
+fn overlay<'a, T: Clone + Default>(
+    all: Option<&'a T>,
+    own: Option<&'a T>,
+    lay: impl FnOnce(&mut T, &T),
+) -> Cow<'a, T> {
+    match (all, own) {
+        (Some(all), Some(own)) => {
+            let mut both = all.clone();
+            lay(&mut both, own);
+            Cow::Owned(both)
+        }
+        (all, own) => borrowed(own.or(all)),
+    }
+}

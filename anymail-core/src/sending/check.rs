@@ -1,0 +1,282 @@
+//! The one place that sees how much of each [`Feature`] a message uses, and can take it out.
+//!
+//! Whether it must be taken out is `policy.rs`'s to say. A new feature does not compile until
+//! it stands here.
+
+use super::features::Feature;
+use crate::message::{Address, Alternative, Field, MergeMap, Message, excerpt};
+
+type Asked = fn(&Message) -> String;
+type TakeOut = fn(&mut Message, usize);
+
+/// A message's use of one feature.
+pub(super) struct Use {
+    /// How much of it; 0 is no use.
+    pub(super) count: usize,
+    /// What was asked for, in words; never a body or a secret.
+    pub(super) asked: Asked,
+    /// Takes out all but the first n, where that changes neither who gets the message nor who
+    /// sees whom.
+    pub(super) take_out: Option<TakeOut>,
+}
+
+const AMP: &str = "text/x-amp-html";
+
+/// Looks at a message for one feature. The message is in its normal form.
+pub(super) fn look(feature: Feature, m: &Message) -> Use {
+    let (count, asked, take_out): (_, Asked, Option<TakeOut>) = match feature {
+        Feature::EnvelopeSender => (
+            set(&m.envelope_sender),
+            |m| show(m.envelope_sender.value()),
+            Some(|m, _| m.envelope_sender = Field::Never),
+        ),
+        Feature::ReplyTo => (
+            m.reply_to.items().len(),
+            |m| list(m.reply_to.items()),
+            Some(|m, n| cut(&mut m.reply_to, n)),
+        ),
+        Feature::Headers => (
+            m.headers.value().map_or(0, |headers| headers.len()),
+            |m| {
+                names(
+                    m.headers
+                        .value()
+                        .into_iter()
+                        .flat_map(|h| h.iter())
+                        .map(|(name, _)| name),
+                )
+            },
+            Some(|m, n| {
+                if let Some(headers) = m.headers.value_mut() {
+                    let over: Vec<_> = headers.iter().skip(n).map(|(k, _)| k.to_owned()).collect();
+                    for name in over {
+                        headers.remove(&name);
+                    }
+                }
+            }),
+        ),
+        Feature::Attachments => (
+            attachments(m, false),
+            |m| attachment_names(m, false),
+            Some(|m, n| cut_attachments(m, false, n)),
+        ),
+        Feature::InlineAttachments => (
+            attachments(m, true),
+            |m| attachment_names(m, true),
+            Some(|m, n| cut_attachments(m, true, n)),
+        ),
+        Feature::AmpHtml => (
+            m.alternatives
+                .items()
+                .iter()
+                .filter(|part| is_amp(part))
+                .count(),
+            |m| types(m, is_amp),
+            Some(|m, n| cut_where(&mut m.alternatives, n, is_amp)),
+        ),
+        Feature::Alternatives => (
+            m.alternatives
+                .items()
+                .iter()
+                .filter(|part| !is_amp(part))
+                .count(),
+            |m| types(m, |part| !is_amp(part)),
+            Some(|m, n| cut_where(&mut m.alternatives, n, |part| !is_amp(part))),
+        ),
+        Feature::Metadata => (
+            m.metadata.value().map_or(0, |map| map.len()),
+            |m| names(m.metadata.value().into_iter().flat_map(|map| map.keys())),
+            Some(|m, n| {
+                if let Some(map) = m.metadata.value_mut() {
+                    map.truncate(n);
+                }
+            }),
+        ),
+        Feature::Tags => (
+            m.tags.items().len(),
+            |m| names(m.tags.items()),
+            Some(|m, n| cut(&mut m.tags, n)),
+        ),
+        Feature::TrackOpens => (
+            set(&m.track_opens),
+            |m| show(m.track_opens.value()),
+            Some(|m, _| m.track_opens = Field::Never),
+        ),
+        Feature::TrackClicks => (
+            set(&m.track_clicks),
+            |m| show(m.track_clicks.value()),
+            Some(|m, _| m.track_clicks = Field::Never),
+        ),
+        Feature::SendAt => (
+            set(&m.send_at),
+            |m| show(m.send_at.value()),
+            Some(|m, _| m.send_at = Field::Never),
+        ),
+        Feature::Template => (
+            set(&m.template_id),
+            |m| show(m.template_id.value()),
+            Some(|m, _| m.template_id = Field::Never),
+        ),
+        Feature::TemplateSubject => (
+            usize::from(set(&m.template_id) > 0 && has_text(&m.subject)),
+            |m| show(m.subject.value().map(|subject| excerpt(subject))),
+            Some(|m, _| m.subject = Field::Never),
+        ),
+        Feature::TemplateBody => (
+            usize::from(
+                set(&m.template_id) > 0 && (has_text(&m.text_body) || has_text(&m.html_body)),
+            ),
+            |_| "text_body or html_body beside template_id".to_owned(),
+            Some(|m, _| (m.text_body, m.html_body) = (Field::Never, Field::Never)),
+        ),
+        Feature::Batch => (
+            usize::from(m.is_batch()),
+            |m| format!("{} separate messages", m.to.items().len()),
+            None,
+        ),
+        Feature::MergeData => (
+            entries(&m.merge_data),
+            |m| recipients(&m.merge_data),
+            // An empty map is left: the message stays a batch, its recipients apart.
+            Some(|m, _| clear(&mut m.merge_data)),
+        ),
+        Feature::MergeGlobalData => (
+            m.merge_global_data.value().map_or(0, |map| map.len()),
+            |m| {
+                names(
+                    m.merge_global_data
+                        .value()
+                        .into_iter()
+                        .flat_map(|map| map.keys()),
+                )
+            },
+            Some(|m, _| m.merge_global_data = Field::Never),
+        ),
+        Feature::MergeMetadata => (
+            entries(&m.merge_metadata),
+            |m| recipients(&m.merge_metadata),
+            Some(|m, _| clear(&mut m.merge_metadata)),
+        ),
+        Feature::MergeHeaders => (
+            entries(&m.merge_headers),
+            |m| recipients(&m.merge_headers),
+            Some(|m, _| clear(&mut m.merge_headers)),
+        ),
+        Feature::InternationalFrom => (
+            m.from
+                .value()
+                .map_or(0, |a| usize::from(a.has_international_local_part())),
+            |m| show(m.from.value()),
+            None,
+        ),
+        Feature::InternationalRecipients => (
+            m.recipients()
+                .filter(|a| a.has_international_local_part())
+                .count(),
+            |m| {
+                let found = m.recipients().filter(|a| a.has_international_local_part());
+                list(&found.cloned().collect::<Vec<_>>())
+            },
+            None,
+        ),
+        Feature::WithoutTo => (
+            usize::from(m.to.items().is_empty()),
+            |_| "recipients in cc or bcc only".to_owned(),
+            None,
+        ),
+        Feature::EspExtra => (
+            m.esp_extra.value().map_or(0, |map| map.len()),
+            |m| names(m.esp_extra.value().into_iter().flat_map(|map| map.keys())),
+            Some(|m, _| m.esp_extra = Field::Never),
+        ),
+    };
+    Use {
+        count,
+        asked,
+        take_out,
+    }
+}
+
+fn set<T>(field: &Field<T>) -> usize {
+    usize::from(field.value().is_some())
+}
+
+fn has_text(field: &Field<String>) -> bool {
+    field.value().is_some_and(|text| !text.is_empty())
+}
+
+fn is_amp(part: &Alternative) -> bool {
+    part.is(AMP)
+}
+
+fn show(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn names<T: AsRef<str>>(items: impl IntoIterator<Item = T>) -> String {
+    let quoted = items
+        .into_iter()
+        .map(|item| format!("{:?}", excerpt(item.as_ref())));
+    quoted.collect::<Vec<_>>().join(", ")
+}
+
+fn list(addresses: &[Address]) -> String {
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(", ")
+}
+
+fn types(m: &Message, wanted: impl Fn(&Alternative) -> bool) -> String {
+    let parts = m.alternatives.items().iter().filter(|part| wanted(part));
+    names(parts.map(Alternative::content_type))
+}
+
+fn attachments(m: &Message, inline: bool) -> usize {
+    let parts = m.attachments.items().iter();
+    parts.filter(|part| part.is_inline() == inline).count()
+}
+
+fn attachment_names(m: &Message, inline: bool) -> String {
+    let parts = m.attachments.items().iter();
+    names(
+        parts
+            .filter(|part| part.is_inline() == inline)
+            .map(|part| part.filename().unwrap_or_default()),
+    )
+}
+
+fn cut_attachments(m: &mut Message, inline: bool, n: usize) {
+    cut_where(&mut m.attachments, n, |part| part.is_inline() == inline);
+}
+
+fn cut<T>(field: &mut Field<Vec<T>>, n: usize) {
+    cut_where(field, n, |_| true);
+}
+
+/// Keeps the first `n` of the items that are `wanted`, and all others.
+fn cut_where<T>(field: &mut Field<Vec<T>>, n: usize, wanted: impl Fn(&T) -> bool) {
+    let mut left = n;
+    if let Some(items) = field.value_mut() {
+        items.retain(|item| {
+            if !wanted(item) {
+                return true;
+            }
+            let keep = left > 0;
+            left = left.saturating_sub(1);
+            keep
+        });
+    }
+}
+
+fn entries<T>(field: &Field<MergeMap<T>>) -> usize {
+    field.value().map_or(0, MergeMap::len)
+}
+
+fn recipients<T>(field: &Field<MergeMap<T>>) -> String {
+    format!("values for {} recipients", entries(field))
+}
+
+fn clear<T>(field: &mut Field<MergeMap<T>>) {
+    if let Some(map) = field.value_mut() {
+        map.clear();
+    }
+}

@@ -1,0 +1,413 @@
+//! [`SendError`]: why a message was not sent, and what a caller may do about it.
+//!
+//! When a failed send is tried again is decided in `retry.rs`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::policy::Unsupported;
+use super::status::SendStatus;
+use crate::message::{Fault, write_list};
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// The message cannot be sent by any ESP; see [`SendError::faults`]. Nothing was sent.
+    InvalidMessage,
+    /// The ESP does not support what the message asks for; see [`SendError::unsupported`].
+    /// Nothing was sent.
+    UnsupportedFeature,
+    /// A pre-send hook cancelled it. Nothing was sent.
+    Cancelled,
+    /// A pre-send hook failed. Nothing was sent.
+    Hook,
+    /// The backend is not set up right: a token that cannot be sent, an unusable URL.
+    Configuration,
+    /// The ESP refuses every recipient; see [`SendError::status`].
+    RecipientsRefused,
+    /// The ESP does not know the token, or it may not do this.
+    Authentication,
+    /// Too many requests; wait for [`SendError::retry_after`] or a while.
+    RateLimited,
+    /// The ESP refuses the message, in its own words.
+    Refused,
+    /// The ESP has trouble of its own.
+    ServerError,
+    /// The ESP's answer makes no sense.
+    InvalidResponse,
+    /// No connection came about.
+    Connect,
+    /// The ESP took too long.
+    Timeout,
+    /// The connection broke after the request was on its way.
+    Disconnected,
+}
+
+/// Whether the ESP may have the message although sending failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Accepted {
+    /// It surely does not have it: the message can be sent again.
+    No,
+    /// It may have it: the answer was lost or unclear. To send it again may send it twice.
+    Maybe,
+}
+
+/// A message that was not sent, or not surely.
+///
+/// ```
+/// use anymail_core::{Accepted, SendError};
+///
+/// fn resend_later(error: &SendError) -> bool {
+///     error.is_transient() && error.accepted() == Accepted::No
+/// }
+/// assert!(resend_later(&SendError::from_http_status("postmark", 429)));
+/// assert!(!resend_later(&SendError::from_http_status("postmark", 500)));
+/// ```
+///
+/// Neither `Display` nor `Debug` shows a token or a body.
+#[derive(Clone)]
+pub struct SendError(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: SendErrorKind,
+    esp: String,
+    message: String,
+    http_status: Option<u16>,
+    esp_code: Option<String>,
+    accepted: Accepted,
+    transient: bool,
+    retry_after: Option<Duration>,
+    tries: u32,
+    faults: Vec<Fault>,
+    unsupported: Vec<Unsupported>,
+    status: Option<SendStatus>,
+    response: Option<String>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl SendError {
+    /// A failure of `kind`, at the backend `esp`, told in `message`.
+    ///
+    /// What it means for a caller follows from the kind (see the setters to say otherwise):
+    /// `InvalidResponse`, `Timeout`, `Disconnected` and `ServerError` are
+    /// [`Accepted::Maybe`], all others `No`; these but `InvalidResponse`, and `Connect` and
+    /// `RateLimited`, are transient.
+    pub fn new(kind: SendErrorKind, esp: impl Into<String>, message: impl Into<String>) -> Self {
+        use SendErrorKind as K;
+        let lost = matches!(kind, K::Timeout | K::Disconnected | K::ServerError);
+        let maybe = lost || kind == K::InvalidResponse;
+        Self(Box::new(Inner {
+            kind,
+            esp: esp.into(),
+            message: message.into(),
+            http_status: None,
+            esp_code: None,
+            accepted: if maybe { Accepted::Maybe } else { Accepted::No },
+            transient: lost || matches!(kind, K::Connect | K::RateLimited),
+            retry_after: None,
+            tries: 1,
+            faults: Vec::new(),
+            unsupported: Vec::new(),
+            status: None,
+            response: None,
+            source: None,
+        }))
+    }
+
+    /// What an HTTP status means for a request to send.
+    ///
+    /// 401 and 403 are `Authentication`, 429 is `RateLimited`, any other 4xx is `Refused`, all
+    /// of them surely not accepted, but 408, which is a `Timeout`. 503 is a `ServerError` that
+    /// surely did not accept it, any other 5xx one that may have. All else, a 200 among them,
+    /// is an `InvalidResponse`: call this for a 200 only when its body makes no sense.
+    pub fn from_http_status(esp: impl Into<String>, status: u16) -> Self {
+        use SendErrorKind as K;
+        let kind = match status {
+            401 | 403 => K::Authentication,
+            408 => K::Timeout,
+            429 => K::RateLimited,
+            400..=499 => K::Refused,
+            500..=599 => K::ServerError,
+            _ => K::InvalidResponse,
+        };
+        let error = Self::new(kind, esp, "").with_http_status(status);
+        if status == 503 {
+            return error.with_accepted(Accepted::No);
+        }
+        error
+    }
+
+    /// With the words that tell what happened, the ESP's own where it had any.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
+    /// With the answer's HTTP status.
+    #[must_use]
+    pub fn with_http_status(mut self, status: u16) -> Self {
+        self.0.http_status = Some(status);
+        self
+    }
+
+    /// With the ESP's own error code.
+    #[must_use]
+    pub fn with_esp_code(mut self, code: impl Into<String>) -> Self {
+        self.0.esp_code = Some(code.into());
+        self
+    }
+
+    /// With another word on whether the ESP may have the message.
+    #[must_use]
+    pub fn with_accepted(mut self, accepted: Accepted) -> Self {
+        self.0.accepted = accepted;
+        self
+    }
+
+    /// With another word on whether the same may work later.
+    #[must_use]
+    pub fn with_transient(mut self, transient: bool) -> Self {
+        self.0.transient = transient;
+        self
+    }
+
+    /// With the time that the ESP asked to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    /// With how often it was tried.
+    #[must_use]
+    pub fn with_tries(mut self, tries: u32) -> Self {
+        self.0.tries = tries;
+        self
+    }
+
+    /// With what became of each recipient.
+    #[must_use]
+    pub fn with_status(mut self, status: SendStatus) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// With the ESP's raw answer.
+    #[must_use]
+    pub fn with_response(mut self, response: impl Into<String>) -> Self {
+        self.0.response = Some(response.into());
+        self
+    }
+
+    /// With the error that was the cause. It must not print a token.
+    #[must_use]
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    pub(crate) fn with_faults(mut self, faults: Vec<Fault>) -> Self {
+        self.0.faults = faults;
+        self
+    }
+
+    pub(crate) fn with_unsupported(mut self, unsupported: Vec<Unsupported>) -> Self {
+        self.0.unsupported = unsupported;
+        self
+    }
+
+    pub(crate) fn status_mut(&mut self) -> Option<&mut SendStatus> {
+        self.0.status.as_mut()
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> SendErrorKind {
+        self.0.kind
+    }
+
+    /// The backend that was asked.
+    pub fn esp(&self) -> &str {
+        &self.0.esp
+    }
+
+    /// What happened, in words; the ESP's own where it had any.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The answer's HTTP status, if there was an answer.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
+    }
+
+    /// The ESP's own error code.
+    pub fn esp_code(&self) -> Option<&str> {
+        self.0.esp_code.as_deref()
+    }
+
+    /// Whether the ESP may have the message all the same.
+    pub fn accepted(&self) -> Accepted {
+        self.0.accepted
+    }
+
+    /// Whether the same may work later. Before sending again, mind [`accepted`](Self::accepted).
+    pub fn is_transient(&self) -> bool {
+        self.0.transient
+    }
+
+    /// How long the ESP asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// How often it was tried.
+    pub fn tries(&self) -> u32 {
+        self.0.tries
+    }
+
+    /// What is wrong with the message, for `InvalidMessage`.
+    pub fn faults(&self) -> &[Fault] {
+        &self.0.faults
+    }
+
+    /// What the ESP does not support, for `UnsupportedFeature` (and `InvalidMessage`, where the
+    /// message has both).
+    pub fn unsupported(&self) -> &[Unsupported] {
+        &self.0.unsupported
+    }
+
+    /// What became of each recipient, where that is known.
+    pub fn status(&self) -> Option<&SendStatus> {
+        self.0.status.as_ref()
+    }
+
+    /// The ESP's raw answer, if there was one. Not printed.
+    pub fn response(&self) -> Option<&str> {
+        self.0.response.as_deref()
+    }
+}
+
+impl std::error::Error for SendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.0.source.as_ref()?;
+        Some(&**source)
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use SendErrorKind as K;
+        let inner = &self.0;
+        let esp = &inner.esp;
+        match inner.kind {
+            K::InvalidMessage => {
+                f.write_str("the message cannot be sent: ")?;
+                write_list(f, &inner.faults)?;
+                if !inner.unsupported.is_empty() {
+                    f.write_str("; ")?;
+                    write_list(f, &inner.unsupported)?;
+                }
+                return Ok(());
+            }
+            K::UnsupportedFeature => {
+                write!(f, "{esp} cannot send this message: ")?;
+                return write_list(f, &inner.unsupported);
+            }
+            K::Cancelled => write!(f, "a pre-send hook cancelled the message")?,
+            K::Hook => write!(f, "a pre-send hook failed, nothing was sent")?,
+            K::Configuration => write!(f, "{esp} is not set up right")?,
+            K::RecipientsRefused => write!(f, "{esp} refuses every recipient")?,
+            K::Authentication => write!(f, "{esp} does not accept the token")?,
+            K::RateLimited => write!(f, "{esp} asks for fewer requests")?,
+            K::Refused => write!(f, "{esp} refuses the message")?,
+            K::ServerError => write!(f, "{esp} has trouble of its own")?,
+            K::InvalidResponse => write!(f, "{esp} gave an answer that makes no sense")?,
+            K::Connect => write!(f, "no connection to {esp}")?,
+            K::Timeout => write!(f, "{esp} did not answer in time")?,
+            K::Disconnected => write!(f, "the connection to {esp} broke before its answer")?,
+        }
+        match (&inner.esp_code, inner.http_status) {
+            (Some(code), Some(status)) => write!(f, " (code {code}, HTTP {status})")?,
+            (Some(code), None) => write!(f, " (code {code})")?,
+            (None, Some(status)) => write!(f, " (HTTP {status})")?,
+            (None, None) => {}
+        }
+        if !inner.message.is_empty() {
+            write!(f, ": {}", inner.message)?;
+        }
+        if inner.accepted == Accepted::Maybe {
+            f.write_str("; it may have been accepted all the same")?;
+        }
+        if inner.tries > 1 {
+            write!(f, "; tried {} times", inner.tries)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.debug_struct("SendError")
+            .field("kind", &inner.kind)
+            .field("esp", &inner.esp)
+            .field("message", &inner.message)
+            .field("http_status", &inner.http_status)
+            .field("esp_code", &inner.esp_code)
+            .field("accepted", &inner.accepted)
+            .field("transient", &inner.transient)
+            .field("retry_after", &inner.retry_after)
+            .field("tries", &inner.tries)
+            .field("faults", &inner.faults)
+            .field("unsupported", &inner.unsupported)
+            .field("status", &inner.status)
+            .field("source", &inner.source)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_http_status_says_whether_the_message_may_be_sent_again() {
+        use Accepted::{Maybe, No};
+        use SendErrorKind as K;
+        for (status, kind, accepted, transient) in [
+            (400, K::Refused, No, false),
+            (401, K::Authentication, No, false),
+            (403, K::Authentication, No, false),
+            (408, K::Timeout, Maybe, true),
+            (413, K::Refused, No, false),
+            (422, K::Refused, No, false),
+            (429, K::RateLimited, No, true),
+            (500, K::ServerError, Maybe, true),
+            (502, K::ServerError, Maybe, true),
+            (503, K::ServerError, No, true),
+            (504, K::ServerError, Maybe, true),
+            (200, K::InvalidResponse, Maybe, false),
+            (302, K::InvalidResponse, Maybe, false),
+        ] {
+            let error = SendError::from_http_status("esp", status);
+            assert_eq!(error.kind(), kind, "{status}");
+            assert_eq!(error.accepted(), accepted, "{status}");
+            assert_eq!(error.is_transient(), transient, "{status}");
+            assert_eq!(error.http_status(), Some(status));
+        }
+    }
+
+    #[test]
+    fn it_tells_what_happened_and_what_may_be_done() {
+        let error = SendError::from_http_status("postmark", 500).with_message("Oops");
+        assert_eq!(
+            error.to_string(),
+            "postmark has trouble of its own (HTTP 500): Oops; \
+             it may have been accepted all the same"
+        );
+    }
+}

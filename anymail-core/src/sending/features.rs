@@ -1,0 +1,271 @@
+//! What an ESP can do, as plain data: [`Feature`], [`Support`], [`Capabilities`].
+//!
+//! How much of a feature a message uses is seen in `check.rs`; what follows is `policy.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Something that a message may ask for and that some ESP cannot do.
+///
+/// A new feature enters when two ESPs have it. A backend that does not name one does not
+/// support it, so an old backend refuses what it has never heard of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Feature {
+    /// The address that bounces go to.
+    EnvelopeSender,
+    /// Answers to an address other than the sender's; counted by addresses.
+    ReplyTo,
+    /// Custom headers.
+    Headers,
+    /// Files beside the body.
+    Attachments,
+    /// Files that the HTML body shows.
+    InlineAttachments,
+    /// A body in AMP (`text/x-amp-html`).
+    AmpHtml,
+    /// The body in media types other than plain text, HTML and AMP, or a second one of these.
+    Alternatives,
+    /// Values that come back with events.
+    Metadata,
+    /// Words to find messages by; counted.
+    Tags,
+    /// Saying whether openings are reported.
+    TrackOpens,
+    /// Saying whether clicks are reported.
+    TrackClicks,
+    /// Sending later.
+    SendAt,
+    /// Templates stored at the ESP.
+    Template,
+    /// A subject of the message's own beside a template.
+    TemplateSubject,
+    /// A body of the message's own beside a template.
+    TemplateBody,
+    /// Each of `to` gets a message of its own and sees no other. Never dropped: the
+    /// recipients would see each other.
+    Batch,
+    /// Values of the template or body by recipient.
+    MergeData,
+    /// Values of the template or body for all recipients.
+    MergeGlobalData,
+    /// Metadata by recipient.
+    MergeMetadata,
+    /// Headers by recipient.
+    MergeHeaders,
+    /// A sender whose local part is not ASCII. Never dropped.
+    InternationalFrom,
+    /// A recipient whose local part is not ASCII. Never dropped.
+    InternationalRecipients,
+    /// A message without any `to`, for `cc` and `bcc` only. Never dropped.
+    WithoutTo,
+    /// Options in the ESP's own words.
+    EspExtra,
+}
+
+impl Feature {
+    /// Every feature.
+    pub const ALL: [Self; 24] = [
+        Self::EnvelopeSender,
+        Self::ReplyTo,
+        Self::Headers,
+        Self::Attachments,
+        Self::InlineAttachments,
+        Self::AmpHtml,
+        Self::Alternatives,
+        Self::Metadata,
+        Self::Tags,
+        Self::TrackOpens,
+        Self::TrackClicks,
+        Self::SendAt,
+        Self::Template,
+        Self::TemplateSubject,
+        Self::TemplateBody,
+        Self::Batch,
+        Self::MergeData,
+        Self::MergeGlobalData,
+        Self::MergeMetadata,
+        Self::MergeHeaders,
+        Self::InternationalFrom,
+        Self::InternationalRecipients,
+        Self::WithoutTo,
+        Self::EspExtra,
+    ];
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EnvelopeSender => "envelope sender",
+            Self::ReplyTo => "reply-to",
+            Self::Headers => "custom headers",
+            Self::Attachments => "attachments",
+            Self::InlineAttachments => "inline attachments",
+            Self::AmpHtml => "AMP body",
+            Self::Alternatives => "alternative bodies",
+            Self::Metadata => "metadata",
+            Self::Tags => "tags",
+            Self::TrackOpens => "open tracking",
+            Self::TrackClicks => "click tracking",
+            Self::SendAt => "send_at",
+            Self::Template => "templates",
+            Self::TemplateSubject => "own subject with a template",
+            Self::TemplateBody => "own body with a template",
+            Self::Batch => "batch",
+            Self::MergeData => "merge_data",
+            Self::MergeGlobalData => "merge_global_data",
+            Self::MergeMetadata => "merge_metadata",
+            Self::MergeHeaders => "merge_headers",
+            Self::InternationalFrom => "international local part in from",
+            Self::InternationalRecipients => "international local part in recipients",
+            Self::WithoutTo => "message without any to",
+            Self::EspExtra => "esp_extra",
+        })
+    }
+}
+
+/// How far an ESP supports a feature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Support {
+    /// Not at all.
+    #[default]
+    No,
+    /// Without a limit that the backend knows of.
+    Yes,
+    /// Up to this many.
+    AtMost(usize),
+    /// Only in a message that also uses the other feature.
+    With(Feature),
+    /// Only in a message that does not use the other feature.
+    Without(Feature),
+}
+
+impl Support {
+    /// What two backends both support.
+    fn common(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, it) | (it, Self::Yes) => it,
+            (Self::AtMost(a), Self::AtMost(b)) => Self::AtMost(a.min(b)),
+            (a, b) if a == b => a,
+            // Two different conditions cannot be said in one word: rather refuse than promise.
+            _ => Self::No,
+        }
+    }
+}
+
+impl fmt::Display for Support {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::No => f.write_str("no"),
+            Self::Yes => f.write_str("yes"),
+            Self::AtMost(n) => write!(f, "at most {n}"),
+            Self::With(other) => write!(f, "only with {other}"),
+            Self::Without(other) => write!(f, "only without {other}"),
+        }
+    }
+}
+
+/// What a backend's ESP can do. What is not named is not supported.
+///
+/// The policy, the feature matrix and the conformance suite all read this one value.
+///
+/// ```
+/// use anymail_core::{Capabilities, Feature, Support};
+///
+/// let can = Capabilities::from([
+///     (Feature::Tags, Support::AtMost(1)),
+///     (Feature::Template, Support::Yes),
+///     (Feature::MergeData, Support::With(Feature::Template)),
+/// ]);
+/// assert_eq!(can.support(Feature::Tags), Support::AtMost(1));
+/// assert_eq!(can.support(Feature::SendAt), Support::No);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Capabilities(BTreeMap<Feature, Support>);
+
+impl Capabilities {
+    /// How far `feature` is supported.
+    pub fn support(&self, feature: Feature) -> Support {
+        self.0.get(&feature).copied().unwrap_or_default()
+    }
+
+    /// Supports everything: for backends that only keep messages.
+    pub fn all() -> Self {
+        Feature::ALL.map(|feature| (feature, Support::Yes)).into()
+    }
+
+    /// What several backends have in common; nothing, if there are none.
+    pub fn common<'a>(members: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut members = members.into_iter();
+        let Some(first) = members.next() else {
+            return Self::default();
+        };
+        members.fold(first.clone(), |both, next| {
+            Feature::ALL
+                .map(|f| (f, both.support(f).common(next.support(f))))
+                .into()
+        })
+    }
+
+    /// Every feature with its support, also those that were not named.
+    pub fn iter(&self) -> impl Iterator<Item = (Feature, Support)> {
+        Feature::ALL.into_iter().map(|f| (f, self.support(f)))
+    }
+}
+
+impl<const N: usize> From<[(Feature, Support); N]> for Capabilities {
+    fn from(pairs: [(Feature, Support); N]) -> Self {
+        Self(pairs.into())
+    }
+}
+
+impl FromIterator<(Feature, Support)> for Capabilities {
+    fn from_iter<I: IntoIterator<Item = (Feature, Support)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lists_every_feature_once() {
+        let names: std::collections::BTreeSet<_> = Feature::ALL.into_iter().collect();
+        assert_eq!(names.len(), Feature::ALL.len());
+        // The last variant's place: a new one behind it must be added to ALL, too.
+        assert_eq!(Feature::EspExtra as usize + 1, Feature::ALL.len());
+    }
+
+    #[test]
+    fn what_two_backends_share_is_never_more_than_either_has() {
+        let a = Capabilities::from([
+            (Feature::Tags, Support::AtMost(5)),
+            (Feature::Metadata, Support::Yes),
+            (Feature::MergeData, Support::With(Feature::Template)),
+            (Feature::SendAt, Support::Yes),
+            (Feature::Attachments, Support::AtMost(3)),
+        ]);
+        let b = Capabilities::from([
+            (Feature::Tags, Support::AtMost(1)),
+            (Feature::Metadata, Support::Yes),
+            (Feature::MergeData, Support::Yes),
+            (Feature::Attachments, Support::Without(Feature::Template)),
+        ]);
+        let both = Capabilities::common([&a, &b]);
+        assert_eq!(both.support(Feature::Tags), Support::AtMost(1));
+        assert_eq!(both.support(Feature::Metadata), Support::Yes);
+        assert_eq!(
+            both.support(Feature::MergeData),
+            Support::With(Feature::Template)
+        );
+        assert_eq!(both.support(Feature::SendAt), Support::No);
+        assert_eq!(both.support(Feature::Attachments), Support::No);
+        assert_eq!(Capabilities::common([]), Capabilities::default());
+    }
+}

@@ -1,0 +1,83 @@
+//! [`PreSend`] and [`PostSend`]: an app's own code before and after each message.
+//!
+//! When they run is decided in `mailer.rs`.
+
+use async_trait::async_trait;
+
+use super::error::SendError;
+use super::status::SendStatus;
+use crate::message::Message;
+
+/// Any error of an app's hook. What it prints goes into statuses, errors and logs.
+pub type HookError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a pre-send hook wants to be done with the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum PreSendVerdict {
+    /// Go on, with the message as the hook left it.
+    Send,
+    /// Do not send it. The reason stands in the error that the caller gets.
+    Cancel(String),
+}
+
+/// Runs before each message, with the send defaults in place; may change or cancel it.
+///
+/// What it makes of the message is checked like any other. A closure
+/// `Fn(&mut Message) -> Result<PreSendVerdict, HookError>` is one, too.
+#[async_trait]
+pub trait PreSend: Send + Sync {
+    /// Looks at the message that is about to go to the backend named `esp`.
+    ///
+    /// # Errors
+    /// Any: the message is then not sent, and the caller gets
+    /// [`SendErrorKind::Hook`](crate::SendErrorKind::Hook).
+    async fn pre_send(&self, message: &mut Message, esp: &str)
+    -> Result<PreSendVerdict, HookError>;
+}
+
+#[async_trait]
+impl<F> PreSend for F
+where
+    F: Fn(&mut Message) -> Result<PreSendVerdict, HookError> + Send + Sync,
+{
+    async fn pre_send(
+        &self,
+        message: &mut Message,
+        _esp: &str,
+    ) -> Result<PreSendVerdict, HookError> {
+        self(message)
+    }
+}
+
+/// Runs after each message that went to the backend, whatever came of it.
+///
+/// All hooks run, even if one fails; what a failed one said stands in
+/// [`SendStatus::hook_errors`] and in the log, and the message counts as sent. A closure
+/// `Fn(&Message, Result<&SendStatus, &SendError>) -> Result<(), HookError>` is one, too.
+#[async_trait]
+pub trait PostSend: Send + Sync {
+    /// Looks at the message as it was given to the backend, and at what came of it.
+    ///
+    /// # Errors
+    /// Any; it does not change the result but is reported with it.
+    async fn post_send(
+        &self,
+        message: &Message,
+        result: Result<&SendStatus, &SendError>,
+    ) -> Result<(), HookError>;
+}
+
+#[async_trait]
+impl<F> PostSend for F
+where
+    F: Fn(&Message, Result<&SendStatus, &SendError>) -> Result<(), HookError> + Send + Sync,
+{
+    async fn post_send(
+        &self,
+        message: &Message,
+        result: Result<&SendStatus, &SendError>,
+    ) -> Result<(), HookError> {
+        self(message, result)
+    }
+}

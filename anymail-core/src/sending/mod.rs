@@ -1,0 +1,22 @@
+//! From a message to a status: the backend trait, the policy, and the mailer over them.
+//!
+//! What a message is lives in `message`; news of it comes in through `receiving`.
+
+mod backend;
+mod check;
+mod defaults;
+mod error;
+mod features;
+mod hooks;
+mod mailer;
+mod policy;
+mod status;
+
+pub use backend::{EmailBackend, PreparedMessage};
+pub use defaults::SendDefaults;
+pub use error::{Accepted, SendError, SendErrorKind};
+pub use features::{Capabilities, Feature, Support};
+pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
+pub use mailer::{Check, Mailer, MailerBuilder};
+pub use policy::{Objection, Unsupported, UnsupportedPolicy};
+pub use status::{RecipientStatus, SendStatus, Status, StatusDetail};

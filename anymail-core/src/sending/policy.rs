@@ -1,0 +1,185 @@
+//! [`UnsupportedPolicy`]: what becomes of a feature that the ESP does not support.
+//!
+//! What a message uses is seen in `check.rs`; what an ESP supports is said in `features.rs`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::backend::EmailBackend;
+use super::check;
+use super::features::{Feature, Support};
+use crate::message::Message;
+
+/// What a [`Mailer`](crate::Mailer) does with a message that asks for what its ESP cannot do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnsupportedPolicy {
+    /// Refuse it, naming all that is unsupported. The default.
+    #[default]
+    Refuse,
+    /// Leave out what is unsupported, send the rest, and report in the status what was left
+    /// out. What cannot be left out without changing who gets the message or who sees whom
+    /// is refused all the same.
+    Drop,
+}
+
+/// One thing that a message asks for and its ESP cannot do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsupported {
+    /// The feature; none where it is a rule of one ESP that no feature stands for.
+    pub feature: Option<Feature>,
+    /// The backend that refuses.
+    pub esp: String,
+    /// Why, in words, for example `at most 1 tags`.
+    pub limit: String,
+    /// What was asked for, in words. Never a body.
+    pub asked: String,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} supports {}", self.esp, self.limit)?;
+        if !self.asked.is_empty() {
+            write!(f, " (asked for: {})", self.asked)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a backend has against a message beyond its capabilities, from
+/// [`EmailBackend::check`].
+pub struct Objection {
+    limit: String,
+    asked: String,
+    take_out: Option<TakeOut>,
+}
+
+type TakeOut = Box<dyn FnOnce(&mut Message) + Send>;
+
+impl Objection {
+    /// An objection: what the ESP supports (`no header X-Mailer`, to be read behind
+    /// "*esp* supports"), and what was asked for.
+    ///
+    /// Without [`take_out`](Self::take_out) the message is refused under either policy.
+    pub fn new(limit: impl Into<String>, asked: impl Into<String>) -> Self {
+        Self {
+            limit: limit.into(),
+            asked: asked.into(),
+            take_out: None,
+        }
+    }
+
+    /// How to leave it out under [`UnsupportedPolicy::Drop`].
+    pub fn take_out(mut self, take_out: impl FnOnce(&mut Message) + Send + 'static) -> Self {
+        self.take_out = Some(Box::new(take_out));
+        self
+    }
+}
+
+impl fmt::Debug for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Objection({}, asked for: {})", self.limit, self.asked)
+    }
+}
+
+/// All that `backend` cannot do of what `message` asks for, each with the way to leave it out.
+fn objections(
+    backend: &dyn EmailBackend,
+    message: &Message,
+) -> Vec<(Unsupported, Option<TakeOut>)> {
+    let capabilities = backend.capabilities();
+    let mut found = Vec::new();
+    for (feature, support) in capabilities.iter() {
+        let used = check::look(feature, message);
+        let other = |feature| check::look(feature, message).count > 0;
+        let keep = match support {
+            _ if used.count == 0 => continue,
+            Support::Yes => continue,
+            Support::AtMost(n) if used.count <= n => continue,
+            Support::With(feature) if other(feature) => continue,
+            Support::Without(feature) if !other(feature) => continue,
+            Support::AtMost(n) => n,
+            Support::No | Support::With(_) | Support::Without(_) => 0,
+        };
+        let unsupported = Unsupported {
+            feature: Some(feature),
+            esp: backend.name().to_owned(),
+            limit: match support {
+                Support::AtMost(n) => format!("{feature}: at most {n}, not {}", used.count),
+                _ => format!("{feature}: {support}"),
+            },
+            asked: (used.asked)(message),
+        };
+        let take_out = used
+            .take_out
+            .map(|take_out| -> TakeOut { Box::new(move |message| take_out(message, keep)) });
+        found.push((unsupported, take_out));
+    }
+    found.extend(backend.check(message).into_iter().map(|objection| {
+        let unsupported = Unsupported {
+            feature: None,
+            esp: backend.name().to_owned(),
+            limit: objection.limit,
+            asked: objection.asked,
+        };
+        (unsupported, objection.take_out)
+    }));
+    found
+}
+
+/// Everything unsupported in `message`, in the order of [`Feature::ALL`].
+pub(super) fn unsupported(backend: &dyn EmailBackend, message: &Message) -> Vec<Unsupported> {
+    objections(backend, message)
+        .into_iter()
+        .map(|(unsupported, _)| unsupported)
+        .collect()
+}
+
+/// What a policy made of a message.
+pub(super) struct Outcome {
+    /// Left out.
+    pub(super) dropped: Vec<Unsupported>,
+    /// Not to be had; the message must not be sent if there is any.
+    pub(super) refused: Vec<Unsupported>,
+}
+
+/// Applies a policy: changes `message` under `Drop`, never under `Refuse`.
+pub(super) fn apply(
+    policy: UnsupportedPolicy,
+    backend: &dyn EmailBackend,
+    message: &mut Message,
+) -> Outcome {
+    let mut outcome = Outcome {
+        dropped: Vec::new(),
+        refused: Vec::new(),
+    };
+    if policy == UnsupportedPolicy::Refuse {
+        outcome.refused = unsupported(backend, message);
+        return outcome;
+    }
+    // What is left out may be what something else needed (merge data its template), so look
+    // again until nothing is found. Every round takes something out.
+    for _ in 0..=Feature::ALL.len() {
+        let found = objections(backend, message);
+        if found.is_empty() {
+            return outcome;
+        }
+        let mut stuck = Vec::new();
+        for (unsupported, take_out) in found {
+            match take_out {
+                Some(take_out) => {
+                    take_out(message);
+                    outcome.dropped.push(unsupported);
+                }
+                None => stuck.push(unsupported),
+            }
+        }
+        if !stuck.is_empty() {
+            outcome.refused = stuck;
+            return outcome;
+        }
+    }
+    outcome.refused = unsupported(backend, message);
+    outcome
+}

@@ -1,0 +1,210 @@
+//! [`SendStatus`]: what became of a message, recipient by recipient.
+//!
+//! A message that nobody got is a `SendError` (`error.rs`), which can hold a status, too.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::policy::Unsupported;
+use crate::message::{Address, AddressKey, Message};
+
+/// What an ESP says of a message for one recipient. The names are django-anymail's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Status {
+    /// The ESP has taken it and is sending.
+    Sent,
+    /// The ESP has taken it and will try later.
+    Queued,
+    /// The ESP says that the address is not valid. Not sent.
+    Invalid,
+    /// The ESP will not send to this address: it bounced before, complained or unsubscribed.
+    Rejected,
+    /// Not sent for another reason, which stands in the detail.
+    Failed,
+    /// The ESP did not say; the detail tells more. It may have been accepted.
+    Unknown,
+}
+
+impl Status {
+    /// Whether the ESP has, or may have, accepted the message for this recipient.
+    pub fn may_be_accepted(self) -> bool {
+        matches!(self, Self::Sent | Self::Queued | Self::Unknown)
+    }
+
+    /// Whether the ESP has refused this recipient.
+    pub fn is_refused(self) -> bool {
+        matches!(self, Self::Invalid | Self::Rejected)
+    }
+}
+
+/// One recipient's status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RecipientStatus {
+    /// The addr-spec as the caller gave it.
+    pub email: String,
+    /// What became of the message.
+    pub status: Status,
+    /// The id that the recipient's events will bear; none where nothing was sent.
+    pub message_id: Option<String>,
+    /// The ESP's code and words, where it had any to say about this recipient.
+    pub detail: Option<StatusDetail>,
+}
+
+/// An ESP's code and words about a recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StatusDetail {
+    /// The ESP's code, if it has one.
+    pub code: Option<String>,
+    /// The words.
+    pub message: String,
+}
+
+impl StatusDetail {
+    /// A code, if there is one, and words.
+    pub fn new(code: Option<String>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+/// What became of a message.
+///
+/// Every recipient of the message is in it, in the order `to`, `cc`, `bcc`, each once. It is
+/// plain data: it goes into JSON and comes back.
+///
+/// `Debug` shows the sizes of the raw answers, not the answers.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SendStatus {
+    /// The backend that sent it, for example `postmark`.
+    pub esp: String,
+    /// What was left out because the ESP does not support it.
+    pub dropped: Vec<Unsupported>,
+    /// What post-send hooks that failed had to say. The message is sent all the same.
+    pub hook_errors: Vec<String>,
+    /// The ESP's raw answers, one a call.
+    pub esp_responses: Vec<String>,
+    #[serde(
+        serialize_with = "write_recipients",
+        deserialize_with = "read_recipients"
+    )]
+    recipients: IndexMap<AddressKey, RecipientStatus>,
+}
+
+impl SendStatus {
+    /// A status in which nothing is known of any recipient of `message`.
+    pub fn unknown(esp: impl Into<String>, message: &Message) -> Self {
+        let unknown = |address: &Address| RecipientStatus {
+            email: address.email().to_owned(),
+            status: Status::Unknown,
+            message_id: None,
+            detail: None,
+        };
+        let mut recipients = IndexMap::new();
+        for address in message.recipients() {
+            recipients
+                .entry(address.key())
+                .or_insert_with(|| unknown(address));
+        }
+        Self {
+            esp: esp.into(),
+            dropped: Vec::new(),
+            hook_errors: Vec::new(),
+            esp_responses: Vec::new(),
+            recipients,
+        }
+    }
+
+    /// Sets what became of one recipient. Gives whether it is one of this message's.
+    pub fn set(
+        &mut self,
+        recipient: &AddressKey,
+        status: Status,
+        message_id: Option<String>,
+        detail: Option<StatusDetail>,
+    ) -> bool {
+        let Some(entry) = self.recipients.get_mut(recipient) else {
+            return false;
+        };
+        entry.status = status;
+        entry.message_id = message_id;
+        entry.detail = detail;
+        true
+    }
+
+    /// The recipients, in the order `to`, `cc`, `bcc`.
+    pub fn recipients(&self) -> impl ExactSizeIterator<Item = &RecipientStatus> {
+        self.recipients.values()
+    }
+
+    /// What became of one recipient, written in whatever case or form of its domain.
+    pub fn recipient(&self, email: &str) -> Option<&RecipientStatus> {
+        self.by_key(&AddressKey::of(email))
+    }
+
+    /// The same, by the address's comparison form.
+    pub fn by_key(&self, key: &AddressKey) -> Option<&RecipientStatus> {
+        self.recipients.get(key)
+    }
+
+    /// The different message ids, sorted.
+    pub fn message_ids(&self) -> BTreeSet<&str> {
+        let ids = self.recipients().filter_map(|r| r.message_id.as_deref());
+        ids.collect()
+    }
+
+    /// The message id, where there is just one.
+    pub fn message_id(&self) -> Option<&str> {
+        let mut ids = self.message_ids().into_iter();
+        ids.next().filter(|_| ids.next().is_none())
+    }
+
+    /// Whether every recipient has this status.
+    pub fn all(&self, status: Status) -> bool {
+        self.recipients().all(|r| r.status == status)
+    }
+
+    /// Whether anybody has, or may have, been sent the message.
+    pub fn may_be_accepted(&self) -> bool {
+        self.recipients().any(|r| r.status.may_be_accepted())
+    }
+}
+
+impl fmt::Debug for SendStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes: Vec<_> = self.esp_responses.iter().map(String::len).collect();
+        f.debug_struct("SendStatus")
+            .field("esp", &self.esp)
+            .field("recipients", &self.recipients.values())
+            .field("dropped", &self.dropped)
+            .field("hook_errors", &self.hook_errors)
+            .field("esp_response_bytes", &sizes)
+            .finish()
+    }
+}
+
+fn write_recipients<S: Serializer>(
+    recipients: &IndexMap<AddressKey, RecipientStatus>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(recipients.values())
+}
+
+fn read_recipients<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<IndexMap<AddressKey, RecipientStatus>, D::Error> {
+    let list = Vec::<RecipientStatus>::deserialize(deserializer)?;
+    Ok(list
+        .into_iter()
+        .map(|r| (AddressKey::of(&r.email), r))
+        .collect())
+}
