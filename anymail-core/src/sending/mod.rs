@@ -14,7 +14,7 @@ mod status;
 
 pub use backend::{EmailBackend, PreparedMessage};
 pub use defaults::SendDefaults;
-pub use error::{Accepted, SendError, SendErrorKind};
+pub use error::{Accepted, SendError, SendErrorKind, parse_retry_after};
 pub use features::{Capabilities, Feature, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
