@@ -3,6 +3,7 @@
 //! A call's body is `payload.rs`'s, its answer `response.rs`'s.
 
 use std::collections::VecDeque;
+use std::slice;
 use std::sync::Arc;
 
 use anymail_core::{Accepted, PreparedMessage, SendError, SendErrorKind, SendStatus};
@@ -41,7 +42,7 @@ impl Sender {
         &self,
         message: &PreparedMessage,
     ) -> Result<SendStatus, SendError> {
-        let mut results = self.send_many(std::slice::from_ref(message)).await;
+        let mut results = self.send_many(slice::from_ref(message)).await;
         results.pop().unwrap_or_else(|| Err(nothing_came_of_it()))
     }
 
@@ -157,7 +158,7 @@ fn rows<'a>(message: &'a PreparedMessage, index: usize, config: &PostmarkConfig)
     };
     match message.to() {
         [] => vec![row(&[])],
-        to if apart => to.iter().map(std::slice::from_ref).map(row).collect(),
+        to if apart => to.iter().map(slice::from_ref).map(row).collect(),
         to => vec![row(to)],
     }
 }
@@ -204,7 +205,7 @@ struct Tally<'a> {
     status: SendStatus,
     /// The worst failure of a call, or of the message's only row.
     error: Option<SendError>,
-    /// Whether any call about it was answered.
+    /// Whether anything is known of any of its rows.
     answered: bool,
 }
 
@@ -265,22 +266,22 @@ fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Vec<AnswerR
         let Some(tally) = tallies.get_mut(row.index) else {
             continue;
         };
-        // In a batch call each message has its own row, and its own error.
+        response::settle(&mut tally.status, row, &answer.outcome);
+        // A message that is its row fails with it; a batch only if nothing is known of any row.
         let failed = match &answer.outcome {
+            Outcome::Accepted { .. } => false,
             Outcome::Refused { .. } => {
-                !response::is_about_recipients(&answer.outcome, std::slice::from_ref(row))
+                let whole = !response::is_about_recipients(&answer.outcome, slice::from_ref(row));
+                whole && !tally.message.is_batch()
             }
             Outcome::Unclear(_) => true,
-            Outcome::Accepted { .. } => false,
         };
-        if failed && !tally.message.is_batch() {
-            let error = response::refusal(&answer.outcome, 200)
-                .with_response(answer.raw.unwrap_or_default());
-            tally.fail(error);
-            continue;
+        if failed {
+            let error = response::refusal(&answer.outcome, 200);
+            tally.fail(error.with_response(answer.raw.clone().unwrap_or_default()));
+        } else {
+            tally.answered = true;
         }
-        response::settle(&mut tally.status, row, &answer.outcome);
         tally.status.esp_responses.extend(answer.raw);
-        tally.answered = true;
     }
 }
