@@ -9,7 +9,7 @@ use anymail_core::{
 use async_trait::async_trait;
 
 use crate::config::{PostmarkConfig, PostmarkConfigError};
-use crate::sending::{Sender, objections};
+use crate::sending::{MAX_ROWS, Sender, objections};
 
 /// The backend's name in statuses, errors and configuration.
 pub(crate) const NAME: &str = "postmark";
@@ -96,6 +96,10 @@ impl EmailBackend for PostmarkBackend {
 
     fn check(&self, message: &Message) -> Vec<Objection> {
         objections(message, self.sender.config())
+    }
+
+    fn max_batch(&self) -> usize {
+        MAX_ROWS
     }
 
     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {

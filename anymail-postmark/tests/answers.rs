@@ -1,4 +1,10 @@
 //! What comes of Postmark's answers, over real HTTP: every shape, and every way to lie.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by its panic"
+)]
 
 use anymail_core::{Accepted, Mailer, Message, SendError, SendErrorKind as K, SendStatus, Status};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
@@ -108,7 +114,11 @@ async fn one_invalid_recipient_stops_the_whole_message_and_the_others_are_told_s
                 ("o'k@bad", Status::Invalid, None),
             ]
         );
-        let detail = status.recipient("good@example.com").unwrap().detail.as_ref();
+        let detail = status
+            .recipient("good@example.com")
+            .unwrap()
+            .detail
+            .as_ref();
         assert_eq!(detail.unwrap().code.as_deref(), Some("300"));
     }
 }
@@ -160,9 +170,19 @@ async fn a_page_an_empty_or_a_huge_body_is_an_error_by_its_status() {
     for (status, body, kind, accepted) in [
         (200, page(), K::InvalidResponse, Accepted::Maybe),
         (200, String::new(), K::InvalidResponse, Accepted::Maybe),
-        (200, "{\"ErrorCode\":0".into(), K::InvalidResponse, Accepted::Maybe),
+        (
+            200,
+            "{\"ErrorCode\":0".into(),
+            K::InvalidResponse,
+            Accepted::Maybe,
+        ),
         (200, "[".repeat(90_000), K::InvalidResponse, Accepted::Maybe),
-        (200, "x".repeat(100_001), K::InvalidResponse, Accepted::Maybe),
+        (
+            200,
+            "x".repeat(100_001),
+            K::InvalidResponse,
+            Accepted::Maybe,
+        ),
         (302, page(), K::InvalidResponse, Accepted::Maybe),
         (401, page(), K::Authentication, Accepted::No),
         (404, page(), K::Refused, Accepted::No),
@@ -195,7 +215,9 @@ async fn a_rate_limit_says_how_long_to_wait() {
 #[tokio::test]
 async fn a_server_that_echoes_the_token_does_not_get_it_into_the_error() {
     let answer = json!({"ErrorCode": 10, "Message": "No such token: s3cret-token."});
-    let error = send_json(&message("to@example.com"), 401, answer).await.unwrap_err();
+    let error = send_json(&message("to@example.com"), 401, answer)
+        .await
+        .unwrap_err();
     assert_eq!(error.message(), "No such token: [redacted].");
     assert!(!format!("{error:?} {:?}", error.response()).contains("s3cret-token"));
 }
@@ -219,7 +241,12 @@ async fn a_bad_row_of_a_batch_is_its_own_recipients_trouble() {
             ("d@example.com", Status::Sent, Some("id-d")),
         ]
     );
-    let detail = status.recipient("b@example.com").unwrap().detail.clone().unwrap();
+    let detail = status
+        .recipient("b@example.com")
+        .unwrap()
+        .detail
+        .clone()
+        .unwrap();
     assert_eq!(detail.code.as_deref(), Some("1101"));
     assert_eq!(detail.message, "The Template's 'Alias' is not valid.");
 }
@@ -252,7 +279,10 @@ async fn rows_that_are_missing_leave_their_recipients_unknown() {
             [Status::Sent, Status::Unknown, Status::Unknown],
         ),
         (
-            json!([accepted("c@example.com", "3"), accepted("a@example.com", "1")]),
+            json!([
+                accepted("c@example.com", "3"),
+                accepted("a@example.com", "1")
+            ]),
             [Status::Sent, Status::Unknown, Status::Sent],
         ),
         // An error that names nobody could be either missing row's.

@@ -1,4 +1,10 @@
 //! Which calls are made of which messages, over real HTTP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by its panic"
+)]
 
 use anymail_core::{
     Accepted, Attachment, Mailer, Message, SendErrorKind, SendStatus, Status, UnsupportedPolicy,
@@ -11,9 +17,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 /// Accepts every row under an id that is its recipient.
 fn accept(request: &Request) -> ResponseTemplate {
     let body: Value = request.body_json().unwrap();
-    let row = |row: &Value| {
-        json!({"ErrorCode": 0, "Message": "OK", "To": row["To"], "MessageID": row["To"]})
-    };
+    let row = |row: &Value| json!({"ErrorCode": 0, "Message": "OK", "To": row["To"], "MessageID": row["To"]});
     let answer = match body.get("Messages").unwrap_or(&body) {
         Value::Array(rows) => rows.iter().map(row).collect(),
         one => row(one),
@@ -70,7 +74,11 @@ async fn a_batch_of_more_than_500_recipients_is_split_and_comes_back_as_one_stat
     let path = "/email/batch";
     assert_eq!(
         calls(&server).await,
-        [call(path, "token", 201), call(path, "token", 500), call(path, "token", 500)]
+        [
+            call(path, "token", 201),
+            call(path, "token", 500),
+            call(path, "token", 500)
+        ]
     );
     assert!(status.all(Status::Sent));
     assert_eq!(status.recipients().len(), 1201);
@@ -151,7 +159,10 @@ async fn a_lost_answer_marks_just_its_own_calls_messages() {
     token("bad").respond_with(dead).mount(&server).await;
     token("token").respond_with(accept).mount(&server).await;
     let mut bad = message("b@example.com");
-    bad.esp_extra = PostmarkOptions::new().server_token("bad").to_esp_extra().into();
+    bad.esp_extra = PostmarkOptions::new()
+        .server_token("bad")
+        .to_esp_extra()
+        .into();
     let messages = [message("a@example.com"), bad, message("c@example.com")];
     let results = mailer(&server).send_all(&messages).await;
     let [Ok(_), Err(error), Ok(_)] = &results[..] else {
@@ -196,8 +207,14 @@ async fn with_ids_of_our_own_each_row_bears_one_and_the_status_gives_it() {
         panic!()
     };
     let rows: Vec<Value> = request.body_json().unwrap();
-    let ids: Vec<_> = rows.iter().map(|row| row["Metadata"]["anymail_id"].as_str()).collect();
-    let reported: Vec<_> = status.recipients().map(|r| r.message_id.as_deref()).collect();
+    let ids: Vec<_> = rows
+        .iter()
+        .map(|row| row["Metadata"]["anymail_id"].as_str())
+        .collect();
+    let reported: Vec<_> = status
+        .recipients()
+        .map(|r| r.message_id.as_deref())
+        .collect();
     assert_eq!(ids, reported);
     assert_ne!(ids[0], ids[1]);
     assert_eq!(rows[0]["Metadata"]["k"], "v");
@@ -219,16 +236,24 @@ async fn esp_extra_cannot_change_who_gets_the_message_or_lose_what_it_says_itsel
         (with(json!({"Messages": []}), nothing), "\"Messages\""),
         (with(json!({"server_token": 7}), nothing), "server_token"),
         (with(json!({"server_token": " "}), nothing), "server_token"),
-        (with(json!({"subject": "a\r\nBcc: x@y"}), nothing), "Subject"),
         (
-            with(json!({"Headers": [{"Name": "X-A", "Value": "a\nb"}]}), nothing),
+            with(json!({"subject": "a\r\nBcc: x@y"}), nothing),
+            "Subject",
+        ),
+        (
+            with(
+                json!({"Headers": [{"Name": "X-A", "Value": "a\nb"}]}),
+                nothing,
+            ),
             "Headers",
         ),
         (
             with(json!({"Headers": []}), |m| {
                 let mut headers = anymail_core::Headers::new();
                 headers.insert("X-A", "1").unwrap();
-                m.merge_headers.value_or_default().insert("a@example.com", headers);
+                m.merge_headers
+                    .value_or_default()
+                    .insert("a@example.com", headers);
             }),
             "merge_headers",
         ),
@@ -249,7 +274,11 @@ async fn esp_extra_cannot_change_who_gets_the_message_or_lose_what_it_says_itsel
 async fn a_field_that_esp_extra_spells_in_another_case_is_sent_once() {
     let server = server().await;
     let mut one = message("a@example.com");
-    one.esp_extra = json!({"subject": "other"}).as_object().unwrap().clone().into();
+    one.esp_extra = json!({"subject": "other"})
+        .as_object()
+        .unwrap()
+        .clone()
+        .into();
     mailer(&server).send(&one).await.unwrap();
     let requests = server.received_requests().await.unwrap();
     let body: Value = requests[0].body_json().unwrap();

@@ -10,6 +10,7 @@ mod features;
 mod hooks;
 mod mailer;
 mod policy;
+mod retry;
 mod status;
 
 pub use backend::{EmailBackend, PreparedMessage};
@@ -19,4 +20,5 @@ pub use features::{Capabilities, Feature, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
+pub use retry::RetryPolicy;
 pub use status::{RecipientStatus, SendStatus, Status, StatusDetail};

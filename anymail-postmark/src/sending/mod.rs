@@ -11,3 +11,4 @@ mod response;
 
 pub(crate) use batch::Sender;
 pub(crate) use check::objections;
+pub(crate) use payload::MAX_ROWS;

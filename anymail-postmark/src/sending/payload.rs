@@ -20,7 +20,7 @@ pub(super) const ANYMAIL_ID: &str = "anymail_id";
 /// The largest body of a call: 50 MB, read as powers of ten (the page does not say).
 const MAX_BODY: usize = 50_000_000;
 /// The most messages of one batch call.
-const MAX_ROWS: usize = 500;
+pub(crate) const MAX_ROWS: usize = 500;
 
 /// Where a call goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
