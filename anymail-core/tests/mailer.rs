@@ -243,8 +243,8 @@ async fn what_is_dropped_stands_in_the_status() {
     assert_eq!(error.kind(), K::UnsupportedFeature);
     assert_eq!(
         error.to_string(),
-        "acme cannot send this message: acme supports tags: at most 1, not 2 \
-         (asked for: \"one\", \"two\"); acme supports open tracking: no (asked for: true)"
+        "acme cannot send this message: acme supports at most 1 of tags, not 2 \
+         (asked for: \"one\", \"two\"); acme supports no open tracking (asked for: true)"
     );
     let drops = mailer(&backend)
         .unsupported(UnsupportedPolicy::Drop)

@@ -8,3 +8,8 @@ mod sending;
 pub use backend::PostmarkBackend;
 pub use config::{PostmarkConfig, PostmarkConfigError};
 pub use options::{LinkTracking, PostmarkOptions};
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
