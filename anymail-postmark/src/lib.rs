@@ -1,1 +1,6 @@
 //! The Postmark backend.
+#[cfg(feature = "webhooks")]
+mod receiving;
+
+#[cfg(feature = "webhooks")]
+pub use receiving::{PostmarkInboundWebhook, PostmarkTrackingWebhook, webhooks};
