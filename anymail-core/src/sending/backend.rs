@@ -27,7 +27,7 @@ use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message
 /// A backend is used by many tasks at once, and a future of its may be dropped at any await.
 #[async_trait]
 pub trait EmailBackend: Debug + Send + Sync {
-    /// The name in statuses, errors and configuration: lower case, for example `postmark`.
+    /// The name in statuses, errors and configuration: lower case, for example `acme`.
     fn name(&self) -> &str;
 
     /// What the ESP can do. Must be the same at every call.

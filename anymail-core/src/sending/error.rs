@@ -62,8 +62,8 @@ pub enum Accepted {
 /// fn resend_later(error: &SendError) -> bool {
 ///     error.is_transient() && error.accepted() == Accepted::No
 /// }
-/// assert!(resend_later(&SendError::from_http_status("postmark", 429)));
-/// assert!(!resend_later(&SendError::from_http_status("postmark", 500)));
+/// assert!(resend_later(&SendError::from_http_status("acme", 429)));
+/// assert!(!resend_later(&SendError::from_http_status("acme", 500)));
 /// ```
 ///
 /// Neither `Display` nor `Debug` shows a token or a body.
@@ -403,10 +403,10 @@ mod tests {
 
     #[test]
     fn it_tells_what_happened_and_what_may_be_done() {
-        let error = SendError::from_http_status("postmark", 500).with_message("Oops");
+        let error = SendError::from_http_status("acme", 500).with_message("Oops");
         assert_eq!(
             error.to_string(),
-            "postmark has trouble of its own (HTTP 500): Oops; \
+            "acme has trouble of its own (HTTP 500): Oops; \
              it may have been accepted all the same"
         );
     }

@@ -85,7 +85,7 @@ impl StatusDetail {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SendStatus {
-    /// The backend that sent it, for example `postmark`.
+    /// The backend that sent it, for example `acme`.
     pub esp: String,
     /// What was left out because the ESP does not support it.
     pub dropped: Vec<Unsupported>,
