@@ -1,6 +1,8 @@
 //! Holds the crate to its own rules: arrows between modules run down only, and no ESP is named.
 //!
 //! What the modules do is tested beside them.
+// Clippy does not see that functions beside tests are tests.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
