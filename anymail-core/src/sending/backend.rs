@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::error::SendError;
 use super::features::Capabilities;
+use super::hooks::Withheld;
 use super::policy::{Objection, Unsupported};
 use super::status::SendStatus;
 use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message, Metadata};
@@ -112,15 +113,27 @@ pub struct PreparedMessage {
     message: Message,
     from: Address,
     dropped: Vec<Unsupported>,
+    withheld: Vec<Withheld>,
 }
 
 impl PreparedMessage {
-    pub(super) fn new(message: Message, from: Address, dropped: Vec<Unsupported>) -> Self {
+    pub(super) fn new(
+        message: Message,
+        from: Address,
+        dropped: Vec<Unsupported>,
+        withheld: Vec<Withheld>,
+    ) -> Self {
         Self {
             message,
             from,
             dropped,
+            withheld,
         }
+    }
+
+    /// The recipients whom a pre-send hook left out.
+    pub(super) fn withheld(&self) -> &[Withheld] {
+        &self.withheld
     }
 
     /// The whole message, its fields merged with the send defaults.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::Unsupported;
-use super::status::SendStatus;
+use super::status::{MemberError, SendStatus};
 use crate::message::{Fault, write_list};
 
 /// What kind of failure it was.
@@ -84,6 +84,7 @@ struct Inner {
     faults: Vec<Fault>,
     unsupported: Vec<Unsupported>,
     status: Option<SendStatus>,
+    member_errors: Vec<MemberError>,
     response: Option<String>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -112,6 +113,7 @@ impl SendError {
             faults: Vec::new(),
             unsupported: Vec::new(),
             status: None,
+            member_errors: Vec::new(),
             response: None,
             source: None,
         }))
@@ -220,6 +222,32 @@ impl SendError {
         self
     }
 
+    pub(crate) fn with_member_errors(mut self, errors: Vec<MemberError>) -> Self {
+        self.0.member_errors = errors;
+        self
+    }
+
+    /// The error that a status means in which nobody has, or may have, got the message: the
+    /// kind and the words are those of the first recipient of that kind.
+    pub(crate) fn from_refusal(status: SendStatus) -> Self {
+        let refused = status.recipients().any(|r| r.status.is_refused());
+        let kind = match refused {
+            true => SendErrorKind::RecipientsRefused,
+            false => SendErrorKind::Refused,
+        };
+        let first = status
+            .recipients()
+            .find(|r| r.status.is_refused() == refused)
+            .and_then(|r| r.detail.clone());
+        let (code, words) = match first {
+            Some(detail) => (detail.code, detail.message),
+            None => (None, String::new()),
+        };
+        let mut error = Self::new(kind, status.esp.clone(), words).with_status(status);
+        error.0.esp_code = code;
+        error
+    }
+
     pub(crate) fn status_mut(&mut self) -> Option<&mut SendStatus> {
         self.0.status.as_mut()
     }
@@ -285,6 +313,11 @@ impl SendError {
         self.0.status.as_ref()
     }
 
+    /// What the other members of a failover or round robin said that were asked, in order.
+    pub fn member_errors(&self) -> &[MemberError] {
+        &self.0.member_errors
+    }
+
     /// The ESP's raw answer, if there was one. Not printed.
     pub fn response(&self) -> Option<&str> {
         self.0.response.as_deref()
@@ -345,6 +378,9 @@ impl fmt::Display for SendError {
         if inner.tries > 1 {
             write!(f, "; tried {} times", inner.tries)?;
         }
+        for other in &inner.member_errors {
+            write!(f, "; {other}")?;
+        }
         Ok(())
     }
 }
@@ -365,6 +401,7 @@ impl fmt::Debug for SendError {
             .field("faults", &inner.faults)
             .field("unsupported", &inner.unsupported)
             .field("status", &inner.status)
+            .field("member_errors", &inner.member_errors)
             .field("source", &inner.source)
             .finish()
     }

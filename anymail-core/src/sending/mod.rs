@@ -4,9 +4,11 @@
 
 mod backend;
 mod check;
+mod copies;
 mod defaults;
 mod error;
 mod features;
+mod fit;
 mod hooks;
 mod mailer;
 mod policy;
@@ -19,4 +21,4 @@ pub use features::{Capabilities, Feature, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
-pub use status::{RecipientStatus, SendStatus, Status, StatusDetail};
+pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};
