@@ -105,6 +105,11 @@ impl EmailBackend for Failover {
         self.0.check(message)
     }
 
+    /// The most that any member takes; one that takes less splits what it gets.
+    fn max_batch(&self) -> usize {
+        self.0.max_batches().max().unwrap_or(1)
+    }
+
     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
         self.0.send_one(message, 0).await
     }

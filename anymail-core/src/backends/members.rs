@@ -109,6 +109,13 @@ impl Members {
         &self.capabilities
     }
 
+    /// How many messages each member carries best in one call.
+    pub(super) fn max_batches(&self) -> impl Iterator<Item = usize> {
+        self.slots
+            .iter()
+            .map(|slot| slot.member.backend.max_batch())
+    }
+
     /// Under `Refuse` a message must fit every member, under `Drop` each leaves out what it
     /// cannot do.
     pub(super) fn set_policy(&mut self, policy: UnsupportedPolicy) {

@@ -88,6 +88,12 @@ impl EmailBackend for RoundRobin {
         self.members.check(message)
     }
 
+    /// As much as all members take, since each gets its share of it.
+    fn max_batch(&self) -> usize {
+        let all = self.members.max_batches();
+        all.fold(0, usize::saturating_add).max(1)
+    }
+
     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
         self.members.send_one(message, self.turns(1)).await
     }

@@ -6,6 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
 use super::policy::Unsupported;
 use super::status::{MemberError, SendStatus};
 use crate::message::{Fault, write_list};
@@ -85,7 +88,7 @@ struct Inner {
     unsupported: Vec<Unsupported>,
     status: Option<SendStatus>,
     member_errors: Vec<MemberError>,
-    response: Option<String>,
+    response: Option<Arc<str>>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -200,7 +203,7 @@ impl SendError {
 
     /// With the ESP's raw answer.
     #[must_use]
-    pub fn with_response(mut self, response: impl Into<String>) -> Self {
+    pub fn with_response(mut self, response: impl Into<Arc<str>>) -> Self {
         self.0.response = Some(response.into());
         self
     }
@@ -324,6 +327,19 @@ impl SendError {
     }
 }
 
+/// Reads the value of an HTTP `Retry-After` header (RFC 9110, 10.2.3): seconds, or a date,
+/// whose distance from now it gives. A date that is past is no wait at all; `None` is what is
+/// neither.
+pub fn parse_retry_after(value: &str) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = OffsetDateTime::parse(value, &Rfc2822).ok()?;
+    let wait = date - OffsetDateTime::now_utc();
+    Some(wait.try_into().unwrap_or(Duration::ZERO))
+}
+
 impl std::error::Error for SendError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let source = self.0.source.as_ref()?;
@@ -435,6 +451,18 @@ mod tests {
             assert_eq!(error.accepted(), accepted, "{status}");
             assert_eq!(error.is_transient(), transient, "{status}");
             assert_eq!(error.http_status(), Some(status));
+        }
+    }
+
+    #[test]
+    fn a_retry_after_is_seconds_or_a_date() {
+        assert_eq!(parse_retry_after(" 120 "), Some(Duration::from_secs(120)));
+        let past = parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT");
+        assert_eq!(past, Some(Duration::ZERO));
+        let far = parse_retry_after("Fri, 01 Jan 2100 00:00:00 GMT").unwrap();
+        assert!(far > Duration::from_secs(86_400 * 365));
+        for nonsense in ["", "-1", "soon", "1.5"] {
+            assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
         }
     }
 

@@ -53,6 +53,12 @@ impl PreparedMessage {
         defaults: &SendDefaults,
         policy: UnsupportedPolicy,
     ) -> Result<Self, SendError> {
+        let nothing_to_do = defaults.is_empty()
+            && self.dropped().is_empty()
+            && policy::unsupported(backend, self.message()).is_empty();
+        if nothing_to_do {
+            return Ok(self.clone());
+        }
         let message = defaults.under(self.message());
         Self::make(message, backend, policy, Vec::new())
     }

@@ -3,10 +3,11 @@
 //! When they run is decided in `mailer.rs`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::error::SendError;
+use super::error::{SendError, SendErrorKind};
 use super::status::SendStatus;
 use crate::message::{Address, AddressKey, Message};
 
@@ -63,6 +64,33 @@ impl Withheld {
         let can_go = !lost_to && message.recipients().next().is_some();
         (withheld, can_go)
     }
+}
+
+/// Runs hooks in order; gives the recipients whom they left out.
+pub(super) async fn run(
+    hooks: &[Arc<dyn PreSend>],
+    message: &mut Message,
+    esp: &str,
+) -> Result<Vec<Withheld>, SendError> {
+    let cancelled = |reason| Err(SendError::new(SendErrorKind::Cancelled, esp, reason));
+    let mut withheld = Vec::new();
+    for hook in hooks {
+        match hook.pre_send(message, esp).await {
+            Ok(PreSendVerdict::Send) => {}
+            Ok(PreSendVerdict::SendWithout { recipients, reason }) => {
+                let (more, can_go) = Withheld::from(message, &recipients, &reason);
+                if !can_go {
+                    return cancelled(reason);
+                }
+                withheld.extend(more);
+            }
+            Ok(PreSendVerdict::Cancel(reason)) => return cancelled(reason),
+            Err(error) => {
+                return Err(SendError::new(SendErrorKind::Hook, esp, error.to_string()));
+            }
+        }
+    }
+    Ok(withheld)
 }
 
 /// Runs before each message, with the send defaults in place; may change or cancel it.

@@ -12,13 +12,15 @@ mod fit;
 mod hooks;
 mod mailer;
 mod policy;
+mod retry;
 mod status;
 
 pub use backend::{EmailBackend, PreparedMessage};
 pub use defaults::SendDefaults;
-pub use error::{Accepted, SendError, SendErrorKind};
+pub use error::{Accepted, SendError, SendErrorKind, parse_retry_after};
 pub use features::{Capabilities, Feature, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
+pub use retry::RetryPolicy;
 pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};

@@ -116,6 +116,10 @@ impl EmailBackend for Scripted {
         value.map(objection).into_iter().collect()
     }
 
+    fn max_batch(&self) -> usize {
+        500
+    }
+
     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
         self.note(std::slice::from_ref(message));
         self.answer(message)
