@@ -13,6 +13,7 @@ mod hooks;
 mod mailer;
 mod policy;
 mod retry;
+mod staging;
 mod status;
 
 pub use backend::{EmailBackend, PreparedMessage};
@@ -23,4 +24,5 @@ pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
 pub use retry::RetryPolicy;
+pub use staging::{AllowDomains, RedirectTo};
 pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};
