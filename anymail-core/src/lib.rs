@@ -1,10 +1,12 @@
 //! What every ESP has in common.
+mod backends;
 mod message;
 #[cfg(feature = "webhooks")]
 mod receiving;
 mod secret;
 mod sending;
 
+pub use backends::*;
 pub use message::*;
 #[cfg(feature = "webhooks")]
 pub use receiving::*;
