@@ -4,8 +4,8 @@ mod faults;
 mod server;
 
 pub use fake_postmark::{
-    FakePostmark, FakePostmarkBuilder, Mailbox, SentAttachment, SentMessage, StreamKind,
-    SuppressionOrigin, SuppressionReason,
+    BounceType, FakePostmark, FakePostmarkBuilder, Mailbox, SentAttachment, SentMessage,
+    StreamKind, SuppressionReason, TriggerError, WebhookReport, WebhookTry,
 };
 pub use faults::Fault;
 pub use server::{Counts, LoopbackServer};
