@@ -4,18 +4,19 @@
 
 mod addresses;
 mod api;
+mod bulk;
 mod check;
-#[allow(dead_code, reason = "the endpoints for templates follow")]
 mod email;
-#[allow(dead_code, reason = "the endpoints for templates follow")]
 mod fields;
 mod message;
+mod mustachio;
 mod outbox;
-#[allow(dead_code, reason = "the endpoints for templates follow")]
+#[allow(dead_code, reason = "the endpoints for bounces and webhooks follow")]
 mod rules;
 mod sending;
 mod state;
 mod streams;
+mod templates;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,6 +29,7 @@ pub use self::message::{Mailbox, SentAttachment, SentMessage};
 use self::state::{Fake, Settings, Token};
 use self::streams::Stream;
 pub use self::streams::{StreamKind, SuppressionOrigin, SuppressionReason};
+use self::templates::Template;
 use crate::faults::Fault;
 use crate::server::{Counts, LoopbackServer};
 
@@ -119,6 +121,34 @@ impl FakePostmark {
     pub fn suppress(&self, stream: &str, email: &str, reason: SuppressionReason) {
         let origin = SuppressionOrigin::Recipient;
         self.fake.state().suppress(stream, email, reason, origin);
+    }
+
+    /// Adds a template, to send with by its alias, and gives its id. An empty body is none.
+    ///
+    /// Nothing is checked, unlike by `POST templates`: one that cannot be rendered shows that
+    /// in [`SentMessage::render_error`].
+    pub fn add_template(
+        &self,
+        alias: &str,
+        subject: &str,
+        text_body: &str,
+        html_body: &str,
+    ) -> i64 {
+        let mut state = self.fake.state();
+        let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let template = Template {
+            id: state.next_id(),
+            name: alias.to_owned(),
+            alias: filled(alias),
+            subject: filled(subject),
+            html_body: filled(html_body),
+            text_body: filled(text_body),
+            is_layout: false,
+            layout: None,
+        };
+        let id = template.id;
+        state.templates.push(template);
+        id
     }
 
     /// The HTTP server, for its faults and the requests as they came.

@@ -9,8 +9,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::bulk::BulkRequest;
 use super::message::SentMessage;
 use super::streams::{Stream, Suppression};
+use super::templates::Template;
 
 /// The fake behind its HTTP server.
 #[derive(Debug)]
@@ -50,6 +52,9 @@ pub(super) struct State {
     pub(super) streams: Vec<Stream>,
     /// By stream and address in lower case.
     pub(super) suppressions: BTreeMap<(String, String), Suppression>,
+    pub(super) templates: Vec<Template>,
+    pub(super) bulk: Vec<BulkRequest>,
+    last_id: i64,
 }
 
 impl Fake {
@@ -60,6 +65,9 @@ impl Fake {
             events: HashMap::new(),
             streams: Stream::of_a_new_server(),
             suppressions: BTreeMap::new(),
+            templates: Vec::new(),
+            bulk: Vec::new(),
+            last_id: 1000,
         };
         Self {
             settings,
@@ -77,6 +85,12 @@ impl State {
     pub(super) fn message(&self, id: &str) -> Option<&Arc<SentMessage>> {
         let mut newest_first = self.messages.iter().rev();
         newest_first.find(|message| message.id.eq_ignore_ascii_case(id))
+    }
+
+    /// A number that nothing else on this server has.
+    pub(super) fn next_id(&mut self) -> i64 {
+        self.last_id = self.last_id.saturating_add(1);
+        self.last_id
     }
 
     pub(super) fn stream(&self, id: &str) -> Option<&Stream> {

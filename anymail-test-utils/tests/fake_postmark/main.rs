@@ -7,7 +7,9 @@
     reason = "a test that fails should panic"
 )]
 
+mod bulk;
 mod caller;
 mod http;
 mod sending;
 mod streams;
+mod templates;
