@@ -1,6 +1,6 @@
 //! Mailers from a configuration: what it makes, and what it says of one that is wrong.
-// With the feature, the file backend is among the names that faults list.
-#![cfg(feature = "mime")]
+// Of these features are the file backend, which faults name, and the check of webhooks.
+#![cfg(all(feature = "mime", feature = "webhooks"))]
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -174,11 +174,8 @@ fn toml_and_json_and_the_environment_say_the_same() {
     for config in [from_toml, from_json, from_env] {
         let mailers = config.build_in(&env, &registry).unwrap();
         assert_eq!(mailers.names().collect::<Vec<_>>(), ["default"]);
-        let secrets = mailers.webhook_secrets("acme").iter();
-        assert_eq!(
-            secrets.map(|s| s.expose()).collect::<Vec<_>>(),
-            ["user:one", "user:two"]
-        );
+        let auth = mailers.webhook_auth("acme").unwrap();
+        assert_eq!(format!("{auth:?}"), "WebhookAuth(2 secrets)");
     }
     let expected = (
         "007".to_owned(),
@@ -410,7 +407,7 @@ fn secrets_do_not_print_wherever_they_are_put() {
         assert!(!shown.contains("s3cret"), "{shown}");
     }
     let mailer = MailerConfig::new("acme").option("server_token", "s3cret");
-    let config = MailersConfig::from(mailer).webhook_secret("s3cret");
+    let config = MailersConfig::from(mailer).webhook_secret("user:s3cret");
     let mailers = config.build_in(&no_env(), &registry).unwrap();
     let shown = format!(
         "{config:?} {mailers:?} {:?}",
@@ -745,8 +742,8 @@ fn check_all_tells_what_each_mailer_would_refuse() {
         shown,
         [
             "now: nothing keeps the message from being sent",
-            "next: acme supports tags: no (asked for: \"one\")",
-            "both: failover supports tags: no (asked for: \"one\")",
+            "next: acme supports no tags (asked for: \"one\")",
+            "both: failover supports no tags (asked for: \"one\")",
         ]
     );
 }
@@ -759,11 +756,33 @@ fn general_settings_by_code_hold_as_those_from_a_file() {
     settings.redirect_to = Some("qa@example.com".parse().unwrap());
     config.settings = settings;
     let config = config.backend("acme", BackendConfig::new().webhook_secret("user:own"));
-    let config = config.webhook_secret("user:general");
+    let config = config.webhook_secret("user:new").webhook_secret("user:old");
     let mailers = config.build_in(&no_env(), &registry).unwrap();
-    assert_eq!(mailers.webhook_secrets("acme")[0].expose(), "user:own");
-    assert_eq!(
-        mailers.webhook_secrets("memory")[0].expose(),
-        "user:general"
+    let auth = |backend| format!("{:?}", mailers.webhook_auth(backend));
+    assert_eq!(auth("acme"), "Some(WebhookAuth(1 secrets))");
+    assert_eq!(auth("memory"), "Some(WebhookAuth(2 secrets))");
+}
+
+#[test]
+fn a_webhook_secret_is_user_and_password_and_none_is_not_anybody() {
+    let (_, registry) = acme();
+    let built = |secret: &str| {
+        let config = MailersConfig::from(MailerConfig::new("memory")).webhook_secret(secret);
+        config.build_in(&no_env(), &registry)
+    };
+    for bad in ["s3cret", ":s3cret", "s3cret:", " : "] {
+        assert_eq!(
+            faults(built(bad)),
+            ["webhook_secret: a secret must have the form \"user:password\""]
+        );
+    }
+    assert!(
+        built("user:pass:word")
+            .unwrap()
+            .webhook_auth("memory")
+            .is_some()
     );
+    let none = MailersConfig::from(MailerConfig::new("memory"));
+    let mailers = none.build_in(&no_env(), &registry).unwrap();
+    assert!(mailers.webhook_auth("memory").is_none());
 }

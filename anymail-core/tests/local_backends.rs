@@ -205,7 +205,8 @@ async fn the_console_shows_a_message_that_would_command_the_terminal_as_text() {
     let mailer = Mailer::new(ConsoleBackend::to(screen.clone()));
     let mut message = message("Hello");
     message.text_body = "\u{1b}[2Jgone\u{9b}31m\r\nnext".to_owned().into();
-    message.tags = vec!["\u{1b}]0;title\u{7}".to_owned()].into();
+    let metadata = message.metadata.value_or_default();
+    metadata.insert("key".to_owned(), "\u{1b}]0;title\u{7}".to_owned());
     mailer.send(&message).await.unwrap();
     let controls: BTreeSet<_> = screen.text().chars().filter(|c| c.is_control()).collect();
     assert_eq!(controls, BTreeSet::from(['\n']));

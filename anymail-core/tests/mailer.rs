@@ -243,8 +243,8 @@ async fn what_is_dropped_stands_in_the_status() {
     assert_eq!(error.kind(), K::UnsupportedFeature);
     assert_eq!(
         error.to_string(),
-        "acme cannot send this message: acme supports tags: at most 1, not 2 \
-         (asked for: \"one\", \"two\"); acme supports open tracking: no (asked for: true)"
+        "acme cannot send this message: acme supports at most 1 of tags, not 2 \
+         (asked for: \"one\", \"two\"); acme supports no open tracking (asked for: true)"
     );
     let drops = mailer(&backend)
         .unsupported(UnsupportedPolicy::Drop)
@@ -483,4 +483,30 @@ async fn a_future_that_is_dropped_leaves_the_mailer_usable() {
     let dropped = tokio::time::timeout(Duration::from_secs(1), mailer.send(&one)).await;
     assert!(dropped.is_err());
     assert!(mailer.send(&one).await.is_ok());
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn the_blocking_mailer_waits_for_what_the_async_one_gives() {
+    use anymail_core::blocking;
+    let mut backend = told([error(K::Connect)]);
+    backend.takes = Duration::from_millis(1);
+    let quick = RetryPolicy {
+        first_wait: Duration::from_millis(1),
+        ..RetryPolicy::standard()
+    };
+    let mailer = blocking::Mailer::new(mailer(&backend).retry(quick).build()).unwrap();
+    assert!(mailer.send(&message("a")).is_ok());
+    assert_eq!(backend.batches().len(), 2);
+    let results = mailer.send_all(&[message("a"), message("refused")]);
+    assert!(results[0].is_ok() && results[1].is_err());
+}
+
+#[cfg(feature = "blocking")]
+#[tokio::test]
+async fn the_blocking_mailer_is_an_error_in_async_code_not_a_panic() {
+    let mailer = anymail_core::blocking::Mailer::new(mailer(&told([])).build()).unwrap();
+    let error = mailer.send(&message("a")).unwrap_err();
+    assert_eq!(error.kind(), K::Configuration);
+    assert!(mailer.send_all(&[message("a")])[0].is_err());
 }

@@ -151,6 +151,13 @@ impl Outbox {
         std::mem::take(&mut *self.lock())
     }
 
+    /// Takes out the first message for which `wanted` holds, if there is one.
+    pub fn take_first(&self, wanted: impl Fn(&StoredMessage) -> bool) -> Option<StoredMessage> {
+        let mut messages = self.lock();
+        let at = messages.iter().position(wanted)?;
+        Some(messages.remove(at))
+    }
+
     /// How many messages there are.
     pub fn len(&self) -> usize {
         self.lock().len()

@@ -74,12 +74,13 @@ impl MailersConfig {
             }
         }
         let default = build.default_name();
-        let general = build.secrets(&self.webhook_secrets, &self.place.of("webhook_secret"));
+        let general =
+            build.webhook_secrets(&self.webhook_secrets, &self.place.of("webhook_secret"));
         let mut of_backends = BTreeMap::new();
         for (name, backend) in &self.backends {
             if !backend.webhook_secrets.is_empty() {
                 let place = build.backend_place(name).of("webhook_secret");
-                let secrets = build.secrets(&backend.webhook_secrets, &place);
+                let secrets = build.webhook_secrets(&backend.webhook_secrets, &place);
                 of_backends.insert(name.clone(), secrets);
             }
         }
@@ -440,16 +441,26 @@ impl<'a> Build<'a> {
         Some((made, self.specific_defaults(&config)))
     }
 
-    fn secrets(&mut self, given: &[Secret], place: &str) -> Vec<Secret> {
+    fn webhook_secrets(&mut self, given: &[Secret], place: &str) -> Vec<Secret> {
         let mut secrets = Vec::new();
         for secret in given {
             match resolve(secret, self.env, place) {
-                Ok(secret) => secrets.push(secret),
+                Ok(secret) if is_user_and_password(&secret) => secrets.push(secret),
+                Ok(_) => {
+                    let problem = "a secret must have the form \"user:password\"";
+                    self.fault(Kind::InvalidValue, place, problem);
+                }
                 Err(fault) => self.faults.push(fault),
             }
         }
         secrets
     }
+}
+
+/// What HTTP basic authentication can carry (RFC 7617).
+fn is_user_and_password(secret: &Secret) -> bool {
+    let parts = secret.expose().split_once(':');
+    parts.is_some_and(|(user, password)| !user.trim().is_empty() && !password.trim().is_empty())
 }
 
 /// Where an option that is not given would be.

@@ -98,9 +98,10 @@ impl Mailers {
         checks.collect()
     }
 
-    /// The secrets, each `user:password`, that webhooks of an ESP must bring one of: those
-    /// configured for its backend, else the general ones.
-    pub fn webhook_secrets(&self, backend: &str) -> &[Secret] {
+    /// The secrets that webhooks of a backend's ESP must bring one of: its own, else the general
+    /// ones.
+    #[cfg_attr(not(feature = "webhooks"), allow(dead_code))]
+    pub(super) fn webhook_secrets(&self, backend: &str) -> &[Secret] {
         let own = self.webhook_secrets_of.get(backend);
         own.unwrap_or(&self.webhook_secrets)
     }

@@ -14,6 +14,8 @@ mod options;
 mod read;
 mod registry;
 mod settings;
+#[cfg(feature = "webhooks")]
+mod webhooks;
 
 pub use env::Env;
 pub use error::{ConfigError, ConfigFault, ConfigFaultKind};

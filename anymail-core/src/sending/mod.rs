@@ -3,6 +3,8 @@
 //! What a message is lives in `message`; news of it comes in through `receiving`.
 
 mod backend;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod check;
 mod copies;
 mod defaults;
