@@ -1,5 +1,6 @@
 //! What every ESP has in common.
 mod backends;
+mod config;
 mod message;
 #[cfg(feature = "webhooks")]
 mod receiving;
@@ -7,6 +8,7 @@ mod secret;
 mod sending;
 
 pub use backends::*;
+pub use config::*;
 pub use message::*;
 #[cfg(feature = "webhooks")]
 pub use receiving::*;

@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anymail_core::{
-    Accepted, Capabilities, EmailBackend, Failover, Feature, Mailer, Member, Message, RetryPolicy,
-    RoundRobin, SendDefaults, SendError, SendErrorKind, SendStatus, Status, Support,
-    UnsupportedPolicy,
+    Accepted, Capabilities, Failover, Feature, Mailer, Member, Message, RoundRobin, SendDefaults,
+    SendError, SendErrorKind, SendStatus, Status, Support, UnsupportedPolicy,
 };
 use scripted::{Answer, Scripted};
 use serde_json::json;
@@ -37,11 +36,6 @@ fn subjects(messages: &[Message]) -> Vec<&str> {
         .iter()
         .map(|m| m.subject.value().unwrap().as_str())
         .collect()
-}
-
-/// A mailer that leaves trying again to the test.
-fn once(backend: impl EmailBackend + 'static) -> Mailer {
-    Mailer::builder(backend).retry(RetryPolicy::none()).build()
 }
 
 fn error(kind: SendErrorKind) -> SendError {
@@ -92,7 +86,7 @@ async fn the_next_member_is_asked_only_if_it_helps_and_cannot_send_twice() {
             Scripted::new("first").answers([answer]),
             Scripted::new("second"),
         );
-        let mailer = once(Failover::new(pair(&first, &second)));
+        let mailer = Mailer::new(Failover::new(pair(&first, &second)));
         let result = mailer.send(&message()).await;
         assert_eq!(second.calls().len(), usize::from(moves_on), "{shown}");
         if moves_on {
@@ -115,7 +109,7 @@ async fn when_nobody_takes_it_the_error_that_may_pass_is_given_with_all_others()
         SendError::from_http_status("first", 429).with_retry_after(Some(Duration::from_secs(7))),
     );
     let second = Scripted::new("second").fails(SendError::from_http_status("second", 401));
-    let mailer = once(Failover::new(pair(&first, &second)));
+    let mailer = Mailer::new(Failover::new(pair(&first, &second)));
     let error = mailer.send(&message()).await.unwrap_err();
     assert_eq!(
         (error.esp(), error.kind()),
@@ -135,7 +129,10 @@ async fn when_nobody_takes_it_the_error_that_may_pass_is_given_with_all_others()
 
 #[tokio::test]
 async fn a_failover_of_nobody_says_so() {
-    let error = once(Failover::new([])).send(&message()).await.unwrap_err();
+    let error = Mailer::new(Failover::new([]))
+        .send(&message())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::Configuration);
     assert!(error.to_string().contains("no members"), "{error}");
 }
@@ -149,7 +146,7 @@ async fn many_messages_stay_together_on_their_way() {
         _ => Answer::All(Status::Sent),
     });
     let first = first.answers(script);
-    let mailer = once(Failover::new(pair(&first, &second)));
+    let mailer = Mailer::new(Failover::new(pair(&first, &second)));
     let results = mailer.send_all(&numbered(10)).await;
     assert_eq!(first.call_sizes(), [10]);
     assert_eq!(
@@ -198,7 +195,7 @@ async fn a_member_that_fails_is_left_alone_for_a_while() {
             Scripted::new("second"),
         );
         let (clock, failover) = with_clock(&first, &second);
-        let mailer = once(failover);
+        let mailer = Mailer::new(failover);
         let _ = mailer.send(&message()).await;
         assert_eq!(first.calls().len(), 1);
         if rest > 0 {
@@ -222,7 +219,7 @@ async fn a_member_at_rest_is_asked_when_nobody_else_takes_the_message() {
     let down = Answer::Fails(SendError::from_http_status("second", 503));
     let second = Scripted::new("second").answers([Answer::All(Status::Sent), down]);
     let (_clock, failover) = with_clock(&first, &second);
-    let mailer = once(failover);
+    let mailer = Mailer::new(failover);
     assert_eq!(mailer.send(&message()).await.unwrap().esp, "second");
     let status = mailer.send(&message()).await.unwrap();
     assert_eq!(status.esp, "first");
@@ -251,10 +248,10 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
 
     // Refused at once, not only on the day when the first is down.
     let small_first = small.clone().can([(Feature::Headers, Support::Yes)]);
-    let mailer = once(Failover::new(pair(&large, &small)));
+    let mailer = Mailer::new(Failover::new(pair(&large, &small)));
     let error = mailer.send(&tagged).await.unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::UnsupportedFeature);
-    let mailer = once(Failover::new(pair(&small_first, &small)));
+    let mailer = Mailer::new(Failover::new(pair(&small_first, &small)));
     let error = mailer.send(&with_header).await.unwrap_err();
     assert!(
         error
@@ -271,10 +268,7 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
         Answer::Fails(SendError::from_http_status("large", 503)),
     ]);
     let failover = Failover::new(pair(&large, &small)).unsupported(drop);
-    let mailer = Mailer::builder(failover)
-        .unsupported(drop)
-        .retry(RetryPolicy::none())
-        .build();
+    let mailer = Mailer::builder(failover).unsupported(drop).build();
     let status = mailer.send(&tagged).await.unwrap();
     assert_eq!((status.esp.as_str(), status.dropped.len()), ("large", 0));
     let status = mailer.send(&tagged).await.unwrap();
@@ -291,10 +285,7 @@ async fn a_member_that_cannot_send_a_message_at_all_is_passed_over() {
     let first = Scripted::new("first").can(Capabilities::default());
     let second = Scripted::new("second").can([(Feature::Batch, Support::Yes)]);
     let failover = Failover::new(pair(&first, &second)).unsupported(drop);
-    let mailer = Mailer::builder(failover)
-        .unsupported(drop)
-        .retry(RetryPolicy::none())
-        .build();
+    let mailer = Mailer::builder(failover).unsupported(drop).build();
     let mut batch = message();
     batch.merge_data.value_or_default();
     let status = mailer.send(&batch).await.unwrap();
@@ -317,7 +308,7 @@ async fn esp_extra_is_for_one_esp_and_each_member_can_have_its_own() {
     }))
     .unwrap();
     let [a, b] = pair(&first, &second);
-    let mailer = once(Failover::new([a, b.send_defaults(&defaults)]));
+    let mailer = Mailer::new(Failover::new([a, b.send_defaults(&defaults)]));
     let mut message = message();
     message.tags = vec!["mine".to_owned()].into();
     mailer.send(&message).await.unwrap();
@@ -338,7 +329,7 @@ async fn esp_extra_is_for_one_esp_and_each_member_can_have_its_own() {
     assert_eq!(error.unsupported()[0].feature, Some(Feature::EspExtra));
     let same = Failover::new(pair(&first, &first));
     assert!(
-        once(same).check(&message).is_ok(),
+        Mailer::new(same).check(&message).is_ok(),
         "two accounts of one ESP understand it"
     );
 }
@@ -346,7 +337,7 @@ async fn esp_extra_is_for_one_esp_and_each_member_can_have_its_own() {
 #[tokio::test]
 async fn round_robin_takes_turns_and_deals_out_many_messages() {
     let (first, second) = (Scripted::new("first"), Scripted::new("second"));
-    let mailer = once(RoundRobin::new(pair(&first, &second)));
+    let mailer = Mailer::new(RoundRobin::new(pair(&first, &second)));
     for expected in ["first", "second", "first"] {
         assert_eq!(mailer.send(&message()).await.unwrap().esp, expected);
     }
@@ -367,7 +358,7 @@ async fn in_a_round_robin_the_next_stands_in_for_a_member_that_is_down() {
         Scripted::new("first").answers(down),
         Scripted::new("second"),
     );
-    let mailer = once(RoundRobin::new(pair(&first, &second)));
+    let mailer = Mailer::new(RoundRobin::new(pair(&first, &second)));
     let results = mailer.send_all(&numbered(4)).await;
     assert!(
         results
@@ -390,7 +381,10 @@ async fn a_failover_can_be_a_member() {
     let (first, second, third) = (down("first"), down("second"), Scripted::new("third"));
     let inner = Failover::new(pair(&first, &second));
     let outer = [Member::new("inner", inner), Member::new("c", third)];
-    let status = once(Failover::new(outer)).send(&message()).await.unwrap();
+    let status = Mailer::new(Failover::new(outer))
+        .send(&message())
+        .await
+        .unwrap();
     assert_eq!(status.member.as_deref(), Some("c"));
     assert!(
         status.member_errors[0].error.contains("member \"a\""),

@@ -36,12 +36,14 @@ impl Member {
     /// What a message gets under it when it is this member's turn, for example an `esp_extra` in
     /// its ESP's own words.
     ///
-    /// Not sender and recipients: these are left out, since pre-send hooks, staging among them,
-    /// have run by then.
+    /// Not sender, recipients and values by recipient: these are left out, since pre-send hooks,
+    /// staging among them, have run by then.
     pub fn send_defaults(mut self, defaults: &SendDefaults) -> Self {
         let mut own = defaults.message().clone();
         own.from = Field::Unset;
         (own.to, own.cc, own.bcc) = (Field::Unset, Field::Unset, Field::Unset);
+        (own.merge_data, own.merge_metadata, own.merge_headers) =
+            (Field::Unset, Field::Unset, Field::Unset);
         self.defaults = own.into();
         self
     }

@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::hooks::{HookError, PreSend, PreSendVerdict};
-use crate::message::{Address, AddressError, Field, Headers, JsonMap, MergeMap, Message};
+use crate::message::{
+    Address, AddressError, AddressErrorReason as Reason, Field, Headers, JsonMap, MergeMap, Message,
+};
 
 /// Sends every mail to one address instead of its recipients.
 ///
@@ -184,14 +186,14 @@ impl AllowDomains {
     /// [`AddressError`] for what is no domain.
     pub fn new<D: AsRef<str>>(domains: impl IntoIterator<Item = D>) -> Result<Self, AddressError> {
         let domain = |text: D| {
-            let address = Address::new("", &format!("someone@{}", text.as_ref().trim()))?;
-            Ok(comparable_domain(&address))
+            let text = text.as_ref().trim();
+            match Address::new("", &format!("someone@{text}")) {
+                Ok(address) => Ok(comparable_domain(&address)),
+                Err(_) => Err(AddressError::new(text, text, Reason::InvalidDomain)),
+            }
         };
-        domains
-            .into_iter()
-            .map(domain)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let domains = domains.into_iter().map(domain);
+        domains.collect::<Result<_, _>>().map(Self)
     }
 
     fn allows(&self, address: &Address) -> bool {
