@@ -454,7 +454,6 @@ async fn of_many_only_the_messages_that_were_not_accepted_are_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn a_time_limit_holds_for_all_tries_together() {
     let mut backend = told((0..99).map(|_| error(K::Connect)));
-    backend.takes = Duration::from_secs(1);
     let limit = Duration::from_secs(10);
     let patient = RetryPolicy {
         max_tries: 99,
@@ -483,4 +482,30 @@ async fn a_future_that_is_dropped_leaves_the_mailer_usable() {
     let dropped = tokio::time::timeout(Duration::from_secs(1), mailer.send(&one)).await;
     assert!(dropped.is_err());
     assert!(mailer.send(&one).await.is_ok());
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn the_blocking_mailer_waits_for_what_the_async_one_gives() {
+    use anymail_core::blocking;
+    let mut backend = told([error(K::Connect)]);
+    backend.takes = Duration::from_millis(1);
+    let quick = RetryPolicy {
+        first_wait: Duration::from_millis(1),
+        ..RetryPolicy::standard()
+    };
+    let mailer = blocking::Mailer::new(mailer(&backend).retry(quick).build()).unwrap();
+    assert!(mailer.send(&message("a")).is_ok());
+    assert_eq!(backend.batches().len(), 2);
+    let results = mailer.send_all(&[message("a"), message("refused")]);
+    assert!(results[0].is_ok() && results[1].is_err());
+}
+
+#[cfg(feature = "blocking")]
+#[tokio::test]
+async fn the_blocking_mailer_is_an_error_in_async_code_not_a_panic() {
+    let mailer = anymail_core::blocking::Mailer::new(mailer(&told([])).build()).unwrap();
+    let error = mailer.send(&message("a")).unwrap_err();
+    assert_eq!(error.kind(), K::Configuration);
+    assert!(mailer.send_all(&[message("a")])[0].is_err());
 }

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 /// The key of `esp_extra` that holds a token for one message; it is taken out of the request.
 pub(crate) const SERVER_TOKEN: &str = "server_token";
+/// The key of a mail's metadata that holds the id that we made up for it, in requests and in
+/// webhooks.
+pub(crate) const ANYMAIL_ID: &str = "anymail_id";
 
 /// Which links of a message Postmark tracks (`TrackLinks`).
 ///

@@ -6,14 +6,18 @@
 #![allow(
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::expect_used,
     reason = "a check may panic: that is how it fails"
 )]
 
+#[path = "vectors/inbound.rs"]
+mod inbound;
 #[path = "vectors/send.rs"]
 mod send;
+#[path = "vectors/tracking.rs"]
+mod tracking;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -21,66 +25,61 @@ use serde::de::DeserializeOwned;
 
 fn main() {
     let arguments = Arguments::from_args();
-    let folder = std::env::var_os("ANYMAIL_VECTORS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors"),
-        PathBuf::from,
-    );
-    let files = [File::new("send", read(&folder, "send"), send::check)];
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
+    let dir = std::env::var_os("ANYMAIL_VECTORS").map_or(PathBuf::from(own), PathBuf::from);
+    let files = [
+        (&SEND, send::trials(&dir)),
+        (&TRACKING, tracking::trials(&dir)),
+        (&INBOUND, inbound::trials(&dir)),
+    ];
     let mut trials = Vec::new();
-    let mut tallies = Vec::new();
-    for file in files {
-        tallies.push((file.name, file.trials.len(), file.held));
-        trials.extend(file.trials);
+    let mut counts = Vec::new();
+    for (file, cases) in files {
+        assert!(!cases.is_empty(), "{}.json holds no case", file.name);
+        counts.push((file, cases.len()));
+        trials.extend(cases);
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
-        for (name, all, held) in tallies {
-            println!(
-                "{name}: {} of {all} cases hold",
-                held.load(Ordering::Relaxed)
-            );
+        for (file, all) in counts {
+            let held = file.held.load(Ordering::Relaxed);
+            println!("{}: {held} of {all} cases hold", file.name);
         }
     }
     conclusion.exit();
 }
 
-fn read<C: DeserializeOwned>(folder: &std::path::Path, name: &str) -> Vec<C> {
-    let path = folder.join(format!("{name}.json"));
-    let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// A case has a name that its check is called by.
-trait Named {
-    fn name(&self) -> &str;
-}
-
+/// A file of cases, and how many of them were seen to hold.
 struct File {
     name: &'static str,
-    trials: Vec<Trial>,
-    held: Arc<AtomicUsize>,
+    held: AtomicUsize,
 }
 
+static SEND: File = File::new("send");
+static TRACKING: File = File::new("tracking");
+static INBOUND: File = File::new("inbound");
+
 impl File {
-    fn new<C: Named + Send + 'static>(
-        name: &'static str,
-        cases: Vec<C>,
-        check: fn(C) -> Result<(), String>,
-    ) -> Self {
-        assert!(!cases.is_empty(), "{name}.json holds no case");
-        let held = Arc::new(AtomicUsize::new(0));
-        let trials = cases.into_iter().map(|case| {
-            let held = held.clone();
-            Trial::test(format!("{name}: {}", case.name()), move || {
-                check(case).map_err(Failed::from)?;
-                held.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            })
-        });
-        Self {
-            name,
-            trials: trials.collect(),
-            held,
-        }
+    const fn new(name: &'static str) -> Self {
+        let held = AtomicUsize::new(0);
+        Self { name, held }
+    }
+
+    fn cases<C: DeserializeOwned>(&self, dir: &Path) -> Vec<C> {
+        let path = dir.join(self.name).with_extension("json");
+        let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    fn trial(
+        &'static self,
+        case: &str,
+        check: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+    ) -> Trial {
+        Trial::test(format!("{}: {case}", self.name), move || {
+            check()?;
+            self.held.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
     }
 }

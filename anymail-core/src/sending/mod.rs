@@ -3,14 +3,19 @@
 //! What a message is lives in `message`; news of it comes in through `receiving`.
 
 mod backend;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod check;
+mod copies;
 mod defaults;
 mod error;
 mod features;
+mod fit;
 mod hooks;
 mod mailer;
 mod policy;
 mod retry;
+mod staging;
 mod status;
 
 pub use backend::{EmailBackend, PreparedMessage};
@@ -21,4 +26,5 @@ pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
 pub use retry::RetryPolicy;
-pub use status::{RecipientStatus, SendStatus, Status, StatusDetail};
+pub use staging::{AllowDomains, RedirectTo};
+pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};

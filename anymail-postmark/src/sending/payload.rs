@@ -12,10 +12,7 @@ use serde::Serialize;
 
 use super::check::get;
 use crate::config::PostmarkConfig;
-use crate::options::SERVER_TOKEN;
-
-/// The name in a row's metadata of the id that we make up for it.
-pub(super) const ANYMAIL_ID: &str = "anymail_id";
+use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
 
 /// The largest body of a call: 50 MB, read as powers of ten (the page does not say).
 const MAX_BODY: usize = 50_000_000;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::rules::{self, ApiError};
 use super::state::Fake;
-use super::{outbox, sending, streams};
+use super::{bounces, bulk, hooks, outbox, sending, server_settings, streams, templates};
 
 /// The token that is always accepted: everything is checked, nothing is delivered.
 pub(super) const TEST_TOKEN: &str = "POSTMARK_API_TEST";
@@ -22,7 +22,11 @@ type Endpoint = fn(&Fake, &Call) -> Result<Value, ApiError>;
 fn endpoints(path: &[&str]) -> &'static [(&'static str, Endpoint)] {
     match path {
         ["email"] => &[("POST", sending::single)],
+        ["email", "withtemplate"] => &[("POST", sending::single_with_template)],
         ["email", "batch"] => &[("POST", sending::batch)],
+        ["email", "batchwithtemplates"] => &[("POST", sending::batch_with_templates)],
+        ["email", "bulk"] => &[("POST", bulk::send), ("GET", bulk::list)],
+        ["email", "bulk", _] => &[("GET", bulk::get)],
         ["messages", "outbound"] => &[("GET", outbox::search)],
         ["messages", "outbound", _, "details"] => &[("GET", outbox::details)],
         ["messages", "outbound", _, "dump"] => &[("GET", outbox::dump)],
@@ -31,6 +35,28 @@ fn endpoints(path: &[&str]) -> &'static [(&'static str, Endpoint)] {
         ["message-streams", _, "suppressions"] => &[("POST", streams::suppress)],
         ["message-streams", _, "suppressions", "dump"] => &[("GET", streams::suppressions)],
         ["message-streams", _, "suppressions", "delete"] => &[("POST", streams::unsuppress)],
+        ["templates"] => &[("GET", templates::list), ("POST", templates::create)],
+        ["templates", "validate"] => &[("POST", templates::validate)],
+        ["templates", _] => &[
+            ("GET", templates::get),
+            ("PUT", templates::edit),
+            ("DELETE", templates::delete),
+        ],
+        ["bounces"] => &[("GET", bounces::list)],
+        ["bounces", _] => &[("GET", bounces::get)],
+        ["bounces", _, "dump"] => &[("GET", bounces::dump)],
+        ["bounces", _, "activate"] => &[("PUT", bounces::activate)],
+        ["deliverystats"] => &[("GET", bounces::delivery_stats)],
+        ["server"] => &[
+            ("GET", server_settings::get),
+            ("PUT", server_settings::edit),
+        ],
+        ["webhooks"] => &[("GET", hooks::list), ("POST", hooks::create)],
+        ["webhooks", _] => &[
+            ("GET", hooks::get),
+            ("PUT", hooks::edit),
+            ("DELETE", hooks::delete),
+        ],
         _ => &[],
     }
 }
@@ -95,8 +121,8 @@ impl Call {
 /// Which rows of a list are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paging {
-    count: usize,
-    offset: usize,
+    pub(super) count: usize,
+    pub(super) offset: usize,
 }
 
 impl Paging {
@@ -260,7 +286,8 @@ fn authenticate(fake: &Fake, headers: &HeaderMap, path: &[&str]) -> Result<bool,
     let token = token
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if token.eq_ignore_ascii_case(TEST_TOKEN) && path.first() == Some(&"email") {
+    let sends = matches!(path, ["email", ..]) && !matches!(path, ["email", "bulk", ..]);
+    if token.eq_ignore_ascii_case(TEST_TOKEN) && sends {
         return Ok(true);
     }
     let known = |good: &super::state::Token| good.0.eq_ignore_ascii_case(token);

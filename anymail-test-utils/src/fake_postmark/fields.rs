@@ -1,6 +1,7 @@
 //! Reading JSON as Postmark does: keys in any case, `null` as absent, unknown keys ignored.
 //!
 //! A value of the wrong type is refused with its JSON path. What values mean is not known here.
+//! [`set`] is the little that writing answers needs beside `json!`.
 
 use serde_json::{Map, Value};
 
@@ -130,6 +131,13 @@ impl<'a> Fields<'a> {
             Ok((part("Name")?, part("Value")?))
         };
         self.list(key)?.iter().map(pair).collect()
+    }
+}
+
+/// Adds a key to an answer's object.
+pub(super) fn set(object: &mut Value, key: &str, value: impl Into<Value>) {
+    if let Some(map) = object.as_object_mut() {
+        map.insert(key.to_owned(), value.into());
     }
 }
 

@@ -7,6 +7,7 @@ use mail_builder::headers::text::Text;
 use serde_json::{Value, json};
 
 use super::api::{Call, Paging};
+use super::fields::set;
 use super::message::{Mailbox, SentMessage};
 use super::rules::{self, ApiError};
 use super::state::Fake;
@@ -93,12 +94,10 @@ pub(super) fn details(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
         .ok_or_else(rules::message_not_found)?;
     let events = state.events.get(&message.id).cloned().unwrap_or_default();
     let mut details = summary(message);
-    if let Some(details) = details.as_object_mut() {
-        details.insert("TextBody".to_owned(), json!(message.text_body));
-        details.insert("HtmlBody".to_owned(), json!(message.html_body));
-        details.insert("Body".to_owned(), json!(source(message)));
-        details.insert("MessageEvents".to_owned(), json!(events));
-    }
+    set(&mut details, "TextBody", message.text_body.clone());
+    set(&mut details, "HtmlBody", message.html_body.clone());
+    set(&mut details, "Body", source(message));
+    set(&mut details, "MessageEvents", events);
     Ok(details)
 }
 

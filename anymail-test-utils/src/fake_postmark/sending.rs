@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::api::Call;
 use super::check::{Checked, check};
 use super::email::EmailRequest;
-use super::fields::Fields;
+use super::fields::{Fields, set};
 use super::message::SentMessage;
 use super::rules::{self, ApiError};
 use super::state::{Fake, State, new_id, now};
@@ -37,6 +37,25 @@ pub(super) fn batch(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     let json = call.json()?;
     let rows = read_batch(&Fields::rows(&json)?)?;
     Ok(each(rows, |row| plain(fake, call, "email/batch", row)))
+}
+
+/// `POST email/withTemplate`
+pub(super) fn single_with_template(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
+    let json = call.json()?;
+    let fields = Fields::root(&json)?;
+    if fields.is_empty() {
+        return Err(rules::no_template_data());
+    }
+    let request = EmailRequest::read(&fields)?;
+    templated(fake, call, "email/withTemplate", request)
+}
+
+/// `POST email/batchWithTemplates`
+pub(super) fn batch_with_templates(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
+    let json = call.json()?;
+    let rows = read_batch(&Fields::root(&json)?.list("Messages")?)?;
+    let endpoint = "email/batchWithTemplates";
+    Ok(each(rows, |row| templated(fake, call, endpoint, row)))
 }
 
 /// A wrong type anywhere spoils the whole batch, by inference from how it is deserialized.
@@ -67,6 +86,29 @@ fn plain(
         text_body: filled(&request.text_body),
         html_body: filled(&request.html_body),
         ..Content::default()
+    };
+    accept(fake, call, endpoint, request, checked, content)
+}
+
+fn templated(
+    fake: &Fake,
+    call: &Call,
+    endpoint: &'static str,
+    request: EmailRequest,
+) -> Result<Value, ApiError> {
+    if request.has_content {
+        return Err(rules::content_with_template());
+    }
+    let (id, alias) = (request.template_id, request.template_alias.as_deref());
+    if id.is_none() && alias.is_none_or(str::is_empty) {
+        return Err(rules::unknown_template_id());
+    }
+    let model = request.template_model.as_ref();
+    let model = model.ok_or_else(rules::no_model)?;
+    let checked = check(&request, false).map_err(first)?;
+    let content = match call.is_test {
+        true => Content::default(), // the test token's templates are not looked up. DOC
+        false => fake.state().render(id, alias, model)?,
     };
     accept(fake, call, endpoint, request, checked, content)
 }
@@ -108,7 +150,10 @@ pub(super) fn accept(
     };
     let message = message(endpoint, request, checked, content, stream, inactive);
     let answer = accepted(&words, &message.id, &message.submitted_at, to);
+    let id = message.id.clone();
     state.messages.push(Arc::new(message));
+    drop(state);
+    fake.deliver_if_wanted([&id]);
     Ok(answer)
 }
 
@@ -121,8 +166,8 @@ fn accepted(words: &str, id: &str, at: &str, to: Option<String>) -> Value {
         "MessageID": id,
         "SubmittedAt": at,
     });
-    if let (Some(to), Some(answer)) = (to, answer.as_object_mut()) {
-        answer.insert("To".to_owned(), Value::String(to));
+    if let Some(to) = to {
+        set(&mut answer, "To", to);
     }
     answer
 }

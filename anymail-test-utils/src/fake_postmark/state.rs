@@ -2,20 +2,27 @@
 //!
 //! Who changes it is in the modules of the endpoints.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::bounces::Bounce;
+use super::bulk::BulkRequest;
+use super::hooks::Webhook;
 use super::message::SentMessage;
+use super::server_settings::ServerSettings;
 use super::streams::{Stream, Suppression};
+use super::templates::Template;
+use super::webhooks::Poster;
 
 /// The fake behind its HTTP server.
-#[derive(Debug)]
 pub(super) struct Fake {
     pub(super) settings: Settings,
+    pub(super) poster: Poster,
     state: Mutex<State>,
 }
 
@@ -27,6 +34,10 @@ pub(super) struct Settings {
     pub(super) senders: Option<Vec<String>>,
     pub(super) pending_approval: bool,
     pub(super) bulk_approved: bool,
+    /// Whether accepted messages are delivered without being told to.
+    pub(super) delivers_at_once: bool,
+    /// How long a minute of the webhooks' retry rules takes.
+    pub(super) webhook_minute: Duration,
 }
 
 /// A server token. `Debug` does not show it.
@@ -40,7 +51,6 @@ impl std::fmt::Debug for Token {
 }
 
 /// All that changes.
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) messages: Vec<Arc<SentMessage>>,
     /// How many messages the test token got accepted.
@@ -50,6 +60,16 @@ pub(super) struct State {
     pub(super) streams: Vec<Stream>,
     /// By stream and address in lower case.
     pub(super) suppressions: BTreeMap<(String, String), Suppression>,
+    pub(super) templates: Vec<Template>,
+    pub(super) bulk: Vec<BulkRequest>,
+    pub(super) bounces: Vec<Bounce>,
+    pub(super) webhooks: Vec<Webhook>,
+    pub(super) server: ServerSettings,
+    /// The message ids and recipients of opens.
+    pub(super) opened: HashSet<(String, String)>,
+    /// The message ids, recipients and links of clicks.
+    pub(super) clicked: HashSet<(String, String, String)>,
+    last_id: i64,
 }
 
 impl Fake {
@@ -60,8 +80,17 @@ impl Fake {
             events: HashMap::new(),
             streams: Stream::of_a_new_server(),
             suppressions: BTreeMap::new(),
+            templates: Vec::new(),
+            bulk: Vec::new(),
+            bounces: Vec::new(),
+            webhooks: Vec::new(),
+            server: ServerSettings::new(&settings.tokens),
+            opened: HashSet::new(),
+            clicked: HashSet::new(),
+            last_id: 1000,
         };
         Self {
+            poster: Poster::new(settings.webhook_minute),
             settings,
             state: Mutex::new(state),
         }
@@ -77,6 +106,12 @@ impl State {
     pub(super) fn message(&self, id: &str) -> Option<&Arc<SentMessage>> {
         let mut newest_first = self.messages.iter().rev();
         newest_first.find(|message| message.id.eq_ignore_ascii_case(id))
+    }
+
+    /// A number that nothing else on this server has.
+    pub(super) fn next_id(&mut self) -> i64 {
+        self.last_id = self.last_id.saturating_add(1);
+        self.last_id
     }
 
     pub(super) fn stream(&self, id: &str) -> Option<&Stream> {

@@ -1,0 +1,427 @@
+//! [`InboundMessage`]: a mail that came in.
+//!
+//! How one is read from its raw form lives in `mime.rs`; how an ESP's own fields become one,
+//! in its backend.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+
+use super::content::{Content, Encoding};
+use super::headers;
+use super::raw::RawBytes;
+use crate::message::{Address, AddressError};
+
+/// A mail that came in, with what the ESP says about it.
+///
+/// Whatever the sender wrote is in it as far as it can be read, be it well formed or not: an
+/// inbound mail is never refused. What is not there is `None` or empty. Attachments and bodies
+/// are kept as they came and decoded when asked for; cloning copies none of them.
+///
+/// Everything but the envelope, the spam verdict and the mailbox hash was written by the
+/// sender, who may lie, also about who they are.
+///
+/// ```
+/// use anymail_core::InboundMessage;
+///
+/// let mail = InboundMessage::from_raw(
+///     "From: =?utf-8?q?Ren=C3=A9?= <rene@example.org>\n\
+///      To: help@example.com\n\
+///      Subject: Broken pipe\n\
+///      \n\
+///      It drips.\n",
+/// );
+/// assert_eq!(mail.from[0].to_string(), "René <rene@example.org>");
+/// assert_eq!(mail.subject.as_deref(), Some("Broken pipe"));
+/// assert_eq!(mail.text().as_deref(), Some("It drips.\n"));
+/// assert_eq!(mail.header("to"), Some("help@example.com"));
+/// ```
+///
+/// It is plain data: it goes into JSON (with attachments decoded and in base64) and comes
+/// back. `Debug` shows addresses, the subject, names and sizes, no body and no header.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct InboundMessage {
+    /// Whom a bounce would go to (the `MAIL FROM` of RFC 5321); empty for a mail that is
+    /// itself a bounce. `None`: the ESP did not say.
+    pub envelope_sender: Option<String>,
+    /// Whom it was delivered to (the `RCPT TO` of RFC 5321), be that in a header or not.
+    pub envelope_recipient: Option<String>,
+    /// What stood behind the `+` of the envelope recipient.
+    pub mailbox_hash: Option<String>,
+    /// The authors.
+    pub from: Vec<InboundAddress>,
+    /// The recipients that the sender wrote.
+    pub to: Vec<InboundAddress>,
+    /// The recipients of a copy that the sender wrote.
+    pub cc: Vec<InboundAddress>,
+    /// Recipients that stand in no other header, where the ESP knows them.
+    pub bcc: Vec<InboundAddress>,
+    /// Where answers shall go; empty: to the authors.
+    pub reply_to: Vec<InboundAddress>,
+    /// The subject.
+    pub subject: Option<String>,
+    /// When it was written, as the sender claims.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub date: Option<OffsetDateTime>,
+    /// Names and values of all headers, in order, with repeats; unfolded, and with encoded
+    /// words (RFC 2047) decoded. At most 1,000.
+    pub headers: Vec<(String, String)>,
+    /// The plain text without quotes and signature, where the ESP can tell them.
+    pub stripped_text: Option<String>,
+    /// The HTML without quotes and signature, where the ESP can tell them.
+    pub stripped_html: Option<String>,
+    /// Whether the ESP takes it for spam; `None`: it did not say.
+    pub spam_detected: Option<bool>,
+    /// The ESP's spam score; what is high differs from ESP to ESP.
+    pub spam_score: Option<f64>,
+    /// The mail as it stood on the wire, where the ESP gives it.
+    pub raw: Option<RawBytes>,
+    text: Option<Body>,
+    html: Option<Body>,
+    pub(super) attachments: Vec<InboundAttachment>,
+}
+
+impl InboundMessage {
+    /// The plain text; `None` where there is none or it is empty. Line ends are the mail's.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        self.text.as_ref().and_then(Body::text)
+    }
+
+    /// Sets the plain text.
+    pub fn set_text(&mut self, text: impl Into<String>) {
+        self.text = Some(Body::from(text.into()));
+    }
+
+    /// The HTML; `None` where there is none or it is empty. It is the sender's: not to be
+    /// shown unsanitized.
+    pub fn html(&self) -> Option<Cow<'_, str>> {
+        self.html.as_ref().and_then(Body::text)
+    }
+
+    /// Sets the HTML.
+    pub fn set_html(&mut self, html: impl Into<String>) {
+        self.html = Some(Body::from(html.into()));
+    }
+
+    /// The files that are attached, in order, without those shown inline.
+    pub fn attachments(&self) -> impl Iterator<Item = &InboundAttachment> {
+        self.attachments.iter().filter(|part| !part.inline)
+    }
+
+    /// The parts that are shown inline, in order: images of the HTML, further texts.
+    pub fn inlines(&self) -> impl Iterator<Item = &InboundAttachment> {
+        self.attachments.iter().filter(|part| part.inline)
+    }
+
+    /// Adds an attachment or inline part.
+    pub fn attach(&mut self, part: InboundAttachment) {
+        self.attachments.push(part);
+    }
+
+    /// The first value of a header; the name's case does not matter.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.header_all(name).next()
+    }
+
+    /// All values of a header, in order (of `Received`, the outermost comes first).
+    pub fn header_all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let same = move |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
+        self.headers.iter().filter(same).map(|(_, value)| &**value)
+    }
+
+    /// The `Message-ID` header, with its angle brackets.
+    pub fn message_id(&self) -> Option<&str> {
+        self.header("Message-ID").filter(|id| !id.is_empty())
+    }
+
+    pub(super) fn body_slot(&mut self, html: bool) -> &mut Option<Body> {
+        if html { &mut self.html } else { &mut self.text }
+    }
+}
+
+impl fmt::Debug for InboundMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundMessage")
+            .field("envelope_sender", &self.envelope_sender)
+            .field("envelope_recipient", &self.envelope_recipient)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("cc", &self.cc)
+            .field("bcc", &self.bcc)
+            .field("subject", &self.subject)
+            .field("date", &self.date)
+            .field("headers", &self.headers.len())
+            .field("spam_detected", &self.spam_detected)
+            .field("spam_score", &self.spam_score)
+            .field("has_text", &self.text.is_some())
+            .field("has_html", &self.html.is_some())
+            .field("attachments", &self.attachments)
+            .field("raw", &self.raw)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An address in an inbound mail, as it was written: it may be no valid one.
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct InboundAddress {
+    /// The display name; empty where there is none.
+    pub name: String,
+    /// The addr-spec; empty where there is none.
+    pub email: String,
+}
+
+impl InboundAddress {
+    /// A name and an addr-spec, neither checked.
+    pub fn new(name: impl Into<String>, email: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            email: email.into(),
+        }
+    }
+
+    /// Reads an address header. Never fails: what is no address comes out as a name.
+    pub fn parse_list(text: &str) -> Vec<Self> {
+        headers::addresses(&headers::clean(text))
+    }
+
+    /// The address to send to, if it is valid.
+    ///
+    /// # Errors
+    /// [`AddressError`] for what is no address.
+    pub fn to_address(&self) -> Result<Address, AddressError> {
+        Address::new(&self.name, &self.email)
+    }
+}
+
+impl fmt::Display for InboundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to_address() {
+            Ok(address) => address.fmt(f),
+            Err(_) if self.name.is_empty() => f.write_str(&self.email),
+            Err(_) => write!(f, "{:?} <{}>", self.name, self.email),
+        }
+    }
+}
+
+impl fmt::Debug for InboundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InboundAddress({self})")
+    }
+}
+
+/// A file or inline part of an inbound mail.
+#[derive(Clone)]
+pub struct InboundAttachment {
+    filename: Option<String>,
+    content_type: String,
+    charset: Option<String>,
+    content_id: Option<String>,
+    inline: bool,
+    content: Content,
+}
+
+impl InboundAttachment {
+    /// A part from its `Content-Type` and its content, attached. The type's parameters give
+    /// charset and name, where it has them; what is no type is `application/octet-stream`.
+    pub fn new(content_type: &str, content: impl Into<Bytes>) -> Self {
+        Self::encoded(
+            content_type,
+            Content::new(content.into(), Encoding::Identity),
+        )
+    }
+
+    /// The same of content that is in base64 and shall stay so until somebody asks.
+    pub fn from_base64(content_type: &str, content: impl Into<Bytes>) -> Self {
+        Self::encoded(content_type, Content::new(content.into(), Encoding::Base64))
+    }
+
+    pub(super) fn encoded(content_type: &str, content: Content) -> Self {
+        let read = headers::media_type(content_type);
+        let subtype = read.as_ref().and_then(|read| read.subtype());
+        let attribute = |name| Some(read.as_ref()?.attribute(name)?.to_owned());
+        let part = Self {
+            filename: None,
+            content_type: match (&read, subtype) {
+                (Some(read), Some(subtype)) => format!("{}/{subtype}", read.ctype()),
+                _ => "application/octet-stream".to_owned(),
+            },
+            charset: attribute("charset"),
+            content_id: None,
+            inline: false,
+            content,
+        };
+        part.with_filename(&attribute("name").unwrap_or_default())
+    }
+
+    /// The part as a message's text or HTML.
+    pub(super) fn as_body(&self) -> Body {
+        Body {
+            content: self.content.clone(),
+            charset: self.charset.clone(),
+        }
+    }
+
+    /// The same part under this name; a line break in it becomes a space, an empty one is none.
+    pub fn with_filename(mut self, filename: &str) -> Self {
+        let filename = headers::clean(filename.trim());
+        self.filename = Some(filename.into_owned()).filter(|name| !name.is_empty());
+        self
+    }
+
+    /// The same part with this content id, without its angle brackets; an empty one is none.
+    pub fn with_content_id(mut self, id: &str) -> Self {
+        let id = id.trim().trim_start_matches('<').trim_end_matches('>');
+        self.content_id = Some(headers::clean(id).into_owned()).filter(|id| !id.is_empty());
+        self
+    }
+
+    /// The same part, shown inline or not.
+    pub fn with_inline(mut self, inline: bool) -> Self {
+        self.inline = inline;
+        self
+    }
+
+    /// The file name, if it has one. The sender chose it: it may hold `/` and `..`, and must
+    /// not name a file of ours.
+    pub fn filename(&self) -> Option<&str> {
+        self.filename.as_deref()
+    }
+
+    /// The media type in lower case, without parameters.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// The charset that the media type names.
+    pub fn charset(&self) -> Option<&str> {
+        self.charset.as_deref()
+    }
+
+    /// The content id without angle brackets, by which the HTML body shows the part (`cid:`).
+    pub fn content_id(&self) -> Option<&str> {
+        self.content_id.as_deref()
+    }
+
+    /// Whether it is shown in the body rather than listed beside it.
+    pub fn is_inline(&self) -> bool {
+        self.inline
+    }
+
+    /// The content, decoded now. What is not well encoded is decoded as far as it goes.
+    pub fn content(&self) -> Bytes {
+        self.content.decode()
+    }
+
+    /// The content as text, by its charset.
+    pub fn text(&self) -> String {
+        self.content.text(self.charset()).into_owned()
+    }
+}
+
+/// Two are the same when their decoded content is, whatever its encoding was.
+impl PartialEq for InboundAttachment {
+    fn eq(&self, other: &Self) -> bool {
+        let facts = |part: &Self| {
+            let text = [&part.filename, &part.charset, &part.content_id].map(Clone::clone);
+            (text, part.content_type.clone(), part.inline)
+        };
+        facts(self) == facts(other) && self.content() == other.content()
+    }
+}
+
+impl fmt::Debug for InboundAttachment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InboundAttachment")
+            .field("filename", &self.filename)
+            .field("content_type", &self.content_type)
+            .field("content_id", &self.content_id)
+            .field("inline", &self.inline)
+            .field("encoded_bytes", &self.content.encoded_len())
+            .finish()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct AttachmentForm<T> {
+    filename: Option<T>,
+    content_type: T,
+    charset: Option<T>,
+    content_id: Option<T>,
+    inline: bool,
+    content_base64: String,
+}
+
+impl Serialize for InboundAttachment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let form = AttachmentForm {
+            filename: self.filename(),
+            content_type: self.content_type(),
+            charset: self.charset(),
+            content_id: self.content_id(),
+            inline: self.inline,
+            content_base64: STANDARD.encode(self.content()),
+        };
+        form.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InboundAttachment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let form = AttachmentForm::<String>::deserialize(deserializer)?;
+        Ok(Self {
+            filename: form.filename,
+            content_type: form.content_type,
+            charset: form.charset,
+            content_id: form.content_id,
+            inline: form.inline,
+            content: Content::new(form.content_base64.into(), Encoding::Base64),
+        })
+    }
+}
+
+/// The text or the HTML, in its encoding and charset.
+#[derive(Clone)]
+pub(super) struct Body {
+    content: Content,
+    charset: Option<String>,
+}
+
+impl Body {
+    fn text(&self) -> Option<Cow<'_, str>> {
+        Some(self.content.text(self.charset.as_deref())).filter(|text| !text.is_empty())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Self {
+            content: Content::new(text.into(), Encoding::Identity),
+            charset: None,
+        }
+    }
+}
+
+impl PartialEq for Body {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Serialize for Body {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text().unwrap_or_default().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}

@@ -1,0 +1,323 @@
+//! Reads a mail (RFC 5322, with the parts of RFC 2045 and 2046) into an [`InboundMessage`].
+//!
+//! A header block and its values are read in `headers.rs`, encodings undone in `content.rs`.
+//!
+//! The walk over the parts is ours, the rest is mail-parser's. Its own walk decodes every part
+//! at once, takes time that grows with the square of the mail's length where parts lack their
+//! boundary (450 kB: 1.3 s), and overflows the stack, which ends the process, on mails of
+//! 150 kB in which a message holds a message holds a message. Both are anybody's to send.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use memchr::memmem;
+
+use super::content::{Content, Encoding};
+use super::headers::{addresses, clean, date, decode_words, media_type, read_headers, unfold};
+use super::inbound::{InboundAttachment, InboundMessage};
+use super::raw::RawBytes;
+
+/// The most parts that are told apart. What comes after is one more attachment.
+const MAX_PARTS: usize = 1_000;
+
+/// How deep multiparts may be nested. A deeper one is an attachment as it stands.
+const MAX_DEPTH: usize = 50;
+
+impl InboundMessage {
+    /// Reads a mail as it stood on the wire, with whatever line ends.
+    ///
+    /// Never fails, and takes time and memory in proportion to the mail's length: the parts
+    /// are found, not decoded. The first plain text and the first HTML that are no files are the
+    /// bodies; every other part is an attachment or inline. A message within the mail
+    /// is an attachment of type `message/rfc822`, which can be read by this function in turn.
+    ///
+    /// At most 1,000 headers are kept and 1,000 parts told apart, in at most 50 levels; what is
+    /// beyond that is an attachment as it stands.
+    ///
+    /// The envelope, the spam verdict and what else only the ESP knows are not set.
+    pub fn from_raw(raw: impl Into<Bytes>) -> Self {
+        let raw = raw.into();
+        let mut message = Self::default();
+        let (headers, _) = read_headers(&raw);
+        for (name, value) in &headers {
+            message.add_header(name, value);
+        }
+        let mut walk = Walk {
+            raw: &raw,
+            message: &mut message,
+            parts: 0,
+        };
+        walk.part(0..raw.len(), Parent::None, 0);
+        if walk.parts > MAX_PARTS {
+            tracing::warn!(
+                bytes = raw.len(),
+                "an inbound mail has too many parts to tell apart"
+            );
+        }
+        message.use_named_texts();
+        message.raw = Some(RawBytes::new(raw));
+        message
+    }
+
+    /// Where no text was without a name, the first that has one and is shown inline is the
+    /// body. It stays in the list: its name would be lost otherwise.
+    fn use_named_texts(&mut self) {
+        for (html, content_type) in [(false, "text/plain"), (true, "text/html")] {
+            let named = self
+                .inlines()
+                .find(|part| part.content_type() == content_type);
+            let body = named.map(InboundAttachment::as_body);
+            let slot = self.body_slot(html);
+            if slot.is_none() {
+                *slot = body;
+            }
+        }
+    }
+
+    /// Adds a header as it stands in the mail, and takes from it what the mail's fields want:
+    /// authors, recipients, subject, date. For mail that an ESP gives in pieces.
+    ///
+    /// ```
+    /// let mut mail = anymail_core::InboundMessage::default();
+    /// mail.add_header("Date", "Wed, 11 Oct 2017 18:31:04 -0700");
+    /// assert_eq!(mail.date.map(|date| date.year()), Some(2017));
+    /// ```
+    pub fn add_header(&mut self, name: &str, value: &str) {
+        let value = &*unfold(value.as_bytes());
+        let decoded = decode_words(value);
+        let list = match name.to_ascii_lowercase().as_str() {
+            "from" => Some(&mut self.from),
+            "to" => Some(&mut self.to),
+            "cc" => Some(&mut self.cc),
+            "bcc" => Some(&mut self.bcc),
+            "reply-to" => Some(&mut self.reply_to),
+            "subject" if self.subject.is_none() && !decoded.is_empty() => {
+                self.subject = Some(decoded.clone());
+                None
+            }
+            "date" if self.date.is_none() => {
+                self.date = date(value);
+                None
+            }
+            _ => None,
+        };
+        if let Some(list) = list {
+            list.extend(addresses(&clean(value)));
+        }
+        self.headers.push((name.to_owned(), decoded));
+    }
+}
+
+/// What a part stands in, as far as it matters to the part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parent {
+    None,
+    Mixed,
+    /// `multipart/alternative` or `related`: its parts are shown together with the body.
+    Shown,
+    /// `multipart/digest`: its parts are messages unless they say otherwise.
+    Digest,
+}
+
+struct Walk<'a> {
+    raw: &'a Bytes,
+    message: &'a mut InboundMessage,
+    parts: usize,
+}
+
+/// The headers of a part that say how to read it.
+#[derive(Default)]
+struct PartHead {
+    content_type: String,
+    disposition: String,
+    content_id: String,
+    encoding: Encoding,
+    body_at: usize,
+}
+
+impl Walk<'_> {
+    /// One part, with its headers, and all that is in it. Recurses `MAX_DEPTH` deep at most.
+    fn part(&mut self, range: Range<usize>, parent: Parent, depth: usize) {
+        self.parts += 1;
+        let head = PartHead::read(self.slice(&range), parent);
+        let body = range.start + head.body_at..range.end;
+        let media = media_type(&head.content_type);
+        let multipart = media.as_ref().filter(|media| media.ctype() == "multipart");
+        let Some(multipart) = multipart.filter(|_| depth < MAX_DEPTH) else {
+            return self.leaf(&head, body, parent);
+        };
+        let kind = match multipart.subtype().unwrap_or_default() {
+            "alternative" | "related" => Parent::Shown,
+            "digest" => Parent::Digest,
+            _ => Parent::Mixed,
+        };
+        let boundary = multipart.attribute("boundary").unwrap_or_default();
+        let mut found = false;
+        let mut delimiters = Delimiters::new(self.raw.clone(), body.clone(), boundary);
+        let mut next = delimiters.next();
+        while let Some(delimiter) = next.take().filter(|delimiter| !delimiter.closes) {
+            found = true;
+            if self.parts >= MAX_PARTS {
+                self.parts += 1;
+                return self.rest(&head, delimiter.end..body.end);
+            }
+            next = delimiters.next();
+            let end = next.as_ref().map_or(body.end, |delimiter| delimiter.start);
+            self.part(delimiter.end..end.max(delimiter.end), kind, depth + 1);
+        }
+        if !found {
+            // It says that it has parts, and has none: a text, most likely.
+            let head = PartHead {
+                content_type: "text/plain".to_owned(),
+                ..head
+            };
+            self.leaf(&head, body, parent);
+        }
+    }
+
+    fn leaf(&mut self, head: &PartHead, body: Range<usize>, parent: Parent) {
+        let is_empty = body.is_empty();
+        let content = Content::new(self.raw.slice(body), head.encoding);
+        let disposition = media_type(&head.disposition);
+        let is = |name| {
+            disposition
+                .as_ref()
+                .is_some_and(|kind| kind.ctype() == name)
+        };
+        let filename = disposition
+            .as_ref()
+            .and_then(|kind| kind.attribute("filename"));
+        let mut part = InboundAttachment::encoded(&head.content_type, content)
+            .with_content_id(&head.content_id);
+        if let Some(filename) = filename {
+            part = part.with_filename(filename);
+        }
+        let is_text = matches!(part.content_type(), "text/plain" | "text/html");
+        if is_text && part.filename().is_none() && !is("attachment") {
+            let slot = self.message.body_slot(part.content_type() == "text/html");
+            if is_empty {
+                return;
+            }
+            if slot.is_none() {
+                *slot = Some(part.as_body());
+                return;
+            }
+        }
+        let shown = is_text || part.content_id().is_some() || parent == Parent::Shown;
+        let inline = is("inline") || (shown && !is("attachment"));
+        self.message.attach(part.with_inline(inline));
+    }
+
+    /// What is left of a multipart when no more parts are told apart.
+    fn rest(&mut self, head: &PartHead, range: Range<usize>) {
+        let content = Content::new(self.raw.slice(range), Encoding::Identity);
+        self.message
+            .attach(InboundAttachment::encoded(&head.content_type, content));
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.raw.get(range.clone()).unwrap_or_default()
+    }
+}
+
+impl PartHead {
+    fn read(block: &[u8], parent: Parent) -> Self {
+        let (headers, body_at) = read_headers(block);
+        let mut head = Self {
+            body_at,
+            ..Self::default()
+        };
+        // Backwards, so that of a header that stands twice the first one counts.
+        for (name, value) in headers.into_iter().rev() {
+            match name.to_ascii_lowercase().as_str() {
+                "content-type" => head.content_type = value.into_owned(),
+                "content-disposition" => head.disposition = value.into_owned(),
+                "content-id" => head.content_id = value.into_owned(),
+                "content-transfer-encoding" => head.encoding = Encoding::named(&value),
+                _ => {}
+            }
+        }
+        if head.content_type.is_empty() {
+            let default = match parent {
+                Parent::Digest => "message/rfc822",
+                _ => "text/plain",
+            };
+            head.content_type = default.to_owned();
+        }
+        head
+    }
+}
+
+/// A line that separates parts (RFC 2046, 5.1.1), with the line break before it.
+struct Delimiter {
+    start: usize,
+    end: usize,
+    closes: bool,
+}
+
+/// Finds the delimiter lines of one multipart, one after the other.
+struct Delimiters {
+    raw: Bytes,
+    body: Range<usize>,
+    needle: Vec<u8>,
+    at: usize,
+}
+
+impl Delimiters {
+    fn new(raw: Bytes, body: Range<usize>, boundary: &str) -> Self {
+        Self {
+            raw,
+            at: body.start,
+            body,
+            needle: format!("--{boundary}").into_bytes(),
+        }
+    }
+
+    fn next(&mut self) -> Option<Delimiter> {
+        if self.needle == b"--" {
+            return None;
+        }
+        loop {
+            let rest = self.raw.get(self.at..self.body.end)?;
+            let start = self.at + memmem::find(rest, &self.needle)?;
+            self.at = start + self.needle.len();
+            if let Some(delimiter) = self.delimiter(start) {
+                self.at = delimiter.end;
+                return Some(delimiter);
+            }
+        }
+    }
+
+    /// The delimiter around the boundary at `start`, if that fills its line.
+    fn delimiter(&self, start: usize) -> Option<Delimiter> {
+        let before = self.raw.get(self.body.start..start)?;
+        let line_break = match before {
+            [] => 0,
+            [.., b'\r', b'\n'] => 2,
+            [.., b'\n'] => 1,
+            _ => return None,
+        };
+        let tail = self.raw.get(start + self.needle.len()..self.body.end)?;
+        let (closes, padding) = match tail.strip_prefix(b"--") {
+            Some(padding) => (true, padding),
+            None => (false, tail),
+        };
+        let blank = |b: &&u8| matches!(b, b' ' | b'\t' | b'\r');
+        let blanks = padding.iter().take_while(blank).count();
+        let newline = match padding.get(blanks) {
+            Some(b'\n') => 1,
+            None => 0,
+            Some(_) => return None,
+        };
+        let marks = tail.len() - padding.len();
+        Some(Delimiter {
+            start: start - line_break,
+            end: start + self.needle.len() + marks + blanks + newline,
+            closes,
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "mime_tests.rs"]
+mod tests;

@@ -1,0 +1,377 @@
+//! [`Webhook`], which turns an ESP's request into events, and what to answer it.
+//!
+//! What the payload means is each backend's business; the way from a server's socket to here
+//! is the web framework's (for axum see [`webhook_routes`](crate::webhook_routes)).
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ALLOW, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+
+use super::auth::{Refusal, WebhookAuth};
+use super::event::Event;
+
+/// What a webhook is for, and so the last part of its URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WebhookKind {
+    /// News of mail that was sent.
+    Tracking,
+    /// Mail that came in.
+    Inbound,
+}
+
+impl WebhookKind {
+    /// The name, `tracking` or `inbound`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tracking => "tracking",
+            Self::Inbound => "inbound",
+        }
+    }
+
+    /// How many bytes a body may have unless the webhook says otherwise: 1 MiB for tracking,
+    /// 50 MiB for inbound.
+    pub fn default_body_limit(self) -> usize {
+        match self {
+            Self::Tracking => 1 << 20,
+            Self::Inbound => 50 << 20,
+        }
+    }
+}
+
+impl fmt::Display for WebhookKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One webhook of one ESP: reads its requests.
+///
+/// Apps call [`parse`](Self::parse), or let [`answer_webhook`] do it, or mount the routes for
+/// their web framework. It is synchronous and does no input or output.
+///
+/// A backend implements the rest. Before [`read`](Self::read) is called, core has checked the
+/// secret, the method and the body's length; no webhook repeats that, and none can forget it.
+pub trait Webhook: fmt::Debug + Send + Sync {
+    /// The ESP's name, in lower case; it stands in the URL and on every event.
+    fn esp(&self) -> &str;
+
+    /// What the webhook is for.
+    fn kind(&self) -> WebhookKind;
+
+    /// Who may post to it. Must be asked for by whatever makes the webhook: there is no
+    /// default.
+    fn auth(&self) -> &WebhookAuth;
+
+    /// Turns a request into events. It is authenticated, a `POST`, and within the limit.
+    ///
+    /// An implementer guarantees: any bytes give events or an error, in time and memory in
+    /// proportion to their number, and never a panic; what is missing, null or of an unheard-of
+    /// kind is no error; an error quotes nothing of the body.
+    ///
+    /// # Errors
+    /// [`WebhookError`] for what cannot be read as any event at all.
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError>;
+
+    /// The most bytes that a body may have.
+    fn body_limit(&self) -> usize {
+        self.kind().default_body_limit()
+    }
+
+    /// What to answer to a request that gave this error. To be overridden where the ESP takes
+    /// a status for something else than [`WebhookErrorKind::status`] assumes.
+    fn status(&self, error: WebhookErrorKind) -> StatusCode {
+        error.status()
+    }
+
+    /// Reads a request: the secret first, then the method, the length, and the body.
+    ///
+    /// Not to be overridden.
+    ///
+    /// # Errors
+    /// [`WebhookError`]; [`status`](Self::status) says what to answer.
+    fn parse(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+        admit(self, request.method(), request.headers())?;
+        if request.body().len() > self.body_limit() {
+            return Err(too_large(self));
+        }
+        self.read(request)
+    }
+}
+
+macro_rules! forward {
+    ($wrapper:ident) => {
+        // A wrapper that forgot one would answer with another webhook's limit or status.
+        #[deny(clippy::missing_trait_methods)]
+        impl<W: Webhook + ?Sized> Webhook for $wrapper<W> {
+            fn esp(&self) -> &str {
+                (**self).esp()
+            }
+
+            fn kind(&self) -> WebhookKind {
+                (**self).kind()
+            }
+
+            fn auth(&self) -> &WebhookAuth {
+                (**self).auth()
+            }
+
+            fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+                (**self).read(request)
+            }
+
+            fn body_limit(&self) -> usize {
+                (**self).body_limit()
+            }
+
+            fn status(&self, error: WebhookErrorKind) -> StatusCode {
+                (**self).status(error)
+            }
+
+            fn parse(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+                (**self).parse(request)
+            }
+        }
+    };
+}
+
+forward!(Arc);
+forward!(Box);
+
+/// What can be told before the body is there: whether to read it at all.
+pub(super) fn admit<W: Webhook + ?Sized>(
+    webhook: &W,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<(), WebhookError> {
+    webhook
+        .auth()
+        .check(headers)
+        .map_err(|refusal| match refusal {
+            Refusal::NoSecret => WebhookError::new(
+                webhook,
+                WebhookErrorKind::NoSecret,
+                "the request bears no secret",
+            ),
+            Refusal::WrongSecret => WebhookError::new(
+                webhook,
+                WebhookErrorKind::WrongSecret,
+                "the request bears a wrong secret",
+            ),
+        })?;
+    if method != Method::POST {
+        let detail = format!("the method is {method}, not POST");
+        return Err(WebhookError::new(
+            webhook,
+            WebhookErrorKind::WrongMethod,
+            detail,
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn too_large<W: Webhook + ?Sized>(webhook: &W) -> WebhookError {
+    let limit = webhook.body_limit();
+    let detail = format!("the body is longer than the limit of {limit} bytes");
+    WebhookError::new(webhook, WebhookErrorKind::TooLarge, detail)
+}
+
+/// What is wrong with a webhook's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WebhookErrorKind {
+    /// There is no `Authorization` header.
+    NoSecret,
+    /// The secret is none of those that are valid.
+    WrongSecret,
+    /// The payload is one of the same ESP's other webhook: the URLs are mixed up.
+    WrongWebhook,
+    /// The body is not in the format that the ESP uses (no JSON, say).
+    MalformedBody,
+    /// The body is in the right format and can be no payload of this ESP.
+    WrongShape,
+    /// The body is longer than [`Webhook::body_limit`].
+    TooLarge,
+    /// The method is not `POST`.
+    WrongMethod,
+    /// The `Content-Type` is not that of the ESP's payloads.
+    WrongContentType,
+}
+
+impl WebhookErrorKind {
+    /// The HTTP status that makes most ESPs do the right thing.
+    ///
+    /// Most take a 4xx for a final answer and post again after a 5xx. So an event that a
+    /// person can still rescue by mending the configuration gets a 5xx, and what no further
+    /// try can mend gets the 4xx that says what it is. 403 is not used: some ESPs give up on
+    /// it where they go on after another 4xx.
+    ///
+    /// | kind | status | because |
+    /// | --- | --- | --- |
+    /// | `NoSecret` | 401 | a stranger, or a webhook that was never set up to the end |
+    /// | `WrongSecret` | 503 | a secret that was changed on one side only: the event shall come again |
+    /// | `WrongWebhook` | 501 | two URLs that were mixed up: the event shall come again |
+    /// | `MalformedBody` | 400 | it would be as malformed the next time |
+    /// | `WrongShape` | 422 | likewise |
+    /// | `TooLarge` | 413 | likewise |
+    /// | `WrongMethod` | 405 | no ESP does that |
+    /// | `WrongContentType` | 415 | likewise |
+    ///
+    /// A handler that fails is a 500, so that the event comes again.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::NoSecret => StatusCode::UNAUTHORIZED,
+            Self::WrongSecret => StatusCode::SERVICE_UNAVAILABLE,
+            Self::WrongWebhook => StatusCode::NOT_IMPLEMENTED,
+            Self::MalformedBody => StatusCode::BAD_REQUEST,
+            Self::WrongShape => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::WrongContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+}
+
+/// A request that gave no events: at which webhook, and what is wrong with it.
+///
+/// Holds nothing of the body and no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookError {
+    esp: String,
+    webhook: WebhookKind,
+    kind: WebhookErrorKind,
+    detail: String,
+}
+
+impl WebhookError {
+    /// An error of a webhook. The detail says what is wrong and what can be done, and quotes
+    /// nothing of the body; it is shown to who posted, if they had the secret.
+    pub fn new<W: Webhook + ?Sized>(
+        webhook: &W,
+        kind: WebhookErrorKind,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            esp: webhook.esp().to_owned(),
+            webhook: webhook.kind(),
+            kind,
+            detail: detail.into(),
+        }
+    }
+
+    /// What is wrong.
+    pub fn kind(&self) -> WebhookErrorKind {
+        self.kind
+    }
+
+    /// The body of the answer: what is wrong, in words, for the person who looks into it. To
+    /// who has not shown the secret it says nothing.
+    pub fn response_text(&self) -> &str {
+        match self.kind {
+            WebhookErrorKind::NoSecret | WebhookErrorKind::WrongSecret => "",
+            _ => &self.detail,
+        }
+    }
+}
+
+impl std::error::Error for WebhookError {}
+
+impl fmt::Display for WebhookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} webhook: {}", self.esp, self.webhook, self.detail)
+    }
+}
+
+/// Answers a webhook's request, whatever server it came through.
+///
+/// Gives the events to the handler one by one, in order, and waits for it. The answer is 200
+/// when the handler took all of them, 500 as soon as it fails (the ESP then posts all of them
+/// again: see [`Event::dedup_key`]), and what [`Webhook::status`] says for a request that
+/// cannot be read. `HEAD` and `OPTIONS` are answered without a secret: some ESPs try a URL
+/// with them.
+///
+/// ```
+/// use anymail_core::{answer_webhook, Event, Webhook};
+/// use bytes::Bytes;
+///
+/// async fn serve(webhook: &dyn Webhook, request: http::Request<Bytes>) -> http::Response<Bytes> {
+///     answer_webhook(webhook, &request, async |event: Event| {
+///         println!("{} says {}", event.esp(), event.event_type());
+///         Ok::<(), std::io::Error>(())
+///     })
+///     .await
+/// }
+/// ```
+pub async fn answer_webhook<W, H, F, E>(
+    webhook: &W,
+    request: &Request<Bytes>,
+    mut handler: H,
+) -> Response<Bytes>
+where
+    W: Webhook + ?Sized,
+    H: FnMut(Event) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: fmt::Display,
+{
+    if let Some(answer) = answer_without_events(request.method()) {
+        return answer;
+    }
+    let events = match webhook.parse(request) {
+        Ok(events) => events,
+        Err(error) => return answer_error(webhook, &error),
+    };
+    for event in events {
+        let (kind, key) = (event.event_type(), event.dedup_key().to_owned());
+        if let Err(error) = handler(event).await {
+            tracing::error!(esp = webhook.esp(), event = %kind, key, %error, "a handler failed");
+            return answer(StatusCode::INTERNAL_SERVER_ERROR, "");
+        }
+    }
+    answer(StatusCode::OK, "")
+}
+
+/// `HEAD` and `OPTIONS`.
+pub(super) fn answer_without_events(method: &Method) -> Option<Response<Bytes>> {
+    match *method {
+        Method::HEAD => Some(answer(StatusCode::OK, "")),
+        Method::OPTIONS => Some(with_allow(answer(StatusCode::OK, ""))),
+        _ => None,
+    }
+}
+
+pub(super) fn answer_error<W: Webhook + ?Sized>(
+    webhook: &W,
+    error: &WebhookError,
+) -> Response<Bytes> {
+    let status = webhook.status(error.kind());
+    tracing::warn!(%error, status = status.as_u16(), "a webhook's request was refused");
+    let mut response = answer(status, error.response_text());
+    if error.kind() == WebhookErrorKind::NoSecret {
+        let challenge = HeaderValue::from_static("Basic realm=\"webhook\", charset=\"UTF-8\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    if error.kind() == WebhookErrorKind::WrongMethod {
+        return with_allow(response);
+    }
+    response
+}
+
+fn answer(status: StatusCode, text: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::copy_from_slice(text.as_bytes()));
+    *response.status_mut() = status;
+    response
+}
+
+fn with_allow(mut response: Response<Bytes>) -> Response<Bytes> {
+    let methods = HeaderValue::from_static("POST, HEAD, OPTIONS");
+    response.headers_mut().insert(ALLOW, methods);
+    response
+}
+
+#[cfg(test)]
+#[path = "webhook_tests.rs"]
+mod tests;

@@ -1,0 +1,200 @@
+use std::convert::Infallible;
+use std::sync::Mutex;
+
+use super::*;
+use crate::receiving::{EventType, RawBytes, TrackingEvent};
+
+/// Reads a body of `n` bytes as `n` events, and one of `!` as no payload of its ESP.
+#[derive(Debug)]
+struct Postbox(WebhookAuth);
+
+impl Webhook for Postbox {
+    fn esp(&self) -> &str {
+        "postbox"
+    }
+
+    fn kind(&self) -> WebhookKind {
+        WebhookKind::Tracking
+    }
+
+    fn auth(&self) -> &WebhookAuth {
+        &self.0
+    }
+
+    fn body_limit(&self) -> usize {
+        3
+    }
+
+    fn status(&self, error: WebhookErrorKind) -> StatusCode {
+        match error {
+            WebhookErrorKind::WrongShape => StatusCode::GONE,
+            _ => error.status(),
+        }
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+        if request.body() == "!" {
+            let detail = "it is no letter";
+            return Err(WebhookError::new(
+                self,
+                WebhookErrorKind::WrongShape,
+                detail,
+            ));
+        }
+        let event = |n: usize| {
+            let raw = RawBytes::from(request.body().clone());
+            Event::Tracking(TrackingEvent::new(
+                "postbox",
+                EventType::Sent,
+                n.to_string(),
+                raw,
+            ))
+        };
+        Ok((0..request.body().len()).map(event).collect())
+    }
+}
+
+fn postbox() -> Arc<dyn Webhook> {
+    Arc::new(Postbox(WebhookAuth::basic([("user", "pass")]).unwrap()))
+}
+
+fn request(method: &str, authorization: &str, body: &'static str) -> Request<Bytes> {
+    let mut request = Request::builder().method(method).uri("/");
+    if !authorization.is_empty() {
+        request = request.header("Authorization", authorization);
+    }
+    request.body(Bytes::from(body)).unwrap()
+}
+
+/// `user:pass`
+const RIGHT: &str = "Basic dXNlcjpwYXNz";
+/// `user:wrong`
+const WRONG: &str = "Basic dXNlcjp3cm9uZw==";
+
+/// The answer to a request whose events are taken, and how many there were.
+fn answered(request: &Request<Bytes>) -> (Response<Bytes>, usize) {
+    let taken = Mutex::new(0);
+    let handler = async |_| {
+        *taken.lock().unwrap() += 1;
+        Ok::<(), Infallible>(())
+    };
+    let answer = block_on(answer_webhook(&postbox(), request, handler));
+    let taken = *taken.lock().unwrap();
+    (answer, taken)
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn the_secret_is_asked_for_before_anything_else_is_told() {
+    for (method, authorization, body, status, text, taken) in [
+        ("POST", "", "12345", 401, "", 0),
+        ("POST", "", "!", 401, "", 0),
+        ("GET", "", "", 401, "", 0),
+        ("POST", WRONG, "!", 503, "", 0),
+        ("GET", WRONG, "", 503, "", 0),
+        ("GET", RIGHT, "", 405, "the method is GET, not POST", 0),
+        (
+            "POST",
+            RIGHT,
+            "12345",
+            413,
+            "the body is longer than the limit of 3 bytes",
+            0,
+        ),
+        ("POST", RIGHT, "!", 410, "it is no letter", 0),
+        ("POST", RIGHT, "123", 200, "", 3),
+        ("POST", RIGHT, "", 200, "", 0),
+        ("HEAD", "", "", 200, "", 0),
+        ("OPTIONS", "", "", 200, "", 0),
+    ] {
+        let (answer, found) = answered(&request(method, authorization, body));
+        let context = format!("{method} {authorization} {body}");
+        assert_eq!(answer.status(), status, "{context}");
+        assert_eq!(answer.body(), text, "{context}");
+        assert_eq!(found, taken, "{context}");
+    }
+}
+
+#[test]
+fn an_answer_says_what_http_wants_said() {
+    let header = |method, authorization, name: &str| {
+        let (answer, _) = answered(&request(method, authorization, ""));
+        answer
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
+    assert!(
+        header("POST", "", "WWW-Authenticate")
+            .unwrap()
+            .starts_with("Basic realm=")
+    );
+    assert_eq!(header("POST", WRONG, "WWW-Authenticate"), None);
+    assert_eq!(
+        header("OPTIONS", "", "Allow").unwrap(),
+        "POST, HEAD, OPTIONS"
+    );
+    assert_eq!(
+        header("GET", RIGHT, "Allow").unwrap(),
+        "POST, HEAD, OPTIONS"
+    );
+}
+
+#[test]
+fn a_handler_that_fails_gets_no_more_events_and_the_esp_is_told_to_try_again() {
+    let mut seen = Vec::new();
+    let handler = |event: Event| {
+        seen.push(event.dedup_key().to_owned());
+        std::future::ready(if event.dedup_key() == "1" {
+            Err("no space left")
+        } else {
+            Ok(())
+        })
+    };
+    let answer = block_on(answer_webhook(
+        &postbox(),
+        &request("POST", RIGHT, "123"),
+        handler,
+    ));
+    assert_eq!(answer.status(), 500);
+    assert_eq!(
+        answer.body(),
+        "",
+        "the handler's words are not the ESP's business"
+    );
+    assert_eq!(seen, ["0", "1"]);
+}
+
+#[test]
+fn each_error_has_a_status_of_its_own_and_none_is_403() {
+    use WebhookErrorKind::*;
+    let kinds = [
+        NoSecret,
+        WrongSecret,
+        WrongWebhook,
+        MalformedBody,
+        WrongShape,
+        TooLarge,
+        WrongMethod,
+        WrongContentType,
+    ];
+    let statuses: std::collections::HashSet<_> = kinds.iter().map(|kind| kind.status()).collect();
+    assert_eq!(statuses.len(), kinds.len());
+    assert!(!statuses.contains(&StatusCode::FORBIDDEN));
+}
+
+#[test]
+fn an_error_prints_where_and_what_but_no_secret() {
+    let request = request("POST", WRONG, "12345");
+    let error = postbox().parse(&request).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "postbox tracking webhook: the request bears a wrong secret"
+    );
+    assert!(!format!("{error:?}").contains("wrong:"), "{error:?}");
+    assert_eq!(error.kind(), WebhookErrorKind::WrongSecret);
+}

@@ -1,0 +1,278 @@
+//! Postmark's news of mail that was sent: what its record and bounce types mean.
+//!
+//! How its JSON is read lives in `json.rs`.
+
+use anymail_core::{
+    Event, EventType, Metadata, RawBytes, RejectReason, TrackingEvent, Webhook, WebhookAuth,
+    WebhookError, WebhookErrorKind, WebhookKind,
+};
+use bytes::Bytes;
+use http::Request;
+use serde::de::{IgnoredAny, MapAccess};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::json::{self, Fields, Object, Text};
+use super::{NAME, dedup_key};
+use crate::options::ANYMAIL_ID;
+
+/// Postmark's tracking webhook: delivery, bounce, spam complaint, open, click, subscription
+/// change, and the errors of its SMTP service.
+///
+/// All of them may post to this one URL. What an answer does to an event:
+///
+/// | answer | Postmark |
+/// | --- | --- |
+/// | 2xx | done |
+/// | 408, 429, 5xx, none | posts it again after 1, 5, 10, 10, 10 and 15 minutes |
+/// | another 4xx | drops it |
+///
+/// (Its documentation of 2026-09.) So a wrong secret (503), mixed-up URLs (501) and a handler
+/// that fails (500) leave 51 minutes to mend it. A missing secret (401), a body that is no
+/// event (400, 415, 422) and one over the limit (413) drop the event. Postmark tries a webhook
+/// when it is saved, and does not save one that is answered other than 200.
+///
+/// A bounce with its content ("include bounce content") may be longer than the default limit
+/// of 1 MiB, if the mail was: see [`with_body_limit`](Self::with_body_limit).
+#[derive(Debug, Clone)]
+pub struct PostmarkTrackingWebhook {
+    auth: WebhookAuth,
+    body_limit: usize,
+}
+
+impl PostmarkTrackingWebhook {
+    /// A webhook that takes these secrets: user and password of the URL that Postmark has
+    /// (`https://user:password@app.example.com/anymail/postmark/tracking/`).
+    pub fn new(auth: WebhookAuth) -> Self {
+        Self {
+            auth,
+            body_limit: WebhookKind::Tracking.default_body_limit(),
+        }
+    }
+
+    /// The same webhook with another limit, in bytes, than 1 MiB.
+    pub fn with_body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+}
+
+impl Webhook for PostmarkTrackingWebhook {
+    fn esp(&self) -> &str {
+        NAME
+    }
+
+    fn kind(&self) -> WebhookKind {
+        WebhookKind::Tracking
+    }
+
+    fn auth(&self) -> &WebhookAuth {
+        &self.auth
+    }
+
+    fn body_limit(&self) -> usize {
+        self.body_limit
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+        let payload: Payload<'_> = json::read(self, request)?;
+        if payload.is_inbound() {
+            let detail = "this is the URL for tracking, and an inbound message was posted to it; \
+                          the inbound webhook of the Postmark server belongs to the URL that \
+                          ends in /inbound/";
+            return Err(WebhookError::new(
+                self,
+                WebhookErrorKind::WrongWebhook,
+                detail,
+            ));
+        }
+        let key = payload.dedup_key(request);
+        let raw = RawBytes::from(request.body().clone());
+        Ok(vec![Event::Tracking(payload.into_event(key, raw))])
+    }
+}
+
+/// What is read of all the record types. Each has some of it.
+#[derive(Default)]
+struct Payload<'a> {
+    record_type: Text<'a>,
+    bounce_type: Text<'a>,
+    suppression_reason: Text<'a>,
+    suppress_sending: Text<'a>,
+    has_from_full: bool,
+    id: Text<'a>,
+    message_id: Text<'a>,
+    message_stream: Text<'a>,
+    email: Text<'a>,
+    recipient: Text<'a>,
+    delivered_at: Text<'a>,
+    bounced_at: Text<'a>,
+    received_at: Text<'a>,
+    changed_at: Text<'a>,
+    tag: Text<'a>,
+    metadata: Object<MetadataFields>,
+    description: Text<'a>,
+    details: Text<'a>,
+    user_agent: Text<'a>,
+    original_link: Text<'a>,
+}
+
+impl<'a> Fields<'a> for Payload<'a> {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        let text = match key {
+            "RecordType" => &mut self.record_type,
+            "Type" => &mut self.bounce_type,
+            "SuppressionReason" => &mut self.suppression_reason,
+            "SuppressSending" => &mut self.suppress_sending,
+            "ID" => &mut self.id,
+            "MessageID" => &mut self.message_id,
+            "MessageStream" => &mut self.message_stream,
+            "Email" => &mut self.email,
+            "Recipient" => &mut self.recipient,
+            "DeliveredAt" => &mut self.delivered_at,
+            "BouncedAt" => &mut self.bounced_at,
+            "ReceivedAt" => &mut self.received_at,
+            "ChangedAt" => &mut self.changed_at,
+            "Tag" => &mut self.tag,
+            "Description" => &mut self.description,
+            "Details" => &mut self.details,
+            "UserAgent" => &mut self.user_agent,
+            "OriginalLink" => &mut self.original_link,
+            "Metadata" => {
+                self.metadata = map.next_value()?;
+                return Ok(());
+            }
+            "FromFull" => {
+                self.has_from_full = true;
+                map.next_value::<IgnoredAny>()?;
+                return Ok(());
+            }
+            _ => {
+                map.next_value::<IgnoredAny>()?;
+                return Ok(());
+            }
+        };
+        *text = map.next_value()?;
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct MetadataFields(Metadata);
+
+impl<'a> Fields<'a> for MetadataFields {
+    fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+        if let Some(value) = map.next_value::<Text<'a>>()?.into_kept() {
+            self.0.insert(key.to_owned(), value);
+        }
+        Ok(())
+    }
+}
+
+impl Payload<'_> {
+    /// Inbound messages came without a record type at first, and have a field of their own.
+    fn is_inbound(&self) -> bool {
+        match self.record_type.get() {
+            Some(record_type) => record_type == "Inbound",
+            None => self.has_from_full,
+        }
+    }
+
+    fn recipient(&self) -> Option<&str> {
+        self.email.get().or(self.recipient.get())
+    }
+
+    fn time(&self) -> Option<&str> {
+        let times = [
+            &self.delivered_at,
+            &self.bounced_at,
+            &self.received_at,
+            &self.changed_at,
+        ];
+        times.into_iter().find_map(|time| time.get())
+    }
+
+    /// An event is known by its id or time, together with what they belong to; one that has
+    /// neither, by its whole payload.
+    fn dedup_key(&self, request: &Request<Bytes>) -> String {
+        if self.id.get().is_none() && self.time().is_none() {
+            return dedup_key(request, &[request.body().as_ref()]);
+        }
+        let parts = [
+            self.record_type.get(),
+            self.id.get(),
+            self.message_id.get(),
+            self.message_stream.get(),
+            self.recipient(),
+            self.time(),
+            self.original_link.get(),
+        ];
+        dedup_key(
+            request,
+            &parts.map(|part| part.unwrap_or_default().as_bytes()),
+        )
+    }
+
+    fn what_happened(&self) -> (EventType, Option<RejectReason>) {
+        let (unless_known, why) = match self.record_type.get() {
+            Some("Delivery") => return (EventType::Delivered, None),
+            Some("Open") => return (EventType::Opened, None),
+            Some("Click") => return (EventType::Clicked, None),
+            Some("Bounce") => (EventType::Bounced, &self.bounce_type),
+            Some("SpamComplaint") => (EventType::Complained, &self.bounce_type),
+            Some("SubscriptionChange") if self.suppress_sending.is("false") => {
+                return (EventType::Subscribed, None);
+            }
+            Some("SubscriptionChange") => (EventType::Unsubscribed, &self.suppression_reason),
+            _ => return (EventType::Unknown, None),
+        };
+        let known = why.get().and_then(meaning_of);
+        known.unwrap_or((unless_known, None))
+    }
+
+    fn into_event(self, key: String, raw: RawBytes) -> TrackingEvent {
+        let (event_type, reject_reason) = self.what_happened();
+        let mut event = TrackingEvent::new(NAME, event_type, key, raw);
+        event.timestamp = self
+            .time()
+            .and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
+        event.recipient = self.recipient().map(str::to_owned);
+        event.metadata = self.metadata.0.unwrap_or_default().0;
+        let own_id = event.metadata.get(ANYMAIL_ID);
+        event.message_id = own_id
+            .filter(|id| !id.is_empty())
+            .cloned()
+            .or(self.message_id.into_string());
+        event.event_id = self.id.into_string();
+        event.tags.extend(self.tag.into_string());
+        event.reject_reason = reject_reason;
+        event.description = self.description.into_string();
+        event.mta_response = self.details.into_string();
+        event.user_agent = self.user_agent.into_string();
+        event.click_url = self.original_link.into_string();
+        event
+    }
+}
+
+/// What a bounce type, or a reason for a suppression, means. As django-anymail has it.
+fn meaning_of(bounce_type: &str) -> Option<(EventType, Option<RejectReason>)> {
+    use RejectReason::{Blocked, Bounced, Invalid, Other, Spam, Unsubscribed};
+    Some(match bounce_type {
+        "HardBounce" | "SoftBounce" => (EventType::Bounced, Some(Bounced)),
+        "VirusNotification" => (EventType::Bounced, Some(Other)),
+        "Transient" | "DnsError" | "OpenRelayTest" => (EventType::Deferred, None),
+        "Unsubscribe" | "ManualSuppression" => (EventType::Unsubscribed, Some(Unsubscribed)),
+        "Subscribe" => (EventType::Subscribed, None),
+        "AutoResponder" | "AddressChange" | "ChallengeVerification" => {
+            (EventType::Autoresponded, None)
+        }
+        "SpamNotification" | "SpamComplaint" => (EventType::Complained, Some(Spam)),
+        "BadEmailAddress" => (EventType::Rejected, Some(Invalid)),
+        "ManuallyDeactivated" | "Blocked" | "DMARCPolicy" => (EventType::Rejected, Some(Blocked)),
+        "Unconfirmed" => (EventType::Rejected, None),
+        "SMTPApiError" | "TemplateRenderingFailed" => (EventType::Failed, None),
+        "InboundError" => (EventType::InboundFailed, None),
+        "Unknown" => (EventType::Unknown, None),
+        _ => return None,
+    })
+}
