@@ -52,6 +52,51 @@ impl PostmarkBackend {
             sender: Sender::new(config)?,
         })
     }
+
+    /// Whether Postmark has accepted the mail that bears this id of ours; if it has, Postmark's
+    /// own message id for it.
+    ///
+    /// For after an error whose [`accepted`](SendError::accepted) is `Maybe`, with
+    /// [`generate_message_id`](PostmarkConfig::generate_message_id) on. What the answer proves:
+    ///
+    /// - **Found: Postmark has accepted it.** It must not be sent again.
+    /// - **Not found: nothing is proved.** Postmark's search looks at an index that lags behind
+    ///   what was accepted (by how much is not documented), and a request that was cut off may
+    ///   still be on its way in. Ask again after some minutes before you take it for a no; what
+    ///   is left is a choice between a mail lost and a mail doubled, and only you can make it.
+    ///
+    /// It looks at the server of this backend's own token, as far back as that server keeps
+    /// messages (45 days unless set otherwise). Mail sent with the token `POSTMARK_API_TEST` is
+    /// never found.
+    ///
+    /// ```no_run
+    /// # use anymail_core::{Accepted, Mailer, Message};
+    /// # use anymail_postmark::{PostmarkBackend, PostmarkConfig};
+    /// # async fn send(message: Message) -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = PostmarkConfig::new("server-token").generate_message_id(true);
+    /// let postmark = PostmarkBackend::new(config)?;
+    /// let mailer = Mailer::new(postmark.clone());
+    /// if let Err(error) = mailer.send(&message).await
+    ///     && error.accepted() == Accepted::Maybe
+    /// {
+    ///     for recipient in error.status().iter().flat_map(|status| status.recipients()) {
+    ///         if let Some(id) = &recipient.message_id {
+    ///             let found = postmark.find_sent(id).await?.is_some();
+    ///             println!("{}: {}", recipient.email, if found { "sent" } else { "ask again" });
+    ///         }
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError`] when Postmark gave no answer to the question. Nothing is sent here, so its
+    /// `accepted` is `No`, and where [`is_transient`](SendError::is_transient) it can be asked
+    /// again.
+    pub async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
+        self.sender.find_sent(id).await
+    }
 }
 
 /// What Postmark can do. What is not named here it cannot.

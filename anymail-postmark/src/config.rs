@@ -95,8 +95,13 @@ impl PostmarkConfig {
     /// Whether each row sent bears an id of ours in its metadata, as `anymail_id`.
     ///
     /// The status and the webhooks' events then give this id as the message id, in the place
-    /// of Postmark's, and after a lost answer Postmark can be asked for it. By default it is
+    /// of Postmark's, and after a lost answer Postmark can be asked for it
+    /// ([`PostmarkBackend::find_sent`](crate::PostmarkBackend::find_sent)). By default it is
     /// on just for [`use_bulk_api`](Self::use_bulk_api), whose answer has no other ids.
+    ///
+    /// An id that the message's metadata already has as `anymail_id` is kept (in a batch: one
+    /// in the recipient's own `merge_metadata`). So an app can note an id before it sends, and
+    /// ask for it even after a crash. No two mails may bear the same.
     #[must_use]
     pub fn generate_message_id(mut self, on: bool) -> Self {
         self.generate_message_id = Some(on);

@@ -340,6 +340,44 @@ async fn a_copy_counts_as_sent_if_any_rows_was() {
 }
 
 #[tokio::test]
+async fn a_copy_that_may_have_been_accepted_with_any_row_is_never_told_to_be_refused() {
+    let mut message = batch("a@example.com, b@example.com");
+    message.cc = vec!["copy@example.com".parse().unwrap()].into();
+    let refused = json!({"ErrorCode": 406, "Message": "Found inactive addresses: a@example.com."});
+    let unclear = json!({"nonsense": true});
+    let sent = accepted("a@example.com", "id-a");
+    for (rows, wanted) in [
+        ([unclear.clone(), refused.clone()], Status::Unknown),
+        ([refused.clone(), unclear.clone()], Status::Unknown),
+        ([sent.clone(), unclear.clone()], Status::Sent),
+        ([unclear, sent.clone()], Status::Sent),
+        ([sent, refused.clone()], Status::Sent),
+    ] {
+        let answer = json!(rows);
+        let status = send_json(&message, 200, answer.clone()).await.unwrap();
+        let copy = status.recipient("copy@example.com").unwrap();
+        assert_eq!(copy.status, wanted, "{answer}");
+        assert_eq!(copy.message_id.is_some(), wanted == Status::Sent);
+    }
+    let error = send_json(&message, 200, json!([refused.clone(), refused])).await;
+    let error = error.unwrap_err();
+    let copy = error.status().unwrap().recipient("copy@example.com");
+    assert_eq!(copy.unwrap().status, Status::Failed);
+}
+
+#[tokio::test]
+async fn a_server_in_trouble_is_not_believed_when_it_says_who_did_not_get_the_message() {
+    let words = "Found inactive addresses: to@example.com.";
+    let answer = json!({"ErrorCode": 406, "Message": words});
+    let error = send_json(&message("to@example.com"), 500, answer)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), K::ServerError);
+    assert_eq!(error.accepted(), Accepted::Maybe);
+    assert_eq!(error.message(), words);
+}
+
+#[tokio::test]
 async fn unrelated_messages_to_one_address_keep_their_own_results() {
     let answer = json!([
         accepted("a@example.com", "1"),

@@ -8,8 +8,8 @@ mod server;
 pub use assertions::{Mail, assert_not_sent, assert_nothing_else_sent, assert_sent, mail};
 pub use fake_esp::{FakeEsp, FakeEspBackend, FakeEspConfig, FakeEspConfigError, FakeEspFactory};
 pub use fake_postmark::{
-    FakePostmark, FakePostmarkBuilder, Mailbox, SentAttachment, SentMessage, StreamKind,
-    SuppressionOrigin, SuppressionReason,
+    BounceType, FakePostmark, FakePostmarkBuilder, Mailbox, SentAttachment, SentMessage,
+    StreamKind, SuppressionReason, TriggerError, WebhookReport, WebhookTry,
 };
 pub use faults::Fault;
 pub use server::{Counts, LoopbackServer};

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::slice;
 use std::sync::Arc;
 
-use anymail_core::{Accepted, PreparedMessage, SendError, SendErrorKind, SendStatus};
+use anymail_core::{Accepted, Address, PreparedMessage, SendError, SendErrorKind, SendStatus};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -15,9 +15,10 @@ use indexmap::IndexMap;
 use super::client::Client;
 use super::payload::{Body, Endpoint, Row, has_template};
 use super::response::{self, AnswerRow, Outcome};
+use super::search;
 use crate::backend::NAME;
 use crate::config::{PostmarkConfig, PostmarkConfigError};
-use crate::options::SERVER_TOKEN;
+use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
 
 /// Sends prepared messages through Postmark.
 #[derive(Debug, Clone)]
@@ -36,6 +37,11 @@ impl Sender {
 
     pub(crate) fn config(&self) -> &PostmarkConfig {
         &self.config
+    }
+
+    /// Whether Postmark has a mail with this id of ours: its own id for it, then.
+    pub(crate) async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
+        search::find_sent(&self.client, id).await
     }
 
     pub(crate) async fn send_one(
@@ -154,12 +160,24 @@ fn rows<'a>(message: &'a PreparedMessage, index: usize, config: &PostmarkConfig)
         to,
         id: config
             .generates_ids()
-            .then(|| uuid::Uuid::new_v4().to_string()),
+            .then(|| own_id(message, to).unwrap_or_else(|| uuid::Uuid::new_v4().to_string())),
     };
     match message.to() {
         [] => vec![row(&[])],
         to if apart => to.iter().map(slice::from_ref).map(row).collect(),
         to => vec![row(to)],
+    }
+}
+
+/// The id that the app itself has given a mail, in metadata that is no other mail's.
+fn own_id(message: &PreparedMessage, to: &[Address]) -> Option<String> {
+    match (to, message.to()) {
+        ([to], [_, _, ..]) => {
+            let own = message.message().merge_metadata.value()?;
+            own.get(to)?.get(ANYMAIL_ID).cloned()
+        }
+        ([to], _) => message.metadata_for(to).get(ANYMAIL_ID).cloned(),
+        _ => message.metadata().get(ANYMAIL_ID).cloned(),
     }
 }
 
@@ -229,9 +247,15 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// A batch of which some calls were answered has a status; it says which rows failed.
+    /// A batch of which some calls were answered has a status; it says which rows failed. An
+    /// error that leaves it open whether Postmark has the message bears the ids of our own, if
+    /// there are any: they are what to ask for.
     fn finish(self) -> Result<SendStatus, SendError> {
+        let asks = |error: &SendError| {
+            error.accepted() == Accepted::Maybe && !self.status.message_ids().is_empty()
+        };
         match self.error {
+            Some(error) if !self.answered && asks(&error) => Err(error.with_status(self.status)),
             Some(error) if !self.answered => Err(error),
             None if !self.answered => Err(nothing_came_of_it()),
             _ => Ok(self.status),

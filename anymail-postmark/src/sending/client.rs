@@ -7,7 +7,7 @@ use std::time::Duration;
 use anymail_core::{Accepted, Secret, SendError, SendErrorKind, parse_retry_after};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Url, redirect};
+use reqwest::{RequestBuilder, Url, redirect};
 
 use crate::backend::NAME;
 use crate::config::{PostmarkConfig, PostmarkConfigError, token_header};
@@ -62,15 +62,31 @@ impl Client {
         body: Bytes,
         token: Option<&str>,
     ) -> Result<Answer, SendError> {
-        let configuration = |why: String| SendError::new(SendErrorKind::Configuration, NAME, why);
-        let url = self
-            .url
-            .join(path)
-            .map_err(|error| configuration(error.to_string()))?;
         let token = token.map_or_else(|| self.token.clone(), Secret::new);
+        let request = self.http.post(self.url(path)?).body(body);
+        self.call(request, &token).await
+    }
+
+    /// Asks for something.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Answer, SendError> {
+        let mut url = self.url(path)?;
+        url.query_pairs_mut().extend_pairs(query);
+        self.call(self.http.get(url), &self.token).await
+    }
+
+    fn url(&self, path: &str) -> Result<Url, SendError> {
+        let joined = self.url.join(path);
+        joined.map_err(|error| configuration(error.to_string()))
+    }
+
+    async fn call(&self, request: RequestBuilder, token: &Secret) -> Result<Answer, SendError> {
         let header =
-            token_header(&token).map_err(|why| configuration(format!("server_token: {why}")))?;
-        let request = self.http.post(url).header(TOKEN, header).body(body);
+            token_header(token).map_err(|why| configuration(format!("server_token: {why}")))?;
+        let request = request.header(TOKEN, header);
         let mut response = request.send().await.map_err(|error| no_answer(&error))?;
         let http_status = response.status().as_u16();
         let retry_after = response
@@ -103,6 +119,10 @@ impl Client {
             retry_after,
         })
     }
+}
+
+fn configuration(why: String) -> SendError {
+    SendError::new(SendErrorKind::Configuration, NAME, why)
 }
 
 /// Why there is no answer. Only where no connection came about is it sure that Postmark did

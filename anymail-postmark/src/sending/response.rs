@@ -73,18 +73,17 @@ pub(super) fn read(
     let json = serde_json::from_str::<Value>(text);
     let single = matches!(endpoint, Endpoint::Email | Endpoint::WithTemplate);
     if answer.http_status != 200 {
+        // A single message's recipients have their own words, where it is sure that none got it.
+        let error = failure(answer);
         return match json.as_ref().map(read_row) {
-            // A single message's recipients have their own words.
-            Ok(outcome) if single && is_about_recipients(&outcome, rows) => {
+            Ok(outcome)
+                if single
+                    && error.accepted() == Accepted::No
+                    && is_about_recipients(&outcome, rows) =>
+            {
                 Ok(vec![AnswerRow::new(outcome, text)])
             }
-            Ok(Outcome::Refused { code, words, .. }) => {
-                fail(codes::error(code, answer.http_status, &words))
-            }
-            _ => fail(
-                SendError::from_http_status(NAME, answer.http_status)
-                    .with_message(unreadable(text)),
-            ),
+            _ => Err(error),
         };
     }
     let Ok(json) = json else {
@@ -124,6 +123,18 @@ pub(super) fn read(
             "it is JSON, but not of the shape of an answer".into(),
         )),
     }
+}
+
+/// The error that any answer but a 200 stands for: in Postmark's words, if it has any.
+pub(super) fn failure(answer: &Answer) -> SendError {
+    let (status, text) = (answer.http_status, answer.text.as_str());
+    let error = match serde_json::from_str(text).as_ref().map(read_row) {
+        Ok(Outcome::Refused { code, words, .. }) => codes::error(code, status, &words),
+        _ => SendError::from_http_status(NAME, status).with_message(unreadable(text)),
+    };
+    error
+        .with_response(text)
+        .with_retry_after(answer.retry_after)
 }
 
 /// The error that a refusal of the whole message stands for.
@@ -359,12 +370,21 @@ fn inactive_addresses(words: &str) -> HashSet<AddressKey> {
 
 /// Writes what became of a row's recipients into the message's status.
 ///
-/// Copies go with every row of a batch: a recipient of one counts as sent to if any row's was.
+/// Copies go with every row of a batch: a recipient of one counts as sent to if any row's was,
+/// and as unknown if any row's may have been.
 pub(super) fn settle(status: &mut SendStatus, row: &Row<'_>, outcome: &Outcome) {
     for key in row.recipients().map(Address::key) {
         let (new, id, words) = judge(outcome, &key, row.id.as_deref());
-        let before = status.by_key(&key).map(|before| before.status);
-        if matches!(before, Some(Status::Sent | Status::Queued)) && !new.may_be_accepted() {
+        let weighs_more = match status.by_key(&key) {
+            Some(before) => match before.status {
+                before if is_taken(before) => !is_taken(new),
+                // With words it is a row's; without, nothing has been heard of any row yet.
+                Status::Unknown => before.detail.is_some() && !new.may_be_accepted(),
+                _ => false,
+            },
+            None => false,
+        };
+        if weighs_more {
             continue;
         }
         let code = match outcome {
@@ -374,6 +394,10 @@ pub(super) fn settle(status: &mut SendStatus, row: &Row<'_>, outcome: &Outcome) 
         let detail = words.map(|words| StatusDetail::new(code, words));
         status.set(&key, new, id, detail);
     }
+}
+
+fn is_taken(status: Status) -> bool {
+    matches!(status, Status::Sent | Status::Queued)
 }
 
 /// One recipient's status, message id and the words that belong to it.
