@@ -1,8 +1,10 @@
 //! Test an app that sends mail, or a backend that carries it.
 mod assertions;
+pub mod conformance;
 mod fake_esp;
 mod fake_postmark;
 mod faults;
+mod fixtures;
 mod server;
 
 pub use assertions::{Mail, assert_not_sent, assert_nothing_else_sent, assert_sent, mail};
