@@ -17,7 +17,7 @@ use super::message::SentMessage;
 use super::server_settings::ServerSettings;
 use super::streams::{Stream, Suppression};
 use super::templates::Template;
-use super::webhooks::Poster;
+use super::webhooks::{Poster, WebhookReport};
 
 /// The fake behind its HTTP server.
 pub(super) struct Fake {
@@ -38,6 +38,17 @@ pub(super) struct Settings {
     pub(super) delivers_at_once: bool,
     /// How long a minute of the webhooks' retry rules takes.
     pub(super) webhook_minute: Duration,
+    pub(super) listener: Option<Listener>,
+}
+
+/// Who is told of each accepted message.
+#[derive(Clone)]
+pub(super) struct Listener(pub(super) Arc<dyn Fn(&SentMessage) + Send + Sync>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// A server token. `Debug` does not show it.
@@ -69,6 +80,8 @@ pub(super) struct State {
     pub(super) opened: HashSet<(String, String)>,
     /// The message ids, recipients and links of clicks.
     pub(super) clicked: HashSet<(String, String, String)>,
+    /// What webhooks answered to the mailbox page's last button, by message id.
+    pub(super) reports: HashMap<String, Vec<WebhookReport>>,
     last_id: i64,
 }
 
@@ -87,6 +100,7 @@ impl Fake {
             server: ServerSettings::new(&settings.tokens),
             opened: HashSet::new(),
             clicked: HashSet::new(),
+            reports: HashMap::new(),
             last_id: 1000,
         };
         Self {
