@@ -372,6 +372,13 @@ fn a_dropped_server_frees_its_port_even_with_calls_under_way() {
 }
 
 #[tokio::test]
+async fn a_port_that_is_taken_is_an_error_inside_a_runtime_too() {
+    let server = counting();
+    let taken = LoopbackServer::start_on(server.address(), |_| Response::default());
+    assert_eq!(taken.unwrap_err().kind(), ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
 async fn debug_shows_no_request() {
     let server = counting();
     post(&client(), &server).await.unwrap();
