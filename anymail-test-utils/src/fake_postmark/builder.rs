@@ -37,6 +37,7 @@ impl Default for FakePostmarkBuilder {
                 bulk_approved: true,
                 delivers_at_once: false,
                 webhook_minute: Duration::from_millis(1),
+                search_lag: Duration::ZERO,
                 listener: None,
             },
         }
@@ -86,6 +87,13 @@ impl FakePostmarkBuilder {
     /// default, so that the 51 minutes of tracking webhooks are over in a moment.
     pub fn webhook_minute(mut self, minute: Duration) -> Self {
         self.settings.webhook_minute = minute;
+        self
+    }
+
+    /// How long an accepted message cannot be found by `messages/outbound`, as Postmark's index
+    /// lags behind. No time by default.
+    pub fn search_lag(mut self, lag: Duration) -> Self {
+        self.settings.search_lag = lag;
         self
     }
 

@@ -196,7 +196,7 @@ fn release(
     let stream = stream.to_owned();
     let mut message = message("email/bulk", row, checked, content, stream, inactive);
     message.bulk_id = Some(bulk_id.to_owned());
-    state.messages.push(Arc::new(message));
+    state.keep(Arc::new(message));
     Ok(true)
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Settings {
     pub(super) delivers_at_once: bool,
     /// How long a minute of the webhooks' retry rules takes.
     pub(super) webhook_minute: Duration,
+    /// How long a message stays out of the outbound search.
+    pub(super) search_lag: Duration,
     pub(super) listener: Option<Listener>,
 }
 
@@ -64,6 +66,8 @@ impl std::fmt::Debug for Token {
 /// All that changes.
 pub(super) struct State {
     pub(super) messages: Vec<Arc<SentMessage>>,
+    /// The messages again, by id.
+    by_id: HashMap<String, Arc<SentMessage>>,
     /// How many messages the test token got accepted.
     pub(super) test_jobs: u64,
     /// What happened to messages, by message id, as `MessageEvents` shows it.
@@ -89,6 +93,7 @@ impl Fake {
     pub(super) fn new(settings: Settings) -> Self {
         let state = State {
             messages: Vec::new(),
+            by_id: HashMap::new(),
             test_jobs: 0,
             events: HashMap::new(),
             streams: Stream::of_a_new_server(),
@@ -117,9 +122,14 @@ impl Fake {
 }
 
 impl State {
+    /// Keeps an accepted message.
+    pub(super) fn keep(&mut self, message: Arc<SentMessage>) {
+        self.by_id.insert(message.id.clone(), Arc::clone(&message));
+        self.messages.push(message);
+    }
+
     pub(super) fn message(&self, id: &str) -> Option<&Arc<SentMessage>> {
-        let mut newest_first = self.messages.iter().rev();
-        newest_first.find(|message| message.id.eq_ignore_ascii_case(id))
+        self.by_id.get(&id.to_ascii_lowercase())
     }
 
     /// A number that nothing else on this server has.
