@@ -22,7 +22,8 @@ fn chromium() -> Option<PathBuf> {
     named.or(found)
 }
 
-/// Loads a page and lets it run for five seconds of its own time; gives the page as it is then.
+/// Loads a page and lets it run for three seconds of its own time (the list loads itself anew
+/// after five); gives the page as it is then.
 fn load(chromium: &Path, url: &str) -> String {
     let profile = std::env::temp_dir().join(format!("fake-postmark-{}", uuid::Uuid::new_v4()));
     let output = Command::new(chromium)
@@ -35,7 +36,7 @@ fn load(chromium: &Path, url: &str) -> String {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            "--virtual-time-budget=5000",
+            "--virtual-time-budget=3000",
             "--dump-dom",
         ])
         .arg(format!("--user-data-dir={}", profile.display()))

@@ -23,7 +23,11 @@ pub(super) fn search(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
         let lag = fake.settings.search_lag;
         lag.is_zero() || message.accepted_at.elapsed() >= lag
     };
-    let found = state.messages.iter().rev().filter(lagging);
+    let candidates = match wanted.metadata.first() {
+        Some((_, value)) => state.with_metadata(value),
+        None => &state.messages,
+    };
+    let found = candidates.iter().rev().filter(lagging);
     let found: Vec<_> = found.filter(|message| wanted.fits(message)).collect();
     let total = found.len();
     let rows = paging.page(found);

@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) messages: Vec<Arc<SentMessage>>,
     /// The messages again, by id.
     by_id: HashMap<String, Arc<SentMessage>>,
+    /// And by each value in their metadata.
+    by_metadata: HashMap<String, Vec<Arc<SentMessage>>>,
     /// How many messages the test token got accepted.
     pub(super) test_jobs: u64,
     /// What happened to messages, by message id, as `MessageEvents` shows it.
@@ -94,6 +96,7 @@ impl Fake {
         let state = State {
             messages: Vec::new(),
             by_id: HashMap::new(),
+            by_metadata: HashMap::new(),
             test_jobs: 0,
             events: HashMap::new(),
             streams: Stream::of_a_new_server(),
@@ -125,11 +128,23 @@ impl State {
     /// Keeps an accepted message.
     pub(super) fn keep(&mut self, message: Arc<SentMessage>) {
         self.by_id.insert(message.id.clone(), Arc::clone(&message));
+        for value in message.metadata.values() {
+            let same = self.by_metadata.entry(value.clone()).or_default();
+            let is_new = |last: &Arc<SentMessage>| !Arc::ptr_eq(last, &message);
+            if same.last().is_none_or(is_new) {
+                same.push(Arc::clone(&message));
+            }
+        }
         self.messages.push(message);
     }
 
     pub(super) fn message(&self, id: &str) -> Option<&Arc<SentMessage>> {
         self.by_id.get(&id.to_ascii_lowercase())
+    }
+
+    /// The messages with this value anywhere in their metadata, in order.
+    pub(super) fn with_metadata(&self, value: &str) -> &[Arc<SentMessage>] {
+        self.by_metadata.get(value).map_or(&[], Vec::as_slice)
     }
 
     /// A number that nothing else on this server has.

@@ -373,7 +373,7 @@ async fn what_was_sent_is_found_again() {
     let sent = caller
         .email(json!({
             "From": "Joe <joe@example.com>", "To": "Ann <ann@example.com>", "Cc": "c@example.com",
-            "Tag": "welcome", "Subject": "Welcome, Ann", "Metadata": {"Order-Id": "42"},
+            "Tag": "welcome", "Subject": "Welcome, Ann", "Metadata": {"Order-Id": "42", "again": "42"},
             "HtmlBody": "<p>Hi</p>",
             "Attachments": [{"Name": "a.txt", "Content": "YQ==", "ContentType": "text/plain"}],
         }))
@@ -484,7 +484,7 @@ async fn a_lost_answer_is_a_message_accepted() {
         let rows = json!([email(json!({})), email(json!({}))]);
         let _ = client
             .post(format!("{}/email/batch", caller.postmark.url()))
-            .timeout(std::time::Duration::from_millis(1000))
+            .timeout(std::time::Duration::from_secs(2))
             .header("Accept", "application/json")
             .header("Content-Type", "application/json")
             .header("X-Postmark-Server-Token", "server-token")
