@@ -1,17 +1,85 @@
-//! The cases of `vectors/`, one named check each; `ANYMAIL_VECTORS=DIR` takes them from there.
+//! What django-anymail does with Postmark, case by case: one named check for each.
+//!
+//! The cases lie in `tests/vectors/` (see its README); `ANYMAIL_VECTORS=DIR` takes others of
+//! the same form. `cargo test --test vectors -- 'send: bulk'` runs some of them.
 
-use std::path::PathBuf;
+#![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a check may panic: that is how it fails"
+)]
 
 #[path = "vectors/inbound.rs"]
 mod inbound;
+#[path = "vectors/send.rs"]
+mod send;
 #[path = "vectors/tracking.rs"]
 mod tracking;
 
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde::de::DeserializeOwned;
+
 fn main() {
-    let arguments = libtest_mimic::Arguments::from_args();
+    let arguments = Arguments::from_args();
     let own = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
     let dir = std::env::var_os("ANYMAIL_VECTORS").map_or(PathBuf::from(own), PathBuf::from);
-    let mut trials = tracking::trials(&dir);
-    trials.extend(inbound::trials(&dir));
-    libtest_mimic::run(&arguments, trials).exit();
+    let files = [
+        (&SEND, send::trials(&dir)),
+        (&TRACKING, tracking::trials(&dir)),
+        (&INBOUND, inbound::trials(&dir)),
+    ];
+    let mut trials = Vec::new();
+    let mut counts = Vec::new();
+    for (file, cases) in files {
+        assert!(!cases.is_empty(), "{}.json holds no case", file.name);
+        counts.push((file, cases.len()));
+        trials.extend(cases);
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if !arguments.list {
+        for (file, all) in counts {
+            let held = file.held.load(Ordering::Relaxed);
+            println!("{}: {held} of {all} cases hold", file.name);
+        }
+    }
+    conclusion.exit();
+}
+
+/// A file of cases, and how many of them were seen to hold.
+struct File {
+    name: &'static str,
+    held: AtomicUsize,
+}
+
+static SEND: File = File::new("send");
+static TRACKING: File = File::new("tracking");
+static INBOUND: File = File::new("inbound");
+
+impl File {
+    const fn new(name: &'static str) -> Self {
+        let held = AtomicUsize::new(0);
+        Self { name, held }
+    }
+
+    fn cases<C: DeserializeOwned>(&self, dir: &Path) -> Vec<C> {
+        let path = dir.join(self.name).with_extension("json");
+        let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        serde_json::from_slice(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    }
+
+    fn trial(
+        &'static self,
+        case: &str,
+        check: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+    ) -> Trial {
+        Trial::test(format!("{}: {case}", self.name), move || {
+            check()?;
+            self.held.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+    }
 }

@@ -8,7 +8,6 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::attachment::{Attachment, AttachmentError};
-use super::headers::Headers;
 use super::{Address, Alternative, Fault, FaultKind, Field, JsonMap, Message, MessageError};
 
 /// Addresses as a caller has them: one text with one or several, or parsed ones.
@@ -215,7 +214,7 @@ impl MessageBuilder {
         self
     }
 
-    /// Sets a recipient's own metadata, over what holds for all. Makes the message a batch.
+    /// Adds to a recipient's own metadata, over what holds for all. Makes the message a batch.
     pub fn merge_metadata<K: Into<String>, V: ToString>(
         mut self,
         recipient: &str,
@@ -223,34 +222,74 @@ impl MessageBuilder {
     ) -> Self {
         let values = values.into_iter().map(|(k, v)| (k.into(), v.to_string()));
         let map = self.message.merge_metadata.value_or_default();
-        map.insert(recipient, values.collect());
+        map.value_or_default(recipient).extend(values);
         self
     }
 
-    /// Sets a recipient's own headers, over what holds for all. Makes the message a batch.
+    /// Adds to a recipient's own headers, over what holds for all. Makes the message a batch.
     /// `Reply-To` cannot differ by recipient.
     pub fn merge_headers<'a>(
         mut self,
         recipient: &str,
         values: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut headers = Headers::new();
+        let mut faults = Vec::new();
+        let map = self.message.merge_headers.value_or_default();
+        let headers = map.value_or_default(recipient);
         for (name, value) in values {
             if let Err(error) = headers.insert(name, value) {
-                self.fault(FaultKind::InvalidHeader, "merge_headers", error.to_string());
+                faults.push(error.to_string());
             }
         }
-        let map = self.message.merge_headers.value_or_default();
-        map.insert(recipient, headers);
+        for problem in faults {
+            self.fault(FaultKind::InvalidHeader, "merge_headers", problem);
+        }
         self
     }
 
-    /// Sets a recipient's own values of the template: anything that serializes to a JSON
-    /// object. Makes the message a batch.
+    /// Lets every recipient unsubscribe with one click (RFC 8058): a `POST` of theirs to this
+    /// https URL. Gmail and Yahoo ask it of bulk senders. The URL must tell who is unsubscribed
+    /// from what, so where several get the message,
+    /// [`one_click_unsubscribe_for`](Self::one_click_unsubscribe_for) is what is wanted.
+    ///
+    /// Sets the headers `List-Unsubscribe` and `List-Unsubscribe-Post`. The ESP must sign them
+    /// by DKIM, as the usual ones do.
+    pub fn one_click_unsubscribe(self, url: &str) -> Self {
+        match unsubscribe_headers(url) {
+            Ok(headers) => headers
+                .iter()
+                .fold(self, |builder, (name, value)| builder.header(name, value)),
+            Err(problem) => self.bad_unsubscribe(problem),
+        }
+    }
+
+    /// As [`one_click_unsubscribe`](Self::one_click_unsubscribe), with a URL for this recipient
+    /// alone. Makes the message a batch.
+    pub fn one_click_unsubscribe_for(self, recipient: &str, url: &str) -> Self {
+        match unsubscribe_headers(url) {
+            Ok(headers) => {
+                let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
+                self.merge_headers(recipient, headers)
+            }
+            Err(problem) => self.bad_unsubscribe(problem),
+        }
+    }
+
+    fn bad_unsubscribe(mut self, problem: String) -> Self {
+        self.fault(
+            FaultKind::InvalidHeader,
+            "headers.List-Unsubscribe",
+            problem,
+        );
+        self
+    }
+
+    /// Adds to a recipient's own values of the template: anything that serializes to a JSON
+    /// object, a later key over an earlier one. Makes the message a batch.
     pub fn merge_data(mut self, recipient: &str, values: impl Serialize) -> Self {
         if let Some(values) = self.object("merge_data", values) {
             let map = self.message.merge_data.value_or_default();
-            map.insert(recipient, values);
+            map.value_or_default(recipient).extend(values);
         }
         self
     }
@@ -372,5 +411,85 @@ impl MessageBuilder {
         };
         self.fault(FaultKind::InvalidValue, field, problem);
         None
+    }
+}
+
+/// The two headers of RFC 8058, 3.1. It takes https URLs only; a `>` or a space would end one.
+fn unsubscribe_headers(url: &str) -> Result<[(&'static str, String); 2], String> {
+    let host = url.strip_prefix("https://").unwrap_or_default();
+    let printable = url
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"<>\"\\".contains(&b));
+    if host.is_empty() || host.starts_with('/') || !printable {
+        let url = super::excerpt(url);
+        return Err(format!("{url:?} is no https URL in printable ASCII"));
+    }
+    Ok([
+        ("List-Unsubscribe", format!("<{url}>")),
+        (
+            "List-Unsubscribe-Post",
+            "List-Unsubscribe=One-Click".to_owned(),
+        ),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Address;
+
+    #[test]
+    fn one_call_makes_a_message_unsubscribable_with_one_click() {
+        let all = Message::builder().one_click_unsubscribe("https://example.com/u?list=7");
+        let all = all.build().unwrap();
+        let headers = all.headers.value().unwrap();
+        assert_eq!(
+            headers.get("List-Unsubscribe"),
+            Some("<https://example.com/u?list=7>")
+        );
+        assert_eq!(
+            headers.get("List-Unsubscribe-Post"),
+            Some("List-Unsubscribe=One-Click")
+        );
+        assert!(!all.is_batch());
+
+        let own = Message::builder()
+            .one_click_unsubscribe_for("ann@example.com", "https://example.com/u/ann")
+            .merge_headers("ANN@example.com", [("X-Own", "1")])
+            .build()
+            .unwrap();
+        let ann: Address = "ann@example.com".parse().unwrap();
+        let headers = own
+            .merge_headers
+            .value()
+            .and_then(|map| map.get(&ann))
+            .unwrap();
+        assert_eq!(
+            headers.get("List-Unsubscribe"),
+            Some("<https://example.com/u/ann>")
+        );
+        assert_eq!(headers.get("X-Own"), Some("1"));
+        assert!(own.is_batch());
+    }
+
+    #[test]
+    fn an_unsubscribe_url_that_mail_programs_would_not_post_to_is_refused() {
+        for url in [
+            "http://example.com/u",
+            "mailto:u@example.com",
+            "https://",
+            "https:///u",
+            "https://example.com/a b",
+            "https://example.com/>,<https://evil.example",
+            "https://example.com/\r\nBcc: x@y.example",
+            "",
+        ] {
+            let error = Message::builder().one_click_unsubscribe(url).build();
+            assert_eq!(
+                error.unwrap_err().faults()[0].kind(),
+                FaultKind::InvalidHeader,
+                "{url}"
+            );
+        }
     }
 }

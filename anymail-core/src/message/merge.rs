@@ -40,6 +40,16 @@ impl<T> MergeMap<T> {
             .map(|(_, before)| before)
     }
 
+    /// A recipient's value to change; one without a value gets `T`'s default first.
+    pub fn value_or_default(&mut self, recipient: impl Into<String>) -> &mut T
+    where
+        T: Default,
+    {
+        let given = recipient.into();
+        let entry = self.0.entry(AddressKey::of(&given));
+        &mut entry.or_insert_with(|| (given, T::default())).1
+    }
+
     /// A recipient's value.
     pub fn get(&self, recipient: &Address) -> Option<&T> {
         self.0.get(&recipient.key()).map(|(_, value)| value)

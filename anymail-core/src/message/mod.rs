@@ -10,6 +10,8 @@ mod field;
 mod headers;
 mod json;
 mod merge;
+#[cfg(feature = "mime")]
+mod mime;
 mod text;
 
 use std::fmt;
@@ -25,6 +27,8 @@ pub use builder::{AddressInput, MessageBuilder};
 pub use field::Field;
 pub use headers::{HeaderError, HeaderErrorReason, Headers};
 pub use merge::MergeMap;
+#[cfg(feature = "mime")]
+pub use mime::Mime;
 pub(crate) use text::excerpt;
 
 /// Values that go with a message and come back with its events, in order. ESPs take strings
@@ -127,7 +131,7 @@ pub struct Message {
     /// A template's values for all recipients.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub merge_global_data: Field<JsonMap>,
-    /// Words to find the message by, at the ESP.
+    /// Words to find the message by, at the ESP; one line each.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub tags: Field<Vec<String>>,
     /// Whether the ESP shall report that the message was opened.
@@ -248,15 +252,22 @@ impl Message {
     /// The faults that no send default can mend.
     fn shape_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        if let Some(subject) = self.subject.value()
-            && let Some(c) = text::first_control(subject)
+        let tags = self.tags.items().iter().map(|tag| ("tags", tag));
+        for (field, line) in self
+            .subject
+            .value()
+            .map(|it| ("subject", it))
+            .into_iter()
+            .chain(tags)
         {
-            let why = format!(
-                "{:?} holds the control character U+{:04X}",
-                excerpt(subject),
-                u32::from(c)
-            );
-            faults.push(Fault::new(FaultKind::ControlCharacter, "subject", why));
+            if let Some(c) = text::first_control(line) {
+                let why = format!(
+                    "{:?} holds the control character U+{:04X}",
+                    excerpt(line),
+                    u32::from(c)
+                );
+                faults.push(Fault::new(FaultKind::ControlCharacter, field, why));
+            }
         }
         if self
             .template_id

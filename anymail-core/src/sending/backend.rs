@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::error::SendError;
 use super::features::Capabilities;
+use super::hooks::Withheld;
 use super::policy::{Objection, Unsupported};
 use super::status::SendStatus;
 use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message, Metadata};
@@ -27,7 +28,7 @@ use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message
 /// A backend is used by many tasks at once, and a future of its may be dropped at any await.
 #[async_trait]
 pub trait EmailBackend: Debug + Send + Sync {
-    /// The name in statuses, errors and configuration: lower case, for example `postmark`.
+    /// The name in statuses, errors and configuration: lower case, for example `acme`.
     fn name(&self) -> &str;
 
     /// What the ESP can do. Must be the same at every call.
@@ -40,6 +41,13 @@ pub trait EmailBackend: Debug + Send + Sync {
     fn check(&self, message: &Message) -> Vec<Objection> {
         let _ = message;
         Vec::new()
+    }
+
+    /// How many messages one call of [`send_many`](Self::send_many) carries best: what the ESP
+    /// takes in one request, or 1 where it takes them singly. A mailer hands over no more at
+    /// once, and several such batches side by side.
+    fn max_batch(&self) -> usize {
+        1
     }
 
     /// Sends one message.
@@ -86,6 +94,10 @@ macro_rules! forward {
                 (**self).check(message)
             }
 
+            fn max_batch(&self) -> usize {
+                (**self).max_batch()
+            }
+
             async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
                 (**self).send(message).await
             }
@@ -107,169 +119,189 @@ forward!(Box);
 /// capabilities. Only core makes one.
 ///
 /// The accessors give plain values: what is unset, never or empty is `None` or an empty list.
+/// Cloning one is cheap.
 #[derive(Debug, Clone)]
-pub struct PreparedMessage {
+pub struct PreparedMessage(Arc<Prepared>);
+
+#[derive(Debug)]
+struct Prepared {
     message: Message,
     from: Address,
     dropped: Vec<Unsupported>,
+    withheld: Vec<Withheld>,
 }
 
 impl PreparedMessage {
-    pub(super) fn new(message: Message, from: Address, dropped: Vec<Unsupported>) -> Self {
-        Self {
+    pub(super) fn new(
+        message: Message,
+        from: Address,
+        dropped: Vec<Unsupported>,
+        withheld: Vec<Withheld>,
+    ) -> Self {
+        Self(Arc::new(Prepared {
             message,
             from,
             dropped,
-        }
+            withheld,
+        }))
+    }
+
+    /// The recipients whom a pre-send hook left out.
+    pub(super) fn withheld(&self) -> &[Withheld] {
+        &self.0.withheld
     }
 
     /// The whole message, its fields merged with the send defaults.
     pub fn message(&self) -> &Message {
-        &self.message
+        &self.0.message
     }
 
     /// What was left out under [`UnsupportedPolicy::Drop`](crate::UnsupportedPolicy::Drop).
     pub fn dropped(&self) -> &[Unsupported] {
-        &self.dropped
+        &self.0.dropped
     }
 
     /// The sender.
     pub fn from(&self) -> &Address {
-        &self.from
+        &self.0.from
     }
 
     /// The recipients; in a batch each gets a message of its own.
     pub fn to(&self) -> &[Address] {
-        self.message.to.items()
+        self.message().to.items()
     }
 
     /// The recipients of a copy.
     pub fn cc(&self) -> &[Address] {
-        self.message.cc.items()
+        self.message().cc.items()
     }
 
     /// The recipients of a blind copy.
     pub fn bcc(&self) -> &[Address] {
-        self.message.bcc.items()
+        self.message().bcc.items()
     }
 
     /// Where answers go.
     pub fn reply_to(&self) -> &[Address] {
-        self.message.reply_to.items()
+        self.message().reply_to.items()
     }
 
     /// The subject.
     pub fn subject(&self) -> Option<&str> {
-        self.message.subject.value().map(String::as_str)
+        self.message().subject.value().map(String::as_str)
     }
 
     /// The plain text; `None` where it is empty.
     pub fn text_body(&self) -> Option<&str> {
-        let body = self.message.text_body.value()?;
+        let body = self.message().text_body.value()?;
         Some(body.as_str()).filter(|body| !body.is_empty())
     }
 
     /// The HTML; `None` where it is empty.
     pub fn html_body(&self) -> Option<&str> {
-        let body = self.message.html_body.value()?;
+        let body = self.message().html_body.value()?;
         Some(body.as_str()).filter(|body| !body.is_empty())
     }
 
     /// Bodies in other media types.
     pub fn alternatives(&self) -> &[Alternative] {
-        self.message.alternatives.items()
+        self.message().alternatives.items()
     }
 
     /// Custom headers; in a batch see [`headers_for`](Self::headers_for).
     pub fn headers(&self) -> Cow<'_, Headers> {
-        borrowed(self.message.headers.value())
+        borrowed(self.message().headers.value())
     }
 
     /// The custom headers of one recipient's message: their own over everybody's.
     pub fn headers_for(&self, to: &Address) -> Cow<'_, Headers> {
         let own = self
-            .message
+            .message()
             .merge_headers
             .value()
             .and_then(|map| map.get(to));
-        overlay(self.message.headers.value(), own, |all, own| {
+        overlay(self.message().headers.value(), own, |all, own| {
             all.extend(own)
         })
     }
 
     /// Files, attached and inline.
     pub fn attachments(&self) -> &[Attachment] {
-        self.message.attachments.items()
+        self.message().attachments.items()
     }
 
     /// Where bounces go.
     pub fn envelope_sender(&self) -> Option<&Address> {
-        self.message.envelope_sender.value()
+        self.message().envelope_sender.value()
     }
 
     /// Metadata; in a batch see [`metadata_for`](Self::metadata_for).
     pub fn metadata(&self) -> Cow<'_, Metadata> {
-        borrowed(self.message.metadata.value())
+        borrowed(self.message().metadata.value())
     }
 
     /// The metadata of one recipient's message: their own over everybody's.
     pub fn metadata_for(&self, to: &Address) -> Cow<'_, Metadata> {
         let own = self
-            .message
+            .message()
             .merge_metadata
             .value()
             .and_then(|map| map.get(to));
-        overlay(self.message.metadata.value(), own, |all, own| {
+        overlay(self.message().metadata.value(), own, |all, own| {
             all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
         })
     }
 
     /// The template's values for all; in a batch see [`merge_data_for`](Self::merge_data_for).
     pub fn merge_global_data(&self) -> Cow<'_, JsonMap> {
-        borrowed(self.message.merge_global_data.value())
+        borrowed(self.message().merge_global_data.value())
     }
 
     /// The template's values of one recipient's message: their own over everybody's.
     pub fn merge_data_for(&self, to: &Address) -> Cow<'_, JsonMap> {
-        let own = self.message.merge_data.value().and_then(|map| map.get(to));
-        overlay(self.message.merge_global_data.value(), own, |all, own| {
+        let own = self
+            .message()
+            .merge_data
+            .value()
+            .and_then(|map| map.get(to));
+        overlay(self.message().merge_global_data.value(), own, |all, own| {
             all.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
         })
     }
 
     /// Tags.
     pub fn tags(&self) -> &[String] {
-        self.message.tags.items()
+        self.message().tags.items()
     }
 
     /// Whether openings shall be reported, where the message says it.
     pub fn track_opens(&self) -> Option<bool> {
-        self.message.track_opens.value().copied()
+        self.message().track_opens.value().copied()
     }
 
     /// Whether clicks shall be reported, where the message says it.
     pub fn track_clicks(&self) -> Option<bool> {
-        self.message.track_clicks.value().copied()
+        self.message().track_clicks.value().copied()
     }
 
     /// When to send it.
     pub fn send_at(&self) -> Option<OffsetDateTime> {
-        self.message.send_at.value().copied()
+        self.message().send_at.value().copied()
     }
 
     /// The stored template.
     pub fn template_id(&self) -> Option<&str> {
-        self.message.template_id.value().map(String::as_str)
+        self.message().template_id.value().map(String::as_str)
     }
 
     /// Options in the ESP's own words. May hold a token.
     pub fn esp_extra(&self) -> Option<&JsonMap> {
-        self.message.esp_extra.value()
+        self.message().esp_extra.value()
     }
 
     /// Whether each of `to` gets a message of its own.
     pub fn is_batch(&self) -> bool {
-        self.message.is_batch()
+        self.message().is_batch()
     }
 }
 

@@ -45,6 +45,11 @@ impl SendDefaults {
         &self.0
     }
 
+    /// Whether they say nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0 == Message::default()
+    }
+
     /// These defaults with those of one ESP in their place, field by field: a field that
     /// `esp` sets replaces the general one whole.
     #[must_use]

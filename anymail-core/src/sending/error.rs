@@ -6,8 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
 use super::policy::Unsupported;
-use super::status::SendStatus;
+use super::status::{MemberError, SendStatus};
 use crate::message::{Fault, write_list};
 
 /// What kind of failure it was.
@@ -62,8 +65,8 @@ pub enum Accepted {
 /// fn resend_later(error: &SendError) -> bool {
 ///     error.is_transient() && error.accepted() == Accepted::No
 /// }
-/// assert!(resend_later(&SendError::from_http_status("postmark", 429)));
-/// assert!(!resend_later(&SendError::from_http_status("postmark", 500)));
+/// assert!(resend_later(&SendError::from_http_status("acme", 429)));
+/// assert!(!resend_later(&SendError::from_http_status("acme", 500)));
 /// ```
 ///
 /// Neither `Display` nor `Debug` shows a token or a body.
@@ -84,7 +87,8 @@ struct Inner {
     faults: Vec<Fault>,
     unsupported: Vec<Unsupported>,
     status: Option<SendStatus>,
-    response: Option<String>,
+    member_errors: Vec<MemberError>,
+    response: Option<Arc<str>>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -112,6 +116,7 @@ impl SendError {
             faults: Vec::new(),
             unsupported: Vec::new(),
             status: None,
+            member_errors: Vec::new(),
             response: None,
             source: None,
         }))
@@ -198,7 +203,7 @@ impl SendError {
 
     /// With the ESP's raw answer.
     #[must_use]
-    pub fn with_response(mut self, response: impl Into<String>) -> Self {
+    pub fn with_response(mut self, response: impl Into<Arc<str>>) -> Self {
         self.0.response = Some(response.into());
         self
     }
@@ -218,6 +223,32 @@ impl SendError {
     pub(crate) fn with_unsupported(mut self, unsupported: Vec<Unsupported>) -> Self {
         self.0.unsupported = unsupported;
         self
+    }
+
+    pub(crate) fn with_member_errors(mut self, errors: Vec<MemberError>) -> Self {
+        self.0.member_errors = errors;
+        self
+    }
+
+    /// The error that a status means in which nobody has, or may have, got the message: the
+    /// kind and the words are those of the first recipient of that kind.
+    pub(crate) fn from_refusal(status: SendStatus) -> Self {
+        let refused = status.recipients().any(|r| r.status.is_refused());
+        let kind = match refused {
+            true => SendErrorKind::RecipientsRefused,
+            false => SendErrorKind::Refused,
+        };
+        let first = status
+            .recipients()
+            .find(|r| r.status.is_refused() == refused)
+            .and_then(|r| r.detail.clone());
+        let (code, words) = match first {
+            Some(detail) => (detail.code, detail.message),
+            None => (None, String::new()),
+        };
+        let mut error = Self::new(kind, status.esp.clone(), words).with_status(status);
+        error.0.esp_code = code;
+        error
     }
 
     pub(crate) fn status_mut(&mut self) -> Option<&mut SendStatus> {
@@ -285,10 +316,28 @@ impl SendError {
         self.0.status.as_ref()
     }
 
+    /// What the other members of a failover or round robin said that were asked, in order.
+    pub fn member_errors(&self) -> &[MemberError] {
+        &self.0.member_errors
+    }
+
     /// The ESP's raw answer, if there was one. Not printed.
     pub fn response(&self) -> Option<&str> {
         self.0.response.as_deref()
     }
+}
+
+/// Reads the value of an HTTP `Retry-After` header (RFC 9110, 10.2.3): seconds, or a date,
+/// whose distance from now it gives. A date that is past is no wait at all; `None` is what is
+/// neither.
+pub fn parse_retry_after(value: &str) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = OffsetDateTime::parse(value, &Rfc2822).ok()?;
+    let wait = date - OffsetDateTime::now_utc();
+    Some(wait.try_into().unwrap_or(Duration::ZERO))
 }
 
 impl std::error::Error for SendError {
@@ -345,6 +394,9 @@ impl fmt::Display for SendError {
         if inner.tries > 1 {
             write!(f, "; tried {} times", inner.tries)?;
         }
+        for other in &inner.member_errors {
+            write!(f, "; {other}")?;
+        }
         Ok(())
     }
 }
@@ -365,6 +417,7 @@ impl fmt::Debug for SendError {
             .field("faults", &inner.faults)
             .field("unsupported", &inner.unsupported)
             .field("status", &inner.status)
+            .field("member_errors", &inner.member_errors)
             .field("source", &inner.source)
             .finish()
     }
@@ -402,11 +455,23 @@ mod tests {
     }
 
     #[test]
+    fn a_retry_after_is_seconds_or_a_date() {
+        assert_eq!(parse_retry_after(" 120 "), Some(Duration::from_secs(120)));
+        let past = parse_retry_after("Wed, 21 Oct 2015 07:28:00 GMT");
+        assert_eq!(past, Some(Duration::ZERO));
+        let far = parse_retry_after("Fri, 01 Jan 2100 00:00:00 GMT").unwrap();
+        assert!(far > Duration::from_secs(86_400 * 365));
+        for nonsense in ["", "-1", "soon", "1.5"] {
+            assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
     fn it_tells_what_happened_and_what_may_be_done() {
-        let error = SendError::from_http_status("postmark", 500).with_message("Oops");
+        let error = SendError::from_http_status("acme", 500).with_message("Oops");
         assert_eq!(
             error.to_string(),
-            "postmark has trouble of its own (HTTP 500): Oops; \
+            "acme has trouble of its own (HTTP 500): Oops; \
              it may have been accepted all the same"
         );
     }

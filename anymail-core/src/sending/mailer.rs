@@ -3,14 +3,21 @@
 //! Each step is a module beside this one; carrying the message is the backend's.
 
 use std::fmt;
+use std::pin::pin;
+use std::slice;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt, stream};
+use tokio::time::Instant;
 
 use super::backend::{EmailBackend, PreparedMessage};
 use super::defaults::SendDefaults;
 use super::error::{Accepted, SendError, SendErrorKind};
-use super::hooks::{PostSend, PreSend, PreSendVerdict};
+use super::hooks::{self, PostSend, PreSend};
 use super::policy::{self, Unsupported, UnsupportedPolicy};
-use super::status::{RecipientStatus, SendStatus};
+use super::retry::{self, RetryPolicy};
+use super::status::SendStatus;
 use crate::message::{Fault, Message, write_list};
 
 /// Sends messages through one backend: the type that an app holds.
@@ -28,6 +35,16 @@ struct Parts {
     ignore_recipient_status: bool,
     pre_send: Vec<Arc<dyn PreSend>>,
     post_send: Vec<Arc<dyn PostSend>>,
+    retry: RetryPolicy,
+    time_limit: Option<Duration>,
+    concurrency: usize,
+}
+
+/// Which of a backend's two methods carries a message.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Single,
+    Many,
 }
 
 impl Mailer {
@@ -45,6 +62,9 @@ impl Mailer {
             ignore_recipient_status: false,
             pre_send: Vec::new(),
             post_send: Vec::new(),
+            retry: RetryPolicy::default(),
+            time_limit: None,
+            concurrency: 8,
         })
     }
 
@@ -56,7 +76,7 @@ impl Mailer {
     /// What keeps `message` from being sent, or would be left out of it: all at once, without
     /// sending. The send defaults count, the hooks do not run.
     pub fn check(&self, message: &Message) -> Check {
-        let message = self.with_defaults(message);
+        let message = self.with_defaults(message.clone());
         Check {
             faults: message.faults(),
             unsupported: policy::unsupported(self.backend(), &message),
@@ -68,44 +88,200 @@ impl Mailer {
     /// `Ok` means that the ESP has accepted it for at least one recipient (or may have: see
     /// [`Status::Unknown`](crate::Status::Unknown)); each one's status is in it.
     ///
+    /// A future that is dropped may leave the message sent or not sent; the mailer goes on
+    /// working.
+    ///
     /// # Errors
     /// [`SendError`] when nobody was sent the message, or nobody can tell. Its
     /// [`accepted`](SendError::accepted) says whether it can be sent again.
     pub async fn send(&self, message: &Message) -> Result<SendStatus, SendError> {
-        let prepared = self.prepare(message).await?;
-        let result = self.0.backend.send(&prepared).await;
-        self.finish(&prepared, result).await
+        let prepared = self.prepare(message.clone()).await?;
+        let prepared = slice::from_ref(&prepared);
+        match self.carry(prepared, Way::Single).await.pop() {
+            Some(result) => result,
+            None => Err(self.lost_result()),
+        }
     }
 
     /// Sends any number of unrelated messages, in as few calls as the ESP allows; gives one
     /// result for each, in their order. One that cannot be sent does not spoil the others.
     pub async fn send_all(&self, messages: &[Message]) -> Vec<Result<SendStatus, SendError>> {
-        let mut ready = Vec::with_capacity(messages.len());
-        let mut prepared = Vec::with_capacity(messages.len());
-        for message in messages {
-            prepared.push(
-                self.prepare(message)
-                    .await
-                    .map(|message| ready.push(message)),
-            );
+        self.send_all_with(messages, |_, _| {}).await
+    }
+
+    /// As [`send_all`](Self::send_all), and tells each result as soon as it is there: the
+    /// message's place in `messages`, and what came of it.
+    pub async fn send_all_with(
+        &self,
+        messages: &[Message],
+        mut on_result: impl FnMut(usize, &Result<SendStatus, SendError>),
+    ) -> Vec<Result<SendStatus, SendError>> {
+        let mut results: Vec<Option<_>> = Vec::new();
+        results.resize_with(messages.len(), || None);
+        let mut sent = pin!(self.send_stream(stream::iter(messages.iter().cloned())));
+        while let Some((place, result)) = sent.next().await {
+            on_result(place, &result);
+            if let Some(slot) = results.get_mut(place) {
+                *slot = Some(result);
+            }
         }
-        let sent = if ready.is_empty() {
-            Vec::new()
-        } else {
-            self.0.backend.send_many(&ready).await
-        };
-        let mut ready = ready.iter();
-        let mut sent = sent.into_iter();
-        let mut results = Vec::with_capacity(messages.len());
-        for outcome in prepared {
-            let sendable = outcome.map(|()| (ready.next(), sent.next()));
-            results.push(match sendable {
-                Err(error) => Err(error),
-                Ok((Some(message), Some(result))) => self.finish(message, result).await,
-                Ok(_) => Err(self.lost_result()),
-            });
+        let or_lost = |result: Option<_>| result.unwrap_or_else(|| Err(self.lost_result()));
+        results.into_iter().map(or_lost).collect()
+    }
+
+    /// Sends messages as they come and gives each one's place, from 0, and result as soon as it
+    /// is there: not in order, but one for each.
+    ///
+    /// Messages that are ready together go out together, up to what the ESP takes in a call
+    /// ([`EmailBackend::max_batch`]), with several calls under way at once
+    /// ([`MailerBuilder::concurrency`]). No more messages are in memory than that, however long
+    /// the run. Nothing is sent while nobody asks for the next result. To stop a run without
+    /// leaving messages in doubt, end `messages` and take the results to the end.
+    ///
+    /// ```
+    /// # use anymail_core::{Mailer, Message};
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// # async fn run(mailer: Mailer, queue: impl Iterator<Item = Message>) {
+    /// let mut sent = std::pin::pin!(mailer.send_stream(stream::iter(queue)));
+    /// while let Some((place, result)) = sent.next().await {
+    ///     match result {
+    ///         Ok(status) => println!("{place}: {:?}", status.message_id()),
+    ///         Err(error) => println!("{place}: {error}"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn send_stream<S: Stream<Item = Message>>(
+        &self,
+        messages: S,
+    ) -> impl Stream<Item = (usize, Result<SendStatus, SendError>)> + use<S> {
+        let mailer = self.clone();
+        messages
+            .enumerate()
+            .ready_chunks(self.backend().max_batch().max(1))
+            .map(move |chunk| {
+                let mailer = mailer.clone();
+                async move { stream::iter(mailer.send_chunk(chunk).await) }
+            })
+            .buffer_unordered(self.0.concurrency.max(1))
+            .flatten()
+    }
+
+    /// Sends messages that go to the backend together.
+    async fn send_chunk(
+        &self,
+        chunk: Vec<(usize, Message)>,
+    ) -> Vec<(usize, Result<SendStatus, SendError>)> {
+        let mut results = Vec::with_capacity(chunk.len());
+        let mut places = Vec::with_capacity(chunk.len());
+        let mut ready = Vec::with_capacity(chunk.len());
+        for (place, message) in chunk {
+            match self.prepare(message).await {
+                Ok(prepared) => {
+                    places.push(place);
+                    ready.push(prepared);
+                }
+                Err(error) => results.push((place, Err(error))),
+            }
+        }
+        let mut sent = self.carry(&ready, Way::Many).await.into_iter();
+        for place in places {
+            let result = sent.next().unwrap_or_else(|| Err(self.lost_result()));
+            results.push((place, result));
         }
         results
+    }
+
+    /// Takes prepared messages to the backend, again where the retry policy says so, and their
+    /// results through the post-send hooks.
+    async fn carry(
+        &self,
+        messages: &[PreparedMessage],
+        way: Way,
+    ) -> Vec<Result<SendStatus, SendError>> {
+        let deadline = self.0.time_limit.map(|limit| Instant::now() + limit);
+        let started = Instant::now();
+        let mut waits = self.0.retry.waits();
+        let mut tried = 0;
+        // What is still to be sent, and where its result belongs.
+        let mut open: Vec<_> = messages.iter().cloned().enumerate().collect();
+        let mut results: Vec<Option<Result<SendStatus, SendError>>> = Vec::new();
+        results.resize_with(messages.len(), || None);
+        while !open.is_empty() {
+            let (places, batch): (Vec<_>, Vec<_>) = open.drain(..).unzip();
+            let mut sent = self.try_once(&batch, way, deadline).await.into_iter();
+            tried += 1;
+            let mut again = Vec::new();
+            for (place, message) in places.into_iter().zip(batch) {
+                let result = sent.next().unwrap_or_else(|| Err(self.lost_result()));
+                let Some(slot) = results.get_mut(place) else {
+                    continue;
+                };
+                let before = match slot.take() {
+                    Some(Err(error)) => error.tries(),
+                    _ => 0,
+                };
+                if result.as_ref().is_err_and(retry::is_safe) {
+                    again.push((place, message));
+                }
+                *slot = Some(result.map_err(|error| {
+                    let tries = error.tries().saturating_add(before);
+                    error.with_tries(tries)
+                }));
+            }
+            let asked = again.iter().filter_map(|(place, _)| {
+                let error = results.get(*place)?.as_ref()?.as_ref().err()?;
+                error.retry_after()
+            });
+            let Some(wait) = waits.next(tried, started.elapsed(), asked.max()) else {
+                break;
+            };
+            if again.is_empty() || deadline.is_some_and(|end| Instant::now() + wait >= end) {
+                break;
+            }
+            tracing::info!(
+                esp = self.backend().name(),
+                messages = again.len(),
+                tried,
+                wait_ms = wait.as_millis(),
+                "sending again what was surely not accepted"
+            );
+            tokio::time::sleep(wait).await;
+            open = again;
+        }
+        let mut finished = Vec::with_capacity(messages.len());
+        for (message, result) in messages.iter().zip(results) {
+            let result = result.unwrap_or_else(|| Err(self.lost_result()));
+            finished.push(self.finish(message, result).await);
+        }
+        finished
+    }
+
+    /// One try, within the time limit: what is under way when that ends may be accepted.
+    async fn try_once(
+        &self,
+        batch: &[PreparedMessage],
+        way: Way,
+        deadline: Option<Instant>,
+    ) -> Vec<Result<SendStatus, SendError>> {
+        let sending = async {
+            match (way, batch) {
+                (Way::Single, [message]) => vec![self.backend().send(message).await],
+                _ => self.backend().send_many(batch).await,
+            }
+        };
+        let Some(deadline) = deadline else {
+            return sending.await;
+        };
+        let late = || {
+            let words = "the mailer's time limit ended";
+            SendError::new(SendErrorKind::Timeout, self.backend().name(), words)
+        };
+        match tokio::time::timeout_at(deadline, sending).await {
+            Ok(results) => results,
+            Err(_) => batch.iter().map(|_| Err(late())).collect(),
+        }
     }
 
     /// The backend broke its promise of one result for each message.
@@ -120,42 +296,18 @@ impl Mailer {
     }
 
     /// Defaults, hooks, validation, the backend's own limits: all that happens before sending.
-    async fn prepare(&self, message: &Message) -> Result<PreparedMessage, SendError> {
-        let esp = self.backend().name();
+    async fn prepare(&self, message: Message) -> Result<PreparedMessage, SendError> {
         let mut message = self.with_defaults(message);
-        for hook in &self.0.pre_send {
-            match hook.pre_send(&mut message, esp).await {
-                Ok(PreSendVerdict::Send) => {}
-                Ok(PreSendVerdict::Cancel(reason)) => {
-                    return Err(SendError::new(SendErrorKind::Cancelled, esp, reason));
-                }
-                Err(error) => {
-                    return Err(SendError::new(SendErrorKind::Hook, esp, error.to_string()));
-                }
-            }
-        }
-        message.normalize();
-        let faults = message.faults();
-        let from = message.from.value().cloned();
-        let (Some(from), true) = (from, faults.is_empty()) else {
-            let unsupported = policy::unsupported(self.backend(), &message);
-            return Err(SendError::new(SendErrorKind::InvalidMessage, esp, "")
-                .with_faults(faults)
-                .with_unsupported(unsupported));
-        };
-        let outcome = policy::apply(self.0.policy, self.backend(), &mut message);
-        if !outcome.refused.is_empty() {
-            return Err(SendError::new(SendErrorKind::UnsupportedFeature, esp, "")
-                .with_unsupported(outcome.refused));
-        }
-        for dropped in &outcome.dropped {
-            tracing::warn!(esp, feature = %dropped.limit, "left out what the ESP cannot do");
-        }
-        Ok(PreparedMessage::new(message, from, outcome.dropped))
+        let esp = self.backend().name();
+        let withheld = hooks::run(&self.0.pre_send, &mut message, esp).await?;
+        PreparedMessage::make(message, self.backend(), self.0.policy, withheld)
     }
 
-    fn with_defaults(&self, message: &Message) -> Message {
-        let mut message = self.0.defaults.under(message);
+    fn with_defaults(&self, message: Message) -> Message {
+        let mut message = match self.0.defaults.is_empty() {
+            true => message,
+            false => self.0.defaults.under(&message),
+        };
         message.normalize();
         message
     }
@@ -169,7 +321,13 @@ impl Mailer {
     ) -> Result<SendStatus, SendError> {
         let mut result = self.judge(result);
         if let Some(status) = status_of(&mut result) {
-            status.dropped = prepared.dropped().to_vec();
+            // In front of what a failover's member had to leave out.
+            status
+                .dropped
+                .splice(..0, prepared.dropped().iter().cloned());
+            for withheld in prepared.withheld() {
+                status.withhold(&withheld.recipient, &withheld.reason);
+            }
         }
         match &result {
             Ok(status) => tracing::debug!(
@@ -201,28 +359,11 @@ impl Mailer {
     /// A status in which nobody got the message becomes an error.
     fn judge(&self, result: Result<SendStatus, SendError>) -> Result<SendStatus, SendError> {
         let status = result?;
-        let refused = status.recipients().any(|r| r.status.is_refused());
-        if status.may_be_accepted() || (refused && self.0.ignore_recipient_status) {
+        let all_refused = status.recipients().all(|r| r.status.is_refused());
+        if status.may_be_accepted() || (all_refused && self.0.ignore_recipient_status) {
             return Ok(status);
         }
-        let kind = match refused {
-            true => SendErrorKind::RecipientsRefused,
-            false => SendErrorKind::Refused,
-        };
-        let wanted = |r: &&RecipientStatus| r.status.is_refused() == refused;
-        let detail = status
-            .recipients()
-            .find(wanted)
-            .and_then(|r| r.detail.clone());
-        let (code, words) = match detail {
-            Some(detail) => (detail.code, detail.message),
-            None => (None, String::new()),
-        };
-        let error = SendError::new(kind, status.esp.clone(), words).with_status(status);
-        Err(match code {
-            Some(code) => error.with_esp_code(code),
-            None => error,
-        })
+        Err(SendError::from_refusal(status))
     }
 }
 
@@ -264,6 +405,27 @@ impl MailerBuilder {
     /// the refusals in its status. `false` by default.
     pub fn ignore_recipient_status(mut self, ignore: bool) -> Self {
         self.0.ignore_recipient_status = ignore;
+        self
+    }
+
+    /// When a message that was surely not accepted is sent again. By default never.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.0.retry = policy;
+        self
+    }
+
+    /// The time limit of sending a message with all its tries and waits; in `send_all` that of
+    /// each call's messages. None by default: the backend's own limits hold for each try. Needs
+    /// a tokio runtime with its timer on, as waits do.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.0.time_limit = Some(limit);
+        self
+    }
+
+    /// How many calls of [`send_all`](Mailer::send_all) and its like are under way at once, each
+    /// of up to [`EmailBackend::max_batch`] messages. 8 by default, 1 at the least.
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.0.concurrency = calls;
         self
     }
 

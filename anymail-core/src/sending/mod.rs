@@ -3,20 +3,28 @@
 //! What a message is lives in `message`; news of it comes in through `receiving`.
 
 mod backend;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod check;
+mod copies;
 mod defaults;
 mod error;
 mod features;
+mod fit;
 mod hooks;
 mod mailer;
 mod policy;
+mod retry;
+mod staging;
 mod status;
 
 pub use backend::{EmailBackend, PreparedMessage};
 pub use defaults::SendDefaults;
-pub use error::{Accepted, SendError, SendErrorKind};
+pub use error::{Accepted, SendError, SendErrorKind, parse_retry_after};
 pub use features::{Capabilities, Feature, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
-pub use status::{RecipientStatus, SendStatus, Status, StatusDetail};
+pub use retry::RetryPolicy;
+pub use staging::{AllowDomains, RedirectTo};
+pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};

@@ -31,7 +31,8 @@ pub struct Unsupported {
     pub feature: Option<Feature>,
     /// The backend that refuses.
     pub esp: String,
-    /// Why, in words, for example `at most 1 tags`.
+    /// What is supported instead, in words to read behind "*esp* supports": `no send_at`,
+    /// `at most 1 of tags, not 2`.
     pub limit: String,
     /// What was asked for, in words. Never a body.
     pub asked: String,
@@ -70,6 +71,12 @@ impl Objection {
         }
     }
 
+    /// The same, said of a backend that has `member` among others.
+    pub(crate) fn because_of(mut self, member: &str) -> Self {
+        self.limit = format!("{} (because of {member:?})", self.limit);
+        self
+    }
+
     /// How to leave it out under [`UnsupportedPolicy::Drop`].
     pub fn take_out(mut self, take_out: impl FnOnce(&mut Message) + Send + 'static) -> Self {
         self.take_out = Some(Box::new(take_out));
@@ -106,8 +113,9 @@ fn objections(
             feature: Some(feature),
             esp: backend.name().to_owned(),
             limit: match support {
-                Support::AtMost(n) => format!("{feature}: at most {n}, not {}", used.count),
-                _ => format!("{feature}: {support}"),
+                Support::AtMost(n) => format!("at most {n} of {feature}, not {}", used.count),
+                Support::With(_) | Support::Without(_) => format!("{feature} {support}"),
+                Support::No | Support::Yes => format!("no {feature}"),
             },
             asked: (used.asked)(message),
         };

@@ -12,11 +12,10 @@ use anymail_core::{Webhook, WebhookAuth};
 use bytes::Bytes;
 use http::Request;
 
+use crate::backend::NAME;
+
 pub use inbound::PostmarkInboundWebhook;
 pub use tracking::PostmarkTrackingWebhook;
-
-/// The name on events and in URLs.
-const NAME: &str = "postmark";
 
 /// Names an event in all tries to post it (Postmark's documentation of 2026-09).
 const TRACE_ID: &str = "X-PM-Webhook-Trace-Id";

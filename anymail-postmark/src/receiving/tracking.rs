@@ -14,9 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::json::{self, Fields, Object, Text};
 use super::{NAME, dedup_key};
-
-/// The metadata key under which the backend puts a message id of its own.
-const OWN_MESSAGE_ID: &str = "anymail_id";
+use crate::options::ANYMAIL_ID;
 
 /// Postmark's tracking webhook: delivery, bounce, spam complaint, open, click, subscription
 /// change, and the errors of its SMTP service.
@@ -240,7 +238,7 @@ impl Payload<'_> {
             .and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
         event.recipient = self.recipient().map(str::to_owned);
         event.metadata = self.metadata.0.unwrap_or_default().0;
-        let own_id = event.metadata.get(OWN_MESSAGE_ID);
+        let own_id = event.metadata.get(ANYMAIL_ID);
         event.message_id = own_id
             .filter(|id| !id.is_empty())
             .cloned()

@@ -15,7 +15,7 @@ use crate::tracking::{instant, parse, trials_of};
 /// One trial for each case.
 pub(crate) fn trials(dir: &Path) -> Vec<Trial> {
     let webhook = || PostmarkInboundWebhook::new(WebhookAuth::none());
-    trials_of(dir, "inbound", move |payload| {
+    trials_of(&super::INBOUND, dir, move |payload| {
         parse(&webhook(), payload).map(|event| match event {
             Event::Inbound(event) => facts(&event),
             other => json!(format!("{other:?}")),

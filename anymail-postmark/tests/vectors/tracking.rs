@@ -2,13 +2,6 @@
 //!
 //! What the keys of a case mean is told in `README.md` beside it.
 
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a trial that fails should panic; it runs outside of #[test]"
-)]
-
 use std::path::Path;
 
 use anymail_core::{Event, TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind};
@@ -22,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 /// One trial for each case.
 pub(crate) fn trials(dir: &Path) -> Vec<Trial> {
     let webhook = || PostmarkTrackingWebhook::new(WebhookAuth::none());
-    trials_of(dir, "tracking", move |payload| {
+    trials_of(&super::TRACKING, dir, move |payload| {
         parse(&webhook(), payload).map(|event| match event {
             Event::Tracking(event) => facts(&event),
             other => json!(format!("{other:?}")),
@@ -30,27 +23,21 @@ pub(crate) fn trials(dir: &Path) -> Vec<Trial> {
     })
 }
 
-/// The cases of `{kind}.json` as trials: `facts` reads a payload, and what it finds must be
+/// The cases of a file as trials: `facts` reads a payload, and what it finds must be
 /// what the case expects.
 pub(crate) fn trials_of(
+    file: &'static super::File,
     dir: &Path,
-    kind: &'static str,
     facts: impl Fn(&Value) -> Result<Value, WebhookError> + Clone + Send + 'static,
 ) -> Vec<Trial> {
-    let path = dir.join(kind).with_extension("json");
-    let text = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let cases: Vec<Value> = serde_json::from_slice(&text).expect("the cases are a JSON array");
     let trial = |case: Value| {
         let facts = facts.clone();
-        let name = format!(
-            "{kind}: {}",
-            case["name"].as_str().expect("a case has a name")
-        );
-        Trial::test(name, move || {
+        let name = case["name"].as_str().expect("a case has a name").to_owned();
+        file.trial(&name, move || {
             judge(&case["expect"], facts(&case["payload"]))
         })
     };
-    cases.into_iter().map(trial).collect()
+    file.cases(dir).into_iter().map(trial).collect()
 }
 
 fn judge(expect: &Value, found: Result<Value, WebhookError>) -> Result<(), Failed> {

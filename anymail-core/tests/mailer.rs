@@ -1,0 +1,511 @@
+//! What a mailer does between an app and its backend.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by its panic"
+)]
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anymail_core::{
+    Accepted, Capabilities, EmailBackend, Feature, Mailer, MailerBuilder, Message, PreSendVerdict,
+    PreparedMessage, RetryPolicy, SendError, SendErrorKind as K, SendStatus, Status, Support,
+    UnsupportedPolicy,
+};
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+
+/// A backend that does as it is told, one answer a try, and sends when it is told nothing.
+#[derive(Debug, Clone)]
+struct Told {
+    can: Capabilities,
+    answers: Arc<Mutex<VecDeque<SendError>>>,
+    batches: Arc<Mutex<Vec<Vec<String>>>>,
+    max_batch: usize,
+    takes: Duration,
+}
+
+fn told(answers: impl IntoIterator<Item = SendError>) -> Told {
+    Told {
+        can: Capabilities::from([
+            (Feature::Tags, Support::AtMost(1)),
+            (Feature::Metadata, Support::Yes),
+            (Feature::Template, Support::Yes),
+            (Feature::MergeData, Support::With(Feature::Template)),
+            (Feature::Batch, Support::Yes),
+        ]),
+        answers: Arc::new(Mutex::new(answers.into_iter().collect())),
+        batches: Arc::default(),
+        max_batch: 3,
+        takes: Duration::ZERO,
+    }
+}
+
+impl Told {
+    /// The subjects of the messages of each call.
+    fn batches(&self) -> Vec<Vec<String>> {
+        self.batches.lock().unwrap().clone()
+    }
+
+    fn answer(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        // A message can ask for its own fate.
+        match message.subject() {
+            Some("refused") => return Err(error(K::Refused)),
+            Some("steady") => return Ok(sent(message)),
+            _ => {}
+        }
+        match self.answers.lock().unwrap().pop_front() {
+            Some(error) => Err(error),
+            None => Ok(sent(message)),
+        }
+    }
+}
+
+fn sent(message: &PreparedMessage) -> SendStatus {
+    let mut status = SendStatus::unknown("acme", message.message());
+    for to in message.to() {
+        status.set(&to.key(), Status::Sent, Some("id".into()), None);
+    }
+    status
+}
+
+fn error(kind: K) -> SendError {
+    SendError::new(kind, "acme", "no")
+}
+
+fn subjects(messages: &[PreparedMessage]) -> Vec<String> {
+    let subject = |m: &PreparedMessage| m.subject().unwrap_or_default().to_owned();
+    messages.iter().map(subject).collect()
+}
+
+#[async_trait]
+impl EmailBackend for Told {
+    fn name(&self) -> &str {
+        "acme"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.can
+    }
+
+    fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        let batch = std::slice::from_ref(message);
+        self.batches.lock().unwrap().push(subjects(batch));
+        tokio::time::sleep(self.takes).await;
+        self.answer(message)
+    }
+
+    async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
+        self.batches.lock().unwrap().push(subjects(messages));
+        tokio::time::sleep(self.takes).await;
+        messages
+            .iter()
+            .map(|message| self.answer(message))
+            .collect()
+    }
+}
+
+fn message(subject: &str) -> Message {
+    let builder = Message::builder()
+        .from("from@example.com")
+        .to("to@example.com");
+    builder.subject(subject).text_body("T").build().unwrap()
+}
+
+fn mailer(backend: &Told) -> MailerBuilder {
+    Mailer::builder(backend.clone())
+}
+
+#[tokio::test]
+async fn a_pre_send_hook_changes_the_message_and_the_next_sees_the_change() {
+    let backend = told([]);
+    let add = |text: &'static str| {
+        move |message: &mut Message| {
+            message.subject.value_or_default().push_str(text);
+            Ok(PreSendVerdict::Send)
+        }
+    };
+    let mailer = mailer(&backend)
+        .pre_send(add("b"))
+        .pre_send(add("c"))
+        .build();
+    mailer.send(&message("a")).await.unwrap();
+    assert_eq!(backend.batches(), [["abc"]]);
+}
+
+#[tokio::test]
+async fn a_pre_send_hook_can_cancel_and_one_that_fails_sends_nothing() {
+    let backend = told([]);
+    let cancel = |_: &mut Message| Ok(PreSendVerdict::Cancel("not today".into()));
+    let fail = |_: &mut Message| Err("no database".into());
+    let cancelled = mailer(&backend).pre_send(cancel).build();
+    let failed = mailer(&backend).pre_send(fail).build();
+    let error = cancelled.send(&message("a")).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (K::Cancelled, "not today"));
+    let error = failed.send(&message("a")).await.unwrap_err();
+    assert_eq!((error.kind(), error.message()), (K::Hook, "no database"));
+    assert_eq!(error.accepted(), Accepted::No);
+    assert!(backend.batches().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_pre_send_hook_makes_of_a_message_is_checked_like_any_other() {
+    let backend = told([]);
+    let spoil = |message: &mut Message| {
+        message.subject = "two\nlines".to_owned().into();
+        Ok(PreSendVerdict::Send)
+    };
+    let error = mailer(&backend)
+        .pre_send(spoil)
+        .build()
+        .send(&message("a"))
+        .await;
+    assert_eq!(error.unwrap_err().kind(), K::InvalidMessage);
+    assert!(backend.batches().is_empty());
+}
+
+#[tokio::test]
+async fn every_post_send_hook_runs_though_one_fails_and_the_message_counts_as_sent() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = |fails: bool| {
+        let runs = runs.clone();
+        move |_: &Message, _: Result<&SendStatus, &SendError>| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            if fails {
+                Err("disk full".into())
+            } else {
+                Ok(())
+            }
+        }
+    };
+    let send = async |backend: &Told| {
+        let mailer = mailer(backend)
+            .post_send(count(true))
+            .post_send(count(false))
+            .build();
+        mailer.send(&message("a")).await
+    };
+    let status = send(&told([])).await.unwrap();
+    assert_eq!(status.hook_errors, ["disk full"]);
+    assert!(send(&told([error(K::Refused)])).await.is_err());
+    assert_eq!(runs.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_with_a_message_is_told_at_once() {
+    let backend = told([]);
+    let mut message = Message::builder()
+        .tag("one")
+        .tag("two")
+        .track_opens(true)
+        .merge_data("a@example.com", serde_json::json!({"x": 1}))
+        .build()
+        .unwrap();
+    message.subject = "two\nlines".to_owned().into();
+    let mailer = mailer(&backend).build();
+    let error = mailer.send(&message).await.unwrap_err();
+    let fields: Vec<_> = error.faults().iter().map(|fault| fault.field()).collect();
+    assert_eq!(fields, ["subject", "from", "to"]);
+    let features: Vec<_> = error
+        .unsupported()
+        .iter()
+        .filter_map(|it| it.feature)
+        .collect();
+    let expected = [
+        Feature::Tags,
+        Feature::TrackOpens,
+        Feature::MergeData,
+        Feature::WithoutTo,
+    ];
+    assert_eq!(features, expected);
+    let check = mailer.check(&message);
+    assert_eq!(check.faults, error.faults());
+    assert_eq!(check.unsupported, error.unsupported());
+    assert!(backend.batches().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_dropped_stands_in_the_status() {
+    let mut asks = message("a");
+    asks.tags = vec!["one".to_owned(), "two".to_owned()].into();
+    asks.track_opens = true.into();
+    let backend = told([]);
+    let error = mailer(&backend).build().send(&asks).await.unwrap_err();
+    assert_eq!(error.kind(), K::UnsupportedFeature);
+    assert_eq!(
+        error.to_string(),
+        "acme cannot send this message: acme supports at most 1 of tags, not 2 \
+         (asked for: \"one\", \"two\"); acme supports no open tracking (asked for: true)"
+    );
+    let drops = mailer(&backend)
+        .unsupported(UnsupportedPolicy::Drop)
+        .build();
+    let status = drops.send(&asks).await.unwrap();
+    assert_eq!(status.dropped, error.unsupported());
+}
+
+#[tokio::test]
+async fn recipients_that_are_all_refused_are_an_error_unless_the_app_ignores_it() {
+    #[derive(Debug)]
+    struct Refuses(Capabilities);
+    #[async_trait]
+    impl EmailBackend for Refuses {
+        fn name(&self) -> &str {
+            "acme"
+        }
+        fn capabilities(&self) -> &Capabilities {
+            &self.0
+        }
+        async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+            let mut status = SendStatus::unknown("acme", message.message());
+            for (i, to) in message.to().iter().enumerate() {
+                let refused = [Status::Invalid, Status::Rejected, Status::Failed];
+                status.set(&to.key(), refused[i % 3], None, None);
+            }
+            Ok(status)
+        }
+    }
+    let two = Message::builder()
+        .from("f@example.com")
+        .to("a@example.com, b@example.com");
+    let two = two.build().unwrap();
+    let three = Message::builder()
+        .from("f@example.com")
+        .to("a@x.example, b@x.example, c@x.example");
+    let three = three.build().unwrap();
+    let strict = Mailer::new(Refuses(Capabilities::all()));
+    let error = strict.send(&two).await.unwrap_err();
+    assert_eq!(error.kind(), K::RecipientsRefused);
+    let status = error.status().unwrap();
+    assert_eq!(
+        status.recipient("B@EXAMPLE.COM").unwrap().status,
+        Status::Rejected
+    );
+    let ignores = Mailer::builder(Refuses(Capabilities::all())).ignore_recipient_status(true);
+    let ignores = ignores.build();
+    assert!(ignores.send(&two).await.is_ok());
+    // Somebody who was not refused did not get it either: that is not ignored.
+    assert!(ignores.send(&three).await.is_err());
+}
+
+#[tokio::test]
+async fn send_all_gives_one_result_each_in_order_with_bad_ones_in_the_middle() {
+    let backend = told([]);
+    let mut invalid = message("3");
+    invalid.from = anymail_core::Field::Unset;
+    let messages = [
+        message("0"),
+        message("1"),
+        message("refused"),
+        invalid,
+        message("4"),
+    ];
+    let results = mailer(&backend).build().send_all(&messages).await;
+    let ok: Vec<_> = results.iter().map(Result::is_ok).collect();
+    assert_eq!(ok, [true, true, false, false, true]);
+    assert_eq!(results[3].as_ref().unwrap_err().kind(), K::InvalidMessage);
+    let mut batches = backend.batches();
+    batches.sort();
+    assert_eq!(batches, [vec!["0", "1", "refused"], vec!["4"]]);
+    assert!(mailer(&backend).build().send_all(&[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_backend_that_loses_results_leaves_its_messages_in_doubt() {
+    #[derive(Debug)]
+    struct Loses(Told);
+    #[async_trait]
+    impl EmailBackend for Loses {
+        fn name(&self) -> &str {
+            "acme"
+        }
+        fn capabilities(&self) -> &Capabilities {
+            &self.0.can
+        }
+        fn max_batch(&self) -> usize {
+            9
+        }
+        async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+            self.0.send(message).await
+        }
+        async fn send_many(&self, all: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
+            self.0.send_many(&all[..1]).await
+        }
+    }
+    let mailer = Mailer::new(Loses(told([])));
+    let results = mailer.send_all(&[message("0"), message("1")]).await;
+    assert!(results[0].is_ok());
+    assert_eq!(results[1].as_ref().unwrap_err().accepted(), Accepted::Maybe);
+}
+
+#[tokio::test]
+async fn the_stream_takes_no_more_than_is_under_way_and_ends_with_its_messages() {
+    let backend = told([]);
+    let mailer = mailer(&backend).concurrency(2).build();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = taken.clone();
+    let messages = stream::iter(0..1000).map(move |i| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        message(&i.to_string())
+    });
+    let mut sent = std::pin::pin!(mailer.send_stream(messages));
+    let mut places = vec![sent.next().await.unwrap().0];
+    assert!(taken.load(Ordering::Relaxed) <= 3 * 3);
+    while let Some((place, result)) = sent.next().await {
+        assert!(result.is_ok());
+        places.push(place);
+    }
+    places.sort_unstable();
+    assert_eq!(places, (0..1000).collect::<Vec<_>>());
+    assert_eq!(backend.batches().len(), 334);
+}
+
+#[tokio::test]
+async fn progress_is_told_as_results_come() {
+    let backend = told([]);
+    let mut told_of = Vec::new();
+    let messages: Vec<_> = (0..7).map(|i| message(&i.to_string())).collect();
+    let progress = |place, result: &Result<_, _>| told_of.push((place, result.is_ok()));
+    mailer(&backend)
+        .build()
+        .send_all_with(&messages, progress)
+        .await;
+    told_of.sort_unstable();
+    assert_eq!(told_of, (0..7).map(|i| (i, true)).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_surely_not_accepted_is_sent_again_after_growing_waits() {
+    let backend = told([error(K::Connect), error(K::RateLimited), error(K::Connect)]);
+    let started = Instant::now();
+    let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
+    assert!(mailer.send(&message("a")).await.is_ok());
+    assert_eq!(backend.batches().len(), 4);
+    let waited = started.elapsed();
+    assert!(waited >= Duration::from_millis(3500) && waited <= Duration::from_millis(7000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_been_accepted_is_never_sent_again_by_itself() {
+    for kind in [
+        K::Timeout,
+        K::Disconnected,
+        K::ServerError,
+        K::InvalidResponse,
+        K::Refused,
+    ] {
+        let backend = told([error(kind)]);
+        let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
+        let error = mailer.send(&message("a")).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert_eq!(error.tries(), 1);
+        assert_eq!(backend.batches().len(), 1, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_error_tells_how_many_tries_were_made() {
+    let backend = told((0..9).map(|_| error(K::Connect)));
+    let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
+    let error = mailer.send(&message("a")).await.unwrap_err();
+    assert_eq!(error.tries(), 4);
+    assert!(error.to_string().contains("tried 4 times"));
+    assert_eq!(backend.batches().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_is_respected_and_too_long_a_one_is_left_to_the_caller() {
+    let limited =
+        |seconds| error(K::RateLimited).with_retry_after(Some(Duration::from_secs(seconds)));
+    let backend = told([limited(20)]);
+    let started = Instant::now();
+    let mailer = |backend: &Told| mailer(backend).retry(RetryPolicy::standard()).build();
+    assert!(mailer(&backend).send(&message("a")).await.is_ok());
+    assert!(started.elapsed() >= Duration::from_secs(20));
+    let backend = told([limited(3600)]);
+    let error = mailer(&backend).send(&message("a")).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    assert_eq!(backend.batches().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_only_the_messages_that_were_not_accepted_are_sent_again() {
+    let backend = told([error(K::Connect), error(K::Timeout)]);
+    let messages = [message("busy"), message("steady"), message("lost")];
+    let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
+    let results = mailer.send_all(&messages).await;
+    assert_eq!(
+        backend.batches(),
+        [vec!["busy", "steady", "lost"], vec!["busy"]]
+    );
+    assert!(results[0].is_ok() && results[1].is_ok());
+    assert_eq!(results[2].as_ref().unwrap_err().accepted(), Accepted::Maybe);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_holds_for_all_tries_together() {
+    let mut backend = told((0..99).map(|_| error(K::Connect)));
+    let limit = Duration::from_secs(10);
+    let patient = RetryPolicy {
+        max_tries: 99,
+        ..RetryPolicy::standard()
+    };
+    let started = Instant::now();
+    let sender = mailer(&backend).retry(patient).time_limit(limit).build();
+    let error = sender.send(&message("a")).await.unwrap_err();
+    assert!(started.elapsed() <= limit);
+    assert_eq!(error.accepted(), Accepted::No);
+    assert!(error.tries() > 1);
+
+    backend.takes = Duration::from_secs(60);
+    let sender = mailer(&backend).time_limit(limit).build();
+    let error = sender.send(&message("a")).await.unwrap_err();
+    assert_eq!(error.kind(), K::Timeout);
+    assert_eq!(error.accepted(), Accepted::Maybe, "it was under way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_future_that_is_dropped_leaves_the_mailer_usable() {
+    let mut backend = told([]);
+    backend.takes = Duration::from_secs(5);
+    let mailer = mailer(&backend).build();
+    let one = message("a");
+    let dropped = tokio::time::timeout(Duration::from_secs(1), mailer.send(&one)).await;
+    assert!(dropped.is_err());
+    assert!(mailer.send(&one).await.is_ok());
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn the_blocking_mailer_waits_for_what_the_async_one_gives() {
+    use anymail_core::blocking;
+    let mut backend = told([error(K::Connect)]);
+    backend.takes = Duration::from_millis(1);
+    let quick = RetryPolicy {
+        first_wait: Duration::from_millis(1),
+        ..RetryPolicy::standard()
+    };
+    let mailer = blocking::Mailer::new(mailer(&backend).retry(quick).build()).unwrap();
+    assert!(mailer.send(&message("a")).is_ok());
+    assert_eq!(backend.batches().len(), 2);
+    let results = mailer.send_all(&[message("a"), message("refused")]);
+    assert!(results[0].is_ok() && results[1].is_err());
+}
+
+#[cfg(feature = "blocking")]
+#[tokio::test]
+async fn the_blocking_mailer_is_an_error_in_async_code_not_a_panic() {
+    let mailer = anymail_core::blocking::Mailer::new(mailer(&told([])).build()).unwrap();
+    let error = mailer.send(&message("a")).unwrap_err();
+    assert_eq!(error.kind(), K::Configuration);
+    assert!(mailer.send_all(&[message("a")])[0].is_err());
+}

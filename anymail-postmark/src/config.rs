@@ -1,0 +1,323 @@
+//! [`PostmarkConfig`]: what a Postmark backend needs to know, and what can be wrong with it.
+//!
+//! What one message may say otherwise is in `options.rs`.
+
+use std::fmt;
+use std::time::Duration;
+
+use anymail_core::Secret;
+use reqwest::header::HeaderValue;
+use url::Url;
+
+/// Where Postmark's API is: <https://postmarkapp.com/developer/api/overview>.
+const API_URL: &str = "https://api.postmarkapp.com/";
+
+/// How to reach one Postmark server.
+///
+/// ```
+/// use std::time::Duration;
+/// use anymail_postmark::{PostmarkBackend, PostmarkConfig};
+///
+/// let config = PostmarkConfig::new("POSTMARK_API_TEST")
+///     .message_stream("broadcast")
+///     .timeout(Duration::from_secs(10));
+/// let backend = PostmarkBackend::new(config)?;
+/// # Ok::<(), anymail_postmark::PostmarkConfigError>(())
+/// ```
+///
+/// With the token `POSTMARK_API_TEST` Postmark checks messages and answers, but delivers
+/// nothing.
+#[derive(Debug, Clone)]
+pub struct PostmarkConfig {
+    pub(crate) server_token: Secret,
+    pub(crate) api_url: String,
+    pub(crate) allow_plain_http: bool,
+    pub(crate) message_stream: Option<String>,
+    pub(crate) use_bulk_api: bool,
+    pub(crate) generate_message_id: Option<bool>,
+    pub(crate) timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) max_response_bytes: usize,
+    pub(crate) concurrency: usize,
+}
+
+impl PostmarkConfig {
+    /// All as by default, with this server token.
+    pub fn new(server_token: impl Into<Secret>) -> Self {
+        Self {
+            server_token: server_token.into(),
+            api_url: API_URL.to_owned(),
+            allow_plain_http: false,
+            message_stream: None,
+            use_bulk_api: false,
+            generate_message_id: None,
+            timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            max_response_bytes: 10_000_000,
+            concurrency: 8,
+        }
+    }
+
+    /// Another address of the API, for a proxy or a fake. `http://` is taken for loopback
+    /// addresses only: the token goes along in clear.
+    #[must_use]
+    pub fn api_url(mut self, url: impl Into<String>) -> Self {
+        self.api_url = url.into();
+        self
+    }
+
+    /// Takes an `http://` URL that is not loopback. `false` by default.
+    #[must_use]
+    pub fn allow_plain_http(mut self, allow: bool) -> Self {
+        self.allow_plain_http = allow;
+        self
+    }
+
+    /// The message stream of messages that name none, by its id. Postmark's own default is
+    /// `outbound`.
+    #[must_use]
+    pub fn message_stream(mut self, id: impl Into<String>) -> Self {
+        self.message_stream = Some(id.into());
+        self
+    }
+
+    /// Whether to send through `email/bulk`, which needs a broadcast stream and Postmark's
+    /// approval. `false` by default.
+    ///
+    /// Every `to` then gets a message of its own, and all of them are `Queued`: what becomes
+    /// of each is told by webhooks only.
+    #[must_use]
+    pub fn use_bulk_api(mut self, on: bool) -> Self {
+        self.use_bulk_api = on;
+        self
+    }
+
+    /// Whether each row sent bears an id of ours in its metadata, as `anymail_id`.
+    ///
+    /// The status and the webhooks' events then give this id as the message id, in the place
+    /// of Postmark's, and after a lost answer Postmark can be asked for it
+    /// ([`PostmarkBackend::find_sent`](crate::PostmarkBackend::find_sent)). By default it is
+    /// on just for [`use_bulk_api`](Self::use_bulk_api), whose answer has no other ids.
+    ///
+    /// An id that the message's metadata already has as `anymail_id` is kept (in a batch: one
+    /// in the recipient's own `merge_metadata`). So an app can note an id before it sends, and
+    /// ask for it even after a crash. No two mails may bear the same.
+    #[must_use]
+    pub fn generate_message_id(mut self, on: bool) -> Self {
+        self.generate_message_id = Some(on);
+        self
+    }
+
+    /// The time limit of one call, from connecting to the last byte of the answer. 30 s by
+    /// default. Large batches take Postmark a while: some 500 rows have been seen to take
+    /// longer than 60 s.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// The time limit of connecting. 10 s by default.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// The largest answer that is read, in bytes. 10,000,000 by default; a full batch's is
+    /// under 200,000.
+    #[must_use]
+    pub fn max_response_bytes(mut self, limit: usize) -> Self {
+        self.max_response_bytes = limit;
+        self
+    }
+
+    /// How many calls are under way at once for the messages of one `send` or `send_many`, when
+    /// they need several. 8 by default.
+    #[must_use]
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.concurrency = calls;
+        self
+    }
+
+    /// The API's URL with a slash at its end, or all that is wrong with the settings.
+    pub(crate) fn checked(&self) -> Result<Url, PostmarkConfigError> {
+        let mut faults = Vec::new();
+        let mut keep = |option, problem| {
+            faults.push(PostmarkConfigFault { option, problem });
+        };
+        if let Err(problem) = token_header(&self.server_token) {
+            keep("server_token", problem.to_owned());
+        }
+        let url = checked_url(&self.api_url, self.allow_plain_http)
+            .map_err(|problem| keep("api_url", problem))
+            .ok();
+        for (option, limit) in [
+            ("timeout", self.timeout),
+            ("connect_timeout", self.connect_timeout),
+        ] {
+            if limit.is_zero() {
+                keep(option, "it is zero, so no call could succeed".to_owned());
+            }
+        }
+        if self.concurrency == 0 {
+            keep(
+                "concurrency",
+                "it is zero, so no call could begin".to_owned(),
+            );
+        }
+        match url {
+            Some(url) if faults.is_empty() => Ok(url),
+            _ => Err(PostmarkConfigError { faults }),
+        }
+    }
+
+    /// Whether rows bear an id of ours.
+    pub(crate) fn generates_ids(&self) -> bool {
+        self.generate_message_id.unwrap_or(self.use_bulk_api)
+    }
+}
+
+/// The token as a header's value that does not print.
+pub(crate) fn token_header(token: &Secret) -> Result<HeaderValue, &'static str> {
+    if token.is_blank() {
+        return Err("it is empty");
+    }
+    let mut value = HeaderValue::from_str(token.expose().trim())
+        .map_err(|_| "it holds a character that no HTTP header can carry")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn checked_url(text: &str, allow_plain_http: bool) -> Result<Url, String> {
+    let mut url = Url::parse(text).map_err(|error| format!("{text:?} is no URL: {error}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        // Not quoted: it holds a password.
+        return Err("it must not hold a user name or password".to_owned());
+    }
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => return Err(format!("{text:?} names no host")),
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback || allow_plain_http => {}
+        "http" => {
+            return Err(format!(
+                "{text:?} would send the token in clear: use https, \
+                 or allow it with allow_plain_http"
+            ));
+        }
+        _ => return Err(format!("{text:?} is neither https nor http")),
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("{text:?} has a query or fragment"));
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// Settings that no backend can be made of: all that is wrong with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostmarkConfigError {
+    faults: Vec<PostmarkConfigFault>,
+}
+
+/// One setting and what is wrong with it. Never quotes a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PostmarkConfigFault {
+    /// The setting, for example `api_url`.
+    pub option: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl PostmarkConfigError {
+    pub(crate) fn new(option: &'static str, problem: String) -> Self {
+        Self {
+            faults: vec![PostmarkConfigFault { option, problem }],
+        }
+    }
+
+    /// What is wrong; there is at least one fault.
+    pub fn faults(&self) -> &[PostmarkConfigFault] {
+        &self.faults
+    }
+}
+
+impl std::error::Error for PostmarkConfigError {}
+
+impl fmt::Display for PostmarkConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postmark is not set up right")?;
+        for (i, fault) in self.faults.iter().enumerate() {
+            let before = if i == 0 { ": " } else { "; " };
+            write!(f, "{before}{}: {}", fault.option, fault.problem)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(config: &PostmarkConfig) -> String {
+        config.checked().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_and_the_token_is_not_quoted() {
+        let config = PostmarkConfig::new("sec\nret")
+            .api_url("ftp://example.com")
+            .timeout(Duration::ZERO);
+        assert_eq!(
+            problem(&config),
+            "postmark is not set up right: \
+             server_token: it holds a character that no HTTP header can carry; \
+             api_url: \"ftp://example.com\" is neither https nor http; \
+             timeout: it is zero, so no call could succeed"
+        );
+        assert!(problem(&PostmarkConfig::new(" ")).contains("server_token: it is empty"));
+    }
+
+    #[test]
+    fn a_url_that_would_give_the_token_away_is_refused() {
+        let url = |url: &str| PostmarkConfig::new("token").api_url(url);
+        for bad in [
+            "http://api.example.com",
+            "https://user:s3cret@api.example.com",
+            "https://api.example.com/?x=1",
+            "mailto:a@example.com",
+            "nonsense",
+            "",
+        ] {
+            let error = problem(&url(bad));
+            assert!(error.contains("api_url"), "{bad}: {error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        for good in [
+            "http://127.0.0.1:8025",
+            "http://localhost/",
+            "http://[::1]:1",
+        ] {
+            assert!(url(good).checked().is_ok(), "{good}");
+        }
+        let proxy = url("http://proxy.internal/pm").allow_plain_http(true);
+        let url = proxy.checked().unwrap();
+        assert_eq!(url.join("email").unwrap().path(), "/pm/email");
+    }
+
+    #[test]
+    fn the_token_does_not_print() {
+        let config = PostmarkConfig::new("s3cret");
+        let header = token_header(&config.server_token).unwrap();
+        assert!(!format!("{config:?} {header:?}").contains("s3cret"));
+    }
+}

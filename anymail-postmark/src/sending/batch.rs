@@ -1,0 +1,311 @@
+//! [`Sender`]: many messages, few calls, one result each.
+//!
+//! A call's body is `payload.rs`'s, its answer `response.rs`'s.
+
+use std::collections::VecDeque;
+use std::slice;
+use std::sync::Arc;
+
+use anymail_core::{Accepted, Address, PreparedMessage, SendError, SendErrorKind, SendStatus};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use indexmap::IndexMap;
+
+use super::client::Client;
+use super::payload::{Body, Endpoint, Row, has_template};
+use super::response::{self, AnswerRow, Outcome};
+use super::search;
+use crate::backend::NAME;
+use crate::config::{PostmarkConfig, PostmarkConfigError};
+use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
+
+/// Sends prepared messages through Postmark.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    config: Arc<PostmarkConfig>,
+    client: Client,
+}
+
+impl Sender {
+    pub(crate) fn new(config: PostmarkConfig) -> Result<Self, PostmarkConfigError> {
+        Ok(Self {
+            client: Client::new(&config)?,
+            config: Arc::new(config),
+        })
+    }
+
+    pub(crate) fn config(&self) -> &PostmarkConfig {
+        &self.config
+    }
+
+    /// Whether Postmark has a mail with this id of ours: its own id for it, then.
+    pub(crate) async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
+        search::find_sent(&self.client, id).await
+    }
+
+    pub(crate) async fn send_one(
+        &self,
+        message: &PreparedMessage,
+    ) -> Result<SendStatus, SendError> {
+        let mut results = self.send_many(slice::from_ref(message)).await;
+        results.pop().unwrap_or_else(|| Err(nothing_came_of_it()))
+    }
+
+    pub(crate) async fn send_many(
+        &self,
+        messages: &[PreparedMessage],
+    ) -> Vec<Result<SendStatus, SendError>> {
+        let mut tallies: Vec<_> = messages.iter().map(Tally::new).collect();
+        // The calls are made one by one as their turn comes, so that no more bodies are in
+        // memory than calls are under way.
+        let mut calls = Calls::new(messages, &self.config);
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let free = self.config.concurrency.saturating_sub(under_way.len());
+            under_way.extend(calls.by_ref().take(free).map(|call| self.call(call)));
+            match under_way.next().await {
+                Some((call, answer)) => record(&mut tallies, &call, answer),
+                None => break,
+            }
+        }
+        tallies.into_iter().map(Tally::finish).collect()
+    }
+
+    async fn call<'a>(&self, mut call: Call<'a>) -> (Call<'a>, Result<Vec<AnswerRow>, SendError>) {
+        let body = match std::mem::replace(&mut call.body, Ok(Vec::new())) {
+            Ok(body) => Bytes::from(body),
+            Err(error) => {
+                let error = SendError::new(SendErrorKind::Configuration, NAME, error.to_string());
+                return (call, Err(error));
+            }
+        };
+        let (bytes, rows) = (body.len(), call.rows.len());
+        let path = call.endpoint.path();
+        tracing::debug!(path, rows, bytes, "calling postmark");
+        let answer = match self.client.post(path, body, call.token).await {
+            Ok(answer) => response::read(call.endpoint, &call.rows, &answer),
+            Err(error) => Err(error),
+        };
+        (call, answer)
+    }
+}
+
+/// One call, ready to go out.
+struct Call<'a> {
+    endpoint: Endpoint,
+    token: Option<&'a str>,
+    rows: Vec<Row<'a>>,
+    body: serde_json::Result<Vec<u8>>,
+}
+
+/// Rows that can share a call, in order.
+struct Group<'a> {
+    endpoint: Endpoint,
+    token: Option<&'a str>,
+    rows: VecDeque<Row<'a>>,
+}
+
+/// Cuts messages into calls: as few as tokens, endpoints and Postmark's limits allow.
+struct Calls<'a> {
+    groups: VecDeque<Group<'a>>,
+    config: &'a PostmarkConfig,
+}
+
+impl<'a> Calls<'a> {
+    fn new(messages: &'a [PreparedMessage], config: &'a PostmarkConfig) -> Self {
+        let mut groups = IndexMap::<_, Group<'a>>::new();
+        for (index, message) in messages.iter().enumerate() {
+            let own_token = message
+                .esp_extra()
+                .and_then(|extra| extra.get(SERVER_TOKEN));
+            let token = own_token.and_then(|token| token.as_str());
+            let template = has_template(message);
+            let endpoint = match (template, config.use_bulk_api) {
+                (_, true) => Endpoint::Bulk,
+                (true, _) if alone(messages) => Endpoint::WithTemplate,
+                (false, _) if alone(messages) => Endpoint::Email,
+                (true, _) => Endpoint::BatchWithTemplates,
+                (false, _) => Endpoint::Batch,
+            };
+            // A bulk call is one message.
+            let whose = (endpoint == Endpoint::Bulk).then_some(index);
+            let group = groups
+                .entry((endpoint, token, whose))
+                .or_insert_with(|| Group {
+                    endpoint,
+                    token,
+                    rows: VecDeque::new(),
+                });
+            group.rows.extend(rows(message, index, config));
+        }
+        Self {
+            groups: groups.into_values().collect(),
+            config,
+        }
+    }
+}
+
+/// Whether the messages are one that needs no batch call.
+fn alone(messages: &[PreparedMessage]) -> bool {
+    matches!(messages, [message] if !message.is_batch())
+}
+
+/// The mails that Postmark is to make of a message.
+fn rows<'a>(message: &'a PreparedMessage, index: usize, config: &PostmarkConfig) -> Vec<Row<'a>> {
+    let apart = message.is_batch() || config.use_bulk_api;
+    let row = |to| Row {
+        message,
+        index,
+        to,
+        id: config
+            .generates_ids()
+            .then(|| own_id(message, to).unwrap_or_else(|| uuid::Uuid::new_v4().to_string())),
+    };
+    match message.to() {
+        [] => vec![row(&[])],
+        to if apart => to.iter().map(slice::from_ref).map(row).collect(),
+        to => vec![row(to)],
+    }
+}
+
+/// The id that the app itself has given a mail, in metadata that is no other mail's.
+fn own_id(message: &PreparedMessage, to: &[Address]) -> Option<String> {
+    match (to, message.to()) {
+        ([to], [_, _, ..]) => {
+            let own = message.message().merge_metadata.value()?;
+            own.get(to)?.get(ANYMAIL_ID).cloned()
+        }
+        ([to], _) => message.metadata_for(to).get(ANYMAIL_ID).cloned(),
+        _ => message.metadata().get(ANYMAIL_ID).cloned(),
+    }
+}
+
+impl<'a> Iterator for Calls<'a> {
+    type Item = Call<'a>;
+
+    fn next(&mut self) -> Option<Call<'a>> {
+        let group = self.groups.front_mut()?;
+        let mut body = Body::new(group.endpoint, self.config);
+        let mut rows = Vec::new();
+        let mut failed = None;
+        while let Some(row) = group.rows.pop_front() {
+            match body.push(&row, group.rows.len()) {
+                Ok(true) => rows.push(row),
+                Ok(false) => {
+                    group.rows.push_front(row);
+                    break;
+                }
+                Err(error) => {
+                    // Nothing of this body can be trusted: its rows fail together.
+                    rows.push(row);
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let (endpoint, token) = (group.endpoint, group.token);
+        if group.rows.is_empty() {
+            self.groups.pop_front();
+        }
+        Some(Call {
+            endpoint,
+            token,
+            rows,
+            body: failed.map_or_else(|| Ok(body.finish()), Err),
+        })
+    }
+}
+
+/// What has become of one message, while its calls come back.
+struct Tally<'a> {
+    message: &'a PreparedMessage,
+    status: SendStatus,
+    /// The worst failure of a call, or of the message's only row.
+    error: Option<SendError>,
+    /// Whether anything is known of any of its rows.
+    answered: bool,
+}
+
+impl<'a> Tally<'a> {
+    fn new(message: &'a PreparedMessage) -> Self {
+        Self {
+            message,
+            status: SendStatus::unknown(NAME, message.message()),
+            error: None,
+            answered: false,
+        }
+    }
+
+    fn fail(&mut self, error: SendError) {
+        let worse = self
+            .error
+            .as_ref()
+            .is_none_or(|before| before.accepted() == Accepted::No);
+        if worse {
+            self.error = Some(error);
+        }
+    }
+
+    /// A batch of which some calls were answered has a status; it says which rows failed. An
+    /// error that leaves it open whether Postmark has the message bears the ids of our own, if
+    /// there are any: they are what to ask for.
+    fn finish(self) -> Result<SendStatus, SendError> {
+        let asks = |error: &SendError| {
+            error.accepted() == Accepted::Maybe && !self.status.message_ids().is_empty()
+        };
+        match self.error {
+            Some(error) if !self.answered && asks(&error) => Err(error.with_status(self.status)),
+            Some(error) if !self.answered => Err(error),
+            None if !self.answered => Err(nothing_came_of_it()),
+            _ => Ok(self.status),
+        }
+    }
+}
+
+fn nothing_came_of_it() -> SendError {
+    SendError::new(
+        SendErrorKind::InvalidResponse,
+        NAME,
+        "no call was made for it",
+    )
+    .with_accepted(Accepted::Maybe)
+}
+
+/// Enters what came of a call into the messages that it was about.
+fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Vec<AnswerRow>, SendError>) {
+    let answers = match answer {
+        Ok(answers) => answers,
+        Err(error) => {
+            for row in &call.rows {
+                if let Some(tally) = tallies.get_mut(row.index) {
+                    response::settle_failed(&mut tally.status, row, &error);
+                    tally.fail(error.clone());
+                }
+            }
+            return;
+        }
+    };
+    for (row, answer) in call.rows.iter().zip(answers) {
+        let Some(tally) = tallies.get_mut(row.index) else {
+            continue;
+        };
+        response::settle(&mut tally.status, row, &answer.outcome);
+        // A message that is its row fails with it; a batch only if nothing is known of any row.
+        let failed = match &answer.outcome {
+            Outcome::Accepted { .. } => false,
+            Outcome::Refused { .. } => {
+                let whole = !response::is_about_recipients(&answer.outcome, slice::from_ref(row));
+                whole && !tally.message.is_batch()
+            }
+            Outcome::Unclear(_) => true,
+        };
+        if failed {
+            let error = response::refusal(&answer.outcome, 200);
+            tally.fail(error.with_response(answer.raw.clone().unwrap_or_default()));
+        } else {
+            tally.answered = true;
+        }
+        tally.status.esp_responses.extend(answer.raw);
+    }
+}

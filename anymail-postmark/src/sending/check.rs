@@ -1,0 +1,100 @@
+//! What Postmark has against a message beyond its capabilities: all of it in `esp_extra`.
+//!
+//! Whether a feature is supported is `backend.rs`'s table.
+
+use anymail_core::{JsonMap, Message, Objection, Secret};
+use serde_json::Value;
+
+use crate::config::{PostmarkConfig, token_header};
+use crate::options::SERVER_TOKEN;
+
+/// What would change who gets the message, or how a call is built.
+const OWN_BUSINESS: [&str; 4] = ["To", "Cc", "Bcc", "Messages"];
+/// Where Postmark makes header lines of a text.
+const HEADER_TEXTS: [&str; 5] = ["From", "ReplyTo", "Subject", "Tag", "Headers"];
+
+/// Finds what cannot go to Postmark. None of it can be left out in good faith, so a message
+/// with any is refused under either policy.
+pub(crate) fn objections(message: &Message, config: &PostmarkConfig) -> Vec<Objection> {
+    let mut found = Vec::new();
+    let Some(extra) = message.esp_extra.value() else {
+        return found;
+    };
+    for key in extra.keys() {
+        if OWN_BUSINESS
+            .iter()
+            .any(|name| key.eq_ignore_ascii_case(name))
+        {
+            found.push(Objection::new(
+                format!("no {key:?} in esp_extra: recipients are the message's own fields"),
+                "",
+            ));
+        }
+    }
+    for (name, clashes, field) in [
+        (
+            "Headers",
+            !is_empty(&message.merge_headers),
+            "merge_headers",
+        ),
+        (
+            "Metadata",
+            !is_empty(&message.merge_metadata),
+            "merge_metadata",
+        ),
+        ("Metadata", config.generates_ids(), "generate_message_id"),
+        (
+            "TemplateModel",
+            !is_empty(&message.merge_data),
+            "merge_data",
+        ),
+    ] {
+        if clashes && get(extra, name).is_some() {
+            found.push(Objection::new(
+                format!("no {name} in esp_extra beside {field}: one would replace the other"),
+                "",
+            ));
+        }
+    }
+    if let Some(token) = extra.get(SERVER_TOKEN) {
+        let problem = match token.as_str() {
+            Some(token) => token_header(&Secret::new(token)).err(),
+            None => Some("it is no string"),
+        };
+        if let Some(problem) = problem {
+            let limit = format!("no such {SERVER_TOKEN} in esp_extra: {problem}");
+            found.push(Objection::new(limit, ""));
+        }
+    }
+    for name in HEADER_TEXTS {
+        if get(extra, name).is_some_and(breaks_a_line) {
+            found.push(Objection::new(
+                format!("no line break in {name}, also not by esp_extra"),
+                "",
+            ));
+        }
+    }
+    found
+}
+
+fn is_empty<T>(field: &anymail_core::Field<anymail_core::MergeMap<T>>) -> bool {
+    field.value().is_none_or(|map| map.is_empty())
+}
+
+/// A value of `esp_extra`. Postmark reads the names of fields without regard to case (seen in
+/// its .NET and PHP clients, which spell some of them differently), so this does, too.
+pub(super) fn get<'a>(extra: &'a JsonMap, name: &str) -> Option<&'a Value> {
+    let mut all = extra.iter();
+    all.find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
+}
+
+/// Whether any text in `value` holds a control character other than a tab.
+fn breaks_a_line(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.chars().any(|c| c.is_control() && c != '\t'),
+        Value::Array(items) => items.iter().any(breaks_a_line),
+        Value::Object(map) => map.values().any(breaks_a_line),
+        _ => false,
+    }
+}

@@ -1,0 +1,159 @@
+//! One HTTP call to Postmark: time limits, and what is known when it fails.
+//!
+//! What an answer means is read in `response.rs`; nothing here sends twice.
+
+use std::time::Duration;
+
+use anymail_core::{Accepted, Secret, SendError, SendErrorKind, parse_retry_after};
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{RequestBuilder, Url, redirect};
+
+use crate::backend::NAME;
+use crate::config::{PostmarkConfig, PostmarkConfigError, token_header};
+
+const TOKEN: &str = "X-Postmark-Server-Token";
+const USER_AGENT: &str = concat!("anymail-postmark/", env!("CARGO_PKG_VERSION"));
+
+/// Calls Postmark with one token, over a pool of connections.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: Url,
+    token: Secret,
+    max_response_bytes: usize,
+}
+
+/// A complete answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) http_status: u16,
+    /// Its body; where the server echoed the token, without it.
+    pub(super) text: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Client {
+    pub(super) fn new(config: &PostmarkConfig) -> Result<Self, PostmarkConfigError> {
+        let url = config.checked()?;
+        let json = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(ACCEPT, json.clone()), (CONTENT_TYPE, json)]);
+        let http = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(USER_AGENT)
+            // A redirect would carry the token to another place.
+            .redirect(redirect::Policy::none())
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.timeout)
+            .build()
+            .map_err(|error| PostmarkConfigError::new("http", error.to_string()))?;
+        Ok(Self {
+            http,
+            url,
+            token: config.server_token.clone(),
+            max_response_bytes: config.max_response_bytes,
+        })
+    }
+
+    /// Posts a body of JSON, with a token of its own where there is one.
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        body: Bytes,
+        token: Option<&str>,
+    ) -> Result<Answer, SendError> {
+        let token = token.map_or_else(|| self.token.clone(), Secret::new);
+        let request = self.http.post(self.url(path)?).body(body);
+        self.call(request, &token).await
+    }
+
+    /// Asks for something.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Answer, SendError> {
+        let mut url = self.url(path)?;
+        url.query_pairs_mut().extend_pairs(query);
+        self.call(self.http.get(url), &self.token).await
+    }
+
+    fn url(&self, path: &str) -> Result<Url, SendError> {
+        let joined = self.url.join(path);
+        joined.map_err(|error| configuration(error.to_string()))
+    }
+
+    async fn call(&self, request: RequestBuilder, token: &Secret) -> Result<Answer, SendError> {
+        let header =
+            token_header(token).map_err(|why| configuration(format!("server_token: {why}")))?;
+        let request = request.header(TOKEN, header);
+        let mut response = request.send().await.map_err(|error| no_answer(&error))?;
+        let http_status = response.status().as_u16();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| parse_retry_after(value.to_str().ok()?));
+        let broken = |error| broken_answer(http_status, error).with_retry_after(retry_after);
+        let mut body = BytesMut::new();
+        loop {
+            match response.chunk().await {
+                Ok(None) => break,
+                Ok(Some(chunk)) if body.len() + chunk.len() <= self.max_response_bytes => {
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(Some(_)) => {
+                    let limit = self.max_response_bytes;
+                    let why = format!("its answer is larger than {limit} bytes");
+                    return Err(broken(SendError::new(
+                        SendErrorKind::InvalidResponse,
+                        NAME,
+                        why,
+                    )));
+                }
+                Err(error) => return Err(broken(no_answer(&error))),
+            }
+        }
+        Ok(Answer {
+            http_status,
+            text: token.redact(&String::from_utf8_lossy(&body)),
+            retry_after,
+        })
+    }
+}
+
+fn configuration(why: String) -> SendError {
+    SendError::new(SendErrorKind::Configuration, NAME, why)
+}
+
+/// Why there is no answer. Only where no connection came about is it sure that Postmark did
+/// not get the request: once it was under way, a lost answer may have been a yes.
+fn no_answer(error: &reqwest::Error) -> SendError {
+    let kind = if error.is_connect() {
+        SendErrorKind::Connect
+    } else if error.is_timeout() {
+        SendErrorKind::Timeout
+    } else {
+        SendErrorKind::Disconnected
+    };
+    SendError::new(kind, NAME, innermost(error))
+}
+
+/// What the end of an answer's body that never came leaves to be said: the status was there.
+fn broken_answer(http_status: u16, error: SendError) -> SendError {
+    if http_status < 400 {
+        // A yes that nobody could read to its end.
+        return error
+            .with_http_status(http_status)
+            .with_accepted(Accepted::Maybe);
+    }
+    SendError::from_http_status(NAME, http_status).with_message(error.message())
+}
+
+/// The words of the innermost cause: the outer ones name the URL and little else.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}

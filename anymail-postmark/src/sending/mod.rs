@@ -1,0 +1,16 @@
+//! From a prepared message to Postmark and back.
+//!
+//! `payload.rs` writes requests, `client.rs` carries them, `response.rs` reads the answers,
+//! `batch.rs` packs many messages into few calls, `search.rs` finds one again. What Postmark can
+//! do is `backend.rs`'s.
+
+mod batch;
+mod check;
+mod client;
+mod payload;
+mod response;
+mod search;
+
+pub(crate) use batch::Sender;
+pub(crate) use check::objections;
+pub(crate) use payload::MAX_ROWS;

@@ -1,0 +1,53 @@
+//! Asks Postmark whether it has a mail that bears an id of ours.
+//!
+//! The ids are given in `batch.rs`. The search:
+//! <https://postmarkapp.com/developer/api/messages-api>, read in 2026-09.
+
+use anymail_core::{Accepted, SendError, SendErrorKind};
+use serde_json::Value;
+
+use super::check;
+use super::client::{Answer, Client};
+use super::response;
+use crate::backend::NAME;
+use crate::options::ANYMAIL_ID;
+
+/// Postmark's own id for the mail, if its search finds it.
+///
+/// # Errors
+/// What kept Postmark from answering. Nothing is sent here, so it is always safe to ask again.
+pub(super) async fn find_sent(client: &Client, id: &str) -> Result<Option<String>, SendError> {
+    let filter = format!("metadata_{ANYMAIL_ID}");
+    let query = [("count", "1"), ("offset", "0"), (filter.as_str(), id)];
+    let answer = client.get("messages/outbound", &query).await;
+    let found = answer.and_then(|answer| read(&answer, id));
+    found.map_err(|error| error.with_accepted(Accepted::No))
+}
+
+fn read(answer: &Answer, id: &str) -> Result<Option<String>, SendError> {
+    if answer.http_status != 200 {
+        return Err(response::failure(answer));
+    }
+    let no_sense = |why| {
+        let error = SendError::new(SendErrorKind::InvalidResponse, NAME, why);
+        let error = error.with_http_status(answer.http_status);
+        Err(error.with_response(answer.text.as_str()))
+    };
+    let json = serde_json::from_str::<Value>(&answer.text).unwrap_or_default();
+    let Some(messages) = json.get("Messages").and_then(Value::as_array) else {
+        return no_sense("it is not the list that a search is answered by");
+    };
+    let Some(message) = messages.first() else {
+        return Ok(None);
+    };
+    // A search that ignored the filter would find any message.
+    let bears_it = message
+        .get("Metadata")
+        .and_then(Value::as_object)
+        .and_then(|metadata| check::get(metadata, ANYMAIL_ID))
+        .is_some_and(|found| found.as_str() == Some(id));
+    match message.get("MessageID").and_then(Value::as_str) {
+        Some(found) if bears_it => Ok(Some(found.to_owned())),
+        _ => no_sense("it names a message that does not bear the id"),
+    }
+}

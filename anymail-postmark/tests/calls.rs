@@ -1,0 +1,306 @@
+//! Which calls are made of which messages, over real HTTP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by its panic"
+)]
+
+use anymail_core::{
+    Accepted, Attachment, Mailer, Message, SendErrorKind, SendStatus, Status, UnsupportedPolicy,
+};
+use anymail_postmark::{PostmarkBackend, PostmarkConfig, PostmarkOptions};
+use serde_json::{Value, json};
+use wiremock::matchers::{any, header};
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+/// Accepts every row under an id that is its recipient.
+fn accept(request: &Request) -> ResponseTemplate {
+    let body: Value = request.body_json().unwrap();
+    let row = |row: &Value| json!({"ErrorCode": 0, "Message": "OK", "To": row["To"], "MessageID": row["To"]});
+    let answer = match body.get("Messages").unwrap_or(&body) {
+        Value::Array(rows) => rows.iter().map(row).collect(),
+        one => row(one),
+    };
+    ResponseTemplate::new(200).set_body_json(answer)
+}
+
+async fn server() -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(accept).mount(&server).await;
+    server
+}
+
+fn mailer(server: &MockServer) -> Mailer {
+    let config = PostmarkConfig::new("token").api_url(server.uri());
+    Mailer::new(PostmarkBackend::new(config).unwrap())
+}
+
+fn message(to: &str) -> Message {
+    let builder = Message::builder().from("from@example.com").to(to);
+    builder.subject("S").text_body("the body").build().unwrap()
+}
+
+/// The calls made, as path, token and number of rows, in no particular order.
+async fn calls(server: &MockServer) -> Vec<(String, String, usize)> {
+    let requests = server.received_requests().await.unwrap();
+    let mut calls: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            let body: Value = request.body_json().unwrap();
+            let rows = match body.get("Messages").unwrap_or(&body) {
+                Value::Array(rows) => rows.len(),
+                _ => 0,
+            };
+            let token = request.headers["x-postmark-server-token"].to_str().unwrap();
+            (request.url.path().to_owned(), token.to_owned(), rows)
+        })
+        .collect();
+    calls.sort();
+    calls
+}
+
+fn call(path: &str, token: &str, rows: usize) -> (String, String, usize) {
+    (path.to_owned(), token.to_owned(), rows)
+}
+
+#[tokio::test]
+async fn a_batch_of_more_than_500_recipients_is_split_and_comes_back_as_one_status() {
+    let server = server().await;
+    let to: Vec<_> = (0..1201).map(|i| format!("u{i}@example.com")).collect();
+    let mut many = message(&to.join(","));
+    many.merge_metadata.value_or_default();
+    let status = mailer(&server).send(&many).await.unwrap();
+    let path = "/email/batch";
+    assert_eq!(
+        calls(&server).await,
+        [
+            call(path, "token", 201),
+            call(path, "token", 500),
+            call(path, "token", 500)
+        ]
+    );
+    assert!(status.all(Status::Sent));
+    assert_eq!(status.recipients().len(), 1201);
+    for recipient in status.recipients() {
+        assert_eq!(recipient.message_id.as_ref(), Some(&recipient.email));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_more_than_50_mb_is_split() {
+    let server = server().await;
+    let mut many = message("a@example.com, b@example.com, c@example.com");
+    many.merge_metadata.value_or_default();
+    let file = Attachment::new("a.bin", vec![7_u8; 14_000_000]).unwrap();
+    many.attachments = vec![file].into();
+    let status = mailer(&server).send(&many).await.unwrap();
+    let path = "/email/batch";
+    assert_eq!(
+        calls(&server).await,
+        [call(path, "token", 1), call(path, "token", 2)]
+    );
+    assert!(status.all(Status::Sent));
+}
+
+#[tokio::test]
+async fn unrelated_messages_are_packed_by_token_and_by_template_or_not() {
+    let server = server().await;
+    let options = PostmarkOptions::new().server_token("other");
+    let mut other = message("c@example.com");
+    other.esp_extra = options.to_esp_extra().into();
+    let mut template = message("d@example.com");
+    template.template_id = "welcome".to_owned().into();
+    let mut batch = message("e@example.com, f@example.com");
+    batch.merge_metadata.value_or_default();
+    let messages = [
+        message("a@example.com"),
+        other,
+        template,
+        batch,
+        message("b@example.com, g@example.com"),
+    ];
+    let results = mailer(&server).send_all(&messages).await;
+    assert_eq!(
+        calls(&server).await,
+        [
+            call("/email/batch", "other", 1),
+            call("/email/batch", "token", 4),
+            call("/email/batchWithTemplates", "token", 1),
+        ]
+    );
+    let ids: Vec<Vec<String>> = results
+        .iter()
+        .map(|result| {
+            let ids = result.as_ref().unwrap().message_ids();
+            ids.into_iter().map(str::to_owned).collect()
+        })
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            vec!["a@example.com"],
+            vec!["c@example.com"],
+            vec!["d@example.com"],
+            vec!["e@example.com", "f@example.com"],
+            vec!["b@example.com, g@example.com"],
+        ]
+    );
+    for request in server.received_requests().await.unwrap() {
+        assert!(!String::from_utf8_lossy(&request.body).contains("server_token"));
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_marks_just_its_own_calls_messages() {
+    let server = MockServer::start().await;
+    let dead = ResponseTemplate::new(502);
+    let token = |token: &'static str| Mock::given(header("x-postmark-server-token", token));
+    token("bad").respond_with(dead).mount(&server).await;
+    token("token").respond_with(accept).mount(&server).await;
+    let mut bad = message("b@example.com");
+    bad.esp_extra = PostmarkOptions::new()
+        .server_token("bad")
+        .to_esp_extra()
+        .into();
+    let messages = [message("a@example.com"), bad, message("c@example.com")];
+    let results = mailer(&server).send_all(&messages).await;
+    let [Ok(_), Err(error), Ok(_)] = &results[..] else {
+        panic!("{results:?}")
+    };
+    assert_eq!(error.accepted(), Accepted::Maybe);
+}
+
+#[tokio::test]
+async fn one_lost_call_of_a_split_batch_leaves_its_rows_unknown_and_the_others_sent() {
+    let server = MockServer::start().await;
+    Mock::given(any())
+        .respond_with(|request: &Request| {
+            let rows: Vec<Value> = request.body_json().unwrap();
+            match rows.len() {
+                500 => accept(request),
+                _ => ResponseTemplate::new(500),
+            }
+        })
+        .mount(&server)
+        .await;
+    let to: Vec<_> = (0..502).map(|i| format!("u{i}@example.com")).collect();
+    let mut many = message(&to.join(","));
+    many.merge_metadata.value_or_default();
+    let status = mailer(&server).send(&many).await.unwrap();
+    let count = |wanted| status.recipients().filter(|r| r.status == wanted).count();
+    assert_eq!((count(Status::Sent), count(Status::Unknown)), (500, 2));
+}
+
+#[tokio::test]
+async fn with_ids_of_our_own_each_row_bears_one_and_the_status_gives_it() {
+    let server = server().await;
+    let config = PostmarkConfig::new("token")
+        .api_url(server.uri())
+        .generate_message_id(true);
+    let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
+    let mut batch = message("a@example.com, b@example.com");
+    batch.metadata = anymail_core::Metadata::from([("k".into(), "v".into())]).into();
+    batch.merge_metadata.value_or_default();
+    let status: SendStatus = mailer.send(&batch).await.unwrap();
+    let [request] = &server.received_requests().await.unwrap()[..] else {
+        panic!()
+    };
+    let rows: Vec<Value> = request.body_json().unwrap();
+    let ids: Vec<_> = rows
+        .iter()
+        .map(|row| row["Metadata"]["anymail_id"].as_str())
+        .collect();
+    let reported: Vec<_> = status
+        .recipients()
+        .map(|r| r.message_id.as_deref())
+        .collect();
+    assert_eq!(ids, reported);
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(rows[0]["Metadata"]["k"], "v");
+}
+
+#[tokio::test]
+async fn esp_extra_cannot_change_who_gets_the_message_or_lose_what_it_says_itself() {
+    let server = server().await;
+    let with = |extra: Value, change: fn(&mut Message)| {
+        let mut message = message("a@example.com");
+        message.esp_extra = extra.as_object().unwrap().clone().into();
+        change(&mut message);
+        message
+    };
+    let nothing: fn(&mut Message) = |_| {};
+    for (message, quoted) in [
+        (with(json!({"To": "evil@example.com"}), nothing), "\"To\""),
+        (with(json!({"bcc": "evil@example.com"}), nothing), "\"bcc\""),
+        (with(json!({"Messages": []}), nothing), "\"Messages\""),
+        (with(json!({"server_token": 7}), nothing), "server_token"),
+        (with(json!({"server_token": " "}), nothing), "server_token"),
+        (
+            with(json!({"subject": "a\r\nBcc: x@y"}), nothing),
+            "Subject",
+        ),
+        (
+            with(
+                json!({"Headers": [{"Name": "X-A", "Value": "a\nb"}]}),
+                nothing,
+            ),
+            "Headers",
+        ),
+        (
+            with(json!({"Headers": []}), |m| {
+                let mut headers = anymail_core::Headers::new();
+                headers.insert("X-A", "1").unwrap();
+                m.merge_headers
+                    .value_or_default()
+                    .insert("a@example.com", headers);
+            }),
+            "merge_headers",
+        ),
+    ] {
+        for policy in [UnsupportedPolicy::Refuse, UnsupportedPolicy::Drop] {
+            let config = PostmarkConfig::new("token").api_url(server.uri());
+            let backend = PostmarkBackend::new(config).unwrap();
+            let mailer = Mailer::builder(backend).unsupported(policy).build();
+            let error = mailer.send(&message).await.unwrap_err();
+            assert_eq!(error.kind(), SendErrorKind::UnsupportedFeature);
+            assert!(error.to_string().contains(quoted), "{quoted}: {error}");
+        }
+    }
+    assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_field_that_esp_extra_spells_in_another_case_is_sent_once() {
+    let server = server().await;
+    let mut one = message("a@example.com");
+    one.esp_extra = json!({"subject": "other"})
+        .as_object()
+        .unwrap()
+        .clone()
+        .into();
+    mailer(&server).send(&one).await.unwrap();
+    let requests = server.received_requests().await.unwrap();
+    let body: Value = requests[0].body_json().unwrap();
+    assert_eq!(body["subject"], "other");
+    assert!(body.get("Subject").is_none());
+}
+
+#[tokio::test]
+async fn connections_are_used_again_and_a_dead_port_is_surely_not_accepted() {
+    let server = server().await;
+    let mailer = mailer(&server);
+    for _ in 0..3 {
+        mailer.send(&message("a@example.com")).await.unwrap();
+    }
+    drop(server);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let config = PostmarkConfig::new("token").api_url(url);
+    let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
+    let error = mailer.send(&message("a@example.com")).await.unwrap_err();
+    assert_eq!(error.kind(), SendErrorKind::Connect);
+    assert_eq!(error.accepted(), Accepted::No);
+    assert!(error.is_transient());
+}

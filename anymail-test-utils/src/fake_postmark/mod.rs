@@ -1,0 +1,304 @@
+//! [`FakePostmark`]: Postmark's API on loopback, believed by real clients.
+//!
+//! The HTTP server under it, and its faults, are in `server.rs` beside this folder.
+
+mod addresses;
+mod api;
+mod bounce_type;
+mod bounces;
+mod bulk;
+mod check;
+mod email;
+mod events;
+mod fields;
+mod hooks;
+mod inbound;
+mod message;
+mod mustachio;
+mod outbox;
+mod payloads;
+mod rules;
+mod sending;
+mod server_settings;
+mod state;
+mod streams;
+mod templates;
+mod triggers;
+mod webhooks;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+pub use self::bounce_type::BounceType;
+pub use self::events::TriggerError;
+pub use self::message::{Mailbox, SentAttachment, SentMessage};
+use self::state::{Fake, Settings, Token};
+use self::streams::{Stream, SuppressionOrigin};
+pub use self::streams::{StreamKind, SuppressionReason};
+use self::templates::Template;
+pub use self::webhooks::{WebhookReport, WebhookTry};
+use crate::faults::Fault;
+use crate::server::{Counts, LoopbackServer};
+
+/// A Postmark server of one's own, on loopback and in memory.
+///
+/// Point any Postmark client, in any language, at [`url`](Self::url). What is sent to it is
+/// checked as Postmark checks it, answered in Postmark's words, and kept for the test to look
+/// at.
+///
+/// ```
+/// use anymail_test_utils::FakePostmark;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let postmark = FakePostmark::start().await?;
+/// let answer = reqwest::Client::new()
+///     .post(format!("{}/email", postmark.url()))
+///     .header("Accept", "application/json")
+///     .header("Content-Type", "application/json")
+///     .header("X-Postmark-Server-Token", "server-token")
+///     .body(r#"{"From": "me@example.com", "To": "you@example.com", "TextBody": "Hi!"}"#)
+///     .send()
+///     .await?;
+/// assert_eq!(answer.status(), 200);
+/// let messages = postmark.messages();
+/// assert_eq!(messages[0].to[0].email, "you@example.com");
+/// assert_eq!(messages[0].text_body.as_deref(), Some("Hi!"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+///
+/// The token is `server-token` unless the builder says otherwise; `POSTMARK_API_TEST` is
+/// accepted besides, with which messages are checked and not kept. All tokens open the same
+/// server, with the streams `outbound`, `broadcast` and `inbound`.
+///
+/// It is no mail server: nothing is ever delivered to anybody.
+pub struct FakePostmark {
+    server: LoopbackServer,
+    fake: Arc<Fake>,
+}
+
+impl FakePostmark {
+    /// A fake on a free port of 127.0.0.1 that accepts the token `server-token`.
+    ///
+    /// # Errors
+    /// What the operating system says when there is no port or no thread to be had.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// A fake with a port, tokens or rules of one's own.
+    pub fn builder() -> FakePostmarkBuilder {
+        FakePostmarkBuilder::default()
+    }
+
+    /// The API's URL, without a slash at its end: what takes the place of
+    /// `https://api.postmarkapp.com`.
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The messages it has accepted, in order. Those of the test token are not among them.
+    pub fn messages(&self) -> Vec<Arc<SentMessage>> {
+        self.fake.state().messages.clone()
+    }
+
+    /// How many messages it has accepted, those of the test token not counted.
+    pub fn accepted(&self) -> usize {
+        self.fake.state().messages.len()
+    }
+
+    /// How many messages the token `POSTMARK_API_TEST` got accepted.
+    pub fn test_jobs(&self) -> u64 {
+        self.fake.state().test_jobs
+    }
+
+    /// How many calls have come, those that a fault broke included.
+    pub fn calls(&self) -> u64 {
+        self.server.counts().calls
+    }
+
+    /// Connections, calls, and calls that the fake itself has answered.
+    pub fn counts(&self) -> Counts {
+        self.server.counts()
+    }
+
+    /// Makes an address inactive on a stream, as a bounce or a complaint would. No webhook is
+    /// sent.
+    pub fn suppress(&self, stream: &str, email: &str, reason: SuppressionReason) {
+        let origin = SuppressionOrigin::Recipient;
+        self.fake.state().suppress(stream, email, reason, origin);
+    }
+
+    /// Adds a template, to send with by its alias, and gives its id. An empty body is none.
+    ///
+    /// Nothing is checked, unlike by `POST templates`: one that cannot be rendered shows that
+    /// in [`SentMessage::render_error`].
+    pub fn add_template(
+        &self,
+        alias: &str,
+        subject: &str,
+        text_body: &str,
+        html_body: &str,
+    ) -> i64 {
+        let mut state = self.fake.state();
+        let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let template = Template {
+            id: state.next_id(),
+            name: alias.to_owned(),
+            alias: filled(alias),
+            subject: filled(subject),
+            html_body: filled(html_body),
+            text_body: filled(text_body),
+            is_layout: false,
+            layout: None,
+        };
+        let id = template.id;
+        state.templates.push(template);
+        id
+    }
+
+    /// The HTTP server, for its faults and the requests as they came.
+    pub fn server(&self) -> &LoopbackServer {
+        &self.server
+    }
+
+    /// An answer in Postmark's form, as a fault for the next calls: `(503, 100, "...")` for
+    /// maintenance, say. The message is not accepted.
+    ///
+    /// ```
+    /// use anymail_test_utils::FakePostmark;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let postmark = FakePostmark::start().await?;
+    /// let not_approved = "This account is not approved to send email.";
+    /// let fault = FakePostmark::api_error(422, 413, not_approved);
+    /// postmark.server().inject(fault, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn api_error(http_status: u16, code: i64, message: &str) -> Fault {
+        let body = json!({"ErrorCode": code, "Message": message});
+        Fault::Status {
+            status: http_status,
+            retry_after: None::<Duration>,
+            content_type: "application/json; charset=utf-8".to_owned(),
+            body: body.to_string().into(),
+        }
+    }
+}
+
+/// The address and the counts; no message and no token.
+impl fmt::Debug for FakePostmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakePostmark")
+            .field("url", &self.url())
+            .field("accepted", &self.accepted())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets up a [`FakePostmark`].
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until start() is called"]
+pub struct FakePostmarkBuilder {
+    address: SocketAddr,
+    tokens: Vec<Token>,
+    streams: Vec<(String, StreamKind)>,
+    settings: Settings,
+}
+
+impl Default for FakePostmarkBuilder {
+    fn default() -> Self {
+        Self {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            tokens: Vec::new(),
+            streams: Vec::new(),
+            settings: Settings {
+                tokens: vec![Token("server-token".to_owned())],
+                senders: None,
+                pending_approval: false,
+                bulk_approved: true,
+                delivers_at_once: false,
+                webhook_minute: Duration::from_millis(1),
+            },
+        }
+    }
+}
+
+impl FakePostmarkBuilder {
+    /// The port on 127.0.0.1. A free one by default.
+    pub fn port(mut self, port: u16) -> Self {
+        self.address.set_port(port);
+        self
+    }
+
+    /// Accepts this server token, beside those added before, and no longer `server-token`.
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.tokens.push(Token(token.into()));
+        self
+    }
+
+    /// Lets only these senders send: domains, or whole addresses. By default all may.
+    pub fn senders<S: Into<String>>(mut self, senders: impl IntoIterator<Item = S>) -> Self {
+        self.settings.senders = Some(senders.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Whether the account still waits for approval: recipients must share the sender's
+    /// domain. `false` by default.
+    pub fn pending_approval(mut self, pending: bool) -> Self {
+        self.settings.pending_approval = pending;
+        self
+    }
+
+    /// Whether the account may use `email/bulk`. `true` by default.
+    pub fn bulk_approved(mut self, approved: bool) -> Self {
+        self.settings.bulk_approved = approved;
+        self
+    }
+
+    /// Whether each message is delivered as soon as it is accepted, and webhooks told of it,
+    /// as by [`FakePostmark::deliver`]. `false` by default: a test says when.
+    pub fn deliver_at_once(mut self, deliver: bool) -> Self {
+        self.settings.delivers_at_once = deliver;
+        self
+    }
+
+    /// How long a minute of Postmark's retry rules for webhooks takes. A millisecond by
+    /// default, so that the 51 minutes of tracking webhooks are over in a moment.
+    pub fn webhook_minute(mut self, minute: Duration) -> Self {
+        self.settings.webhook_minute = minute;
+        self
+    }
+
+    /// Adds a message stream to the three that there are.
+    pub fn stream(mut self, id: impl Into<String>, kind: StreamKind) -> Self {
+        self.streams.push((id.into(), kind));
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// What the operating system says: [`io::ErrorKind::AddrInUse`] when the port is taken.
+    pub async fn start(self) -> io::Result<FakePostmark> {
+        let mut settings = self.settings;
+        if !self.tokens.is_empty() {
+            settings.tokens = self.tokens;
+        }
+        let fake = Arc::new(Fake::new(settings));
+        for (id, kind) in self.streams {
+            let stream = Stream::new(&id, &id, kind);
+            fake.state().streams.push(stream);
+        }
+        let answering = Arc::clone(&fake);
+        let handler = move |request: &http::Request<bytes::Bytes>| api::answer(&answering, request);
+        let server = LoopbackServer::start_on(self.address, handler)?;
+        Ok(FakePostmark { server, fake })
+    }
+}

@@ -1,0 +1,154 @@
+//! The `messages/outbound` endpoints: what was sent, found again.
+
+use mail_builder::MessageBuilder;
+use mail_builder::headers::address::Address;
+use mail_builder::headers::raw::Raw;
+use mail_builder::headers::text::Text;
+use serde_json::{Value, json};
+
+use super::api::{Call, Paging};
+use super::fields::set;
+use super::message::{Mailbox, SentMessage};
+use super::rules::{self, ApiError};
+use super::state::Fake;
+
+/// `GET messages/outbound`: the newest first.
+pub(super) fn search(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
+    let paging = Paging::required(call, || rules::bad_paging("messages"))?;
+    let state = fake.state();
+    let newest_first = state.messages.iter().rev();
+    let found: Vec<_> = newest_first.filter(|message| fits(message, call)).collect();
+    let total = found.len();
+    let rows = paging.page(found);
+    let rows: Vec<_> = rows.into_iter().map(|message| summary(message)).collect();
+    Ok(json!({"TotalCount": total, "Messages": rows}))
+}
+
+/// Whether a message is what is searched for. That addresses and tags must be whole, and a
+/// subject only a part, is inferred.
+fn fits(message: &SentMessage, call: &Call) -> bool {
+    let wants = |key: &str, fits: &dyn Fn(&str) -> bool| call.query(key).is_none_or(fits);
+    let everybody = || {
+        let all = message.to.iter().chain(&message.cc).chain(&message.bcc);
+        all.map(|mailbox| &mailbox.email)
+    };
+    let metadata = |key: &str, wanted: &str| {
+        let mut pairs = message.metadata.iter();
+        pairs.any(|(k, value)| k.eq_ignore_ascii_case(key) && value == wanted)
+    };
+    wants("recipient", &|wanted| {
+        everybody().any(|email| email.eq_ignore_ascii_case(wanted))
+    }) && wants("fromemail", &|wanted| {
+        message.from.email.eq_ignore_ascii_case(wanted)
+    }) && wants("tag", &|wanted| message.tag.as_deref() == Some(wanted))
+        && wants("subject", &|wanted| {
+            let subject = message.subject.to_lowercase();
+            subject.contains(&wanted.to_lowercase())
+        })
+        && wants("messagestream", &|wanted| message.stream == wanted)
+        && wants("status", &|wanted| {
+            ["sent", "processed"].contains(&wanted.to_lowercase().as_str())
+        })
+        && call.in_dates(&message.submitted_at)
+        && call
+            .queries("metadata_")
+            .all(|(key, value)| metadata(key, value))
+}
+
+fn summary(message: &SentMessage) -> Value {
+    let list = |mailboxes: &[Mailbox]| -> Value {
+        let one = |mailbox: &Mailbox| {
+            let name = Some(&mailbox.name).filter(|name| !name.is_empty());
+            json!({"Email": mailbox.email, "Name": name})
+        };
+        mailboxes.iter().map(one).collect()
+    };
+    let all = message.to.iter().chain(&message.cc).chain(&message.bcc);
+    let recipients: Vec<_> = all.map(|mailbox| &mailbox.email).collect();
+    let names: Vec<_> = message.attachments.iter().map(|a| &a.name).collect();
+    json!({
+        "Tag": message.tag,
+        "MessageID": message.id,
+        "To": list(&message.to),
+        "Cc": list(&message.cc),
+        "Bcc": list(&message.bcc),
+        "Recipients": recipients,
+        "ReceivedAt": message.submitted_at,
+        "From": message.from.to_string(),
+        "Subject": message.subject,
+        "Attachments": names,
+        "Status": "Sent",
+        "TrackOpens": message.track_opens,
+        "TrackLinks": message.track_links,
+        "Metadata": message.metadata,
+        "Sandboxed": false,
+        "MessageStream": message.stream,
+    })
+}
+
+/// `GET messages/outbound/{id}/details`
+pub(super) fn details(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
+    let state = fake.state();
+    let message = state
+        .message(call.part(2))
+        .ok_or_else(rules::message_not_found)?;
+    let events = state.events.get(&message.id).cloned().unwrap_or_default();
+    let mut details = summary(message);
+    set(&mut details, "TextBody", message.text_body.clone());
+    set(&mut details, "HtmlBody", message.html_body.clone());
+    set(&mut details, "Body", source(message));
+    set(&mut details, "MessageEvents", events);
+    Ok(details)
+}
+
+/// `GET messages/outbound/{id}/dump`
+pub(super) fn dump(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
+    let state = fake.state();
+    let message = state
+        .message(call.part(2))
+        .ok_or_else(rules::message_not_found)?;
+    Ok(json!({"Body": source(message)}))
+}
+
+/// The message as it would go out, roughly: Postmark's own has more headers and is signed.
+pub(super) fn source(message: &SentMessage) -> String {
+    let list = |mailboxes: &[Mailbox]| {
+        let one = |mailbox: &Mailbox| {
+            let name = Some(mailbox.name.clone()).filter(|name| !name.is_empty());
+            Address::new_address(name, mailbox.email.clone())
+        };
+        Address::new_list(mailboxes.iter().map(one).collect())
+    };
+    let mut mime = MessageBuilder::new()
+        .message_id(format!("{}@mtasv.net", message.id))
+        .from(list(std::slice::from_ref(&message.from)))
+        .subject(message.subject.as_str())
+        .header("X-PM-Message-Id", Raw::new(message.id.as_str()));
+    for (field, mailboxes) in [
+        ("To", &message.to),
+        ("Cc", &message.cc),
+        ("Reply-To", &message.reply_to),
+    ] {
+        if !mailboxes.is_empty() {
+            mime = mime.header(field, list(mailboxes));
+        }
+    }
+    for (name, value) in &message.headers {
+        mime = mime.header(name.as_str(), Text::new(value.as_str()));
+    }
+    if let Some(text) = &message.text_body {
+        mime = mime.text_body(text.as_str());
+    }
+    if let Some(html) = &message.html_body {
+        mime = mime.html_body(html.as_str());
+    }
+    for attachment in &message.attachments {
+        let kind = attachment.content_type.as_str();
+        let content = attachment.content.as_ref();
+        mime = match &attachment.content_id {
+            Some(id) => mime.inline(kind, id.as_str(), content),
+            None => mime.attachment(kind, attachment.name.as_str(), content),
+        };
+    }
+    mime.write_to_string().unwrap_or_default()
+}

@@ -1,0 +1,136 @@
+//! What one fake server holds in memory, and its settings.
+//!
+//! Who changes it is in the modules of the endpoints.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use super::bounces::Bounce;
+use super::bulk::BulkRequest;
+use super::hooks::Webhook;
+use super::message::SentMessage;
+use super::server_settings::ServerSettings;
+use super::streams::{Stream, Suppression};
+use super::templates::Template;
+use super::webhooks::Poster;
+
+/// The fake behind its HTTP server.
+pub(super) struct Fake {
+    pub(super) settings: Settings,
+    pub(super) poster: Poster,
+    state: Mutex<State>,
+}
+
+/// What is decided when the fake is started.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) tokens: Vec<Token>,
+    /// Domains or addresses that may stand in From; `None` for any.
+    pub(super) senders: Option<Vec<String>>,
+    pub(super) pending_approval: bool,
+    pub(super) bulk_approved: bool,
+    /// Whether accepted messages are delivered without being told to.
+    pub(super) delivers_at_once: bool,
+    /// How long a minute of the webhooks' retry rules takes.
+    pub(super) webhook_minute: Duration,
+}
+
+/// A server token. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Token(pub(super) String);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// All that changes.
+pub(super) struct State {
+    pub(super) messages: Vec<Arc<SentMessage>>,
+    /// How many messages the test token got accepted.
+    pub(super) test_jobs: u64,
+    /// What happened to messages, by message id, as `MessageEvents` shows it.
+    pub(super) events: HashMap<String, Vec<Value>>,
+    pub(super) streams: Vec<Stream>,
+    /// By stream and address in lower case.
+    pub(super) suppressions: BTreeMap<(String, String), Suppression>,
+    pub(super) templates: Vec<Template>,
+    pub(super) bulk: Vec<BulkRequest>,
+    pub(super) bounces: Vec<Bounce>,
+    pub(super) webhooks: Vec<Webhook>,
+    pub(super) server: ServerSettings,
+    /// The message ids and recipients of opens.
+    pub(super) opened: HashSet<(String, String)>,
+    /// The message ids, recipients and links of clicks.
+    pub(super) clicked: HashSet<(String, String, String)>,
+    last_id: i64,
+}
+
+impl Fake {
+    pub(super) fn new(settings: Settings) -> Self {
+        let state = State {
+            messages: Vec::new(),
+            test_jobs: 0,
+            events: HashMap::new(),
+            streams: Stream::of_a_new_server(),
+            suppressions: BTreeMap::new(),
+            templates: Vec::new(),
+            bulk: Vec::new(),
+            bounces: Vec::new(),
+            webhooks: Vec::new(),
+            server: ServerSettings::new(&settings.tokens),
+            opened: HashSet::new(),
+            clicked: HashSet::new(),
+            last_id: 1000,
+        };
+        Self {
+            poster: Poster::new(settings.webhook_minute),
+            settings,
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The state. Never held over anything slow.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(super) fn message(&self, id: &str) -> Option<&Arc<SentMessage>> {
+        let mut newest_first = self.messages.iter().rev();
+        newest_first.find(|message| message.id.eq_ignore_ascii_case(id))
+    }
+
+    /// A number that nothing else on this server has.
+    pub(super) fn next_id(&mut self) -> i64 {
+        self.last_id = self.last_id.saturating_add(1);
+        self.last_id
+    }
+
+    pub(super) fn stream(&self, id: &str) -> Option<&Stream> {
+        self.streams.iter().find(|stream| stream.id == id)
+    }
+}
+
+/// The id that all of the fake's answers give its server.
+pub(super) const SERVER_ID: i64 = 1;
+
+/// Now, as Postmark writes it: UTC, seven digits of a second.
+pub(super) fn now() -> String {
+    let form =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:7]Z");
+    // Formatting fails only for parts that the time lacks, and it lacks none.
+    OffsetDateTime::now_utc().format(form).unwrap_or_default()
+}
+
+/// A new message id.
+pub(super) fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}

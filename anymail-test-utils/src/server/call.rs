@@ -1,0 +1,194 @@
+//! One call from its head to its answer, with the fault that was asked for.
+//!
+//! Connections are accepted in the module above; what a fault does to bytes is in `wire.rs`.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+use super::wire::Wire;
+use crate::faults::{Fault, status_response};
+
+pub(super) type Handler = dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync;
+pub(super) type Rule = dyn Fn(u64, &Parts) -> Option<Fault> + Send + Sync;
+
+/// The faults to come: the queue goes before the rule.
+#[derive(Default)]
+pub(super) struct Planned {
+    pub(super) queue: VecDeque<(Fault, usize)>,
+    pub(super) rule: Option<Arc<Rule>>,
+}
+
+impl Planned {
+    fn pop(&mut self) -> Option<Fault> {
+        let (fault, times) = self.queue.front_mut()?;
+        let fault = fault.clone();
+        *times -= 1; // never 0 in the queue: `inject` refuses it
+        if *times == 0 {
+            self.queue.pop_front();
+        }
+        Some(fault)
+    }
+}
+
+/// What the server's user and its connections share.
+pub(super) struct Shared {
+    pub(super) handler: Box<Handler>,
+    pub(super) planned: Mutex<Planned>,
+    pub(super) recorded: Mutex<Vec<Request<Bytes>>>,
+    pub(super) recording: AtomicBool,
+    pub(super) body_limit: AtomicUsize,
+    pub(super) connections: AtomicU64,
+    pub(super) calls: AtomicU64,
+    pub(super) handled: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn planned(&self) -> MutexGuard<'_, Planned> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn recorded(&self) -> MutexGuard<'_, Vec<Request<Bytes>>> {
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a connection that has just come is to be reset.
+    pub(super) fn resets_this_connection(&self) -> bool {
+        let mut planned = self.planned();
+        let reset = matches!(planned.queue.front(), Some((Fault::ResetOnAccept, _)));
+        if reset {
+            planned.pop();
+        }
+        reset
+    }
+
+    fn next_fault(&self, number: u64, head: &Parts) -> Option<Fault> {
+        let rule = {
+            let mut planned = self.planned();
+            if let Some(fault) = planned.pop() {
+                return Some(fault);
+            }
+            planned.rule.clone()
+        };
+        rule.and_then(|rule| rule(number, head))
+    }
+}
+
+/// Why a connection ends without an answer. hyper closes it on any error.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection was broken on purpose, or by the client")
+    }
+}
+
+impl std::error::Error for Broken {}
+
+/// Answers one call, or breaks its connection.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    wire: Wire,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Broken> {
+    wire.plain();
+    let number = shared.calls.fetch_add(1, Ordering::SeqCst) + 1;
+    let (head, mut body) = request.into_parts();
+    let fault = shared.next_fault(number, &head);
+    match fault {
+        Some(Fault::ResetOnAccept | Fault::ResetBeforeReading) => return Err(reset(&wire)),
+        Some(Fault::ResetWhileReading) => {
+            let _ = body.frame().await;
+            return Err(reset(&wire));
+        }
+        _ => {}
+    }
+    let limit = shared.body_limit.load(Ordering::SeqCst);
+    let body = match Limited::new(body, limit).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return Ok(too_large()),
+        Err(_) => return Err(Broken), // the client has gone
+    };
+    let request = Request::from_parts(head, body);
+    if shared.recording.load(Ordering::SeqCst) {
+        shared.recorded().push(request.clone());
+    }
+    match fault {
+        Some(Fault::ResetAfterReading) => return Err(reset(&wire)),
+        Some(Fault::Hang) => pending::<()>().await,
+        Some(Fault::Status {
+            status,
+            retry_after,
+            content_type,
+            body,
+        }) => {
+            let response = status_response(status, retry_after, &content_type, body);
+            return Ok(response.map(Full::new));
+        }
+        _ => {}
+    }
+    let response = handle(shared, request).await;
+    answer_after(fault, response, &wire).await
+}
+
+/// What comes back when the handler has run.
+async fn answer_after(
+    fault: Option<Fault>,
+    response: Response<Bytes>,
+    wire: &Wire,
+) -> Result<Response<Full<Bytes>>, Broken> {
+    let response = match fault {
+        Some(Fault::AcceptThenReset) => return Err(reset(wire)),
+        Some(Fault::AcceptThenClose) => return Err(Broken),
+        Some(Fault::AcceptThenHang) => pending().await,
+        Some(Fault::Drip { interval }) => {
+            wire.drip(interval);
+            response
+        }
+        Some(Fault::CutShort { bytes }) => {
+            wire.cut_after(bytes);
+            response
+        }
+        Some(Fault::Garbage(bytes)) => {
+            wire.write_instead(bytes);
+            response
+        }
+        Some(Fault::Replace(instead)) => instead,
+        Some(Fault::Rewrite(change)) => change(response),
+        _ => response,
+    };
+    Ok(response.map(Full::new))
+}
+
+fn reset(wire: &Wire) -> Broken {
+    wire.reset_on_drop();
+    Broken
+}
+
+/// Runs the handler where it may block; it runs to its end even if the client goes away.
+async fn handle(shared: Arc<Shared>, request: Request<Bytes>) -> Response<Bytes> {
+    let run = move || {
+        let response = (shared.handler)(&request);
+        shared.handled.fetch_add(1, Ordering::SeqCst);
+        response
+    };
+    tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| {
+        let words = Bytes::from_static(b"the handler of this loopback server panicked");
+        status_response(500, None, "text/plain", words)
+    })
+}
+
+fn too_large() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+    response
+}

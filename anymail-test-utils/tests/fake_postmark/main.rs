@@ -1,0 +1,21 @@
+//! The fake Postmark, endpoint by endpoint, spoken to in plain HTTP.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails should panic"
+)]
+
+mod bounces;
+mod bulk;
+mod caller;
+mod events;
+mod http;
+mod inbound;
+mod receiver;
+mod sending;
+mod server;
+mod streams;
+mod templates;
+mod webhooks;
