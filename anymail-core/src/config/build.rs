@@ -227,7 +227,13 @@ impl<'a> Build<'a> {
 
     fn make_of(&mut self, config: &MailerConfig) -> Option<Made> {
         let before = self.faults.len();
-        let name = config.backend.as_deref()?;
+        let Some(name) = config.backend.as_deref() else {
+            if config.faults.is_empty() {
+                let problem = "it must name the backend";
+                self.fault(Kind::Missing, config.place.of("backend"), problem);
+            }
+            return None;
+        };
         let factory = self.factory(name, &config.place.of("backend"))?;
         let keys = config.options.keys().map(String::as_str);
         self.unknown_options(keys, factory, &config.place);

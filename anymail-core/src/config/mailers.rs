@@ -25,6 +25,7 @@ use crate::sending::{Check, Mailer};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Mailers {
+    /// The first of the mailers.
     default: Mailer,
     mailers: IndexMap<String, Mailer>,
     pub(super) webhook_secrets: Vec<Secret>,
@@ -42,10 +43,13 @@ impl Mailers {
         }
     }
 
-    /// The same with one mailer more.
+    /// The same with one mailer more, in the place of one of the same name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, mailer: Mailer) -> Self {
-        self.mailers.insert(name.into(), mailer);
+        let (at, _) = self.mailers.insert_full(name.into(), mailer.clone());
+        if at == 0 {
+            self.default = mailer;
+        }
         self
     }
 
@@ -68,7 +72,7 @@ impl Mailers {
         self.mailers.get(name)
     }
 
-    /// The names, in the order of the configuration.
+    /// The names, the default's first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.mailers.keys().map(String::as_str)
     }
