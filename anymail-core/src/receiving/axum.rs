@@ -13,10 +13,12 @@ use axum::response::Response;
 use axum::routing::any;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tracing::Instrument;
 
 use super::event::Event;
+use super::trace::WebhookTrace;
 use super::webhook::{
-    Webhook, WebhookError, WebhookErrorKind, admit, answer_error, answer_webhook,
+    Webhook, WebhookError, WebhookErrorKind, admit, answer_error, answer_events,
     answer_without_events, too_large,
 };
 
@@ -27,7 +29,7 @@ use super::webhook::{
 /// gives `Ok`, 500 when it gives an error, and the event comes again. It should therefore be
 /// quick (write the event down, work on it later), bear a repeat (see [`Event::dedup_key`]),
 /// and bear being dropped at an await when the ESP hangs up. What else is answered is told at
-/// [`answer_webhook`].
+/// [`answer_webhook`](crate::answer_webhook).
 ///
 /// A body is read only of a request that bears the secret, and up to
 /// [`Webhook::body_limit`]; axum's own limit does not apply.
@@ -74,13 +76,18 @@ where
     F: Future<Output = Result<(), E>> + Send,
     E: fmt::Display + Send,
 {
-    let answer = match answer_without_events(request.method()) {
-        Some(answer) => answer,
-        None => match read_body(&*webhook, request).await {
-            Ok(request) => answer_webhook(&webhook, &request, handler).await,
+    if let Some(answer) = answer_without_events(request.method()) {
+        return answer.map(Body::from);
+    }
+    let trace = WebhookTrace::start(&webhook);
+    let answer = async {
+        match read_body(&*webhook, request).await {
+            Ok(request) => answer_events(&webhook, &request, handler, &trace).await,
             Err(error) => answer_error(&webhook, &error),
-        },
+        }
     };
+    let answer = answer.instrument(trace.span()).await;
+    trace.end(&answer);
     answer.map(Body::from)
 }
 

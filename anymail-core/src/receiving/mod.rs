@@ -11,6 +11,7 @@ mod headers;
 mod inbound;
 mod mime;
 mod raw;
+mod trace;
 mod webhook;
 
 pub use auth::{WebhookAuth, WebhookAuthError};

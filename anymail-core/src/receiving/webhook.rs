@@ -10,9 +10,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use tracing::Instrument;
 
 use super::auth::{Refusal, WebhookAuth};
 use super::event::Event;
+use super::trace::WebhookTrace;
 
 /// What a webhook is for, and so the last part of its URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -309,7 +311,7 @@ impl fmt::Display for WebhookError {
 pub async fn answer_webhook<W, H, F, E>(
     webhook: &W,
     request: &Request<Bytes>,
-    mut handler: H,
+    handler: H,
 ) -> Response<Bytes>
 where
     W: Webhook + ?Sized,
@@ -320,10 +322,32 @@ where
     if let Some(answer) = answer_without_events(request.method()) {
         return answer;
     }
+    let trace = WebhookTrace::start(webhook);
+    let answer = answer_events(webhook, request, handler, &trace);
+    let answer = answer.instrument(trace.span()).await;
+    trace.end(&answer);
+    answer
+}
+
+/// Reads a request and hands its events on.
+pub(super) async fn answer_events<W, H, F, E>(
+    webhook: &W,
+    request: &Request<Bytes>,
+    mut handler: H,
+    trace: &WebhookTrace,
+) -> Response<Bytes>
+where
+    W: Webhook + ?Sized,
+    H: FnMut(Event) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: fmt::Display,
+{
+    trace.body(request.body().len());
     let events = match webhook.parse(request) {
         Ok(events) => events,
         Err(error) => return answer_error(webhook, &error),
     };
+    trace.events(events.len());
     for event in events {
         let (kind, key) = (event.event_type(), event.dedup_key().to_owned());
         if let Err(error) = handler(event).await {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::backend::{EmailBackend, PreparedMessage};
 use super::defaults::SendDefaults;
@@ -18,6 +19,7 @@ use super::hooks::{PostSend, PreSend, PreSendVerdict};
 use super::policy::{self, Unsupported, UnsupportedPolicy};
 use super::retry::{self, RetryPolicy};
 use super::status::{RecipientStatus, SendStatus};
+use super::trace::SendTrace;
 use crate::message::{Fault, Message, write_list};
 
 /// Sends messages through one backend: the type that an app holds.
@@ -200,6 +202,21 @@ impl Mailer {
         messages: &[PreparedMessage],
         way: Way,
     ) -> Vec<Result<SendStatus, SendError>> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let trace = SendTrace::start(self.backend().name(), messages);
+        let (tries, results) = self.try_all(messages, way).instrument(trace.span()).await;
+        trace.end(tries, &results);
+        results
+    }
+
+    /// The tries, how many they were, and what came of each message.
+    async fn try_all(
+        &self,
+        messages: &[PreparedMessage],
+        way: Way,
+    ) -> (u32, Vec<Result<SendStatus, SendError>>) {
         let deadline = self.0.time_limit.map(|limit| Instant::now() + limit);
         let started = Instant::now();
         let mut waits = self.0.retry.waits();
@@ -255,7 +272,7 @@ impl Mailer {
             let result = result.unwrap_or_else(|| Err(self.lost_result()));
             finished.push(self.finish(message, result).await);
         }
-        finished
+        (tried, finished)
     }
 
     /// One try, within the time limit: what is under way when that ends may be accepted.

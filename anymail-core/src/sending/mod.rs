@@ -14,6 +14,7 @@ mod mailer;
 mod policy;
 mod retry;
 mod status;
+mod trace;
 
 pub use backend::{EmailBackend, PreparedMessage};
 pub use defaults::SendDefaults;
@@ -24,3 +25,4 @@ pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
 pub use retry::RetryPolicy;
 pub use status::{RecipientStatus, SendStatus, Status, StatusDetail};
+pub use trace::CallTrace;

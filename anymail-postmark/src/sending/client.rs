@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use anymail_core::{Accepted, Secret, SendError, SendErrorKind, parse_retry_after};
+use anymail_core::{Accepted, CallTrace, Secret, SendError, SendErrorKind, parse_retry_after};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, Url, redirect};
+use tracing::Instrument;
 
 use crate::backend::NAME;
 use crate::config::{PostmarkConfig, PostmarkConfigError, token_header};
@@ -55,16 +56,19 @@ impl Client {
         })
     }
 
-    /// Posts a body of JSON, with a token of its own where there is one.
+    /// Posts a body of JSON with so many messages, with a token of its own where there is one.
     pub(super) async fn post(
         &self,
         path: &str,
+        messages: usize,
         body: Bytes,
         token: Option<&str>,
     ) -> Result<Answer, SendError> {
         let token = token.map_or_else(|| self.token.clone(), Secret::new);
+        let bytes = body.len();
+        let trace = || CallTrace::start(NAME, "POST", path, messages, bytes);
         let request = self.http.post(self.url(path)?).body(body);
-        self.call(request, &token).await
+        self.traced(trace, request, &token).await
     }
 
     /// Asks for something.
@@ -75,7 +79,21 @@ impl Client {
     ) -> Result<Answer, SendError> {
         let mut url = self.url(path)?;
         url.query_pairs_mut().extend_pairs(query);
-        self.call(self.http.get(url), &self.token).await
+        let trace = || CallTrace::start(NAME, "GET", path, 0, 0);
+        self.traced(trace, self.http.get(url), &self.token).await
+    }
+
+    /// Makes a call as `tracing` sees it.
+    async fn traced(
+        &self,
+        trace: impl FnOnce() -> CallTrace,
+        request: RequestBuilder,
+        token: &Secret,
+    ) -> Result<Answer, SendError> {
+        let trace = trace();
+        let result = self.call(request, token).instrument(trace.span()).await;
+        trace.end(result.as_ref().map(|answer| answer.http_status));
+        result
     }
 
     fn url(&self, path: &str) -> Result<Url, SendError> {
