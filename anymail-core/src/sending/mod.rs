@@ -12,6 +12,8 @@ mod features;
 mod hooks;
 mod mailer;
 mod policy;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod retry;
 mod status;
 mod trace;
@@ -23,6 +25,8 @@ pub use features::{Capabilities, Feature, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::RateLimiter;
 pub use retry::RetryPolicy;
 pub use status::{RecipientStatus, SendStatus, Status, StatusDetail};
 pub use trace::CallTrace;

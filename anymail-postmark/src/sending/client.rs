@@ -1,9 +1,11 @@
-//! One HTTP call to Postmark: time limits, and what is known when it fails.
+//! One HTTP call to Postmark: its turn, time limits, and what is known when it fails.
 //!
 //! What an answer means is read in `response.rs`; nothing here sends twice.
 
 use std::time::Duration;
 
+#[cfg(feature = "rate-limit")]
+use anymail_core::RateLimiter;
 use anymail_core::{Accepted, CallTrace, Secret, SendError, SendErrorKind, parse_retry_after};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -23,6 +25,8 @@ pub(super) struct Client {
     url: Url,
     token: Secret,
     max_response_bytes: usize,
+    #[cfg(feature = "rate-limit")]
+    rate_limiter: Option<RateLimiter>,
 }
 
 /// A complete answer.
@@ -53,6 +57,8 @@ impl Client {
             url,
             token: config.server_token.clone(),
             max_response_bytes: config.max_response_bytes,
+            #[cfg(feature = "rate-limit")]
+            rate_limiter: config.rate_limiter.clone(),
         })
     }
 
@@ -68,7 +74,7 @@ impl Client {
         let bytes = body.len();
         let trace = || CallTrace::start(NAME, "POST", path, messages, bytes);
         let request = self.http.post(self.url(path)?).body(body);
-        self.traced(trace, request, &token).await
+        self.in_turn(trace, request, &token).await
     }
 
     /// Asks for something.
@@ -80,19 +86,27 @@ impl Client {
         let mut url = self.url(path)?;
         url.query_pairs_mut().extend_pairs(query);
         let trace = || CallTrace::start(NAME, "GET", path, 0, 0);
-        self.traced(trace, self.http.get(url), &self.token).await
+        self.in_turn(trace, self.http.get(url), &self.token).await
     }
 
-    /// Makes a call as `tracing` sees it.
-    async fn traced(
+    /// Makes a call when its turn has come.
+    async fn in_turn(
         &self,
         trace: impl FnOnce() -> CallTrace,
         request: RequestBuilder,
         token: &Secret,
     ) -> Result<Answer, SendError> {
+        #[cfg(feature = "rate-limit")]
+        if let Some(limiter) = &self.rate_limiter {
+            limiter.turn().await;
+        }
         let trace = trace();
         let result = self.call(request, token).instrument(trace.span()).await;
         trace.end(result.as_ref().map(|answer| answer.http_status));
+        #[cfg(feature = "rate-limit")]
+        if let (Some(limiter), Some(asked)) = (&self.rate_limiter, asks_for_a_pause(&result)) {
+            limiter.pause(asked);
+        }
         result
     }
 
@@ -137,6 +151,16 @@ impl Client {
             retry_after,
         })
     }
+}
+
+/// Whether the answer is a 429, and how long it asks to wait.
+#[cfg(feature = "rate-limit")]
+fn asks_for_a_pause(result: &Result<Answer, SendError>) -> Option<Option<Duration>> {
+    let (status, asked) = match result {
+        Ok(answer) => (Some(answer.http_status), answer.retry_after),
+        Err(error) => (error.http_status(), error.retry_after()),
+    };
+    (status == Some(429)).then_some(asked)
 }
 
 fn configuration(why: String) -> SendError {
