@@ -454,7 +454,6 @@ async fn of_many_only_the_messages_that_were_not_accepted_are_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn a_time_limit_holds_for_all_tries_together() {
     let mut backend = told((0..99).map(|_| error(K::Connect)));
-    backend.takes = Duration::from_secs(1);
     let limit = Duration::from_secs(10);
     let patient = RetryPolicy {
         max_tries: 99,

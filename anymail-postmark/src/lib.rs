@@ -8,7 +8,7 @@ mod receiving;
 mod sending;
 
 pub use backend::PostmarkBackend;
-pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault};
+pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault, PostmarkFactory};
 pub use options::{LinkTracking, PostmarkOptions};
 #[cfg(feature = "webhooks")]
 pub use receiving::{PostmarkInboundWebhook, PostmarkTrackingWebhook, webhooks};

@@ -22,6 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use self::call::{Planned, Shared, answer};
@@ -53,6 +54,7 @@ pub struct LoopbackServer {
     address: SocketAddr,
     shared: Arc<Shared>,
     orders: mpsc::UnboundedSender<Order>,
+    runtime: Handle,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -124,6 +126,7 @@ impl LoopbackServer {
         };
         let address = listener.local_addr()?;
         let (orders, receiver) = mpsc::unbounded_channel();
+        let handle = runtime.handle().clone();
         let serving = serve(address, listener, Arc::clone(&shared), receiver);
         let thread = std::thread::Builder::new()
             .name("loopback-server".to_owned())
@@ -135,6 +138,7 @@ impl LoopbackServer {
             address,
             shared,
             orders,
+            runtime: handle,
             thread: Some(thread),
         })
     }
@@ -216,6 +220,14 @@ impl LoopbackServer {
     /// What the operating system says.
     pub async fn accept_again(&self) -> io::Result<()> {
         self.order(false).await
+    }
+
+    /// Runs something beside the handlers; it ends when the server is dropped.
+    pub(crate) fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<T> {
+        self.runtime.spawn(task)
     }
 
     async fn order(&self, refuse: bool) -> io::Result<()> {

@@ -338,7 +338,7 @@ fn quoted_part(part: &str, input: &str) -> String {
 }
 
 impl AddressError {
-    pub(super) fn new(input: &str, part: &str, reason: Reason) -> Self {
+    pub(crate) fn new(input: &str, part: &str, reason: Reason) -> Self {
         Self {
             input: excerpt(input),
             part: excerpt(part.trim()),

@@ -10,6 +10,8 @@ mod field;
 mod headers;
 mod json;
 mod merge;
+#[cfg(feature = "mime")]
+mod mime;
 mod text;
 
 use std::fmt;
@@ -25,6 +27,8 @@ pub use builder::{AddressInput, MessageBuilder};
 pub use field::Field;
 pub use headers::{HeaderError, HeaderErrorReason, Headers};
 pub use merge::MergeMap;
+#[cfg(feature = "mime")]
+pub use mime::Mime;
 pub(crate) use text::excerpt;
 
 /// Values that go with a message and come back with its events, in order. ESPs take strings

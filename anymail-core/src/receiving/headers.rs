@@ -115,7 +115,10 @@ pub(super) fn date(value: &str) -> Option<OffsetDateTime> {
     // A leap second has no number of its own.
     let time = Time::from_hms(read.hour, read.minute, read.second.min(59)).ok()?;
     let sign = if read.tz_before_gmt { -1 } else { 1 };
-    let hours = i8::try_from(read.tz_hour).ok()?;
+    // Further from Greenwich than a day there is nobody, and RFC 3339 has no number for it.
+    let hours = i8::try_from(read.tz_hour)
+        .ok()
+        .filter(|hours| *hours < 24)?;
     let minutes = i8::try_from(read.tz_minute).ok()?;
     let offset = UtcOffset::from_hms(hours.checked_mul(sign)?, minutes.checked_mul(sign)?, 0);
     Some(date.with_time(time).assume_offset(offset.ok()?))

@@ -178,11 +178,11 @@ pub struct InboundAddress {
 }
 
 impl InboundAddress {
-    /// A name and an addr-spec, neither checked.
-    pub fn new(name: impl Into<String>, email: impl Into<String>) -> Self {
+    /// A name and an addr-spec. Neither is checked; a line break in them becomes a space.
+    pub fn new(name: &str, email: &str) -> Self {
         Self {
-            name: name.into(),
-            email: email.into(),
+            name: headers::clean(name).into_owned(),
+            email: headers::clean(email).into_owned(),
         }
     }
 

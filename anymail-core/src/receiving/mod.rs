@@ -11,6 +11,7 @@ mod headers;
 mod inbound;
 mod mime;
 mod raw;
+mod serve;
 mod trace;
 mod webhook;
 
@@ -20,4 +21,5 @@ pub use axum::webhook_routes;
 pub use event::{Event, EventType, InboundEvent, RejectReason, TrackingEvent, dedup_key};
 pub use inbound::{InboundAddress, InboundAttachment, InboundMessage};
 pub use raw::RawBytes;
-pub use webhook::{Webhook, WebhookError, WebhookErrorKind, WebhookKind, answer_webhook};
+pub use serve::{answer_webhook, serve_webhook};
+pub use webhook::{Webhook, WebhookError, WebhookErrorKind, WebhookKind};

@@ -1,20 +1,16 @@
-//! [`Webhook`], which turns an ESP's request into events, and what to answer it.
+//! [`Webhook`], which turns an ESP's request into events, and [`WebhookError`].
 //!
-//! What the payload means is each backend's business; the way from a server's socket to here
-//! is the web framework's (for axum see [`webhook_routes`](crate::webhook_routes)).
+//! What the payload means is each backend's business; how a request gets here and its answer
+//! back is told in `serve.rs`.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ALLOW, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use tracing::Instrument;
+use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::auth::{Refusal, WebhookAuth};
 use super::event::Event;
-use super::trace::WebhookTrace;
 
 /// What a webhook is for, and so the last part of its URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,8 +49,8 @@ impl fmt::Display for WebhookKind {
 
 /// One webhook of one ESP: reads its requests.
 ///
-/// Apps call [`parse`](Self::parse), or let [`answer_webhook`] do it, or mount the routes for
-/// their web framework. It is synchronous and does no input or output.
+/// Apps call [`parse`](Self::parse), or let [`serve_webhook`](crate::serve_webhook) do it, or
+/// mount the routes for their web framework. It is synchronous and does no input or output.
 ///
 /// A backend implements the rest. Before [`read`](Self::read) is called, core has checked the
 /// secret, the method and the body's length; no webhook repeats that, and none can forget it.
@@ -287,115 +283,3 @@ impl fmt::Display for WebhookError {
         write!(f, "{} {} webhook: {}", self.esp, self.webhook, self.detail)
     }
 }
-
-/// Answers a webhook's request, whatever server it came through.
-///
-/// Gives the events to the handler one by one, in order, and waits for it. The answer is 200
-/// when the handler took all of them, 500 as soon as it fails (the ESP then posts all of them
-/// again: see [`Event::dedup_key`]), and what [`Webhook::status`] says for a request that
-/// cannot be read. `HEAD` and `OPTIONS` are answered without a secret: some ESPs try a URL
-/// with them.
-///
-/// ```
-/// use anymail_core::{answer_webhook, Event, Webhook};
-/// use bytes::Bytes;
-///
-/// async fn serve(webhook: &dyn Webhook, request: http::Request<Bytes>) -> http::Response<Bytes> {
-///     answer_webhook(webhook, &request, async |event: Event| {
-///         println!("{} says {}", event.esp(), event.event_type());
-///         Ok::<(), std::io::Error>(())
-///     })
-///     .await
-/// }
-/// ```
-pub async fn answer_webhook<W, H, F, E>(
-    webhook: &W,
-    request: &Request<Bytes>,
-    handler: H,
-) -> Response<Bytes>
-where
-    W: Webhook + ?Sized,
-    H: FnMut(Event) -> F,
-    F: Future<Output = Result<(), E>>,
-    E: fmt::Display,
-{
-    if let Some(answer) = answer_without_events(request.method()) {
-        return answer;
-    }
-    let trace = WebhookTrace::start(webhook);
-    let answer = answer_events(webhook, request, handler, &trace);
-    let answer = answer.instrument(trace.span()).await;
-    trace.end(&answer);
-    answer
-}
-
-/// Reads a request and hands its events on.
-pub(super) async fn answer_events<W, H, F, E>(
-    webhook: &W,
-    request: &Request<Bytes>,
-    mut handler: H,
-    trace: &WebhookTrace,
-) -> Response<Bytes>
-where
-    W: Webhook + ?Sized,
-    H: FnMut(Event) -> F,
-    F: Future<Output = Result<(), E>>,
-    E: fmt::Display,
-{
-    trace.body(request.body().len());
-    let events = match webhook.parse(request) {
-        Ok(events) => events,
-        Err(error) => return answer_error(webhook, &error),
-    };
-    trace.events(events.len());
-    for event in events {
-        let (kind, key) = (event.event_type(), event.dedup_key().to_owned());
-        if let Err(error) = handler(event).await {
-            tracing::error!(esp = webhook.esp(), event = %kind, key, %error, "a handler failed");
-            return answer(StatusCode::INTERNAL_SERVER_ERROR, "");
-        }
-    }
-    answer(StatusCode::OK, "")
-}
-
-/// `HEAD` and `OPTIONS`.
-pub(super) fn answer_without_events(method: &Method) -> Option<Response<Bytes>> {
-    match *method {
-        Method::HEAD => Some(answer(StatusCode::OK, "")),
-        Method::OPTIONS => Some(with_allow(answer(StatusCode::OK, ""))),
-        _ => None,
-    }
-}
-
-pub(super) fn answer_error<W: Webhook + ?Sized>(
-    webhook: &W,
-    error: &WebhookError,
-) -> Response<Bytes> {
-    let status = webhook.status(error.kind());
-    tracing::warn!(%error, status = status.as_u16(), "a webhook's request was refused");
-    let mut response = answer(status, error.response_text());
-    if error.kind() == WebhookErrorKind::NoSecret {
-        let challenge = HeaderValue::from_static("Basic realm=\"webhook\", charset=\"UTF-8\"");
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    }
-    if error.kind() == WebhookErrorKind::WrongMethod {
-        return with_allow(response);
-    }
-    response
-}
-
-fn answer(status: StatusCode, text: &str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::copy_from_slice(text.as_bytes()));
-    *response.status_mut() = status;
-    response
-}
-
-fn with_allow(mut response: Response<Bytes>) -> Response<Bytes> {
-    let methods = HeaderValue::from_static("POST, HEAD, OPTIONS");
-    response.headers_mut().insert(ALLOW, methods);
-    response
-}
-
-#[cfg(test)]
-#[path = "webhook_tests.rs"]
-mod tests;

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::error::SendError;
 use super::features::Capabilities;
+use super::hooks::Withheld;
 use super::policy::{Objection, Unsupported};
 use super::status::SendStatus;
 use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message, Metadata};
@@ -27,7 +28,7 @@ use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message
 /// A backend is used by many tasks at once, and a future of its may be dropped at any await.
 #[async_trait]
 pub trait EmailBackend: Debug + Send + Sync {
-    /// The name in statuses, errors and configuration: lower case, for example `postmark`.
+    /// The name in statuses, errors and configuration: lower case, for example `acme`.
     fn name(&self) -> &str;
 
     /// What the ESP can do. Must be the same at every call.
@@ -127,15 +128,27 @@ struct Prepared {
     message: Message,
     from: Address,
     dropped: Vec<Unsupported>,
+    withheld: Vec<Withheld>,
 }
 
 impl PreparedMessage {
-    pub(super) fn new(message: Message, from: Address, dropped: Vec<Unsupported>) -> Self {
+    pub(super) fn new(
+        message: Message,
+        from: Address,
+        dropped: Vec<Unsupported>,
+        withheld: Vec<Withheld>,
+    ) -> Self {
         Self(Arc::new(Prepared {
             message,
             from,
             dropped,
+            withheld,
         }))
+    }
+
+    /// The recipients whom a pre-send hook left out.
+    pub(super) fn withheld(&self) -> &[Withheld] {
+        &self.0.withheld
     }
 
     /// The whole message, its fields merged with the send defaults.

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
 use super::policy::Unsupported;
-use super::status::SendStatus;
+use super::status::{MemberError, SendStatus};
 use crate::message::{Fault, write_list};
 
 /// What kind of failure it was.
@@ -65,8 +65,8 @@ pub enum Accepted {
 /// fn resend_later(error: &SendError) -> bool {
 ///     error.is_transient() && error.accepted() == Accepted::No
 /// }
-/// assert!(resend_later(&SendError::from_http_status("postmark", 429)));
-/// assert!(!resend_later(&SendError::from_http_status("postmark", 500)));
+/// assert!(resend_later(&SendError::from_http_status("acme", 429)));
+/// assert!(!resend_later(&SendError::from_http_status("acme", 500)));
 /// ```
 ///
 /// Neither `Display` nor `Debug` shows a token or a body.
@@ -87,6 +87,7 @@ struct Inner {
     faults: Vec<Fault>,
     unsupported: Vec<Unsupported>,
     status: Option<SendStatus>,
+    member_errors: Vec<MemberError>,
     response: Option<Arc<str>>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -115,6 +116,7 @@ impl SendError {
             faults: Vec::new(),
             unsupported: Vec::new(),
             status: None,
+            member_errors: Vec::new(),
             response: None,
             source: None,
         }))
@@ -223,6 +225,32 @@ impl SendError {
         self
     }
 
+    pub(crate) fn with_member_errors(mut self, errors: Vec<MemberError>) -> Self {
+        self.0.member_errors = errors;
+        self
+    }
+
+    /// The error that a status means in which nobody has, or may have, got the message: the
+    /// kind and the words are those of the first recipient of that kind.
+    pub(crate) fn from_refusal(status: SendStatus) -> Self {
+        let refused = status.recipients().any(|r| r.status.is_refused());
+        let kind = match refused {
+            true => SendErrorKind::RecipientsRefused,
+            false => SendErrorKind::Refused,
+        };
+        let first = status
+            .recipients()
+            .find(|r| r.status.is_refused() == refused)
+            .and_then(|r| r.detail.clone());
+        let (code, words) = match first {
+            Some(detail) => (detail.code, detail.message),
+            None => (None, String::new()),
+        };
+        let mut error = Self::new(kind, status.esp.clone(), words).with_status(status);
+        error.0.esp_code = code;
+        error
+    }
+
     pub(crate) fn status_mut(&mut self) -> Option<&mut SendStatus> {
         self.0.status.as_mut()
     }
@@ -286,6 +314,11 @@ impl SendError {
     /// What became of each recipient, where that is known.
     pub fn status(&self) -> Option<&SendStatus> {
         self.0.status.as_ref()
+    }
+
+    /// What the other members of a failover or round robin said that were asked, in order.
+    pub fn member_errors(&self) -> &[MemberError] {
+        &self.0.member_errors
     }
 
     /// The ESP's raw answer, if there was one. Not printed.
@@ -361,6 +394,9 @@ impl fmt::Display for SendError {
         if inner.tries > 1 {
             write!(f, "; tried {} times", inner.tries)?;
         }
+        for other in &inner.member_errors {
+            write!(f, "; {other}")?;
+        }
         Ok(())
     }
 }
@@ -381,6 +417,7 @@ impl fmt::Debug for SendError {
             .field("faults", &inner.faults)
             .field("unsupported", &inner.unsupported)
             .field("status", &inner.status)
+            .field("member_errors", &inner.member_errors)
             .field("source", &inner.source)
             .finish()
     }
@@ -431,10 +468,10 @@ mod tests {
 
     #[test]
     fn it_tells_what_happened_and_what_may_be_done() {
-        let error = SendError::from_http_status("postmark", 500).with_message("Oops");
+        let error = SendError::from_http_status("acme", 500).with_message("Oops");
         assert_eq!(
             error.to_string(),
-            "postmark has trouble of its own (HTTP 500): Oops; \
+            "acme has trouble of its own (HTTP 500): Oops; \
              it may have been accepted all the same"
         );
     }

@@ -2,11 +2,14 @@
 //!
 //! When they run is decided in `mailer.rs`.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::error::SendError;
+use super::error::{SendError, SendErrorKind};
 use super::status::SendStatus;
-use crate::message::Message;
+use crate::message::{Address, AddressKey, Message};
 
 /// Any error of an app's hook. What it prints goes into statuses, errors and logs.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
@@ -17,8 +20,77 @@ pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 pub enum PreSendVerdict {
     /// Go on, with the message as the hook left it.
     Send,
+    /// Go on, but not to these recipients. Core takes them out of `to`, `cc` and `bcc`; the
+    /// status lists them as [`Failed`](crate::Status::Failed), with the reason. A message that
+    /// so loses its last `to`, or its last recipient, is cancelled.
+    SendWithout {
+        /// Whom to leave out.
+        recipients: Vec<Address>,
+        /// Why, in words.
+        reason: String,
+    },
     /// Do not send it. The reason stands in the error that the caller gets.
     Cancel(String),
+}
+
+/// A recipient whom a hook left out, and why.
+#[derive(Debug, Clone)]
+pub(super) struct Withheld {
+    pub(super) recipient: Address,
+    pub(super) reason: String,
+}
+
+impl Withheld {
+    /// Takes recipients out of a message. Gives those who were in it, and whether the message
+    /// can still go out.
+    pub(super) fn from(
+        message: &mut Message,
+        recipients: &[Address],
+        reason: &str,
+    ) -> (Vec<Self>, bool) {
+        let out: BTreeSet<AddressKey> = recipients.iter().map(Address::key).collect();
+        let had_to = !message.to.items().is_empty();
+        let mut withheld = Vec::new();
+        for list in [&mut message.to, &mut message.cc, &mut message.bcc] {
+            if let Some(list) = list.value_mut() {
+                let leaving = list.extract_if(.., |address| out.contains(&address.key()));
+                withheld.extend(leaving.map(|recipient| Self {
+                    recipient,
+                    reason: reason.to_owned(),
+                }));
+            }
+        }
+        let lost_to = had_to && message.to.items().is_empty();
+        let can_go = !lost_to && message.recipients().next().is_some();
+        (withheld, can_go)
+    }
+}
+
+/// Runs hooks in order; gives the recipients whom they left out.
+pub(super) async fn run(
+    hooks: &[Arc<dyn PreSend>],
+    message: &mut Message,
+    esp: &str,
+) -> Result<Vec<Withheld>, SendError> {
+    let cancelled = |reason| Err(SendError::new(SendErrorKind::Cancelled, esp, reason));
+    let mut withheld = Vec::new();
+    for hook in hooks {
+        match hook.pre_send(message, esp).await {
+            Ok(PreSendVerdict::Send) => {}
+            Ok(PreSendVerdict::SendWithout { recipients, reason }) => {
+                let (more, can_go) = Withheld::from(message, &recipients, &reason);
+                if !can_go {
+                    return cancelled(reason);
+                }
+                withheld.extend(more);
+            }
+            Ok(PreSendVerdict::Cancel(reason)) => return cancelled(reason),
+            Err(error) => {
+                return Err(SendError::new(SendErrorKind::Hook, esp, error.to_string()));
+            }
+        }
+    }
+    Ok(withheld)
 }
 
 /// Runs before each message, with the send defaults in place; may change or cancel it.

@@ -15,10 +15,10 @@ use tracing::Instrument;
 use super::backend::{EmailBackend, PreparedMessage};
 use super::defaults::SendDefaults;
 use super::error::{Accepted, SendError, SendErrorKind};
-use super::hooks::{PostSend, PreSend, PreSendVerdict};
+use super::hooks::{self, PostSend, PreSend};
 use super::policy::{self, Unsupported, UnsupportedPolicy};
 use super::retry::{self, RetryPolicy};
-use super::status::{RecipientStatus, SendStatus};
+use super::status::SendStatus;
 use super::trace::SendTrace;
 use crate::message::{Fault, Message, write_list};
 
@@ -314,37 +314,10 @@ impl Mailer {
 
     /// Defaults, hooks, validation, the backend's own limits: all that happens before sending.
     async fn prepare(&self, message: Message) -> Result<PreparedMessage, SendError> {
-        let esp = self.backend().name();
         let mut message = self.with_defaults(message);
-        for hook in &self.0.pre_send {
-            match hook.pre_send(&mut message, esp).await {
-                Ok(PreSendVerdict::Send) => {}
-                Ok(PreSendVerdict::Cancel(reason)) => {
-                    return Err(SendError::new(SendErrorKind::Cancelled, esp, reason));
-                }
-                Err(error) => {
-                    return Err(SendError::new(SendErrorKind::Hook, esp, error.to_string()));
-                }
-            }
-        }
-        message.normalize();
-        let faults = message.faults();
-        let from = message.from.value().cloned();
-        let (Some(from), true) = (from, faults.is_empty()) else {
-            let unsupported = policy::unsupported(self.backend(), &message);
-            return Err(SendError::new(SendErrorKind::InvalidMessage, esp, "")
-                .with_faults(faults)
-                .with_unsupported(unsupported));
-        };
-        let outcome = policy::apply(self.0.policy, self.backend(), &mut message);
-        if !outcome.refused.is_empty() {
-            return Err(SendError::new(SendErrorKind::UnsupportedFeature, esp, "")
-                .with_unsupported(outcome.refused));
-        }
-        for dropped in &outcome.dropped {
-            tracing::warn!(esp, feature = %dropped.limit, "left out what the ESP cannot do");
-        }
-        Ok(PreparedMessage::new(message, from, outcome.dropped))
+        let esp = self.backend().name();
+        let withheld = hooks::run(&self.0.pre_send, &mut message, esp).await?;
+        PreparedMessage::make(message, self.backend(), self.0.policy, withheld)
     }
 
     fn with_defaults(&self, message: Message) -> Message {
@@ -365,7 +338,13 @@ impl Mailer {
     ) -> Result<SendStatus, SendError> {
         let mut result = self.judge(result);
         if let Some(status) = status_of(&mut result) {
-            status.dropped = prepared.dropped().to_vec();
+            // In front of what a failover's member had to leave out.
+            status
+                .dropped
+                .splice(..0, prepared.dropped().iter().cloned());
+            for withheld in prepared.withheld() {
+                status.withhold(&withheld.recipient, &withheld.reason);
+            }
         }
         match &result {
             Ok(status) => tracing::debug!(
@@ -397,29 +376,11 @@ impl Mailer {
     /// A status in which nobody got the message becomes an error.
     fn judge(&self, result: Result<SendStatus, SendError>) -> Result<SendStatus, SendError> {
         let status = result?;
-        let refused = status.recipients().any(|r| r.status.is_refused());
         let all_refused = status.recipients().all(|r| r.status.is_refused());
         if status.may_be_accepted() || (all_refused && self.0.ignore_recipient_status) {
             return Ok(status);
         }
-        let kind = match refused {
-            true => SendErrorKind::RecipientsRefused,
-            false => SendErrorKind::Refused,
-        };
-        let wanted = |r: &&RecipientStatus| r.status.is_refused() == refused;
-        let detail = status
-            .recipients()
-            .find(wanted)
-            .and_then(|r| r.detail.clone());
-        let (code, words) = match detail {
-            Some(detail) => (detail.code, detail.message),
-            None => (None, String::new()),
-        };
-        let error = SendError::new(kind, status.esp.clone(), words).with_status(status);
-        Err(match code {
-            Some(code) => error.with_esp_code(code),
-            None => error,
-        })
+        Err(SendError::from_refusal(status))
     }
 }
 

@@ -6,15 +6,18 @@ mod backend;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod check;
+mod copies;
 mod defaults;
 mod error;
 mod features;
+mod fit;
 mod hooks;
 mod mailer;
 mod policy;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
 mod retry;
+mod staging;
 mod status;
 mod trace;
 
@@ -28,5 +31,6 @@ pub use policy::{Objection, Unsupported, UnsupportedPolicy};
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimiter;
 pub use retry::RetryPolicy;
-pub use status::{RecipientStatus, SendStatus, Status, StatusDetail};
+pub use staging::{AllowDomains, RedirectTo};
+pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};
 pub use trace::CallTrace;

@@ -71,6 +71,12 @@ impl Objection {
         }
     }
 
+    /// The same, said of a backend that has `member` among others.
+    pub(crate) fn because_of(mut self, member: &str) -> Self {
+        self.limit = format!("{} (because of {member:?})", self.limit);
+        self
+    }
+
     /// How to leave it out under [`UnsupportedPolicy::Drop`].
     pub fn take_out(mut self, take_out: impl FnOnce(&mut Message) + Send + 'static) -> Self {
         self.take_out = Some(Box::new(take_out));

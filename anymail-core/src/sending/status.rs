@@ -76,6 +76,31 @@ impl StatusDetail {
     }
 }
 
+/// What a member of a failover or a round robin said when it did not take a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MemberError {
+    /// The member's name.
+    pub member: String,
+    /// Its error, in words.
+    pub error: String,
+}
+
+impl MemberError {
+    pub(crate) fn new(member: &str, error: impl fmt::Display) -> Self {
+        Self {
+            member: member.to_owned(),
+            error: error.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for MemberError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "member {:?}: {}", self.member, self.error)
+    }
+}
+
 /// What became of a message.
 ///
 /// Every recipient of the message is in it, in the order `to`, `cc`, `bcc`, each once. It is
@@ -85,8 +110,14 @@ impl StatusDetail {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SendStatus {
-    /// The backend that sent it, for example `postmark`.
+    /// The backend that sent it, for example `acme`.
     pub esp: String,
+    /// The member that sent it, where the backend is a failover or a round robin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// What the members said that were asked before [`member`](Self::member), in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub member_errors: Vec<MemberError>,
     /// What was left out because the ESP does not support it.
     pub dropped: Vec<Unsupported>,
     /// What post-send hooks that failed had to say. The message is sent all the same.
@@ -117,6 +148,8 @@ impl SendStatus {
         }
         Self {
             esp: esp.into(),
+            member: None,
+            member_errors: Vec::new(),
             dropped: Vec::new(),
             hook_errors: Vec::new(),
             esp_responses: Vec::new(),
@@ -141,7 +174,20 @@ impl SendStatus {
         true
     }
 
-    /// The recipients, in the order `to`, `cc`, `bcc`.
+    /// Adds a recipient whom a pre-send hook left out; one who is in it stays as they are.
+    pub(super) fn withhold(&mut self, recipient: &Address, reason: &str) {
+        self.recipients
+            .entry(recipient.key())
+            .or_insert_with(|| RecipientStatus {
+                email: recipient.email().to_owned(),
+                status: Status::Failed,
+                message_id: None,
+                detail: Some(StatusDetail::new(None, reason)),
+            });
+    }
+
+    /// The recipients, in the order `to`, `cc`, `bcc`, and behind them those whom a pre-send
+    /// hook left out.
     pub fn recipients(&self) -> impl ExactSizeIterator<Item = &RecipientStatus> {
         self.recipients.values()
     }
@@ -184,6 +230,8 @@ impl fmt::Debug for SendStatus {
         let sizes: Vec<_> = self.esp_responses.iter().map(String::len).collect();
         f.debug_struct("SendStatus")
             .field("esp", &self.esp)
+            .field("member", &self.member)
+            .field("member_errors", &self.member_errors)
             .field("recipients", &self.recipients.values())
             .field("dropped", &self.dropped)
             .field("hook_errors", &self.hook_errors)

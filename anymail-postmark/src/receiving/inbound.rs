@@ -264,21 +264,25 @@ impl Payload<'_> {
             ("Bcc", addresses(&mut self.bcc_full, &self.bcc)),
         ];
         for (name, list) in lists {
-            let text: Vec<_> = list.iter().map(InboundAddress::to_string).collect();
-            push_missing(&mut message, name, text.join(", "));
+            if list.is_empty() {
+                continue;
+            }
+            if message.header(name).is_none() {
+                let texts: Vec<_> = list.iter().map(InboundAddress::to_string).collect();
+                message.headers.push((name.to_owned(), texts.join(", ")));
+            }
             match name {
-                _ if list.is_empty() => {}
                 "From" => message.from = list,
                 "To" => message.to = list,
                 "Cc" => message.cc = list,
                 _ => message.bcc = list,
             }
         }
-        if let Some(subject) = self.subject.get() {
-            message.subject = Some(subject.to_owned());
-            push_missing(&mut message, "Subject", subject.to_owned());
-        }
-        for (name, value) in [("Date", &self.date), ("Reply-To", &self.reply_to)] {
+        for (name, value) in [
+            ("Subject", &self.subject),
+            ("Date", &self.date),
+            ("Reply-To", &self.reply_to),
+        ] {
             if let Some(value) = value.get()
                 && message.header(name).is_none()
             {
@@ -322,16 +326,10 @@ fn addresses(full: &mut List<Mailbox<'_>>, text: &Text<'_>) -> Vec<InboundAddres
     full.0.into_iter().map(Mailbox::into_address).collect()
 }
 
-fn push_missing(message: &mut InboundMessage, name: &str, value: String) {
-    if !value.is_empty() && message.header(name).is_none() {
-        message.headers.push((name.to_owned(), value));
-    }
-}
-
 impl Mailbox<'_> {
     fn into_address(self) -> InboundAddress {
-        let text = |text: Text<'_>| text.into_string().unwrap_or_default();
-        InboundAddress::new(text(self.name), text(self.email))
+        let [name, email] = [&self.name, &self.email].map(|text| text.get().unwrap_or_default());
+        InboundAddress::new(name, email)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::rules::{self, ApiError};
 use super::state::Fake;
-use super::{bulk, outbox, sending, streams, templates};
+use super::{bounces, bulk, hooks, outbox, sending, server_settings, streams, templates};
 
 /// The token that is always accepted: everything is checked, nothing is delivered.
 pub(super) const TEST_TOKEN: &str = "POSTMARK_API_TEST";
@@ -41,6 +41,21 @@ fn endpoints(path: &[&str]) -> &'static [(&'static str, Endpoint)] {
             ("GET", templates::get),
             ("PUT", templates::edit),
             ("DELETE", templates::delete),
+        ],
+        ["bounces"] => &[("GET", bounces::list)],
+        ["bounces", _] => &[("GET", bounces::get)],
+        ["bounces", _, "dump"] => &[("GET", bounces::dump)],
+        ["bounces", _, "activate"] => &[("PUT", bounces::activate)],
+        ["deliverystats"] => &[("GET", bounces::delivery_stats)],
+        ["server"] => &[
+            ("GET", server_settings::get),
+            ("PUT", server_settings::edit),
+        ],
+        ["webhooks"] => &[("GET", hooks::list), ("POST", hooks::create)],
+        ["webhooks", _] => &[
+            ("GET", hooks::get),
+            ("PUT", hooks::edit),
+            ("DELETE", hooks::delete),
         ],
         _ => &[],
     }

@@ -102,7 +102,11 @@ pub(super) fn send(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
         }
     }
     let answer = request.report(false);
+    let ids = state.messages.iter().rev().take(request.released);
+    let ids: Vec<_> = ids.map(|message| message.id.clone()).collect();
     state.bulk.push(request);
+    drop(state);
+    fake.deliver_if_wanted(ids.iter().rev());
     Ok(answer)
 }
 

@@ -4,20 +4,29 @@
 
 mod addresses;
 mod api;
+mod bounce_type;
+mod bounces;
 mod bulk;
 mod check;
 mod email;
+mod events;
 mod fields;
+mod hooks;
+mod inbound;
 mod message;
 mod mustachio;
 mod outbox;
-#[allow(dead_code, reason = "the endpoints for bounces and webhooks follow")]
+mod payloads;
 mod rules;
 mod sending;
+mod server_settings;
 mod state;
 mod streams;
 mod templates;
+mod triggers;
+mod webhooks;
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -25,11 +34,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
+pub use self::bounce_type::BounceType;
+pub use self::events::TriggerError;
 pub use self::message::{Mailbox, SentAttachment, SentMessage};
 use self::state::{Fake, Settings, Token};
-use self::streams::Stream;
-pub use self::streams::{StreamKind, SuppressionOrigin, SuppressionReason};
+use self::streams::{Stream, SuppressionOrigin};
+pub use self::streams::{StreamKind, SuppressionReason};
 use self::templates::Template;
+pub use self::webhooks::{WebhookReport, WebhookTry};
 use crate::faults::Fault;
 use crate::server::{Counts, LoopbackServer};
 
@@ -65,7 +77,6 @@ use crate::server::{Counts, LoopbackServer};
 /// server, with the streams `outbound`, `broadcast` and `inbound`.
 ///
 /// It is no mail server: nothing is ever delivered to anybody.
-#[derive(Debug)]
 pub struct FakePostmark {
     server: LoopbackServer,
     fake: Arc<Fake>,
@@ -181,6 +192,16 @@ impl FakePostmark {
     }
 }
 
+/// The address and the counts; no message and no token.
+impl fmt::Debug for FakePostmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakePostmark")
+            .field("url", &self.url())
+            .field("accepted", &self.accepted())
+            .finish_non_exhaustive()
+    }
+}
+
 /// Sets up a [`FakePostmark`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until start() is called"]
@@ -202,6 +223,8 @@ impl Default for FakePostmarkBuilder {
                 senders: None,
                 pending_approval: false,
                 bulk_approved: true,
+                delivers_at_once: false,
+                webhook_minute: Duration::from_millis(1),
             },
         }
     }
@@ -236,6 +259,20 @@ impl FakePostmarkBuilder {
     /// Whether the account may use `email/bulk`. `true` by default.
     pub fn bulk_approved(mut self, approved: bool) -> Self {
         self.settings.bulk_approved = approved;
+        self
+    }
+
+    /// Whether each message is delivered as soon as it is accepted, and webhooks told of it,
+    /// as by [`FakePostmark::deliver`]. `false` by default: a test says when.
+    pub fn deliver_at_once(mut self, deliver: bool) -> Self {
+        self.settings.delivers_at_once = deliver;
+        self
+    }
+
+    /// How long a minute of Postmark's retry rules for webhooks takes. A millisecond by
+    /// default, so that the 51 minutes of tracking webhooks are over in a moment.
+    pub fn webhook_minute(mut self, minute: Duration) -> Self {
+        self.settings.webhook_minute = minute;
         self
     }
 

@@ -194,7 +194,6 @@ rules! {
     bounce_not_found() = 422 1001 "The bounce was not found, or its dump is gone.";
     bounce_id_required() = 400 1002 "A bounce id is required.";
     cannot_reactivate() = 422 1003 "This bounce cannot be reactivated.";
-    server_field(field) = 422 609 "Invalid value for '{field}'.";
     hook_url(field) = 422 606 "The '{field}' is not a valid URL.";
     track_links() = 422 612 "'TrackLinks' must be one of None, HtmlAndText, HtmlOnly, TextOnly.";
     spam_threshold() = 422 611 "'InboundSpamThreshold' must be between 0 and 30.";

@@ -150,7 +150,10 @@ pub(super) fn accept(
     };
     let message = message(endpoint, request, checked, content, stream, inactive);
     let answer = accepted(&words, &message.id, &message.submitted_at, to);
+    let id = message.id.clone();
     state.messages.push(Arc::new(message));
+    drop(state);
+    fake.deliver_if_wanted([&id]);
     Ok(answer)
 }
 

@@ -2,22 +2,27 @@
 //!
 //! Who changes it is in the modules of the endpoints.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
+use super::bounces::Bounce;
 use super::bulk::BulkRequest;
+use super::hooks::Webhook;
 use super::message::SentMessage;
+use super::server_settings::ServerSettings;
 use super::streams::{Stream, Suppression};
 use super::templates::Template;
+use super::webhooks::Poster;
 
 /// The fake behind its HTTP server.
-#[derive(Debug)]
 pub(super) struct Fake {
     pub(super) settings: Settings,
+    pub(super) poster: Poster,
     state: Mutex<State>,
 }
 
@@ -29,6 +34,10 @@ pub(super) struct Settings {
     pub(super) senders: Option<Vec<String>>,
     pub(super) pending_approval: bool,
     pub(super) bulk_approved: bool,
+    /// Whether accepted messages are delivered without being told to.
+    pub(super) delivers_at_once: bool,
+    /// How long a minute of the webhooks' retry rules takes.
+    pub(super) webhook_minute: Duration,
 }
 
 /// A server token. `Debug` does not show it.
@@ -42,7 +51,6 @@ impl std::fmt::Debug for Token {
 }
 
 /// All that changes.
-#[derive(Debug)]
 pub(super) struct State {
     pub(super) messages: Vec<Arc<SentMessage>>,
     /// How many messages the test token got accepted.
@@ -54,6 +62,13 @@ pub(super) struct State {
     pub(super) suppressions: BTreeMap<(String, String), Suppression>,
     pub(super) templates: Vec<Template>,
     pub(super) bulk: Vec<BulkRequest>,
+    pub(super) bounces: Vec<Bounce>,
+    pub(super) webhooks: Vec<Webhook>,
+    pub(super) server: ServerSettings,
+    /// The message ids and recipients of opens.
+    pub(super) opened: HashSet<(String, String)>,
+    /// The message ids, recipients and links of clicks.
+    pub(super) clicked: HashSet<(String, String, String)>,
     last_id: i64,
 }
 
@@ -67,9 +82,15 @@ impl Fake {
             suppressions: BTreeMap::new(),
             templates: Vec::new(),
             bulk: Vec::new(),
+            bounces: Vec::new(),
+            webhooks: Vec::new(),
+            server: ServerSettings::new(&settings.tokens),
+            opened: HashSet::new(),
+            clicked: HashSet::new(),
             last_id: 1000,
         };
         Self {
+            poster: Poster::new(settings.webhook_minute),
             settings,
             state: Mutex::new(state),
         }

@@ -7,6 +7,7 @@ use super::api::{Call, Paging};
 use super::fields::Fields;
 use super::rules::{self, ApiError};
 use super::state::{Fake, SERVER_ID, State, now};
+use super::{events, payloads};
 
 /// A message stream of the fake's server.
 #[derive(Debug, Clone)]
@@ -108,16 +109,13 @@ impl SuppressionReason {
     }
 }
 
-/// Who brought a suppression about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum SuppressionOrigin {
+/// Who brought a suppression about. Postmark's own people (`Admin`) do nothing here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SuppressionOrigin {
     /// The recipient, by a bounce, a complaint or an unsubscribe link.
     Recipient,
     /// The server's owner, through the API.
     Customer,
-    /// Postmark's people.
-    Admin,
 }
 
 impl SuppressionOrigin {
@@ -125,7 +123,6 @@ impl SuppressionOrigin {
         match self {
             Self::Recipient => "Recipient",
             Self::Customer => "Customer",
-            Self::Admin => "Admin",
         }
     }
 }
@@ -276,18 +273,29 @@ fn change(
     let mut state = fake.state();
     state.stream(id).ok_or_else(|| rules::no_such_stream(id))?;
     let mut results = Vec::with_capacity(rows.len());
+    let mut postings = Vec::new();
     for row in rows {
         let email = row.text("EmailAddress")?.unwrap_or_default();
         let valid =
             addresses::parse_list("EmailAddress", &email).is_ok_and(|found| found.len() == 1);
+        let before = state.is_suppressed(id, &email);
         let outcome = match valid {
             true => act(&mut state, id, &email),
             false => Err(NO_ADDRESS),
         };
+        let payload = match (before, state.is_suppressed(id, &email)) {
+            (false, true) => Some(payloads::suppressed_by_customer(id, &email)),
+            (true, false) => Some(payloads::reactivated(id, &email)),
+            _ => None,
+        };
+        if let Some(payload) = payload {
+            postings.extend(events::subscription_postings(&state, id, payload));
+        }
         results.push(match outcome {
             Ok(status) => json!({"EmailAddress": email, "Status": status, "Message": null}),
             Err(words) => json!({"EmailAddress": email, "Status": "Failed", "Message": words}),
         });
     }
+    fake.post_in_background(postings);
     Ok(json!({"Suppressions": results}))
 }

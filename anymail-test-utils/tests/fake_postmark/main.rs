@@ -7,9 +7,15 @@
     reason = "a test that fails should panic"
 )]
 
+mod bounces;
 mod bulk;
 mod caller;
+mod events;
 mod http;
+mod inbound;
+mod receiver;
 mod sending;
+mod server;
 mod streams;
 mod templates;
+mod webhooks;

@@ -1,8 +1,8 @@
 use std::convert::Infallible;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::receiving::{EventType, RawBytes, TrackingEvent};
+use crate::receiving::{EventType, RawBytes, TrackingEvent, WebhookAuth, WebhookKind};
 
 /// Reads a body of `n` bytes as `n` events, and one of `!` as no payload of its ESP.
 #[derive(Debug)]

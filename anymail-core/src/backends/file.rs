@@ -1,0 +1,162 @@
+//! [`FileBackend`]: stores each message as a file of its own, for mail programs to open.
+//!
+//! How a message is written as MIME lives in `message/mime.rs`.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::local;
+use crate::message::Message;
+use crate::sending::{
+    Capabilities, EmailBackend, PreparedMessage, SendError, SendErrorKind, SendStatus,
+};
+
+/// Stores every message in a folder, one `.eml` file each (feature `mime`).
+///
+/// A file is there whole or not at all: it is written under another name, synced to the disk,
+/// and renamed. Names begin with the time and sort in the order of writing. A batch is stored
+/// as one file for each recipient.
+///
+/// What an ESP would act on stands in headers, as JSON: `X-Anymail-Tags`, `X-Anymail-Metadata`,
+/// `X-Anymail-Send-At`, `X-Anymail-Template-Id` and so on. `bcc` is not written, as in any mail;
+/// only `esp_extra` is not supported.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use anymail_core::{FileBackend, Mailer, Message};
+///
+/// # let temp = tempfile::tempdir()?;
+/// # let folder = temp.path().join("mails");
+/// let mailer = Mailer::new(FileBackend::new(&folder)?);
+/// let message = Message::builder()
+///     .from("shop@example.com")
+///     .to("ann@example.com")
+///     .subject("Your receipt")
+///     .build()?;
+/// mailer.send(&message).await?;
+/// let file = std::fs::read_dir(&folder)?.next().ok_or("no file")??;
+/// assert!(std::fs::read_to_string(file.path())?.contains("Subject: Your receipt"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct FileBackend {
+    folder: PathBuf,
+    capabilities: Capabilities,
+}
+
+impl FileBackend {
+    /// Stores in `folder`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// That of the system, where the folder cannot be made.
+    pub fn new(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder)?;
+        Ok(Self {
+            folder,
+            capabilities: local::capabilities(),
+        })
+    }
+}
+
+const NAME: &str = "file";
+
+#[async_trait]
+impl EmailBackend for FileBackend {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        let Ok(runtime) = Handle::try_current() else {
+            return store_all(&self.folder, message);
+        };
+        // Syncing a disk takes its time: other tasks go on meanwhile.
+        let (folder, message) = (self.folder.clone(), message.clone());
+        let stored = runtime.spawn_blocking(move || store_all(&folder, &message));
+        // The runtime shuts down: the files may have been written or not.
+        let cut_off = |error| {
+            Err(
+                SendError::new(SendErrorKind::Disconnected, NAME, "writing was cut off")
+                    .with_source(error),
+            )
+        };
+        stored.await.unwrap_or_else(cut_off)
+    }
+}
+
+fn store_all(folder: &Path, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+    local::store_all(NAME, message, |copy| store(folder, copy))
+}
+
+fn store(folder: &Path, mut message: Message) -> io::Result<String> {
+    let id = Uuid::now_v7();
+    let now = OffsetDateTime::now_utc();
+    for (name, value) in local::beyond_mime(&message) {
+        let headers = message.headers.value_or_default();
+        headers
+            .insert(&format!("X-Anymail-{name}"), &header_value(&value))
+            .map_err(io::Error::other)?;
+    }
+    let mime = message.to_mime_as(id, now);
+    write_whole(folder, &file_name(id), mime.bytes())?;
+    Ok(mime.message_id().to_owned())
+}
+
+/// JSON without any control character: it escapes those of ASCII by itself.
+fn header_value(value: &Value) -> String {
+    let escape = |c: char| match c.is_control() {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    value.to_string().chars().map(escape).collect()
+}
+
+/// The time to the second, for people, and an id that sorts and is never the same twice. Both
+/// tell the same time: the id's.
+fn file_name(id: Uuid) -> String {
+    let seconds = id.get_timestamp().map_or(0, |at| at.to_unix().0);
+    let at = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, time) = (at.date(), at.time());
+    let (hour, minute, second) = time.as_hms();
+    format!("{date}T{hour:02}-{minute:02}-{second:02}Z_{id}.eml")
+}
+
+/// A reader never sees a file of this name that is not whole, nor does a crash leave one.
+fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = folder.join(format!(".{name}.unfinished"));
+    let write = || {
+        let mut file = File::create_new(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, folder.join(name))
+    };
+    let written = write();
+    if written.is_err() {
+        // What is left, if anything is, bears a name that nobody reads.
+        let _ = fs::remove_file(&unfinished);
+        return written;
+    }
+    // Makes the new name survive a crash. Not every system lets a folder be synced, and the
+    // file is there already: an error would only have it sent twice.
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        tracing::debug!(%error, "the folder was not synced");
+    }
+    Ok(())
+}

@@ -1,0 +1,400 @@
+//! How a message finds its way among several backends: what failover and round robin share.
+//!
+//! In which order the members are asked is said in `failover.rs` and `round_robin.rs`.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::message::{Field, Message};
+use crate::sending::{
+    Accepted, Capabilities, EmailBackend, Feature, MemberError, Objection, PreparedMessage,
+    SendDefaults, SendError, SendErrorKind, SendStatus, Support, UnsupportedPolicy,
+};
+
+/// One of the backends of a [`Failover`](crate::Failover) or a
+/// [`RoundRobin`](crate::RoundRobin).
+#[derive(Debug, Clone)]
+pub struct Member {
+    name: String,
+    backend: Arc<dyn EmailBackend>,
+    defaults: SendDefaults,
+}
+
+impl Member {
+    /// A backend and a name for it, which tells two accounts at one ESP apart.
+    pub fn new(name: impl Into<String>, backend: impl EmailBackend + 'static) -> Self {
+        Self {
+            name: name.into(),
+            backend: Arc::new(backend),
+            defaults: SendDefaults::default(),
+        }
+    }
+
+    /// What a message gets under it when it is this member's turn, for example an `esp_extra` in
+    /// its ESP's own words.
+    ///
+    /// Not sender, recipients and values by recipient: these are left out, since pre-send hooks,
+    /// staging among them, have run by then.
+    pub fn send_defaults(mut self, defaults: &SendDefaults) -> Self {
+        let mut own = defaults.message().clone();
+        own.from = Field::Unset;
+        (own.to, own.cc, own.bcc) = (Field::Unset, Field::Unset, Field::Unset);
+        (own.merge_data, own.merge_metadata, own.merge_headers) =
+            (Field::Unset, Field::Unset, Field::Unset);
+        self.defaults = own.into();
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its backend.
+    pub fn backend(&self) -> &dyn EmailBackend {
+        &*self.backend
+    }
+}
+
+pub(super) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// The members of a failover or round robin.
+pub(super) struct Members {
+    name: &'static str,
+    slots: Vec<Slot>,
+    capabilities: Capabilities,
+    policy: UnsupportedPolicy,
+    pub(super) rest: Duration,
+    pub(super) clock: Clock,
+}
+
+struct Slot {
+    member: Member,
+    rests_until: Mutex<Option<Instant>>,
+}
+
+/// A message on its way from member to member.
+struct Journey {
+    /// Whom to ask, in order.
+    ahead: std::vec::IntoIter<usize>,
+    /// What those said who did not take it.
+    errors: Vec<(usize, SendError)>,
+    end: Option<Result<SendStatus, SendError>>,
+}
+
+impl Members {
+    pub(super) fn new(name: &'static str, members: impl IntoIterator<Item = Member>) -> Self {
+        let slot = |member| Slot {
+            member,
+            rests_until: Mutex::new(None),
+        };
+        let mut made = Self {
+            name,
+            slots: members.into_iter().map(slot).collect(),
+            capabilities: Capabilities::default(),
+            policy: UnsupportedPolicy::Refuse,
+            rest: Duration::from_secs(60),
+            clock: Arc::new(Instant::now),
+        };
+        made.set_policy(UnsupportedPolicy::Refuse);
+        made
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.name
+    }
+
+    pub(super) fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// How many messages each member carries best in one call.
+    pub(super) fn max_batches(&self) -> impl Iterator<Item = usize> {
+        self.slots
+            .iter()
+            .map(|slot| slot.member.backend.max_batch())
+    }
+
+    /// Under `Refuse` a message must fit every member, under `Drop` each leaves out what it
+    /// cannot do.
+    pub(super) fn set_policy(&mut self, policy: UnsupportedPolicy) {
+        let backends = || self.slots.iter().map(|slot| slot.member.backend());
+        let all = backends().map(EmailBackend::capabilities);
+        let mut capabilities = match policy {
+            UnsupportedPolicy::Refuse => Capabilities::common(all),
+            UnsupportedPolicy::Drop => any(all),
+        };
+        let mut names = backends().map(EmailBackend::name);
+        let first = names.next();
+        if names.any(|name| Some(name) != first) {
+            // Options in one ESP's own words mean nothing, or the wrong thing, to another.
+            let no_extra = [(Feature::EspExtra, Support::No)];
+            capabilities = capabilities.iter().chain(no_extra).collect();
+        }
+        self.policy = policy;
+        self.capabilities = capabilities;
+    }
+
+    /// What members have against a message beyond their capabilities.
+    pub(super) fn check(&self, message: &Message) -> Vec<Objection> {
+        if self.policy == UnsupportedPolicy::Drop {
+            return Vec::new();
+        }
+        let objections = self.slots.iter().flat_map(|slot| {
+            let found = slot.member.backend.check(message);
+            found.into_iter().map(|o| o.because_of(&slot.member.name))
+        });
+        objections.collect()
+    }
+
+    /// As [`send`](Self::send), for one message.
+    pub(super) async fn send_one(
+        &self,
+        message: &PreparedMessage,
+        first: usize,
+    ) -> Result<SendStatus, SendError> {
+        let one = std::slice::from_ref(message);
+        let mut results = self.send(one, |_| first).await;
+        results
+            .pop()
+            .unwrap_or_else(|| Err(self.nobody(Vec::new())))
+    }
+
+    /// Sends each message by the first member that takes it; `first` says where to begin, by
+    /// the message's place.
+    pub(super) async fn send(
+        &self,
+        messages: &[PreparedMessage],
+        first: impl Fn(usize) -> usize,
+    ) -> Vec<Result<SendStatus, SendError>> {
+        let mut journeys: Vec<_> = (0..messages.len())
+            .map(|at| Journey {
+                ahead: self.order(first(at)).into_iter(),
+                errors: Vec::new(),
+                end: None,
+            })
+            .collect();
+        loop {
+            // Messages that wait for the same member go to it together.
+            let mut turns: Vec<Vec<usize>> = vec![Vec::new(); self.slots.len()];
+            for (at, journey) in journeys.iter_mut().enumerate() {
+                if journey.end.is_some() {
+                    continue;
+                }
+                match journey
+                    .ahead
+                    .next()
+                    .and_then(|member| turns.get_mut(member))
+                {
+                    Some(turn) => turn.push(at),
+                    None => {
+                        journey.end = Some(Err(self.nobody(std::mem::take(&mut journey.errors))))
+                    }
+                }
+            }
+            if turns.iter().all(Vec::is_empty) {
+                break;
+            }
+            let asked = self.slots.iter().zip(&turns).enumerate();
+            let asked = asked.map(|(member, (slot, turn))| async move {
+                let wanted = turn.iter().filter_map(|at| messages.get(*at));
+                let results = self.ask(&slot.member, wanted).await;
+                (member, turn, results)
+            });
+            for (member, turn, results) in join_all(asked).await {
+                for (at, result) in turn.iter().zip(results) {
+                    if let Some(journey) = journeys.get_mut(*at) {
+                        self.note(journey, member, result);
+                    }
+                }
+            }
+        }
+        let ends = journeys.into_iter().filter_map(|journey| journey.end);
+        ends.collect()
+    }
+
+    /// The members from `first` on, round in a circle; those that rest come last, in case
+    /// nobody else takes the message.
+    fn order(&self, first: usize) -> Vec<usize> {
+        let now = (self.clock)();
+        let n = self.slots.len();
+        let mut order: Vec<usize> = (0..n).map(|i| first.wrapping_add(i) % n).collect();
+        order.sort_by_key(|at| self.slots.get(*at).is_some_and(|slot| slot.rests(now)));
+        order
+    }
+
+    /// Gives messages to one member, as one call; one result each, in order.
+    async fn ask(
+        &self,
+        member: &Member,
+        messages: impl Iterator<Item = &PreparedMessage>,
+    ) -> Vec<Result<SendStatus, SendError>> {
+        let backend = &*member.backend;
+        let mut ready = Vec::new();
+        let fitted: Vec<_> = messages
+            .map(|message| message.fit(backend, &member.defaults, self.policy))
+            .map(|fit| fit.map(|message| ready.push(message)))
+            .collect();
+        let results = match ready.as_slice() {
+            [] => Vec::new(),
+            [one] => vec![backend.send(one).await],
+            many => backend.send_many(many).await,
+        };
+        let mut results = results.into_iter().zip(&ready).map(|(result, message)| {
+            let mut status = result?;
+            status.dropped.extend_from_slice(message.dropped());
+            status.member.get_or_insert_with(|| member.name.clone());
+            Ok(status)
+        });
+        let lost = || {
+            let words = "the backend gave no result for it";
+            SendError::new(SendErrorKind::InvalidResponse, backend.name(), words)
+        };
+        let weave =
+            |fit: Result<(), _>| fit.and_then(|()| results.next().unwrap_or_else(|| Err(lost())));
+        fitted.into_iter().map(weave).collect()
+    }
+
+    /// Notes what a member said: the end of the journey, or on to the next.
+    fn note(&self, journey: &mut Journey, member: usize, result: Result<SendStatus, SendError>) {
+        let Some(slot) = self.slots.get(member) else {
+            return;
+        };
+        // Nobody has it, and nobody was refused as a recipient: as good as an error.
+        let result = match result {
+            Ok(status) if nobody_got_it(&status) => Err(SendError::from_refusal(status)),
+            result => result,
+        };
+        let failed = |error: &SendError| {
+            let name = &slot.member.name;
+            tracing::warn!(
+                member = %name,
+                kind = ?error.kind(),
+                http_status = error.http_status(),
+                accepted = ?error.accepted(),
+                "a member did not take the message"
+            );
+            if is_about_the_member(error.kind()) {
+                let wait = error.retry_after().unwrap_or_default().max(self.rest);
+                slot.rest((self.clock)(), wait);
+            }
+        };
+        let result = match result {
+            Err(error) => {
+                failed(&error);
+                if error.accepted() == Accepted::No && another_may_do_better(error.kind()) {
+                    journey.errors.push((member, error));
+                    return;
+                }
+                Err(error)
+            }
+            ok => ok,
+        };
+        let others = self.in_words(&journey.errors);
+        journey.end = Some(match result {
+            Ok(mut status) => {
+                status.member_errors.splice(..0, others);
+                Ok(status)
+            }
+            Err(error) => Err(error.with_member_errors(others)),
+        });
+    }
+
+    /// What to say when no member took a message. The error is the last one that may pass, since
+    /// it makes a later try worth while; else the last one.
+    fn nobody(&self, mut errors: Vec<(usize, SendError)>) -> SendError {
+        let passing = errors.iter().rposition(|(_, error)| error.is_transient());
+        let Some(at) = passing.or(errors.len().checked_sub(1)) else {
+            return SendError::new(SendErrorKind::Configuration, self.name, "it has no members");
+        };
+        let (_, error) = errors.remove(at);
+        error.with_member_errors(self.in_words(&errors))
+    }
+
+    fn in_words(&self, errors: &[(usize, SendError)]) -> Vec<MemberError> {
+        let words = |(member, error): &(usize, SendError)| {
+            let slot = self.slots.get(*member)?;
+            Some(MemberError::new(&slot.member.name, error))
+        };
+        errors.iter().filter_map(words).collect()
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let members = self.slots.iter().map(|slot| &slot.member);
+        f.debug_list().entries(members).finish()
+    }
+}
+
+impl Slot {
+    fn rests(&self, now: Instant) -> bool {
+        let until = self.rests_until.lock();
+        let until = *until.unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| now < until)
+    }
+
+    fn rest(&self, now: Instant, wait: Duration) {
+        let mut until = self
+            .rests_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *until = now.checked_add(wait).max(*until);
+    }
+}
+
+fn nobody_got_it(status: &SendStatus) -> bool {
+    let refuses_recipients = status.recipients().any(|r| r.status.is_refused());
+    !status.may_be_accepted() && !refuses_recipients
+}
+
+/// Whether the error says something of the member itself rather than of one message.
+fn is_about_the_member(kind: SendErrorKind) -> bool {
+    use SendErrorKind as K;
+    match kind {
+        K::Configuration
+        | K::Authentication
+        | K::RateLimited
+        | K::ServerError
+        | K::InvalidResponse
+        | K::Connect
+        | K::Timeout
+        | K::Disconnected => true,
+        K::InvalidMessage
+        | K::UnsupportedFeature
+        | K::Cancelled
+        | K::Hook
+        | K::RecipientsRefused
+        | K::Refused => false,
+    }
+}
+
+/// Whether another member could take what this one did not. An invalid message is invalid
+/// everywhere; recipients whom one ESP refuses must not be reached by way of another.
+fn another_may_do_better(kind: SendErrorKind) -> bool {
+    use SendErrorKind as K;
+    !matches!(
+        kind,
+        K::InvalidMessage | K::Cancelled | K::Hook | K::RecipientsRefused
+    )
+}
+
+/// What at least one of several backends can do: a member that cannot is found out when it is
+/// its turn.
+fn any<'a>(all: impl Iterator<Item = &'a Capabilities>) -> Capabilities {
+    let either = |a, b| match (a, b) {
+        (Support::No, it) | (it, Support::No) => it,
+        (Support::AtMost(a), Support::AtMost(b)) => Support::AtMost(a.max(b)),
+        (a, b) if a == b => a,
+        _ => Support::Yes,
+    };
+    all.fold(Capabilities::default(), |sum, next| {
+        let features = sum
+            .iter()
+            .map(|(feature, s)| (feature, either(s, next.support(feature))));
+        features.collect()
+    })
+}

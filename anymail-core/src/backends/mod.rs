@@ -1,0 +1,20 @@
+//! Backends that need no ESP: for tests, for development, and over other backends.
+//!
+//! Their configuration by name lives in `config`; backends of ESPs in crates of their own.
+
+mod console;
+mod failover;
+#[cfg(feature = "mime")]
+mod file;
+mod local;
+mod members;
+mod memory;
+mod round_robin;
+
+pub use console::ConsoleBackend;
+pub use failover::Failover;
+#[cfg(feature = "mime")]
+pub use file::FileBackend;
+pub use members::Member;
+pub use memory::{MemoryBackend, Outbox, StoredMessage};
+pub use round_robin::RoundRobin;

@@ -1,0 +1,83 @@
+//! [`BackendFactory`]: what a backend's crate gives to a [`Registry`](crate::Registry).
+//!
+//! The factories of core's own backends are in `builtin.rs`.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::options::{OptionFault, OptionSpec, Options};
+use crate::sending::EmailBackend;
+
+/// Makes backends of one kind from their options.
+///
+/// ```
+/// use std::sync::Arc;
+/// use anymail_core::{
+///     BackendFactory, EmailBackend, MailersConfig, OptionFault, OptionSpec, Options, Registry,
+/// };
+/// # use anymail_core::{Capabilities, PreparedMessage, Secret, SendError, SendStatus};
+/// # #[derive(Debug)]
+/// # struct AcmeBackend(Capabilities);
+/// # impl AcmeBackend {
+/// #     fn new(_: &str, _: Secret) -> Self { Self(Capabilities::default()) }
+/// # }
+/// # #[async_trait::async_trait]
+/// # impl EmailBackend for AcmeBackend {
+/// #     fn name(&self) -> &str { "acme" }
+/// #     fn capabilities(&self) -> &Capabilities { &self.0 }
+/// #     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+/// #         Ok(SendStatus::unknown("acme", message.message()))
+/// #     }
+/// # }
+///
+/// #[derive(Debug)]
+/// struct AcmeFactory;
+///
+/// const OPTIONS: [OptionSpec; 2] = [
+///     OptionSpec::secret("api_key", "the key from Acme's settings page").required(),
+///     OptionSpec::text("region", "eu or us; eu by default"),
+/// ];
+///
+/// impl BackendFactory for AcmeFactory {
+///     fn name(&self) -> &str {
+///         "acme"
+///     }
+///
+///     fn options(&self) -> &[OptionSpec] {
+///         &OPTIONS
+///     }
+///
+///     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
+///         let key = options.secret("api_key").ok_or(OptionFault::missing("api_key"))?;
+///         let region = options.text("region").unwrap_or("eu");
+///         if !["eu", "us"].contains(&region) {
+///             return Err(OptionFault::new("region", "it is neither eu nor us").into());
+///         }
+///         Ok(Arc::new(AcmeBackend::new(region, key.clone())))
+///     }
+/// }
+///
+/// let registry = Registry::new().with(AcmeFactory);
+/// let config: MailersConfig = serde_json::from_str(
+///     r#"{"backend": "acme", "options": {"api_key": "k", "regoin": "us"}}"#,
+/// )?;
+/// let error = config.build(&registry).unwrap_err();
+/// assert!(error.to_string().contains("did you mean \"region\"?"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub trait BackendFactory: Debug + Send + Sync {
+    /// The backend's name in a configuration: lower case, `snake_case`; the same as
+    /// [`EmailBackend::name`].
+    fn name(&self) -> &str;
+
+    /// Every option that the backend takes. Core refuses all others, checks the kinds and what
+    /// is required, and reads secrets from where they are kept. `send_defaults` and
+    /// `webhook_secret` are core's own names.
+    fn options(&self) -> &[OptionSpec];
+
+    /// Makes a backend. Nothing is sent; a token that is wrong need not be found out.
+    ///
+    /// # Errors
+    /// All that is wrong with the options beyond their kinds. A fault must not quote a secret.
+    fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>>;
+}

@@ -1,0 +1,112 @@
+//! [`Mailers`]: an app's mailers by name.
+//!
+//! How they are made of a configuration is in `build.rs`.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use super::env::Env;
+use super::error::ConfigError;
+use super::mailer_config::MailersConfig;
+use super::registry::Registry;
+use crate::message::Message;
+use crate::secret::Secret;
+use crate::sending::{Check, Mailer};
+
+/// Several mailers by name, one of which is the default.
+///
+/// ```
+/// use anymail_core::{Mailer, Mailers, MemoryBackend};
+///
+/// let mailers = Mailers::new("transactional", Mailer::new(MemoryBackend::new()))
+///     .with("marketing", Mailer::new(MemoryBackend::new()));
+/// assert!(mailers.get("marketing").is_some());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Mailers {
+    /// The first of the mailers.
+    default: Mailer,
+    mailers: IndexMap<String, Mailer>,
+    pub(super) webhook_secrets: Vec<Secret>,
+    pub(super) webhook_secrets_of: BTreeMap<String, Vec<Secret>>,
+}
+
+impl Mailers {
+    /// One mailer, the default.
+    pub fn new(name: impl Into<String>, default: Mailer) -> Self {
+        Self {
+            mailers: IndexMap::from([(name.into(), default.clone())]),
+            default,
+            webhook_secrets: Vec::new(),
+            webhook_secrets_of: BTreeMap::new(),
+        }
+    }
+
+    /// The same with one mailer more, in the place of one of the same name.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, mailer: Mailer) -> Self {
+        let (at, _) = self.mailers.insert_full(name.into(), mailer.clone());
+        if at == 0 {
+            self.default = mailer;
+        }
+        self
+    }
+
+    /// What the environment of this process says; see [`MailersConfig::from_env`].
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all that is wrong.
+    pub fn from_env(registry: &Registry) -> Result<Self, ConfigError> {
+        let env = Env::process();
+        MailersConfig::from_env(&env, registry).build_in(&env, registry)
+    }
+
+    /// The mailer for all mail that asks for no other.
+    pub fn default_mailer(&self) -> &Mailer {
+        &self.default
+    }
+
+    /// The mailer of this name.
+    pub fn get(&self, name: &str) -> Option<&Mailer> {
+        self.mailers.get(name)
+    }
+
+    /// The names, the default's first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.mailers.keys().map(String::as_str)
+    }
+
+    /// For each mailer by name, what it would refuse of `message` or leave out; nothing is sent.
+    ///
+    /// ```
+    /// use anymail_core::{ConsoleBackend, Mailer, Mailers, MemoryBackend, Message};
+    /// use serde_json::json;
+    ///
+    /// let mailers = Mailers::new("now", Mailer::new(MemoryBackend::new()))
+    ///     .with("next", Mailer::new(ConsoleBackend::new()));
+    /// let message = Message::builder()
+    ///     .from("shop@example.com")
+    ///     .to("ann@example.com")
+    ///     .esp_extra(json!({"stream": "news"}))
+    ///     .build()?;
+    /// for (name, check) in mailers.check_all(&message) {
+    ///     println!("{name}: {check}");
+    ///     assert_eq!(check.is_ok(), name == "now");
+    /// }
+    /// # Ok::<(), anymail_core::MessageError>(())
+    /// ```
+    pub fn check_all(&self, message: &Message) -> Vec<(&str, Check)> {
+        let checks = self.mailers.iter();
+        let checks = checks.map(|(name, mailer)| (name.as_str(), mailer.check(message)));
+        checks.collect()
+    }
+
+    /// The secrets that webhooks of a backend's ESP must bring one of: its own, else the general
+    /// ones.
+    #[cfg_attr(not(feature = "webhooks"), allow(dead_code))]
+    pub(super) fn webhook_secrets(&self, backend: &str) -> &[Secret] {
+        let own = self.webhook_secrets_of.get(backend);
+        own.unwrap_or(&self.webhook_secrets)
+    }
+}

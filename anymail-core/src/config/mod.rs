@@ -1,0 +1,27 @@
+//! Mailers from a configuration: which backend, with which options, under which settings.
+//!
+//! What a backend or a setting does is said where it lives, in `backends` and `sending`.
+
+mod build;
+mod builtin;
+mod env;
+mod error;
+mod factory;
+mod mailer_config;
+mod mailers;
+mod member_defaults;
+mod options;
+mod read;
+mod registry;
+mod settings;
+#[cfg(feature = "webhooks")]
+mod webhooks;
+
+pub use env::Env;
+pub use error::{ConfigError, ConfigFault, ConfigFaultKind};
+pub use factory::BackendFactory;
+pub use mailer_config::{BackendConfig, MailerConfig, MailersConfig};
+pub use mailers::Mailers;
+pub use options::{OptionFault, OptionKind, OptionSpec, Options};
+pub use registry::Registry;
+pub use settings::Settings;

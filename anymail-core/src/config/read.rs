@@ -1,0 +1,282 @@
+//! How values are taken out of a configuration's tables and of the environment, alike: each by
+//! its kind, each fault with its place.
+//!
+//! Which keys there are is said in `settings.rs` and `mailer_config.rs`.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::env::Env;
+use super::error::{ConfigFault, ConfigFaultKind as Kind, nearest};
+use crate::message::JsonMap;
+use crate::secret::Secret;
+
+/// Where the keys of a table are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a configuration, behind this path, which is empty or ends in a dot.
+    Path(String),
+    /// In the environment: this prefix and the key in upper case.
+    Env(String),
+}
+
+impl Place {
+    pub(super) fn of(&self, key: &str) -> String {
+        match self {
+            Self::Path(path) => format!("{path}{key}"),
+            Self::Env(prefix) => format!("{prefix}{}", key.to_uppercase()),
+        }
+    }
+
+    pub(super) fn is_env(&self) -> bool {
+        matches!(self, Self::Env(_))
+    }
+}
+
+/// One value as it was given.
+#[derive(Clone)]
+pub(super) struct Given {
+    pub(super) value: Value,
+    pub(super) place: String,
+    /// In the environment all values are texts, and are read as what is wanted.
+    pub(super) from_env: bool,
+}
+
+type Read<T> = Result<T, ConfigFault>;
+
+impl Given {
+    /// Never quotes the value: it could be a secret in the wrong place.
+    fn wrong(&self, wanted: &str) -> ConfigFault {
+        let found = match &self.value {
+            Value::String(_) if self.from_env => "",
+            Value::Number(_) if wanted.contains("number") => "",
+            Value::Null => ", not nothing",
+            Value::Bool(_) => ", not true or false",
+            Value::Number(_) => ", not a number",
+            Value::String(_) => ", not a text",
+            Value::Array(_) => ", not a list",
+            Value::Object(_) => ", not a table",
+        };
+        let problem = format!("{wanted} is wanted{found}");
+        ConfigFault::new(Kind::WrongType, &self.place, problem)
+    }
+
+    pub(super) fn invalid(&self, problem: impl ToString) -> ConfigFault {
+        ConfigFault::new(Kind::InvalidValue, &self.place, problem.to_string())
+    }
+
+    pub(super) fn text(&self) -> Read<String> {
+        match &self.value {
+            Value::String(text) => Ok(text.clone()),
+            _ => Err(self.wrong("a text")),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Read<bool> {
+        let word = match &self.value {
+            Value::Bool(on) => return Ok(*on),
+            Value::String(word) if self.from_env => word.to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        match word.as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(self.wrong("true or false")),
+        }
+    }
+
+    pub(super) fn integer(&self) -> Read<u64> {
+        let number = match &self.value {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) if self.from_env => text.parse().ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| self.wrong("a whole number from 0"))
+    }
+
+    pub(super) fn seconds(&self) -> Read<Duration> {
+        let number = match &self.value {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) if self.from_env => text.parse().ok(),
+            _ => None,
+        };
+        number
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .ok_or_else(|| self.wrong("a number of seconds from 0"))
+    }
+
+    pub(super) fn list(&self) -> Read<Vec<String>> {
+        match &self.value {
+            Value::String(text) if self.from_env => {
+                let items = text.split(',').map(str::trim);
+                Ok(items
+                    .filter(|item| !item.is_empty())
+                    .map(str::to_owned)
+                    .collect())
+            }
+            Value::Array(items) => {
+                let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
+                let texts: Option<Vec<_>> = texts.collect();
+                texts.ok_or_else(|| self.wrong("a list of texts"))
+            }
+            _ => Err(self.wrong("a list of texts")),
+        }
+    }
+
+    pub(super) fn table(&self) -> Read<JsonMap> {
+        match &self.value {
+            Value::Object(map) => Ok(map.clone()),
+            Value::String(text) if self.from_env => serde_json::from_str(text)
+                .map_err(|error| self.invalid(format!("it is no JSON object: {error}"))),
+            _ => Err(self.wrong("a table")),
+        }
+    }
+
+    /// The secret itself, or `env:` or `file:` and where it is. In the environment several may
+    /// stand in a JSON list.
+    pub(super) fn secrets(&self) -> Read<Vec<Secret>> {
+        let in_json = match &self.value {
+            Value::String(text) if self.from_env && text.starts_with('[') => {
+                serde_json::from_str(text).unwrap_or(Value::Null)
+            }
+            value => value.clone(),
+        };
+        match in_json {
+            Value::String(text) => Ok(vec![Secret::new(text)]),
+            Value::Array(_) => {
+                let list = Self {
+                    value: in_json,
+                    ..self.clone()
+                }
+                .list();
+                let list = list.map_err(|_| self.wrong("a text or a list of texts"))?;
+                Ok(list.into_iter().map(Secret::new).collect())
+            }
+            _ => Err(self.wrong("a text or a list of texts")),
+        }
+    }
+}
+
+/// The secret that `given` stands for: itself, or what is in the variable or file that it names.
+pub(super) fn resolve(given: &Secret, env: &Env, place: &str) -> Read<Secret> {
+    let fault = |kind, problem| Err(ConfigFault::new(kind, place, problem));
+    let secret = if let Some(name) = given.expose().strip_prefix("env:") {
+        match env.get(name) {
+            Some(text) => Secret::new(text),
+            None => {
+                let problem = format!("the environment variable {name:?} is not set, or empty");
+                return fault(Kind::UnreadableSecret, problem);
+            }
+        }
+    } else if let Some(path) = given.expose().strip_prefix("file:") {
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                let line = text.strip_suffix('\n').unwrap_or(&text);
+                Secret::new(line.strip_suffix('\r').unwrap_or(line))
+            }
+            Err(error) => {
+                let problem = format!("the file {path:?} cannot be read: {error}");
+                return fault(Kind::UnreadableSecret, problem);
+            }
+        }
+    } else {
+        given.clone()
+    };
+    if secret.is_blank() {
+        return fault(Kind::InvalidValue, "the secret is empty".to_owned());
+    }
+    Ok(secret)
+}
+
+/// A table that is read key by key.
+pub(super) struct Table {
+    map: JsonMap,
+    place: Place,
+    known: Vec<&'static str>,
+    pub(super) faults: Vec<ConfigFault>,
+}
+
+impl Table {
+    pub(super) fn new(map: JsonMap, place: Place) -> Self {
+        Self {
+            map,
+            place,
+            known: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// Takes a key's value out; null is none.
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Given> {
+        self.known.push(key);
+        let value = self
+            .map
+            .shift_remove(key)
+            .filter(|value| !value.is_null())?;
+        Some(Given {
+            value,
+            place: self.place.of(key),
+            from_env: self.place.is_env(),
+        })
+    }
+
+    /// Takes a key's value out and reads it.
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Given) -> Read<T>,
+    ) -> Option<T> {
+        let result = read(&self.take(key)?);
+        result.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
+    /// Takes out a table of tables: each key's table and where it is.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<(String, JsonMap, Place)> {
+        let place = self.place.of(key);
+        let outer = self.read(key, Given::table).unwrap_or_default();
+        let mut tables = Vec::new();
+        for (name, value) in outer {
+            let path = format!("{place}.{name}");
+            let given = Given {
+                value,
+                place: path.clone(),
+                from_env: false,
+            };
+            match given.table() {
+                Ok(table) => tables.push((name, table, Place::Path(format!("{path}.")))),
+                Err(fault) => self.faults.push(fault),
+            }
+        }
+        tables
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The keys that nobody has taken.
+    pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
+        self.map.keys().map(String::as_str)
+    }
+
+    /// The keys that were asked for.
+    pub(super) fn known(&self) -> impl Iterator<Item = &str> {
+        self.known.iter().copied()
+    }
+
+    /// All faults, those of unknown keys among them.
+    pub(super) fn finish(mut self) -> Vec<ConfigFault> {
+        let unknown = self.map.keys().map(|key| {
+            let meant = match nearest(key, self.known.iter().copied()) {
+                Some(other) => format!("; did you mean {other:?}?"),
+                None => format!(" (known: {})", self.known.join(", ")),
+            };
+            let problem = format!("there is no such setting{meant}");
+            ConfigFault::new(Kind::UnknownOption, self.place.of(key), problem)
+        });
+        self.faults.extend(unknown);
+        self.faults
+    }
+}

@@ -1,0 +1,183 @@
+//! From a request to its answer, in `http`'s types: [`serve_webhook`] and [`answer_webhook`].
+//!
+//! What a request means is decided in `webhook.rs`; routes for a web framework are made in a
+//! file of its name.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+
+use bytes::Bytes;
+use http::header::{ALLOW, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tracing::Instrument;
+
+use super::event::Event;
+use super::trace::WebhookTrace;
+use super::webhook::{Webhook, WebhookError, WebhookErrorKind, admit, too_large};
+
+/// Reads a request's body and answers it: for hyper, tower, and whatever has `http`'s types.
+///
+/// The body is read only of a request that bears the secret, and up to
+/// [`Webhook::body_limit`]. For the rest see [`answer_webhook`].
+pub async fn serve_webhook<W, B, H, F, E>(
+    webhook: &W,
+    request: Request<B>,
+    handler: H,
+) -> Response<Bytes>
+where
+    W: Webhook + ?Sized,
+    B: Body,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    H: FnMut(Event) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: fmt::Display,
+{
+    if let Some(answer) = answer_without_events(request.method()) {
+        return answer;
+    }
+    let trace = WebhookTrace::start(webhook);
+    let answer = async {
+        match read_body(webhook, request).await {
+            Ok(request) => answer_events(webhook, &request, handler, &trace).await,
+            Err(error) => answer_error(webhook, &error),
+        }
+    };
+    let answer = answer.instrument(trace.span()).await;
+    trace.end(&answer);
+    answer
+}
+
+async fn read_body<W, B>(webhook: &W, request: Request<B>) -> Result<Request<Bytes>, WebhookError>
+where
+    W: Webhook + ?Sized,
+    B: Body,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    admit(webhook, request.method(), request.headers())?;
+    let (head, body) = request.into_parts();
+    // A length that is announced need not be read to be too long.
+    if body.size_hint().lower() > webhook.body_limit() as u64 {
+        return Err(too_large(webhook));
+    }
+    match Limited::new(body, webhook.body_limit()).collect().await {
+        Ok(body) => Ok(Request::from_parts(head, body.to_bytes())),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(webhook)),
+        Err(error) => {
+            let detail = format!("the body ended early: {error}");
+            let kind = WebhookErrorKind::MalformedBody;
+            Err(WebhookError::new(webhook, kind, detail))
+        }
+    }
+}
+
+/// Answers a webhook's request, whatever server it came through.
+///
+/// Gives the events to the handler one by one, in order, and waits for it. The answer is 200
+/// when the handler took all of them, 500 as soon as it fails (the ESP then posts all of them
+/// again: see [`Event::dedup_key`]), and what [`Webhook::status`] says for a request that
+/// cannot be read. `HEAD` and `OPTIONS` are answered without a secret: some ESPs try a URL
+/// with them.
+///
+/// ```
+/// use anymail_core::{answer_webhook, Event, Webhook};
+/// use bytes::Bytes;
+///
+/// async fn serve(webhook: &dyn Webhook, request: http::Request<Bytes>) -> http::Response<Bytes> {
+///     answer_webhook(webhook, &request, async |event: Event| {
+///         println!("{} says {}", event.esp(), event.event_type());
+///         Ok::<(), std::io::Error>(())
+///     })
+///     .await
+/// }
+/// ```
+pub async fn answer_webhook<W, H, F, E>(
+    webhook: &W,
+    request: &Request<Bytes>,
+    handler: H,
+) -> Response<Bytes>
+where
+    W: Webhook + ?Sized,
+    H: FnMut(Event) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: fmt::Display,
+{
+    if let Some(answer) = answer_without_events(request.method()) {
+        return answer;
+    }
+    let trace = WebhookTrace::start(webhook);
+    let answer = answer_events(webhook, request, handler, &trace);
+    let answer = answer.instrument(trace.span()).await;
+    trace.end(&answer);
+    answer
+}
+
+/// Hands the events of a request on.
+async fn answer_events<W, H, F, E>(
+    webhook: &W,
+    request: &Request<Bytes>,
+    mut handler: H,
+    trace: &WebhookTrace,
+) -> Response<Bytes>
+where
+    W: Webhook + ?Sized,
+    H: FnMut(Event) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: fmt::Display,
+{
+    trace.body(request.body().len());
+    let events = match webhook.parse(request) {
+        Ok(events) => events,
+        Err(error) => return answer_error(webhook, &error),
+    };
+    trace.events(events.len());
+    for event in events {
+        let (kind, key) = (event.event_type(), event.dedup_key().to_owned());
+        if let Err(error) = handler(event).await {
+            tracing::error!(esp = webhook.esp(), event = %kind, key, %error, "a handler failed");
+            return answer(StatusCode::INTERNAL_SERVER_ERROR, "");
+        }
+    }
+    answer(StatusCode::OK, "")
+}
+
+/// `HEAD` and `OPTIONS`.
+fn answer_without_events(method: &Method) -> Option<Response<Bytes>> {
+    match *method {
+        Method::HEAD => Some(answer(StatusCode::OK, "")),
+        Method::OPTIONS => Some(with_allow(answer(StatusCode::OK, ""))),
+        _ => None,
+    }
+}
+
+fn answer_error<W: Webhook + ?Sized>(webhook: &W, error: &WebhookError) -> Response<Bytes> {
+    let status = webhook.status(error.kind());
+    tracing::warn!(%error, status = status.as_u16(), "a webhook's request was refused");
+    let mut response = answer(status, error.response_text());
+    if error.kind() == WebhookErrorKind::NoSecret {
+        let challenge = HeaderValue::from_static("Basic realm=\"webhook\", charset=\"UTF-8\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    if error.kind() == WebhookErrorKind::WrongMethod {
+        return with_allow(response);
+    }
+    response
+}
+
+fn answer(status: StatusCode, text: &str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::copy_from_slice(text.as_bytes()));
+    *response.status_mut() = status;
+    response
+}
+
+fn with_allow(mut response: Response<Bytes>) -> Response<Bytes> {
+    let methods = HeaderValue::from_static("POST, HEAD, OPTIONS");
+    response.headers_mut().insert(ALLOW, methods);
+    response
+}
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -1,0 +1,269 @@
+//! [`RedirectTo`] and [`AllowDomains`]: pre-send hooks that keep a staging system's mail from
+//! real people.
+//!
+//! Set by configuration they are added behind all other hooks; set by code, add them last, since
+//! a hook behind them could add recipients. What a hook may do is said in `hooks.rs`.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::hooks::{HookError, PreSend, PreSendVerdict};
+use crate::message::{
+    Address, AddressError, AddressErrorReason as Reason, Field, Headers, JsonMap, MergeMap, Message,
+};
+
+/// Sends every mail to one address instead of its recipients.
+///
+/// The recipients stand in the headers `X-Anymail-Original-To`, `-Cc` and `-Bcc`, which the ESP
+/// must support.
+///
+/// A batch stays one message for each recipient, with the recipient's own values. They are told
+/// apart by sub-addresses (RFC 5233): `qa@example.com` gets them as `qa+1@example.com`,
+/// `qa+2@example.com` and so on, so its host must know these. Each message's
+/// `X-Anymail-Original-To` is set in `merge_headers`.
+///
+/// Sender and `reply_to` stay. An address in `esp_extra` cancels the message: nobody can tell
+/// whether the ESP would send to it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use anymail_core::{Mailer, MemoryBackend, Message, RedirectTo};
+///
+/// let backend = MemoryBackend::new();
+/// let outbox = backend.outbox();
+/// let mailer = Mailer::builder(backend)
+///     .pre_send(RedirectTo::new("qa@example.com".parse()?))
+///     .build();
+///
+/// let message = Message::builder()
+///     .from("shop@example.com")
+///     .to("ann@example.net")
+///     .bcc("bob@example.net")
+///     .build()?;
+/// mailer.send(&message).await?;
+///
+/// let sent = &outbox.messages()[0].message;
+/// let recipients: Vec<_> = sent.recipients().map(|address| address.email()).collect();
+/// assert_eq!(recipients, ["qa@example.com"]);
+/// let headers = sent.headers.value().ok_or("no headers")?;
+/// assert_eq!(headers.get("X-Anymail-Original-To"), Some("ann@example.net"));
+/// assert_eq!(headers.get("X-Anymail-Original-Bcc"), Some("bob@example.net"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RedirectTo(Address);
+
+impl RedirectTo {
+    /// Redirects to `address`.
+    pub fn new(address: Address) -> Self {
+        Self(address)
+    }
+
+    /// The address for the `n`th of a batch.
+    fn numbered(&self, n: usize) -> Result<Address, AddressError> {
+        let (local, domain) = (self.0.local_part(), self.0.domain());
+        let email = match local.strip_suffix('"') {
+            Some(quoted) => format!("{quoted}+{n}\"@{domain}"),
+            None => format!("{local}+{n}@{domain}"),
+        };
+        Address::new(self.0.name().unwrap_or_default(), &email)
+    }
+
+    fn redirect_batch(&self, message: &mut Message) -> Result<(), HookError> {
+        let mut moved = Vec::new();
+        for (at, old) in message.to.items().iter().enumerate() {
+            moved.push((old.clone(), self.numbered(at + 1)?));
+        }
+        rekey(&mut message.merge_data, &moved);
+        rekey(&mut message.merge_metadata, &moved);
+        rekey(&mut message.merge_headers, &moved);
+        let headers = message.merge_headers.value_or_default();
+        for (old, new) in &moved {
+            let mut own = headers.get(new).cloned().unwrap_or_default();
+            own.insert(ORIGINAL_TO, &old.ascii_email())?;
+            headers.insert(new.email(), own);
+        }
+        message.to = Field::Value(moved.into_iter().map(|(_, new)| new).collect());
+        Ok(())
+    }
+}
+
+const ORIGINAL_TO: &str = "X-Anymail-Original-To";
+const ORIGINAL_CC: &str = "X-Anymail-Original-Cc";
+const ORIGINAL_BCC: &str = "X-Anymail-Original-Bcc";
+
+#[async_trait]
+impl PreSend for RedirectTo {
+    async fn pre_send(
+        &self,
+        message: &mut Message,
+        _esp: &str,
+    ) -> Result<PreSendVerdict, HookError> {
+        let is_ours = |address: &Address| address.key() == self.0.key();
+        if let Some(key) = address_in_extra(message, is_ours) {
+            return Ok(cancel(&key));
+        }
+        if message.recipients().next().is_none() {
+            return Ok(PreSendVerdict::Send);
+        }
+        let headers = message.headers.value_or_default();
+        keep(headers, ORIGINAL_CC, message.cc.items())?;
+        keep(headers, ORIGINAL_BCC, message.bcc.items())?;
+        (message.cc, message.bcc) = (Field::Never, Field::Never);
+        if message.is_batch() {
+            self.redirect_batch(message)?;
+        } else {
+            keep(
+                message.headers.value_or_default(),
+                ORIGINAL_TO,
+                message.to.items(),
+            )?;
+            message.to = Field::Value(vec![self.0.clone()]);
+        }
+        Ok(PreSendVerdict::Send)
+    }
+}
+
+fn keep(headers: &mut Headers, name: &str, addresses: &[Address]) -> Result<(), HookError> {
+    if !addresses.is_empty() {
+        let emails: Vec<_> = addresses.iter().map(Address::ascii_email).collect();
+        headers.insert(name, &emails.join(", "))?;
+    }
+    Ok(())
+}
+
+/// Gives each recipient's values to the address that stands for them.
+fn rekey<T: Clone>(field: &mut Field<MergeMap<T>>, moved: &[(Address, Address)]) {
+    if let Some(map) = field.value_mut() {
+        let values = moved
+            .iter()
+            .filter_map(|(old, new)| Some((new.email(), map.get(old)?.clone())));
+        *map = values.collect();
+    }
+}
+
+/// Sends only to recipients at some domains.
+///
+/// All others are left out, and the status lists them as [`Failed`](crate::Status::Failed) with
+/// the reason. A message that is left without any `to` is cancelled, and so is one with another
+/// domain's address in `esp_extra`: nobody can tell whether the ESP would send to it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use anymail_core::{AllowDomains, Mailer, MemoryBackend, Message, SendErrorKind, Status};
+///
+/// let mailer = Mailer::builder(MemoryBackend::new())
+///     .pre_send(AllowDomains::new(["example.com"])?)
+///     .build();
+///
+/// let mut message = Message::builder()
+///     .from("shop@example.com")
+///     .to("qa@example.com")
+///     .cc("ann@example.net")
+///     .build()?;
+/// let status = mailer.send(&message).await?;
+/// assert_eq!(status.recipient("qa@example.com").map(|r| r.status), Some(Status::Sent));
+/// assert_eq!(status.recipient("ann@example.net").map(|r| r.status), Some(Status::Failed));
+///
+/// message.to = vec!["ann@example.net".parse()?].into();
+/// let error = mailer.send(&message).await.unwrap_err();
+/// assert_eq!(error.kind(), SendErrorKind::Cancelled);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowDomains(BTreeSet<String>);
+
+impl AllowDomains {
+    /// Allows these domains, not those below them. Without any, every message is cancelled.
+    ///
+    /// # Errors
+    /// [`AddressError`] for what is no domain.
+    pub fn new<D: AsRef<str>>(domains: impl IntoIterator<Item = D>) -> Result<Self, AddressError> {
+        let domain = |text: D| {
+            let text = text.as_ref().trim();
+            match Address::new("", &format!("someone@{text}")) {
+                Ok(address) => Ok(comparable_domain(&address)),
+                Err(_) => Err(AddressError::new(text, text, Reason::InvalidDomain)),
+            }
+        };
+        let domains = domains.into_iter().map(domain);
+        domains.collect::<Result<_, _>>().map(Self)
+    }
+
+    fn allows(&self, address: &Address) -> bool {
+        self.0.contains(&comparable_domain(address))
+    }
+}
+
+#[async_trait]
+impl PreSend for AllowDomains {
+    async fn pre_send(
+        &self,
+        message: &mut Message,
+        _esp: &str,
+    ) -> Result<PreSendVerdict, HookError> {
+        if let Some(key) = address_in_extra(message, |address| self.allows(address)) {
+            return Ok(cancel(&key));
+        }
+        let others = message.recipients().filter(|address| !self.allows(address));
+        let recipients: Vec<_> = others.cloned().collect();
+        if recipients.is_empty() {
+            return Ok(PreSendVerdict::Send);
+        }
+        let domains: Vec<_> = self.0.iter().map(String::as_str).collect();
+        let reason = format!(
+            "only these domains get mail from here: {}",
+            domains.join(", ")
+        );
+        Ok(PreSendVerdict::SendWithout { recipients, reason })
+    }
+}
+
+fn comparable_domain(address: &Address) -> String {
+    address.ascii_domain().to_ascii_lowercase()
+}
+
+fn cancel(key: &str) -> PreSendVerdict {
+    PreSendVerdict::Cancel(format!(
+        "esp_extra.{key} may hold a recipient's address, which cannot be kept from the ESP"
+    ))
+}
+
+/// The first key of `esp_extra` under which a text may be an address, unless it is one that is
+/// `fine`. The text itself may be a token, and is not told.
+fn address_in_extra(message: &Message, fine: impl Fn(&Address) -> bool) -> Option<String> {
+    let suspect = |text: &str| {
+        let all_fine = |list: Vec<Address>| list.iter().all(&fine);
+        text.contains('@') && !Address::parse_list(text).is_ok_and(all_fine)
+    };
+    let extra: &JsonMap = message.esp_extra.value()?;
+    let found = extra
+        .iter()
+        .find(|(key, value)| suspect(key) || texts(value).iter().any(|text| suspect(text)));
+    found.map(|(key, _)| crate::message::excerpt(key))
+}
+
+/// All texts in a JSON value, keys among them. Walks without recursion: how deep it is has not
+/// been checked yet.
+fn texts(value: &Value) -> Vec<&str> {
+    let mut texts = Vec::new();
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(text) => texts.push(text.as_str()),
+            Value::Array(items) => open.extend(items),
+            Value::Object(map) => {
+                texts.extend(map.keys().map(String::as_str));
+                open.extend(map.values());
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    texts
+}

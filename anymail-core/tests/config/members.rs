@@ -1,0 +1,153 @@
+//! Mailers over other mailers.
+
+use super::*;
+
+#[tokio::test]
+async fn a_failover_is_configured_over_mailers_or_plain_backends() {
+    let (factory, _) = acme();
+    let other = AcmeFactory::new("other");
+    let registry = Registry::new().with(factory.clone()).with(other.clone());
+    let config = toml(
+        r#"
+        default_from = "shop@example.com"
+        send_defaults = { tags = ["general"], track_opens = true }
+        backends.acme.options.server_token = "t"
+        backends.acme.send_defaults = { esp_extra = { stream = "news" }, tags = ["acme"] }
+        backends.other.options.server_token = "t"
+
+        [mailers.default]
+        backend = "failover"
+        options = { members = ["other", "first"] }
+
+        [mailers.first]
+        backend = "acme"
+        "#,
+    );
+    let mailers = config.build_in(&no_env(), &registry).unwrap();
+    mailers.default_mailer().send(&message()).await.unwrap();
+    mailers
+        .get("first")
+        .unwrap()
+        .send(&message())
+        .await
+        .unwrap();
+    let down = anymail_core::SendError::from_http_status("other", 503);
+    let _ = other.backend.clone().fails(down);
+    let status = mailers.default_mailer().send(&message()).await.unwrap();
+    assert_eq!(
+        (status.esp.as_str(), status.member.as_deref()),
+        ("acme", Some("first"))
+    );
+
+    let by_other = &other.backend.calls()[0][0];
+    assert_eq!(by_other.tags.items(), ["general"]);
+    assert!(by_other.esp_extra.is_unset());
+    let alone = &factory.backend.calls()[0][0];
+    let as_member = &factory.backend.calls()[1][0];
+    assert_eq!(
+        alone, as_member,
+        "a member's mail is as if its own mailer sent it"
+    );
+    assert_eq!(alone.tags.items(), ["acme"]);
+    assert_eq!(alone.esp_extra.value().unwrap()["stream"], "news");
+    assert_eq!(
+        factory.given().len(),
+        1,
+        "one backend, alone and as a member"
+    );
+}
+
+#[tokio::test]
+async fn a_failover_is_configured_by_the_environment_too() {
+    let (factory, registry) = acme();
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "failover"),
+        ("ANYMAIL_FAILOVER_MEMBERS", "acme, memory"),
+        ("ANYMAIL_FAILOVER_REST", "5"),
+        ("ACME_SERVER_TOKEN", "t"),
+        ("ANYMAIL_DEFAULT_FROM", "shop@example.com"),
+    ]);
+    let config = MailersConfig::from_env(&env, &registry);
+    let mailers = config.build_in(&env, &registry).unwrap();
+    let down = anymail_core::SendError::from_http_status("acme", 503);
+    let _ = factory.backend.clone().fails(down);
+    let status = mailers.default_mailer().send(&message()).await.unwrap();
+    assert_eq!(status.esp, "memory");
+    assert_eq!(registry.outbox().len(), 1);
+}
+
+#[test]
+fn what_members_cannot_differ_in_is_a_fault() {
+    let (_, registry) = acme();
+    let config = toml(
+        r#"
+        default = "main"
+        default_from = "shop@example.com"
+        [mailers.main]
+        backend = "round_robin"
+        options.members = ["a", "b", "c"]
+        [mailers.a]
+        backend = "memory"
+        default_from = "other@example.com"
+        [mailers.b]
+        backend = "memory"
+        redirect_to = "qa@example.com"
+        [mailers.c]
+        backend = "memory"
+        send_defaults = { bcc = ["archive@example.com"], from = "shop@example.com" }
+        [mailers.none]
+        backend = "failover"
+        options.members = []
+        "#,
+    );
+    let place = "mailers.main.options.members";
+    let field = |member, field| {
+        format!(
+            "{place}: its member {member:?} has another send default for {field}, which must be \
+             the same for all members: set it at the mailer that has the members"
+        )
+    };
+    assert_eq!(
+        faults(config.build_in(&no_env(), &registry)),
+        [
+            field("a", "from"),
+            format!(
+                "{place}: its member \"b\" has other settings for staging (redirect_to, \
+                 allow_domains), which would not apply: set them for all mailers alike"
+            ),
+            field("c", "bcc"),
+            "mailers.none.options.members: it names nobody".to_owned(),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_failover_over_failovers_works_as_long_as_send_defaults_stay_outside() {
+    let (factory, registry) = acme();
+    let config = |inner: &str| {
+        toml(&format!(
+            r#"
+            default = "outer"
+            default_from = "shop@example.com"
+            send_defaults = {{ tags = ["general"] }}
+            backends.acme.options.server_token = "t"
+            mailers.outer = {{ backend = "failover", options.members = ["inner", "memory"] }}
+            mailers.inner = {{ backend = "failover", options.members = ["one", "memory"] }}
+            mailers.one = {{ backend = "acme" {inner} }}
+            "#
+        ))
+    };
+    let mailers = config("").build_in(&no_env(), &registry).unwrap();
+    mailers.default_mailer().send(&message()).await.unwrap();
+    let sent = &factory.backend.calls()[0][0];
+    assert_eq!(sent.tags.items(), ["general"], "laid once");
+
+    let own = config(", send_defaults.tags = ['own']");
+    assert_eq!(
+        faults(own.build_in(&no_env(), &registry)),
+        [
+            "mailers.outer.options.members: members of its member \"inner\" have send defaults of \
+          their own"
+        ]
+    );
+}

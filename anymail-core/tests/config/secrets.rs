@@ -1,0 +1,97 @@
+//! Where secrets come from, and that they do not get out.
+
+use super::*;
+
+#[test]
+fn secrets_are_read_from_variables_and_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        format!("file:{}", path.display())
+    };
+    let env = Env::from([("TOKEN", "from env"), ("EMPTY", "")]);
+    for (given, expected) in [
+        ("literal".to_owned(), Some("literal")),
+        ("env:TOKEN".to_owned(), Some("from env")),
+        (file("plain", "from file"), Some("from file")),
+        (file("line", "from file\n"), Some("from file")),
+        (file("crlf", "from file\r\n"), Some("from file")),
+        (file("two", "from file\n\n"), Some("from file\n")),
+        (file("empty", "\n"), None),
+        ("env:EMPTY".to_owned(), None),
+        ("file:".to_owned(), None),
+        ("".to_owned(), None),
+    ] {
+        let (factory, registry) = acme();
+        let mailer = MailerConfig::new("acme").option("server_token", given.as_str());
+        let built = MailersConfig::from(mailer).build_in(&env, &registry);
+        let tokens: Vec<_> = factory.given().into_iter().map(|given| given.0).collect();
+        assert_eq!(tokens, expected.into_iter().collect::<Vec<_>>(), "{given}");
+        assert_eq!(built.is_ok(), expected.is_some(), "{given}");
+    }
+}
+
+#[test]
+fn secrets_do_not_print_wherever_they_are_put() {
+    let (_, registry) = acme();
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "acme"),
+        ("ANYMAIL_ACME_SERVER_TOKEN", "s3cret"),
+        ("ANYMAIL_ACME_RETRIES", "s3cret"),
+        ("ANYMAIL_ACME_WEBHOOK_SECRET", "s3cret"),
+    ]);
+    let config = toml(
+        r#"
+        webhook_secret = "s3cret:s3cret"
+        ignore_recipient_status = "s3cret"
+        [backends.acme]
+        webhook_secret = "s3cret"
+        options = { server_token = "s3cret" }
+        [mailers.a]
+        backend = "acme"
+        options = { server_token = "s3cret", retries = "s3cret", debug = ["s3cret"] }
+        [mailers.b]
+        backend = "acme"
+        options = { server_token = ["s3cret"] }
+        "#,
+    );
+    let from_env = MailersConfig::from_env(&env, &registry);
+    for config in [config, from_env] {
+        let error = config.build_in(&env, &registry).unwrap_err();
+        let shown = format!("{config:?} {env:?} {registry:?} {error} {error:?}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+    let mailer = MailerConfig::new("acme").option("server_token", "s3cret");
+    let config = MailersConfig::from(mailer).webhook_secret("user:s3cret");
+    let mailers = config.build_in(&no_env(), &registry).unwrap();
+    let shown = format!(
+        "{config:?} {mailers:?} {:?}",
+        BackendConfig::new().option("a", "s3cret")
+    );
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn a_webhook_secret_is_user_and_password_and_none_is_not_anybody() {
+    let (_, registry) = acme();
+    let built = |secret: &str| {
+        let config = MailersConfig::from(MailerConfig::new("memory")).webhook_secret(secret);
+        config.build_in(&no_env(), &registry)
+    };
+    for bad in ["s3cret", ":s3cret", "s3cret:", " : "] {
+        assert_eq!(
+            faults(built(bad)),
+            ["webhook_secret: a secret must have the form \"user:password\""]
+        );
+    }
+    assert!(
+        built("user:pass:word")
+            .unwrap()
+            .webhook_auth("memory")
+            .is_some()
+    );
+    let none = MailersConfig::from(MailerConfig::new("memory"));
+    let mailers = none.build_in(&no_env(), &registry).unwrap();
+    assert!(mailers.webhook_auth("memory").is_none());
+}

@@ -1,0 +1,133 @@
+//! Any bytes at a webhook give events or an error, and never a panic.
+//!
+//! The same is tried with many more by the fuzz targets (`fuzz/README.md`); what those have
+//! found is tried here, too.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that fails should panic"
+)]
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+#[path = "../fuzz/exercise.rs"]
+mod exercise;
+
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 3] = [
+    ("tracking", exercise::tracking),
+    ("inbound", exercise::inbound),
+    ("raw_mime", exercise::raw_mime),
+];
+
+/// The payloads of the vectors, and the mails in them.
+fn seeds() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for file in ["tracking.json", "inbound.json"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/vectors")
+            .join(file);
+        let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        for case in cases {
+            seeds.push(case["payload"].to_string().into_bytes());
+            seeds.extend(
+                case["payload"]["RawEmail"]
+                    .as_str()
+                    .map(|mail| mail.as_bytes().to_vec()),
+            );
+        }
+    }
+    assert!(seeds.len() > 100);
+    seeds
+}
+
+#[test]
+fn the_vectors_whole_and_cut_short_are_no_trouble_at_any_target() {
+    for seed in seeds() {
+        for (_, target) in TARGETS {
+            target(&seed);
+            for cut in (0..seed.len()).step_by(37) {
+                target(&seed[..cut]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_once_failed_does_not_fail_again() {
+    for (name, target) in TARGETS {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fuzz/corpus")
+            .join(name);
+        let Ok(files) = std::fs::read_dir(corpus) else {
+            continue;
+        };
+        for file in files {
+            target(&std::fs::read(file.unwrap().path()).unwrap());
+        }
+    }
+}
+
+/// JSON values of every type, some of them as Postmark would write them.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        "[A-Za-z0-9+/=\r\n]{0,12}".prop_map(Value::from),
+        prop::sample::select(vec![
+            json!("Bounce"),
+            json!("SubscriptionChange"),
+            json!("Inbound"),
+            json!("Return-Path"),
+            json!("<a@b.c>"),
+            json!("2026-02-28T23:59:59.9999999Z"),
+            json!("Wed, 11 Oct 2017 18:31:04 -0700"),
+            json!("Subject: =?utf-8?q?=C3=A9?=\n\nbody"),
+        ]),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((any_key(), inner), 0..4)
+                .prop_map(|fields| Value::Object(Map::from_iter(fields))),
+        ]
+    })
+}
+
+fn any_key() -> impl Strategy<Value = String> {
+    let known: Vec<&str> = "RecordType Type ID MessageID Email Recipient DeliveredAt Metadata \
+        SuppressSending SuppressionReason FromFull ToFull From To Headers Name Value Date \
+        Attachments Content Data ContentType ContentID RawEmail TextBody Subject"
+        .split_whitespace()
+        .collect();
+    prop_oneof![
+        4 => prop::sample::select(known).prop_map(str::to_owned),
+        1 => ".{0,8}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_no_trouble(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        for (_, target) in TARGETS {
+            target(&bytes);
+        }
+    }
+
+    #[test]
+    fn fields_of_any_type_are_an_event(
+        fields in prop::collection::vec((any_key(), any_json()), 0..12),
+    ) {
+        let payload = Value::Object(Map::from_iter(fields)).to_string();
+        exercise::tracking(payload.as_bytes());
+        exercise::inbound(payload.as_bytes());
+    }
+}

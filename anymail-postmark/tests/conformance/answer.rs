@@ -1,0 +1,117 @@
+//! What Postmark answers. The words are those that it has been seen to use.
+
+use anymail_core::{Address, Status};
+use anymail_test_utils::conformance::{Answer, Recipient};
+use bytes::Bytes;
+use http::Response;
+use serde_json::{Value, json};
+
+pub(crate) fn response(status: u16, json: &Value) -> Response<Bytes> {
+    let response = Response::builder().status(status);
+    let response = response.header("content-type", "application/json; charset=utf-8");
+    response.body(json.to_string().into()).unwrap_or_default()
+}
+
+/// A batch is answered by HTTP 200 whatever becomes of its rows.
+pub(crate) fn batch(answers: &[Answer]) -> Option<Response<Bytes>> {
+    let rows: Option<Vec<_>> = answers.iter().map(row).collect();
+    Some(response(200, &rows?.into()))
+}
+
+pub(crate) fn single(answers: &[Answer]) -> Option<Response<Bytes>> {
+    let [answer] = answers else { return None };
+    let row = row(answer)?;
+    let accepted = row["ErrorCode"].as_i64().unwrap_or(0) == 0;
+    Some(response(if accepted { 200 } else { 422 }, &row))
+}
+
+fn row(answer: &Answer) -> Option<Value> {
+    let fares_so = |status| move |it: &&Recipient| it.status == status;
+    let rejected = || answer.recipients.iter().filter(fares_so(Status::Rejected));
+    let others = || {
+        answer
+            .recipients
+            .iter()
+            .filter(|it| it.status != Status::Rejected)
+    };
+    if others().next().is_none() {
+        return Some(refusal(
+            406,
+            &format!(
+                "You tried to send to recipient(s) that have been marked as inactive. Found inactive \
+             addresses: {}. Inactive recipients are ones that have generated a hard bounce, a spam \
+             complaint, or a manual suppression.",
+                list(rejected())
+            ),
+        ));
+    }
+    match others().next()?.status {
+        status if others().any(|it| it.status != status) => None,
+        Status::Sent if rejected().next().is_none() => Some(accepted(answer, "OK")),
+        Status::Sent => Some(accepted(
+            answer,
+            &format!(
+                "Message OK, but will not deliver to these inactive addresses: {}. Inactive recipients \
+             are ones that have generated a hard bounce or a spam complaint.",
+                list(rejected())
+            ),
+        )),
+        _ if rejected().next().is_some() => None,
+        Status::Queued => {
+            let mut row = accepted(answer, "Message accepted, but delivery may be delayed.");
+            row.as_object_mut()?.shift_remove("ErrorCode");
+            Some(row)
+        }
+        Status::Invalid => match &*answer.recipients {
+            // It names the first one that it dislikes, and is silent on the others.
+            [only] => Some(refusal(
+                300,
+                &format!(
+                    "Error parsing '{}': Illegal email domain '{}' in address '{}'.",
+                    field(answer),
+                    only.address.ascii_domain(),
+                    only.address.ascii_email()
+                ),
+            )),
+            _ => None,
+        },
+        Status::Failed => Some(refusal(400, &answer.words)),
+        _ => None,
+    }
+}
+
+/// Where the mail's one recipient stands.
+fn field(answer: &Answer) -> &'static str {
+    match (&*answer.mail.to, &*answer.mail.cc) {
+        ([], []) => "Bcc",
+        ([], _) => "Cc",
+        _ => "To",
+    }
+}
+
+fn refusal(code: i64, words: &str) -> Value {
+    json!({"ErrorCode": code, "Message": words})
+}
+
+fn accepted(answer: &Answer, words: &str) -> Value {
+    let mut row = json!({
+        "ErrorCode": 0,
+        "Message": words,
+        "MessageID": answer.id,
+        "SubmittedAt": "2026-09-30T16:03:52.7892753Z",
+    });
+    // Display names come back as they were sent; without a To there is none in the answer.
+    if !answer.mail.to.is_empty() {
+        let to: Vec<_> = answer.mail.to.iter().map(Address::to_ascii).collect();
+        row["To"] = to.join(", ").into();
+    }
+    row
+}
+
+/// Bare addresses in lower case, as Postmark writes them into its words.
+fn list<'a>(recipients: impl Iterator<Item = &'a Recipient>) -> String {
+    let emails: Vec<_> = recipients
+        .map(|it| it.address.key().as_str().to_owned())
+        .collect();
+    emails.join(", ")
+}

@@ -1,0 +1,71 @@
+//! The conformance suite, on the Postmark backend.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a JSON object has null for what is not there"
+)]
+
+mod answer;
+mod read;
+
+use std::sync::Arc;
+
+use anymail_core::{EmailBackend, JsonMap};
+use anymail_postmark::{PostmarkBackend, PostmarkConfig};
+use anymail_test_utils::conformance::{
+    Answer, Harness, HarnessError, Mail, Profile, Target, Trouble, TroubleKind,
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::json;
+
+/// Knows Postmark's sending API, from its pages and from answers that others have seen. It
+/// shares no code with the fake Postmark of anymail-test-utils.
+struct PostmarkHarness;
+
+impl Harness for PostmarkHarness {
+    fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError> {
+        let config = PostmarkConfig::new(&*target.secret)
+            .api_url(&*target.url)
+            .timeout(target.timeout);
+        Ok(Arc::new(PostmarkBackend::new(config)?))
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError> {
+        read::mails(request)
+    }
+
+    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
+        match read::endpoint(request) {
+            Some(endpoint) if endpoint.is_batch() => answer::batch(answers),
+            _ => answer::single(answers),
+        }
+    }
+
+    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
+        // The codes of https://postmarkapp.com/developer/api/overview#error-codes; too many
+        // requests have none there.
+        let code = match trouble.kind {
+            TroubleKind::BadToken => 10,
+            TroubleKind::Refused => 1235,
+            TroubleKind::Crashed => 101,
+            TroubleKind::Unavailable => 100,
+            _ => 0,
+        };
+        let json = json!({"ErrorCode": code, "Message": trouble.words});
+        answer::response(trouble.http_status, &json)
+    }
+
+    fn profile(&self) -> Profile {
+        let mut esp_extra = JsonMap::new();
+        esp_extra.insert("MessageStream".to_owned(), "broadcast".into());
+        Profile {
+            esp_extra,
+            ..Profile::default()
+        }
+    }
+}
+
+fn main() {
+    anymail_test_utils::conformance::main(PostmarkHarness)
+}

@@ -1,0 +1,68 @@
+//! The example `switch`: its five configurations.
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
+#[path = "../examples/switch.rs"]
+#[allow(dead_code, reason = "its main is the example's")]
+mod switch;
+
+async fn run(choice: &str) -> (String, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let output = switch::run(choice, &folder.path().to_string_lossy())
+        .await
+        .unwrap();
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    let texts = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    (output, texts.collect())
+}
+
+#[tokio::test]
+async fn one_value_changes_where_the_mail_goes() {
+    for (choice, esp, postmark, memory, files) in [
+        ("postmark", "postmark", 1, 0, 0),
+        ("console", "console", 0, 0, 0),
+        ("file", "file", 0, 0, 1),
+        ("memory", "memory", 0, 1, 0),
+        ("failover", "postmark", 1, 0, 0),
+    ] {
+        let (output, texts) = run(choice).await;
+        assert!(
+            output.contains(&format!("Sent by {esp}:\n  ann@example.com: Sent\n")),
+            "{output}"
+        );
+        let counts = format!("Postmark has {postmark} messages, memory has {memory}.");
+        assert!(output.contains(&counts), "{choice}: {output}");
+        assert_eq!(texts.len(), files, "{choice}");
+        for text in texts {
+            assert!(text.contains("Subject: Your receipt"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_app_learns_before_it_sends_what_each_would_not_do() {
+    let (output, _) = run("memory").await;
+    assert!(
+        output.contains("postmark: postmark supports at most 1 of tags, not 2"),
+        "{output}"
+    );
+    assert!(
+        output.contains("memory: nothing keeps the message from being sent"),
+        "{output}"
+    );
+}
+
+#[tokio::test]
+async fn failover_tells_who_was_down() {
+    let (output, _) = run("failover").await;
+    assert!(output.contains("before that, "), "{output}");
+    assert!(output.contains("no connection to postmark"), "{output}");
+}
+
+#[tokio::test]
+async fn a_mailer_that_is_not_configured_is_an_error_that_names_those_that_are() {
+    let error = switch::run("posmark", "unused")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("did you mean \"postmark\"?"), "{error}");
+}

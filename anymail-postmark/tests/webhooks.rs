@@ -1,0 +1,258 @@
+//! The webhooks over real HTTP, through the routes for axum, as Postmark meets them.
+//!
+//! What each payload means is tried case by case in `vectors.rs`.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anymail_core::{Event, EventType, Webhook, WebhookAuth, WebhookErrorKind, webhook_routes};
+use anymail_postmark::{PostmarkInboundWebhook, PostmarkTrackingWebhook};
+use reqwest::{Client, Method, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+const TRACKING: &str = "/anymail/postmark/tracking/";
+const INBOUND: &str = "/anymail/postmark/inbound/";
+const DELIVERY: &str = r#"{"RecordType": "Delivery", "MessageID": "m", "Recipient": "a@b.c"}"#;
+const MAIL: &str = r#"{"FromFull": {"Email": "a@b.c"}, "MessageID": "m", "TextBody": "hi"}"#;
+
+/// An app with both webhooks, for which a tag `fail` is more than its handler can bear.
+struct App {
+    address: SocketAddr,
+    events: mpsc::UnboundedReceiver<Event>,
+    client: Client,
+}
+
+impl App {
+    async fn start() -> Self {
+        Self::with_limits(1 << 20, 50 << 20).await
+    }
+
+    async fn with_limits(tracking: usize, inbound: usize) -> Self {
+        let auth = WebhookAuth::basic([("hook", "new"), ("hook", "old")]).unwrap();
+        let webhooks: [Arc<dyn Webhook>; 2] = [
+            Arc::new(PostmarkTrackingWebhook::new(auth.clone()).with_body_limit(tracking)),
+            Arc::new(PostmarkInboundWebhook::new(auth).with_body_limit(inbound)),
+        ];
+        let (sender, events) = mpsc::unbounded_channel();
+        let routes = webhook_routes(webhooks, move |event| {
+            let sender = sender.clone();
+            async move {
+                if matches!(&event, Event::Tracking(event) if event.tags == ["fail"]) {
+                    return Err("the database is away, password s3cret");
+                }
+                sender.send(event).map_err(|_| "nobody listens")
+            }
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Self {
+            address,
+            events,
+            client: Client::new(),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, password: &str, body: Vec<u8>) -> Response {
+        let url = format!("http://{}{path}", self.address);
+        let mut request = self.client.request(method, url);
+        request = request
+            .header("Content-Type", "application/json")
+            .body(body);
+        if !password.is_empty() {
+            request = request.basic_auth("hook", Some(password));
+        }
+        request.send().await.unwrap()
+    }
+
+    /// Status and text of the answer to a `POST`.
+    async fn post(&self, path: &str, password: &str, body: impl Into<Vec<u8>>) -> (u16, String) {
+        let answer = self.send(Method::POST, path, password, body.into()).await;
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn an_event_reaches_the_handler_and_postmark_gets_its_200() {
+    let mut app = App::start().await;
+    for password in ["new", "old"] {
+        for path in [TRACKING, TRACKING.trim_end_matches('/')] {
+            assert_eq!(
+                app.post(path, password, DELIVERY).await,
+                (200, String::new())
+            );
+            let Some(Event::Tracking(event)) = app.events.recv().await else {
+                panic!("{path}")
+            };
+            assert_eq!(event.event_type, EventType::Delivered);
+            assert_eq!(event.payload.as_bytes(), DELIVERY);
+        }
+        for path in [INBOUND, INBOUND.trim_end_matches('/')] {
+            assert_eq!(app.post(path, password, MAIL).await, (200, String::new()));
+            let Some(Event::Inbound(event)) = app.events.recv().await else {
+                panic!("{path}")
+            };
+            assert_eq!(event.message.text().as_deref(), Some("hi"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_no_secret_learns_nothing_and_reaches_nobody() {
+    let mut app = App::start().await;
+    for path in [TRACKING, INBOUND] {
+        for body in [DELIVERY, MAIL, "{", "[]"] {
+            assert_eq!(app.post(path, "", body).await, (401, String::new()));
+            assert_eq!(app.post(path, "wrong", body).await, (503, String::new()));
+        }
+    }
+    assert!(app.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_person_who_mixed_up_the_urls_is_told_so_in_words() {
+    let app = App::start().await;
+    for (path, body, right) in [
+        (TRACKING, MAIL, "/inbound/"),
+        (INBOUND, DELIVERY, "/tracking/"),
+    ] {
+        let (status, text) = app.post(path, "new", body).await;
+        assert_eq!(status, 501);
+        assert!(text.contains(right), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_event_has_an_error_of_its_own_that_quotes_nothing() {
+    let app = App::start().await;
+    for path in [TRACKING, INBOUND] {
+        for (body, status, words) in [
+            (r#"{"a": "s3cret"#, 400, "line 1, column"),
+            ("s3cret", 400, "line 1, column 1"),
+            ("", 400, "not JSON"),
+            (r#"["s3cret"]"#, 422, "no object"),
+            ("null", 422, "no object"),
+        ] {
+            let (found, text) = app.post(path, "new", body).await;
+            assert_eq!(found, status, "{body}");
+            assert!(text.contains(words) && !text.contains("s3cret"), "{text}");
+        }
+        let url = format!("http://{}{path}", app.address);
+        let form = app.client.post(url).basic_auth("hook", Some("new"));
+        let form = form.header("Content-Type", "application/x-www-form-urlencoded");
+        assert_eq!(form.body("a=b").send().await.unwrap().status(), 415);
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
+    let app = App::with_limits(DELIVERY.len(), MAIL.len()).await;
+    for (path, body) in [(TRACKING, DELIVERY), (INBOUND, MAIL)] {
+        assert_eq!(app.post(path, "new", body).await.0, 200);
+        let (status, text) = app.post(path, "new", format!("{body} ")).await;
+        assert_eq!(status, 413);
+        assert!(text.contains(&body.len().to_string()), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_no_announced_length_is_read_no_further_than_the_limit() {
+    let app = App::with_limits(16, 16).await;
+    let mut socket = tokio::net::TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "POST {TRACKING} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic aG9vazpuZXc=\r\n\
+         Transfer-Encoding: chunked\r\n\r\n10\r\n0123456789abcdef\r\n1\r\n0\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    // The body goes on, but the answer does not wait for its end.
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn the_usual_limits_let_through_what_postmark_sends() {
+    let mut app = App::start().await;
+    let pad = |body: &str, length: usize| body.replace('}', &" ".repeat(length)) + "}";
+    assert_eq!(
+        app.post(TRACKING, "new", pad(DELIVERY, 1_000_000)).await.0,
+        200
+    );
+    // Without the secret not even the body is read.
+    assert_eq!(app.post(INBOUND, "", vec![b' '; 51 << 20]).await.0, 401);
+    let attachment = "A".repeat(47_000_000);
+    let mail = format!(r#"{{"Attachments": [{{"Name": "a", "Content": "{attachment}"}}]}}"#);
+    assert_eq!(app.post(INBOUND, "new", mail).await.0, 200);
+    let _delivery = app.events.recv().await;
+    let Some(Event::Inbound(event)) = app.events.recv().await else {
+        panic!("no mail")
+    };
+    let sizes: Vec<_> = event
+        .message
+        .attachments()
+        .map(|part| part.content().len())
+        .collect();
+    assert_eq!(sizes, [35_250_000]);
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_makes_postmark_try_again_and_keeps_its_words() {
+    let mut app = App::start().await;
+    let body = r#"{"RecordType": "Delivery", "Tag": "fail"}"#;
+    assert_eq!(app.post(TRACKING, "new", body).await, (500, String::new()));
+    assert!(app.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn head_and_options_are_answered_and_other_methods_refused() {
+    let app = App::start().await;
+    for path in [TRACKING, INBOUND] {
+        for (method, password, status) in [
+            (Method::HEAD, "", 200),
+            (Method::OPTIONS, "", 200),
+            (Method::GET, "", 401),
+            (Method::GET, "new", 405),
+            (Method::PUT, "new", 405),
+            (Method::DELETE, "new", 405),
+        ] {
+            let answer = app.send(method.clone(), path, password, Vec::new()).await;
+            assert_eq!(answer.status(), status, "{method}");
+            let allow = answer.headers().get("Allow").is_some();
+            assert_eq!(
+                allow,
+                status == 405 || method == Method::OPTIONS,
+                "{method}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_person_can_mend_is_posted_again_and_no_mail_is_given_up() {
+    use WebhookErrorKind::*;
+    let tracking = PostmarkTrackingWebhook::new(WebhookAuth::none());
+    let inbound = PostmarkInboundWebhook::new(WebhookAuth::none());
+    for (kind, mendable) in [
+        (NoSecret, false),
+        (WrongSecret, true),
+        (WrongWebhook, true),
+        (MalformedBody, false),
+        (WrongShape, false),
+        (TooLarge, false),
+        (WrongMethod, false),
+        (WrongContentType, false),
+    ] {
+        // Postmark's own rules: see the docs of the two webhooks.
+        let status = tracking.status(kind).as_u16();
+        assert_eq!(
+            matches!(status, 408 | 429 | 500..=599),
+            mendable,
+            "{kind:?}"
+        );
+        let status = inbound.status(kind).as_u16();
+        assert!(status != 200 && status != 403, "{kind:?}");
+    }
+}

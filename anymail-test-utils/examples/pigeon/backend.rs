@@ -1,0 +1,214 @@
+//! The backend: what Pigeon can do, and one call for up to a hundred mails.
+//!
+//! What a request and an answer look like is in `wire.rs`.
+
+use std::time::Duration;
+
+use anymail_core::{
+    Capabilities, EmailBackend, Feature, PreparedMessage, Secret, SendError, SendErrorKind,
+    SendStatus, Support, parse_retry_after,
+};
+use async_trait::async_trait;
+use reqwest::header::{HeaderValue, InvalidHeaderValue, RETRY_AFTER};
+use serde_json::{Value, json};
+
+use crate::wire::{self, Mail};
+
+/// The name in statuses, errors and configuration.
+pub const NAME: &str = "pigeon";
+/// The most mails that Pigeon takes in one call.
+const MAX_MAILS: usize = 100;
+
+/// Sends through Pigeon.
+#[derive(Debug)]
+pub struct Pigeon {
+    http: reqwest::Client,
+    url: String,
+    key: Secret,
+    authorization: HeaderValue,
+    capabilities: Capabilities,
+}
+
+/// Why there is no backend.
+#[derive(Debug)]
+pub enum PigeonError {
+    /// The key cannot stand in an HTTP header.
+    Key(InvalidHeaderValue),
+    /// There is no HTTP client.
+    Http(reqwest::Error),
+}
+
+impl std::error::Error for PigeonError {}
+
+impl std::fmt::Display for PigeonError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key(_) => f.write_str("the key holds a character that no HTTP header can carry"),
+            Self::Http(error) => write!(f, "no HTTP client: {error}"),
+        }
+    }
+}
+
+impl Pigeon {
+    /// A backend for the API at `url` (without a slash at its end).
+    ///
+    /// # Errors
+    /// [`PigeonError`].
+    pub fn new(url: &str, key: Secret, timeout: Duration) -> Result<Self, PigeonError> {
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(PigeonError::Key)?;
+        authorization.set_sensitive(true); // so that it does not print
+        let http = reqwest::Client::builder()
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none()) // it would take the key elsewhere
+            .build()
+            .map_err(PigeonError::Http)?;
+        Ok(Self {
+            http,
+            url: url.to_owned(),
+            key,
+            authorization,
+            capabilities: Capabilities::from([
+                (Feature::ReplyTo, Support::AtMost(1)),
+                (Feature::Headers, Support::Yes),
+                (Feature::Attachments, Support::Yes),
+                (
+                    Feature::InlineAttachments,
+                    Support::Without(Feature::Template),
+                ),
+                (Feature::Metadata, Support::Yes),
+                (Feature::Tags, Support::AtMost(3)),
+                (Feature::TrackOpens, Support::Yes),
+                (Feature::SendAt, Support::Yes),
+                (Feature::Template, Support::Yes),
+                (Feature::Batch, Support::Yes),
+                (Feature::MergeData, Support::With(Feature::Template)),
+                (Feature::MergeGlobalData, Support::With(Feature::Template)),
+                (Feature::MergeMetadata, Support::Yes),
+                (Feature::MergeHeaders, Support::Yes),
+                (Feature::WithoutTo, Support::Yes),
+                (Feature::EspExtra, Support::Yes),
+            ]),
+        })
+    }
+
+    /// Makes one call.
+    pub async fn call(&self, request: &Value) -> Result<Value, SendError> {
+        let request = self
+            .http
+            .post(format!("{}/v1/mails", self.url))
+            .json(request);
+        let request = request.header("authorization", self.authorization.clone());
+        let answer = request.send().await.map_err(no_answer)?;
+        let http_status = answer.status().as_u16();
+        let retry_after = answer.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
+        let body = answer.text().await;
+        if http_status != 200 {
+            // The status says enough, even if the body is cut off or no JSON.
+            let json = body
+                .ok()
+                .and_then(|body| serde_json::from_str::<Value>(&body).ok());
+            let words = json.as_ref().and_then(|json| json.get("error")?.as_str());
+            return Err(SendError::from_http_status(NAME, http_status)
+                .with_message(self.key.redact(words.unwrap_or_default()))
+                .with_retry_after(retry_after));
+        }
+        serde_json::from_str(&body.map_err(no_answer)?).map_err(|_| no_sense())
+    }
+}
+
+/// Once the request was on its way, a lost answer may have been a yes: that is what these kinds
+/// of error say, but for `Connect`.
+fn no_answer(error: reqwest::Error) -> SendError {
+    let kind = match () {
+        () if error.is_connect() => SendErrorKind::Connect,
+        () if error.is_timeout() => SendErrorKind::Timeout,
+        () => SendErrorKind::Disconnected,
+    };
+    SendError::new(kind, NAME, "").with_source(error.without_url())
+}
+
+fn no_sense() -> SendError {
+    SendError::from_http_status(NAME, 200).with_message("the answer is not that of Pigeon")
+}
+
+#[async_trait]
+impl EmailBackend for Pigeon {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn max_batch(&self) -> usize {
+        MAX_MAILS
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        let mut results = self.send_many(std::slice::from_ref(message)).await;
+        results.pop().unwrap_or_else(|| Err(no_sense()))
+    }
+
+    async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
+        let mut tally = Tally::new(messages);
+        let mails: Vec<_> = wire::mails(messages).collect();
+        for mails in mails.chunks(MAX_MAILS) {
+            let request = json!({ "mails": mails.iter().map(Mail::write).collect::<Vec<_>>() });
+            let answer = self.call(&request).await;
+            tally.enter(mails, answer.map(|answer| wire::results(&answer)));
+        }
+        tally.results()
+    }
+}
+
+/// What has become of each message, while the answers come in.
+pub struct Tally(Vec<(SendStatus, Option<SendError>)>);
+
+impl Tally {
+    /// Nothing is known of any recipient.
+    pub fn new(messages: &[PreparedMessage]) -> Self {
+        let unknown = |message: &PreparedMessage| SendStatus::unknown(NAME, message.message());
+        Self(
+            messages
+                .iter()
+                .map(|message| (unknown(message), None))
+                .collect(),
+        )
+    }
+
+    /// Enters the answer to a call: a result for each mail, in order, or an error for all.
+    pub fn enter(&mut self, mails: &[Mail<'_>], answer: Result<Vec<wire::Row>, SendError>) {
+        let (rows, error) = match answer {
+            Ok(rows) => (rows, no_sense()), // for those that have no row
+            Err(error) => (Vec::new(), error),
+        };
+        let mut rows = rows.into_iter();
+        for mail in mails {
+            let Some((status, failed)) = self.0.get_mut(mail.message) else {
+                continue;
+            };
+            match rows.next() {
+                Some(row) => row.enter_into(status),
+                None => *failed = Some(error.clone()),
+            }
+        }
+    }
+
+    /// One result for each message.
+    pub fn results(self) -> Vec<Result<SendStatus, SendError>> {
+        let result = |(status, error): (SendStatus, Option<SendError>)| {
+            let known = status
+                .recipients()
+                .any(|it| it.status != anymail_core::Status::Unknown);
+            match (known, error) {
+                (true, _) => Ok(status), // whom no answer spoke of stays unknown in it
+                (false, Some(error)) => Err(error),
+                (false, None) => Err(no_sense()),
+            }
+        };
+        self.0.into_iter().map(result).collect()
+    }
+}

@@ -1,0 +1,145 @@
+//! Pigeon's side of the wire, for the conformance suite.
+
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a JSON object has null for what is not there"
+)]
+
+use std::sync::Arc;
+
+use anymail_core::{Address, AddressError, EmailBackend, JsonMap, Secret, Status};
+use anymail_test_utils::conformance::{
+    Answer, File, Harness, HarnessError, Mail, Profile, Target, Trouble,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::{Value, json};
+
+use crate::backend::Pigeon;
+
+/// Knows Pigeon's API.
+pub struct PigeonHarness;
+
+impl Harness for PigeonHarness {
+    fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError> {
+        let key = Secret::new(&*target.secret);
+        Ok(Arc::new(Pigeon::new(&target.url, key, target.timeout)?))
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError> {
+        if request.uri().path() != "/v1/mails" {
+            return Err("Pigeon has no such path".into());
+        }
+        let json: Value = serde_json::from_slice(request.body())?;
+        let mails = json["mails"]
+            .as_array()
+            .ok_or("there is no list of mails")?;
+        mails.iter().map(mail).collect()
+    }
+
+    fn answer(&self, _: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
+        let mut results = Vec::new();
+        for answer in answers {
+            let mut people = Vec::new();
+            for recipient in &answer.recipients {
+                let state = match recipient.status {
+                    Status::Sent => "sent",
+                    Status::Queued => "waiting",
+                    Status::Invalid => "no_such_address",
+                    Status::Rejected => "blocked",
+                    Status::Failed => "failed",
+                    _ => return None, // Pigeon has no more to say
+                };
+                // It writes addresses in lower case, whatever it was given.
+                let email = recipient.address.key();
+                let why = if state == "failed" { &answer.words } else { "" };
+                people.push(json!({"email": email.as_str(), "state": state, "why": why}));
+            }
+            results.push(json!({"id": answer.id, "people": people}));
+        }
+        Some(response(200, &json!({"results": results})))
+    }
+
+    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
+        response(trouble.http_status, &json!({"error": trouble.words}))
+    }
+
+    fn profile(&self) -> Profile {
+        let mut esp_extra = JsonMap::new();
+        esp_extra.insert("loft".to_owned(), "east".into());
+        Profile {
+            esp_extra,
+            ..Profile::default()
+        }
+    }
+}
+
+fn response(status: u16, json: &Value) -> Response<Bytes> {
+    let response = Response::builder().status(status);
+    let response = response.header("content-type", "application/json");
+    response.body(json.to_string().into()).unwrap_or_default()
+}
+
+fn mail(json: &Value) -> Result<Mail, HarnessError> {
+    let text = |name: &str| json[name].as_str().map(str::to_owned);
+    let map = |name: &str| json[name].as_object().cloned().unwrap_or_default();
+    let pairs = |name: &str| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        map(name)
+            .into_iter()
+            .map(move |(name, value)| (name, text(&value)))
+    };
+    Ok(Mail {
+        from: Some(person(&json["from"])?),
+        to: people(&json["to"])?,
+        cc: people(&json["cc"])?,
+        bcc: people(&json["bcc"])?,
+        reply_to: json
+            .get("reply_to")
+            .map(person)
+            .transpose()?
+            .into_iter()
+            .collect(),
+        subject: text("subject"),
+        text: text("text"),
+        html: text("html"),
+        headers: pairs("headers").collect(),
+        attachments: items(&json["files"]).map(file).collect::<Result<_, _>>()?,
+        metadata: pairs("metadata").collect(),
+        tags: items(&json["labels"])
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        track_opens: json["track_opens"].as_bool(),
+        send_at: json["send_at"].as_i64(),
+        template_id: text("template"),
+        merge_data: map("values"),
+        extra: map("options"),
+        ..Mail::default()
+    })
+}
+
+fn items(json: &Value) -> impl Iterator<Item = &Value> {
+    json.as_array().into_iter().flatten()
+}
+
+fn person(json: &Value) -> Result<Address, AddressError> {
+    let text = |name: &str| json[name].as_str().unwrap_or_default();
+    Address::new(text("name"), text("email"))
+}
+
+fn people(json: &Value) -> Result<Vec<Address>, AddressError> {
+    items(json).map(person).collect()
+}
+
+fn file(json: &Value) -> Result<File, HarnessError> {
+    let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+    Ok(File {
+        name: Some(text("name")),
+        content_type: text("type"),
+        content: STANDARD.decode(text("data"))?.into(),
+        content_id: Some(text("cid")).filter(|id| !id.is_empty()),
+    })
+}

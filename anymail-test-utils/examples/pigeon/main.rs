@@ -1,0 +1,17 @@
+//! A complete small backend for an ESP that does not exist, and the conformance suite on it.
+//!
+//! The suite runs with
+//! `cargo test -p anymail-test-utils --example pigeon`.
+
+#![allow(
+    unreachable_pub,
+    reason = "they are the public items of a backend's own crate"
+)]
+
+mod backend;
+mod harness;
+mod wire;
+
+fn main() {
+    anymail_test_utils::conformance::main(harness::PigeonHarness)
+}

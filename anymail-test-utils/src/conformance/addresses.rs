@@ -1,0 +1,106 @@
+//! Every kind of address arrives equal, in each place where addresses stand.
+
+use anymail_core::{Capabilities, Feature, Support};
+
+use super::mail::Part;
+use super::rig::Rig;
+use super::trial::{Trial, Verdict, trial};
+use crate::fixtures::{address, plain};
+
+/// A kind of address, and one of that kind.
+const KINDS: [(&str, &str); 13] = [
+    ("a_bare_one", "bare@example.com"),
+    ("a_name", "Ann Doe <ann@example.com>"),
+    ("a_name_with_a_comma", "\"Doe, Ann\" <ann@example.com>"),
+    (
+        "a_name_with_quotes_and_backslashes",
+        r#""Ann \"the \\ cat\" Doe" <ann@example.com>"#,
+    ),
+    (
+        "a_name_with_specials",
+        "\"Ann (sales) <x@y.z>; a:b [c]\" <ann@example.com>",
+    ),
+    ("a_name_outside_ascii", "Ďábelský Červ <ann@example.com>"),
+    (
+        "a_name_in_other_scripts",
+        "\"山田, 太郎 🎌\" <ann@example.com>",
+    ),
+    (
+        "a_long_name",
+        concat!(
+            "\"A name, longer than a line of a header: ",
+            "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft\" ",
+            "<ann@example.com>"
+        ),
+    ),
+    (
+        "a_name_that_looks_like_an_address",
+        "\"ann@example.com\" <bob@example.com>",
+    ),
+    ("upper_case_and_a_tag", "Ann.Doe+Shop@Example.Com"),
+    (
+        "odd_but_valid_characters",
+        "o'neil_{a}|b=c?d*e!f#g$h%i&j/k^l`m~n@example.com",
+    ),
+    ("a_quoted_local_part", "\"ann \\\"x, y\"@example.com"),
+    (
+        "an_international_domain",
+        "Ann <ann@bücher.příklad.example>",
+    ),
+];
+
+pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
+    const LOOK_AT: &str = "how your backend writes addresses: Address::to_ascii gives the whole \
+                           mailbox, Address::name and ascii_email its parts; Harness::read";
+    let reply_to = can.support(Feature::ReplyTo) != Support::No;
+    let mut trials: Vec<_> = KINDS
+        .into_iter()
+        .map(|(kind, text)| {
+            let name = format!("addresses::{kind}_arrives_equal");
+            trial(name, LOOK_AT, move |rig| equal(rig, text, reply_to))
+        })
+        .collect();
+    trials.push(trial(
+        "addresses::an_international_domain_goes_out_in_ascii",
+        "Address::to_ascii or ascii_email, in the place of email() or to_string()",
+        in_ascii,
+    ));
+    trials
+}
+
+async fn equal(rig: Rig, text: &str, reply_to: bool) -> Verdict {
+    let mut message = plain();
+    let odd = address(text);
+    message.from = odd.clone().into();
+    // Several, so that one which is not closed would swallow its neighbour.
+    message.to = vec![odd.clone(), address("bob@example.com")].into();
+    message.cc = vec![address("carol@example.com"), odd.clone()].into();
+    message.bcc = vec![odd.clone(), address("dave@example.com")].into();
+    if reply_to {
+        message.reply_to = vec![odd].into();
+    }
+    let parts = [Part::From, Part::To, Part::Cc, Part::Bcc, Part::ReplyTo];
+    rig.arrives(&message, &parts).await?;
+    Ok(())
+}
+
+async fn in_ascii(rig: Rig) -> Verdict {
+    if rig.is_local() {
+        return Ok(()); // what is kept here need not be ready for the wire
+    }
+    let mut message = plain();
+    message.from = address("sender@příklad.example").into();
+    message.to = vec![address("ann@bücher.example")].into();
+    rig.send_ok(&message).await?;
+    for mail in rig.mails()? {
+        for found in mail.from.iter().chain(mail.recipients()) {
+            rig.ensure(found.domain().is_ascii(), || {
+                format!(
+                    "expected the domain of {found} in ASCII: {}",
+                    found.ascii_domain()
+                )
+            })?;
+        }
+    }
+    Ok(())
+}

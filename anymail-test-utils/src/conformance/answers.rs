@@ -1,0 +1,163 @@
+//! Answers that no ESP should give: never a panic, never a yes, never a no that is none.
+
+use anymail_core::{Accepted, SendError, SendStatus, Status};
+use bytes::Bytes;
+use http::Response;
+
+use super::rig::Rig;
+use super::trial::{Stop, Trial, Verdict, trial};
+use crate::Fault;
+use crate::fixtures::{batch_to, plain, plain_to};
+
+const LOOK_AT: &str = "how your backend reads the answer: take nothing in it for granted; what \
+                       makes no sense is SendErrorKind::InvalidResponse";
+
+pub(super) fn trials(batch: bool) -> Vec<Trial> {
+    vec![
+        trial(
+            "answers::of_the_wrong_shape_are_no_yes",
+            LOOK_AT,
+            wrong_shape,
+        ),
+        trial(
+            "answers::with_any_http_status_are_told_as_they_are",
+            LOOK_AT,
+            any_status,
+        ),
+        trial(
+            "answers::cut_or_changed_anywhere_cause_no_panic",
+            LOOK_AT,
+            move |rig| changed(rig, batch),
+        ),
+    ]
+}
+
+/// Texts that a reader of JSON, XML, forms or text may stumble over.
+fn nonsense() -> Vec<Bytes> {
+    let texts: [&[u8]; 17] = [
+        b"",
+        b" ",
+        b"null",
+        b"true",
+        b"0",
+        b"-1e999",
+        b"\"text\"",
+        b"[]",
+        b"{}",
+        b"[[]]",
+        b"[null, {}, 7]",
+        b"{\"id\": null, \"status\": [], \"message\": {}, \"errors\": 7}",
+        b"{\"a\": ",
+        b"\xff\xfe\x00",
+        b"<html><body>Welcome to the hotel's wireless network</body></html>",
+        b"<?xml version=\"1.0\"?><a><b></a>",
+        b"a=1&b=%zz",
+    ];
+    let mut all: Vec<_> = texts.into_iter().map(Bytes::from_static).collect();
+    all.push(Bytes::from("[".repeat(100_000)));
+    all.push(Bytes::from("{\"a\":".repeat(50_000)));
+    all.push(Bytes::from(vec![b'x'; 1_000_000]));
+    all
+}
+
+fn answer(status: u16, body: Bytes) -> Response<Bytes> {
+    let response = Response::builder().status(status);
+    let response = response.header("content-type", "application/json");
+    response.body(body).unwrap_or_default()
+}
+
+/// Whether a result claims neither that the ESP has the message nor that it has not.
+fn is_open(result: &Result<SendStatus, SendError>) -> bool {
+    match result {
+        Ok(status) => status.all(Status::Unknown),
+        Err(error) => error.accepted() == Accepted::Maybe,
+    }
+}
+
+async fn wrong_shape(rig: Rig) -> Verdict {
+    if !rig.profile.answers_have_a_body {
+        return Err(Stop::skip("this ESP's answers have no body"));
+    }
+    for body in nonsense() {
+        let start: String = String::from_utf8_lossy(&body).chars().take(60).collect();
+        rig.inject(Fault::Replace(answer(200, body)), 1)?;
+        let result = rig.send(&plain()).await?;
+        rig.ensure(is_open(&result), || {
+            format!(
+                "the answer was HTTP 200 with {start:?}; an error with Accepted::Maybe was \
+                 expected, not {result:?}"
+            )
+        })?;
+        rig.server()?.forget_requests();
+    }
+    Ok(())
+}
+
+async fn any_status(rig: Rig) -> Verdict {
+    for status in [
+        201, 203, 206, 300, 304, 400, 404, 405, 409, 410, 415, 418, 451, 499, 501, 505, 520, 599,
+    ] {
+        rig.inject(Fault::status(status), 1)?;
+        let result = rig.send(&plain()).await?;
+        let accepted = result.as_ref().map_err(SendError::accepted);
+        let right = match status {
+            400..=499 => matches!(accepted, Err(Accepted::No)),
+            // 501 and 505 could be read as a sure no.
+            500.. => accepted.is_err(),
+            300..=399 => is_open(&result),
+            _ => is_open(&result) || !rig.profile.answers_have_a_body,
+        };
+        rig.ensure(right, || {
+            format!("the answer was HTTP {status} and empty, the result is {result:?}")
+        })?;
+        rig.server()?.forget_requests();
+    }
+    Ok(())
+}
+
+/// The ESP's own yes, with its body cut and changed in many places.
+async fn changed(rig: Rig, batch: bool) -> Verdict {
+    let mut messages = vec![plain_to(["ann@example.com", "bob@example.com"])];
+    if batch {
+        messages.push(batch_to(["ann@example.com", "bob@example.com"]));
+    }
+    for message in messages {
+        rig.send_ok(&message).await?;
+        let Some(genuine) = rig.last_answer() else {
+            return Err(Stop::skip("the backend makes no calls"));
+        };
+        for body in mutilations(genuine.body()) {
+            let mut changed = genuine.clone();
+            *changed.body_mut() = body;
+            rig.inject(Fault::Replace(changed), 1)?;
+            let result = rig.send(&message).await?;
+            if let Ok(status) = &result {
+                let told = status.recipients().len();
+                rig.ensure(told == 2, || {
+                    format!("2 recipients, {told} told of: {status:?}")
+                })?;
+            }
+            rig.server()?.clear_faults();
+            rig.server()?.forget_requests();
+        }
+    }
+    Ok(())
+}
+
+fn mutilations(body: &Bytes) -> Vec<Bytes> {
+    const PLACES: usize = 40;
+    let step = body.len().div_ceil(PLACES).max(1);
+    let mut all = Vec::new();
+    for at in (0..body.len()).step_by(step) {
+        all.push(body.slice(..at));
+        for byte in [b'0', b'"', b'{', b'n', 0xff] {
+            let mut changed = body.to_vec();
+            if let Some(place) = changed.get_mut(at) {
+                *place = byte;
+            }
+            all.push(changed.into());
+        }
+    }
+    all.push([&body[..], &body[..]].concat().into());
+    all
+}

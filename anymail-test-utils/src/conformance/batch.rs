@@ -1,0 +1,184 @@
+//! A batch: each `to` gets a mail of its own, with its own values, and sees no other.
+
+use anymail_core::{Capabilities, Feature, Message, Support};
+use serde_json::Value;
+
+use super::features::at_esp;
+use super::mail::{Mail, Part};
+use super::rig::Rig;
+use super::trial::{Trial, Verdict, trial};
+use crate::fixtures::{addresses, batch_to, headers, metadata, object};
+
+const TO: [&str; 4] = [
+    "Ann <Ann@Example.com>",
+    "bob@example.com",
+    "\"Doe, Eve\" <eve@příklad.example>",
+    "zoe@example.org",
+];
+
+pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
+    if can.support(Feature::Batch) == Support::No {
+        return Vec::new(); // refused, as `features` sees to
+    }
+    const APART: &str = "PreparedMessage::is_batch: one mail for each of to(), with the recipient's own values by \
+         headers_for, metadata_for and merge_data_for; Harness::read gives one Mail for each";
+    let mut trials = vec![
+        trial(
+            "batch::each_to_gets_a_mail_and_sees_no_other",
+            APART,
+            |rig| async move { apart(&rig, &batch_to(TO)).await },
+        ),
+        trial("batch::of_one_is_a_mail_to_one", APART, |rig| async move {
+            apart(&rig, &batch_to(["ann@example.com"])).await
+        }),
+        trial("batch::copies_go_with_every_mail", APART, copies),
+        trial(
+            "batch::more_recipients_than_a_call_takes_all_get_theirs",
+            APART,
+            many,
+        ),
+    ];
+    // Where values by recipient are to be had, and what tells two recipients apart.
+    for feature in [
+        Feature::MergeData,
+        Feature::MergeMetadata,
+        Feature::MergeHeaders,
+    ] {
+        let support = can.support(feature);
+        if matches!(support, Support::No | Support::AtMost(_)) {
+            continue;
+        }
+        let what = match feature {
+            Feature::MergeData => "template_values",
+            Feature::MergeMetadata => "metadata",
+            _ => "headers",
+        };
+        trials.push(trial(
+            format!("batch::{what}_of_one_go_to_no_other"),
+            APART,
+            move |rig| own_values(rig, feature),
+        ));
+    }
+    trials
+}
+
+/// Sends a batch and compares it whole; then looks for strangers in every corner of each mail.
+async fn apart(rig: &Rig, message: &Message) -> Verdict {
+    let parts = [
+        Part::From,
+        Part::To,
+        Part::Cc,
+        Part::Bcc,
+        Part::Subject,
+        Part::Text,
+        Part::Headers,
+        Part::Metadata,
+        Part::MergeData,
+    ];
+    rig.arrives(message, &parts).await?;
+    for mail in rig.mails()? {
+        let own: Vec<_> = mail.recipients().map(|it| it.key()).collect();
+        let seen = Mail {
+            // Other people's addresses may stand wherever the app has put them.
+            text: None,
+            html: None,
+            from: None,
+            ..mail.clone()
+        };
+        let seen = format!("{seen:?}").to_lowercase();
+        for other in message.to.items() {
+            let stranger = !own.contains(&other.key());
+            rig.ensure(!(stranger && seen.contains(other.key().as_str())), || {
+                format!(
+                    "{} can be seen in the mail to {own:?}",
+                    other.key().as_str()
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+async fn copies(rig: Rig) -> Verdict {
+    let mut message = batch_to(TO);
+    message.cc = addresses(["copy@example.com"]).into();
+    message.bcc = addresses(["hidden@example.com"]).into();
+    apart(&rig, &message).await
+}
+
+/// One more than a call takes, where that can be tried in reasonable time.
+async fn many(rig: Rig) -> Verdict {
+    let n = match rig.backend.max_batch() {
+        n @ 1..=1000 => n.saturating_add(1),
+        _ => 1001,
+    };
+    let to: Vec<_> = (0..n).map(|i| format!("to{i}@example.com")).collect();
+    let status = rig
+        .arrives(&batch_to(to.iter().map(String::as_str)), &[Part::To])
+        .await?;
+    let (told, yes) = (status.recipients().len(), rig.profile.accepts_as);
+    rig.ensure(told == n && status.all(yes), || {
+        format!("expected one status with all {n} recipients {yes:?}, got {told}: {status:?}")
+    })
+}
+
+/// Values for some, other values for all; keys in another case, and one that fits nobody.
+async fn own_values(rig: Rig, feature: Feature) -> Verdict {
+    let can = rig.backend.capabilities();
+    let mut message = at_esp(&rig).using(feature, 1, can);
+    message.to = addresses(TO).into();
+    let everybody = |other: Feature| {
+        let support = can.support(other);
+        let met = matches!(support, Support::With(Feature::Template))
+            && message.template_id.value().is_some();
+        support == Support::Yes || met
+    };
+    let part = match feature {
+        Feature::MergeData => {
+            if everybody(Feature::MergeGlobalData) {
+                message.merge_global_data =
+                    object([("shop", "Anvils"), ("name", "customer")]).into();
+            }
+            let map = message.merge_data.value_or_default();
+            map.clear();
+            map.insert("ANN@example.com", object([("name", "Ann \"A\" {{b}}")]));
+            let mut rich = object([("name", "Eve")]);
+            rich.insert("visits".to_owned(), Value::from(3));
+            rich.insert("items".to_owned(), Value::from(vec!["one", "two"]));
+            map.insert("eve@xn--pklad-zsa96e.example", rich);
+            map.insert("nobody@example.com", object([("name", "Nobody")]));
+            Part::MergeData
+        }
+        Feature::MergeMetadata => {
+            if everybody(Feature::Metadata) {
+                message.metadata = metadata([("order", "none"), ("shop", "Anvils")]).into();
+            }
+            let map = message.merge_metadata.value_or_default();
+            map.clear();
+            map.insert("ANN@example.com", metadata([("order", "4711")]));
+            map.insert(
+                "eve@xn--pklad-zsa96e.example",
+                metadata([("customer", "é 7")]),
+            );
+            map.insert("nobody@example.com", metadata([("order", "0")]));
+            Part::Metadata
+        }
+        _ => {
+            if everybody(Feature::Headers) {
+                message.headers = headers([("X-Shop", "Anvils"), ("X-Order", "none")]).into();
+            }
+            let map = message.merge_headers.value_or_default();
+            map.clear();
+            map.insert("ANN@example.com", headers([("x-order", "4711")]));
+            let link = "<https://example.com/u/eve?a=b&c=%20d>";
+            map.insert(
+                "eve@xn--pklad-zsa96e.example",
+                headers([("List-Unsubscribe", link)]),
+            );
+            map.insert("nobody@example.com", headers([("X-Order", "0")]));
+            Part::Headers
+        }
+    };
+    rig.arrives(&message, &[Part::To, part]).await?;
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! Each feature on both sides: what is declared reaches the ESP; what is not is refused, or
+//! left out and reported.
+
+use anymail_core::{Accepted, Capabilities, Feature, Message, SendErrorKind, Support};
+
+use super::mail::Part;
+use super::rig::Rig;
+use super::trial::{Trial, Verdict, trial};
+use crate::fixtures::{AtEsp, is_counted, object};
+
+/// What cannot be left out without changing who gets a message, or who sees whom.
+const NEVER_LEFT_OUT: [Feature; 4] = [
+    Feature::Batch,
+    Feature::InternationalFrom,
+    Feature::InternationalRecipients,
+    Feature::WithoutTo,
+];
+
+/// The most of a feature that is tried where a limit is larger still.
+const MOST: usize = 500;
+
+pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
+    let mut trials = vec![trial(
+        "features::what_is_declared_can_be_used",
+        "the table behind EmailBackend::capabilities; EmailBackend::check",
+        what_is_declared_can_be_used,
+    )];
+    for (feature, support) in can.iter() {
+        let topic = format!("features::{}", slug(feature));
+        let look_at = format!(
+            "how your backend writes {feature} into the request; if the request above is right, \
+             Harness::read"
+        );
+        let table = format!("{feature} in the table behind EmailBackend::capabilities");
+        if is_declared(support) {
+            trials.push(trial(format!("{topic}::arrives"), &*look_at, move |rig| {
+                arrives(rig, feature)
+            }));
+        }
+        if matches!(feature, Feature::TrackOpens | Feature::TrackClicks) && is_declared(support) {
+            let name = format!("{topic}::off_is_said_too");
+            trials.push(trial(name, look_at, move |rig| off_is_said(rig, feature)));
+        }
+        if support == Support::Yes || (!is_counted(feature) && at_most(support)) {
+            continue;
+        }
+        let beyond = match support {
+            Support::AtMost(n) if n > MOST => continue,
+            Support::AtMost(n) if n > 0 => "_over_the_limit",
+            Support::With(_) | Support::Without(_) => "_against_its_condition",
+            _ => "",
+        };
+        let name = format!("{topic}::is_refused{beyond}");
+        trials.push(trial(name, &*table, move |rig| is_refused(rig, feature)));
+        let name = format!("{topic}::is_left_out_and_reported{beyond}");
+        trials.push(trial(name, table, move |rig| is_left_out(rig, feature)));
+    }
+    trials
+}
+
+fn at_most(support: Support) -> bool {
+    matches!(support, Support::AtMost(n) if n > 0)
+}
+
+fn is_declared(support: Support) -> bool {
+    !matches!(support, Support::No | Support::AtMost(0))
+}
+
+/// The feature's name as in JSON: `reply_to`.
+fn slug(feature: Feature) -> String {
+    let name = serde_json::to_value(feature).ok();
+    let name = name.as_ref().and_then(|name| name.as_str());
+    name.map_or_else(|| format!("{feature:?}"), str::to_owned)
+}
+
+pub(super) fn at_esp(rig: &Rig) -> AtEsp {
+    let options = &rig.profile.esp_extra;
+    AtEsp {
+        template_id: rig.profile.template_id.clone(),
+        esp_extra: match options.is_empty() {
+            true => object([("an_option", "a value")]),
+            false => options.clone(),
+        },
+    }
+}
+
+/// As much of a feature as the backend declares.
+fn within(rig: &Rig, feature: Feature) -> Message {
+    let can = rig.backend.capabilities();
+    let n = match can.support(feature) {
+        Support::AtMost(n) => n.min(MOST),
+        _ => 2,
+    };
+    at_esp(rig).using(feature, n, can)
+}
+
+/// More of a feature than the backend declares, by as little as possible.
+fn beyond(rig: &Rig, feature: Feature) -> Message {
+    let at = at_esp(rig);
+    match rig.backend.capabilities().support(feature) {
+        Support::AtMost(n) => at.using_alone(feature, n.saturating_add(1)),
+        Support::Without(other) => at.with(&[(feature, 1), (other, 1)]),
+        _ => at.using_alone(feature, 1),
+    }
+}
+
+async fn what_is_declared_can_be_used(rig: Rig) -> Verdict {
+    for (feature, support) in rig.backend.capabilities().iter() {
+        if is_declared(support) {
+            let found = rig.mailer.check(&within(&rig, feature));
+            rig.ensure(found.is_ok(), || {
+                format!(
+                    "{feature} is declared ({support:?}), but no message can use it, not even \
+                     one that uses nothing more than it must: {found}"
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+async fn arrives(rig: Rig, feature: Feature) -> Verdict {
+    rig.ensure(
+        feature != Feature::EspExtra || !rig.profile.esp_extra.is_empty() || rig.is_local(),
+        || {
+            "the backend declares esp_extra: name an option of the ESP in Profile::esp_extra, \
+             and read it into Mail::extra"
+                .to_owned()
+        },
+    )?;
+    let parts: Vec<_> = Part::of(feature).into_iter().chain([Part::To]).collect();
+    rig.arrives(&within(&rig, feature), &parts).await?;
+    Ok(())
+}
+
+async fn off_is_said(rig: Rig, feature: Feature) -> Verdict {
+    let mut message = within(&rig, feature);
+    let part = match feature {
+        Feature::TrackOpens => {
+            message.track_opens = false.into();
+            Part::TrackOpens
+        }
+        _ => {
+            message.track_clicks = false.into();
+            Part::TrackClicks
+        }
+    };
+    rig.arrives(&message, &[part]).await?;
+    Ok(())
+}
+
+async fn is_refused(rig: Rig, feature: Feature) -> Verdict {
+    let result = rig.send(&beyond(&rig, feature)).await?;
+    refused(&rig, feature, result.err())?;
+    Ok(())
+}
+
+/// Whether a message was refused for a feature before anything was sent.
+fn refused(rig: &Rig, feature: Feature, error: Option<anymail_core::SendError>) -> Verdict {
+    let Some(error) = error else {
+        return Err(rig.fail(format!(
+            "{feature} is not declared, and was sent all the same"
+        )));
+    };
+    let named = error.unsupported().iter();
+    let named = named.filter(|it| it.feature == Some(feature)).count() == 1;
+    rig.ensure(
+        error.kind() == SendErrorKind::UnsupportedFeature && named,
+        || format!("expected an UnsupportedFeature error that names {feature} once, got: {error}"),
+    )?;
+    rig.ensure(error.accepted() == Accepted::No, || {
+        format!("nothing was sent, so Accepted::No was expected: {error}")
+    })?;
+    let calls = rig.requests();
+    rig.ensure(calls == 0 && rig.mails()?.is_empty(), || {
+        format!("it was refused, but {calls} call(s) were made")
+    })
+}
+
+async fn is_left_out(rig: Rig, feature: Feature) -> Verdict {
+    let message = beyond(&rig, feature);
+    let never = rig.mailer.check(&message).unsupported;
+    let never = never
+        .iter()
+        .filter_map(|it| it.feature)
+        .find(|it| NEVER_LEFT_OUT.contains(it));
+    let result = rig.send_by(&rig.dropping(), &message).await?;
+    if let Some(never) = never {
+        return refused(&rig, never, result.err());
+    }
+    let status = match result {
+        Ok(status) => status,
+        Err(error) => {
+            let why = format!("under UnsupportedPolicy::Drop it was not sent: {error}");
+            return Err(rig.fail(why));
+        }
+    };
+    let reported = status.dropped.iter();
+    let reported = reported.filter(|it| it.feature == Some(feature)).count();
+    rig.ensure(reported == 1, || {
+        format!("{feature} was left out, but the status reports it {reported} times")
+    })?;
+    let Some(part) = Part::of(feature) else {
+        return Ok(());
+    };
+    let left = match rig.backend.capabilities().support(feature) {
+        Support::AtMost(n) if n > 0 => at_esp(&rig).using_alone(feature, n),
+        _ => without(&message, feature),
+    };
+    let expected = super::mail::Mail::expected(&left);
+    for (wanted, found) in expected.iter().zip(rig.mails()?) {
+        let (wanted, found) = (part.show(wanted), part.show(&found));
+        rig.ensure(wanted == found, || {
+            format!(
+                "expected   {}: {wanted}, after what is not declared was left out\n\
+                 understood {}: {found}",
+                part.name(),
+                part.name()
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// The message as it is when a feature has been left out.
+fn without(message: &Message, feature: Feature) -> Message {
+    let mut left = message.clone();
+    match feature {
+        Feature::EnvelopeSender => left.envelope_sender = Default::default(),
+        Feature::ReplyTo => left.reply_to = Default::default(),
+        Feature::Headers | Feature::MergeHeaders => {
+            (left.headers, left.merge_headers) = Default::default();
+        }
+        Feature::Attachments | Feature::InlineAttachments => left.attachments = Default::default(),
+        Feature::AmpHtml | Feature::Alternatives => left.alternatives = Default::default(),
+        Feature::Metadata | Feature::MergeMetadata => {
+            (left.metadata, left.merge_metadata) = Default::default();
+        }
+        Feature::Tags => left.tags = Default::default(),
+        Feature::TrackOpens => left.track_opens = Default::default(),
+        Feature::TrackClicks => left.track_clicks = Default::default(),
+        Feature::SendAt => left.send_at = Default::default(),
+        Feature::Template => left.template_id = Default::default(),
+        Feature::TemplateSubject => left.subject = Default::default(),
+        Feature::TemplateBody => left.text_body = Default::default(),
+        Feature::MergeData | Feature::MergeGlobalData => {
+            (left.merge_data, left.merge_global_data) = Default::default();
+        }
+        Feature::EspExtra => left.esp_extra = Default::default(),
+        _ => {}
+    }
+    left
+}

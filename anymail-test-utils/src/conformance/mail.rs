@@ -1,0 +1,427 @@
+//! [`Mail`]: what an ESP understood of a request; and what it should have understood.
+//!
+//! The second is worked out here from the message alone, so that a mistake of core's is found
+//! as well as one of the backend's.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use anymail_core::{Address, Feature, JsonMap, Message, Metadata};
+use bytes::Bytes;
+
+/// One mail that the ESP would send, as it understood the request.
+///
+/// A batch is a mail for each recipient, each with that recipient's headers, metadata and
+/// template values, however the ESP's request says it. What the ESP has no place for stays as
+/// it is by default.
+///
+/// Fields may be added: write `..Mail::default()`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mail {
+    /// The author.
+    pub from: Option<Address>,
+    /// The recipients whom all recipients see.
+    pub to: Vec<Address>,
+    /// Likewise, for a copy.
+    pub cc: Vec<Address>,
+    /// The recipients whom nobody sees.
+    pub bcc: Vec<Address>,
+    /// Where answers go.
+    pub reply_to: Vec<Address>,
+    /// The address, or just its domain, that bounces go to.
+    pub envelope_sender: Option<String>,
+    /// The subject.
+    pub subject: Option<String>,
+    /// The plain text.
+    pub text: Option<String>,
+    /// The HTML.
+    pub html: Option<String>,
+    /// Other bodies: media type and content.
+    pub alternatives: Vec<(String, String)>,
+    /// Custom headers: name and value.
+    pub headers: Vec<(String, String)>,
+    /// Files, attached and inline.
+    pub attachments: Vec<File>,
+    /// Values that come back with events.
+    pub metadata: Metadata,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Whether openings are reported; `None` where the request does not say.
+    pub track_opens: Option<bool>,
+    /// Whether clicks are reported; `None` where the request does not say.
+    pub track_clicks: Option<bool>,
+    /// When to send it, in POSIX seconds.
+    pub send_at: Option<i64>,
+    /// The template's name or number.
+    pub template_id: Option<String>,
+    /// The template's values for this mail: the recipient's own over those for all.
+    pub merge_data: JsonMap,
+    /// What of [`Profile::esp_extra`](super::Profile::esp_extra) the request holds, under the
+    /// same names.
+    pub extra: JsonMap,
+    /// The id that the backend itself gave to the mail, if it does so: then events bear this
+    /// one, and the status must tell it.
+    pub own_id: Option<String>,
+}
+
+/// An attachment, decoded.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct File {
+    /// The file name; `None` or empty where it has none.
+    pub name: Option<String>,
+    /// The media type with its parameters.
+    pub content_type: String,
+    /// The bytes.
+    pub content: Bytes,
+    /// The content id without angle brackets or `cid:`, for a part that the HTML shows.
+    pub content_id: Option<String>,
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&show_file(self))
+    }
+}
+
+/// One thing to compare about mails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    From,
+    To,
+    Cc,
+    Bcc,
+    ReplyTo,
+    EnvelopeSender,
+    Subject,
+    Text,
+    Html,
+    Amp,
+    Alternatives,
+    Headers,
+    Attachments,
+    Inline,
+    Metadata,
+    Tags,
+    TrackOpens,
+    TrackClicks,
+    SendAt,
+    TemplateId,
+    MergeData,
+    Extra,
+}
+
+impl Part {
+    pub(super) const ALL: [Self; 22] = [
+        Self::From,
+        Self::To,
+        Self::Cc,
+        Self::Bcc,
+        Self::ReplyTo,
+        Self::EnvelopeSender,
+        Self::Subject,
+        Self::Text,
+        Self::Html,
+        Self::Amp,
+        Self::Alternatives,
+        Self::Headers,
+        Self::Attachments,
+        Self::Inline,
+        Self::Metadata,
+        Self::Tags,
+        Self::TrackOpens,
+        Self::TrackClicks,
+        Self::SendAt,
+        Self::TemplateId,
+        Self::MergeData,
+        Self::Extra,
+    ];
+
+    /// The part by which a feature is seen on the wire.
+    pub(super) fn of(feature: Feature) -> Option<Self> {
+        Some(match feature {
+            Feature::EnvelopeSender => Self::EnvelopeSender,
+            Feature::ReplyTo => Self::ReplyTo,
+            Feature::Headers | Feature::MergeHeaders => Self::Headers,
+            Feature::Attachments => Self::Attachments,
+            Feature::InlineAttachments => Self::Inline,
+            Feature::AmpHtml => Self::Amp,
+            Feature::Alternatives => Self::Alternatives,
+            Feature::Metadata | Feature::MergeMetadata => Self::Metadata,
+            Feature::Tags => Self::Tags,
+            Feature::TrackOpens => Self::TrackOpens,
+            Feature::TrackClicks => Self::TrackClicks,
+            Feature::SendAt => Self::SendAt,
+            Feature::Template => Self::TemplateId,
+            Feature::TemplateSubject => Self::Subject,
+            Feature::TemplateBody => Self::Text,
+            Feature::MergeData | Feature::MergeGlobalData => Self::MergeData,
+            Feature::InternationalFrom => Self::From,
+            Feature::Batch | Feature::InternationalRecipients => Self::To,
+            Feature::WithoutTo => Self::Cc,
+            Feature::EspExtra => Self::Extra,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::From => "from",
+            Self::To => "to",
+            Self::Cc => "cc",
+            Self::Bcc => "bcc",
+            Self::ReplyTo => "reply_to",
+            Self::EnvelopeSender => "envelope_sender",
+            Self::Subject => "subject",
+            Self::Text => "text",
+            Self::Html => "html",
+            Self::Amp => "alternatives (AMP)",
+            Self::Alternatives => "alternatives",
+            Self::Headers => "headers",
+            Self::Attachments => "attachments",
+            Self::Inline => "attachments (inline)",
+            Self::Metadata => "metadata",
+            Self::Tags => "tags",
+            Self::TrackOpens => "track_opens",
+            Self::TrackClicks => "track_clicks",
+            Self::SendAt => "send_at",
+            Self::TemplateId => "template_id",
+            Self::MergeData => "merge_data",
+            Self::Extra => "extra",
+        }
+    }
+
+    /// The part as text: equal where the mails agree, and fit for a person's eyes. Orders that
+    /// mean nothing are evened out.
+    pub(super) fn show(self, mail: &Mail) -> String {
+        let amp = |kind: &str| kind.to_ascii_lowercase().starts_with("text/x-amp-html");
+        let bodies = |wanted: bool| {
+            let bodies = mail.alternatives.iter();
+            let bodies: Vec<_> = bodies.filter(|(kind, _)| amp(kind) == wanted).collect();
+            format!("{bodies:?}")
+        };
+        let files = |inline: bool| {
+            let files = mail.attachments.iter();
+            let files: Vec<_> = files
+                .filter(|file| file.content_id.is_some() == inline)
+                .collect();
+            format!("{files:?}")
+        };
+        match self {
+            Self::From => show_addresses(mail.from.as_slice()),
+            Self::To => show_addresses(&mail.to),
+            Self::Cc => show_addresses(&mail.cc),
+            Self::Bcc => show_addresses(&mail.bcc),
+            Self::ReplyTo => show_addresses(&mail.reply_to),
+            Self::EnvelopeSender => format!("{:?}", mail.envelope_sender),
+            Self::Subject => format!("{:?}", mail.subject),
+            Self::Text => show_body(mail.text.as_deref()),
+            Self::Html => show_body(mail.html.as_deref()),
+            Self::Amp => bodies(true),
+            Self::Alternatives => bodies(false),
+            Self::Headers => {
+                let names = mail.headers.iter();
+                let mut headers: Vec<_> = names
+                    .map(|(name, value)| (name.to_ascii_lowercase(), value))
+                    .collect();
+                headers.sort();
+                format!("{headers:?}")
+            }
+            Self::Attachments => files(false),
+            Self::Inline => files(true),
+            Self::Metadata => format!("{:?}", mail.metadata.iter().collect::<BTreeMap<_, _>>()),
+            Self::Tags => {
+                let mut tags = mail.tags.clone();
+                tags.sort();
+                format!("{tags:?}")
+            }
+            Self::TrackOpens => format!("{:?}", mail.track_opens),
+            Self::TrackClicks => format!("{:?}", mail.track_clicks),
+            Self::SendAt => format!("{:?}", mail.send_at),
+            Self::TemplateId => format!("{:?}", mail.template_id),
+            Self::MergeData => show_map(&mail.merge_data),
+            Self::Extra => show_map(&mail.extra),
+        }
+    }
+}
+
+fn show_map(map: &JsonMap) -> String {
+    let sorted: BTreeMap<_, _> = map.iter().map(|(k, v)| (k, v.to_string())).collect();
+    format!("{sorted:?}")
+}
+
+fn show_body(body: Option<&str>) -> String {
+    match body.filter(|body| !body.is_empty()) {
+        Some(body) if body.len() > 300 => {
+            let start: String = body.chars().take(60).collect();
+            format!("{start:?}... ({} bytes, hash {:x})", body.len(), hash(body))
+        }
+        body => format!("{body:?}"),
+    }
+}
+
+fn show_file(file: &File) -> String {
+    let id = file.content_id.as_deref();
+    let id = id.map_or_else(String::new, |id| format!(", content id {id:?}"));
+    format!(
+        "{:?} {} ({} bytes, hash {:x}{id})",
+        file.name.as_deref().unwrap_or_default(),
+        file.content_type,
+        file.content.len(),
+        hash(&file.content)
+    )
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Addresses with their domains in ASCII and lower case, and all else to the letter.
+fn show_addresses(addresses: &[Address]) -> String {
+    let shown: Vec<_> = addresses.iter().map(show_address).collect();
+    format!("[{}]", shown.join(", "))
+}
+
+pub(super) fn show_address(address: &Address) -> String {
+    let domain = address.ascii_domain().to_ascii_lowercase();
+    let email = format!("{}@{domain}", address.local_part());
+    match address.name() {
+        Some(name) => format!("{name:?} <{email}>"),
+        None => email,
+    }
+}
+
+impl Mail {
+    /// The recipients, in the order to, cc, bcc.
+    pub(super) fn recipients(&self) -> impl Iterator<Item = &Address> {
+        self.to.iter().chain(&self.cc).chain(&self.bcc)
+    }
+
+    /// What an ESP must understand of a message: one mail, or one for each `to` of a batch.
+    pub(super) fn expected(message: &Message) -> Vec<Self> {
+        if message.is_batch() {
+            let to = message.to.items().iter();
+            return to.map(|to| Self::own_copy(message, to)).collect();
+        }
+        vec![Self {
+            to: message.to.items().to_vec(),
+            ..Self::shared(message)
+        }]
+    }
+
+    /// All but `to`, as it is for everybody.
+    fn shared(message: &Message) -> Self {
+        let text = |body: Option<&String>| body.filter(|body| !body.is_empty()).cloned();
+        let files = message.attachments.items().iter().map(|part| File {
+            name: Some(part.filename().unwrap_or_default().to_owned()),
+            content_type: part.content_type().to_owned(),
+            content: part.content().clone(),
+            content_id: part
+                .content_id()
+                .filter(|_| part.is_inline())
+                .map(str::to_owned),
+        });
+        let bodies = message.alternatives.items().iter();
+        Self {
+            from: message.from.value().cloned(),
+            to: Vec::new(),
+            cc: message.cc.items().to_vec(),
+            bcc: message.bcc.items().to_vec(),
+            reply_to: message.reply_to.items().to_vec(),
+            envelope_sender: message.envelope_sender.value().map(Address::ascii_email),
+            subject: message.subject.value().cloned(),
+            text: text(message.text_body.value()),
+            html: text(message.html_body.value()),
+            alternatives: bodies
+                .map(|part| (part.content_type().to_owned(), part.content().to_owned()))
+                .collect(),
+            headers: owned(message.headers.value()),
+            attachments: files.collect(),
+            metadata: message.metadata.value().cloned().unwrap_or_default(),
+            tags: message.tags.items().to_vec(),
+            track_opens: message.track_opens.value().copied(),
+            track_clicks: message.track_clicks.value().copied(),
+            send_at: message.send_at.value().map(|at| at.unix_timestamp()),
+            template_id: message.template_id.value().cloned(),
+            merge_data: message
+                .merge_global_data
+                .value()
+                .cloned()
+                .unwrap_or_default(),
+            extra: message.esp_extra.value().cloned().unwrap_or_default(),
+            own_id: None,
+        }
+    }
+
+    /// One recipient's mail of a batch.
+    fn own_copy(message: &Message, to: &Address) -> Self {
+        let mut mail = Self {
+            to: vec![to.clone()],
+            ..Self::shared(message)
+        };
+        let own = |map: Option<&anymail_core::MergeMap<_>>| map.and_then(|it| it.get(to)).cloned();
+        for (name, value) in owned(own(message.merge_headers.value()).as_ref()) {
+            mail.headers
+                .retain(|(other, _)| !other.eq_ignore_ascii_case(&name));
+            mail.headers.push((name, value));
+        }
+        let metadata = message.merge_metadata.value().and_then(|it| it.get(to));
+        mail.metadata
+            .extend(metadata.cloned().into_iter().flatten());
+        let data = message.merge_data.value().and_then(|it| it.get(to));
+        mail.merge_data.extend(data.cloned().into_iter().flatten());
+        mail
+    }
+}
+
+fn owned(headers: Option<&anymail_core::Headers>) -> Vec<(String, String)> {
+    let headers = headers.into_iter().flat_map(|headers| headers.iter());
+    headers
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Where mails differ from what was expected, a line each; none where they do not.
+///
+/// The order of mails means nothing: the calls of a batch may overtake each other.
+pub(super) fn differences(expected: &[Mail], understood: &[Mail], parts: &[Part]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if expected.len() != understood.len() {
+        lines.push(format!(
+            "expected {} mail(s), the ESP understood {}",
+            expected.len(),
+            understood.len()
+        ));
+    }
+    let mut left: Vec<&Mail> = understood.iter().collect();
+    for mail in expected {
+        let whose = Part::To.show(mail);
+        let same = |other: &&Mail| Part::To.show(other) == whose;
+        // A mail to nobody that was expected is compared with the one that is there instead.
+        let place = left.iter().position(same);
+        let Some(place) = place.or((!left.is_empty()).then_some(0)) else {
+            lines.push(format!("no mail to {whose}"));
+            continue;
+        };
+        let found = left.remove(place);
+        for part in parts {
+            let (wanted, got) = (part.show(mail), part.show(found));
+            if wanted != got && !(*part == Part::EnvelopeSender && same_domain(mail, found)) {
+                lines.push(format!("expected   {}: {wanted}", part.name()));
+                lines.push(format!("understood {}: {got}", part.name()));
+            }
+        }
+    }
+    lines
+}
+
+/// Most ESPs take no more of an envelope sender than its domain.
+fn same_domain(expected: &Mail, understood: &Mail) -> bool {
+    let wanted = expected.envelope_sender.as_deref();
+    let domain = wanted
+        .and_then(|email| email.rsplit_once('@'))
+        .map(|(_, it)| it);
+    understood.envelope_sender.as_deref() == domain && domain.is_some()
+}

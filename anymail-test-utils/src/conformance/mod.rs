@@ -1,0 +1,66 @@
+//! The conformance suite: whether a backend keeps what [`EmailBackend`] promises.
+//!
+//! A backend's author writes a [`Harness`], the ESP's side of the wire in a few lines, and gets
+//! one named trial for each rule.
+//!
+//! In the backend's `Cargo.toml`:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! anymail-test-utils = "0.1"
+//!
+//! [[test]]
+//! name = "conformance"
+//! harness = false
+//! ```
+//!
+//! In `tests/conformance.rs`, beside the harness:
+//!
+//! ```no_run
+//! # use anymail_test_utils::conformance::{Harness, main};
+//! # fn example(MyHarness: impl Harness) {
+//! anymail_test_utils::conformance::main(MyHarness)
+//! # }
+//! ```
+//!
+//! `cargo test --test conformance` runs it; a word behind that is a filter, `-- --list` lists
+//! the trials, which depend on what the backend declares.
+//!
+//! [`EmailBackend`]: anymail_core::EmailBackend
+
+mod about;
+mod addresses;
+mod answers;
+mod attachments;
+mod batch;
+mod capture;
+mod desk;
+mod features;
+mod harness;
+mod mail;
+mod mails;
+mod many;
+mod network;
+mod rig;
+mod secrets;
+mod statuses;
+mod suite;
+mod tasks;
+mod trial;
+
+pub use harness::{
+    Answer, Harness, HarnessError, LocalHarness, Mailbox, MessageIds, Profile, Recipient, Target,
+    Trouble, TroubleKind,
+};
+pub use mail::{File, Mail};
+pub use suite::{Outcome, Suite};
+
+/// Runs the whole suite on a backend of an ESP, as `cargo test` wants it, and ends the process.
+pub fn main(harness: impl Harness) -> ! {
+    Suite::new(harness).main()
+}
+
+/// The same for a backend that makes no HTTP calls.
+pub fn main_local(harness: impl LocalHarness) -> ! {
+    Suite::local(harness).main()
+}

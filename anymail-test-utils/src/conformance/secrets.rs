@@ -1,0 +1,267 @@
+//! Tokens and bodies: in no text that may be printed, and sent to nobody but the ESP.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use anymail_core::SendError;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::Response;
+
+use super::harness::TroubleKind;
+use super::network::error;
+use super::rig::Rig;
+use super::trial::{Stop, Trial, Verdict, trial};
+use crate::fixtures::{BODY, plain};
+use crate::{Fault, LoopbackServer};
+
+pub(super) fn trials(local: bool) -> Vec<Trial> {
+    const PRINT: &str = "anymail_core::Secret for everything that holds a token; \
+                         HeaderValue::set_sensitive; Secret::redact for what a server said";
+    const BODIES: &str = "what your backend prints or traces of a message or a request: sizes and \
+                          counts will do";
+    let mut trials = vec![
+        trial(
+            "secrets::a_body_is_in_no_debug_text_or_error",
+            BODIES,
+            body_unprinted,
+        ),
+        trial("secrets::a_body_is_not_traced", BODIES, body_untraced).traced(),
+    ];
+    if local {
+        return trials;
+    }
+    trials.extend([
+        trial(
+            "secrets::the_token_reaches_the_esp",
+            "what your backend authenticates with",
+            used,
+        ),
+        trial("secrets::the_token_is_in_no_debug_text", PRINT, undebugged),
+        trial("secrets::the_token_is_in_no_error", PRINT, in_no_error),
+        trial(
+            "secrets::a_token_that_the_esp_repeats_is_not_printed",
+            PRINT,
+            not_echoed,
+        ),
+        trial("secrets::the_token_is_not_traced", PRINT, untraced).traced(),
+        trial(
+            "secrets::a_redirect_takes_the_token_nowhere",
+            "turn redirects off in your HTTP client",
+            not_redirected,
+        ),
+    ]);
+    trials
+}
+
+/// Whether a text holds the secret, bare or in base64 (as basic authentication has it).
+fn holds(text: &str, secret: &str) -> bool {
+    // Base64 goes by three bytes, so it depends on what stands before; the ends depend on the
+    // neighbours and are left out.
+    let encoded = (0..3).any(|before| {
+        let padded = format!("{}{secret}", &"   "[..before]);
+        let code = STANDARD.encode(padded);
+        let inner = code.get(4..code.len().saturating_sub(4));
+        inner.is_some_and(|inner| !inner.is_empty() && text.contains(inner))
+    });
+    encoded || text.contains(secret)
+}
+
+fn unheard(rig: &Rig, whence: &str, text: &str) -> Verdict {
+    rig.ensure(!holds(text, &rig.secret), || {
+        let at = text.find(&rig.secret).unwrap_or_default();
+        let line = text.get(..at).and_then(|before| before.lines().last());
+        format!(
+            "{whence} holds the token, behind {:?}",
+            line.unwrap_or_default()
+        )
+    })
+}
+
+/// All that an error can print.
+fn printed(error: &SendError) -> String {
+    let mut text = format!("{error}\n{error:?}\n{error:#?}");
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(&format!("\n{source}\n{source:?}"));
+        cause = source.source();
+    }
+    text
+}
+
+async fn used(rig: Rig) -> Verdict {
+    rig.send_ok(&plain()).await?;
+    let found = rig.server()?.requests().iter().any(|request| {
+        let headers = format!("{} {:?}", request.uri(), request.headers());
+        let body = String::from_utf8_lossy(request.body());
+        holds(&headers, &rig.secret) || holds(&body, &rig.secret)
+    });
+    rig.ensure(found, || {
+        "no request held the token; does the harness pass Target::secret on? (An ESP that takes \
+         a signature made with it instead: put this trial on Profile::skips)"
+            .to_owned()
+    })
+}
+
+async fn undebugged(rig: Rig) -> Verdict {
+    unheard(
+        &rig,
+        "the backend's Debug",
+        &format!("{:?} {:#?}", rig.backend, rig.backend),
+    )?;
+    unheard(&rig, "the mailer's Debug", &format!("{:?}", rig.mailer))?;
+    let status = rig.send_ok(&plain()).await?;
+    unheard(&rig, "the status's Debug", &format!("{status:?}"))
+}
+
+/// The ways to fail that are likely to print what was tried.
+fn failures() -> [Fault; 5] {
+    [
+        Fault::AcceptThenReset,
+        Fault::garbage(),
+        Fault::html_page(502),
+        Fault::not_json(),
+        Fault::status(404),
+    ]
+}
+
+async fn in_no_error(rig: Rig) -> Verdict {
+    for fault in failures() {
+        rig.inject(fault, 1)?;
+        if let Err(error) = rig.send(&plain()).await? {
+            unheard(&rig, "an error", &printed(&error))?;
+        }
+        rig.server()?.clear_faults();
+    }
+    for kind in [
+        TroubleKind::BadToken,
+        TroubleKind::RateLimited,
+        TroubleKind::Crashed,
+    ] {
+        rig.trouble(kind, "words");
+        unheard(&rig, "an error", &printed(&error(&rig).await?))?;
+    }
+    let broken = |error| Stop::fail(format!("the loopback server has a problem: {error}"));
+    rig.server()?.refuse().await.map_err(broken)?;
+    unheard(&rig, "an error", &printed(&error(&rig).await?))
+}
+
+async fn not_echoed(rig: Rig) -> Verdict {
+    for kind in [
+        TroubleKind::BadToken,
+        TroubleKind::Refused,
+        TroubleKind::Crashed,
+    ] {
+        rig.trouble(kind, format!("no such token: {}", rig.secret));
+        unheard(&rig, "an error", &printed(&error(&rig).await?))?;
+    }
+    rig.plan(|plan| plan.trouble = None);
+    for status in [401, 500, 200] {
+        let page = format!("<html>bad request: token={} </html>", rig.secret);
+        let response = Response::builder().status(status);
+        let response = response.body(Bytes::from(page)).unwrap_or_default();
+        rig.inject(Fault::Replace(response), 1)?;
+        match rig.send(&plain()).await? {
+            Err(error) => unheard(&rig, "an error", &printed(&error))?,
+            Ok(status) => unheard(&rig, "the status's Debug", &format!("{status:?}"))?,
+        }
+    }
+    Ok(())
+}
+
+async fn untraced(rig: Rig) -> Verdict {
+    rig.send_ok(&plain()).await?;
+    rig.trouble(
+        TroubleKind::BadToken,
+        format!("no such token: {}", rig.secret),
+    );
+    error(&rig).await?;
+    rig.plan(|plan| plan.trouble = None);
+    for fault in failures() {
+        rig.inject(fault, 1)?;
+        let _ = rig.send(&plain()).await?;
+        rig.server()?.clear_faults();
+    }
+    let traced = rig.traced.text();
+    rig.ensure(!traced.is_empty(), || {
+        "nothing was traced, not even by the mailer".to_owned()
+    })?;
+    unheard(&rig, "what was traced", &traced)
+}
+
+fn wordless(rig: &Rig, whence: &str, text: &str) -> Verdict {
+    rig.ensure(!text.contains(BODY), || {
+        format!("{whence} holds the message's body")
+    })
+}
+
+async fn body_unprinted(rig: Rig) -> Verdict {
+    let mut message = plain();
+    message.html_body = format!("<p>{BODY}</p>").into();
+    match rig.send(&message).await? {
+        Ok(status) => wordless(&rig, "the status's Debug", &format!("{status:?}"))?,
+        Err(error) => return Err(rig.fail(format!("it was not sent: {error}"))),
+    }
+    wordless(&rig, "the backend's Debug", &format!("{:?}", rig.backend))?;
+    if rig.is_local() {
+        return Ok(());
+    }
+    for fault in failures() {
+        rig.inject(fault, 1)?;
+        if let Err(error) = rig.send(&message).await? {
+            wordless(&rig, "an error", &printed(&error))?;
+        }
+        rig.server()?.clear_faults();
+    }
+    Ok(())
+}
+
+async fn body_untraced(rig: Rig) -> Verdict {
+    let mut message = plain();
+    message.html_body = format!("<p>{BODY}</p>").into();
+    rig.send_ok(&message).await?;
+    wordless(&rig, "what was traced", &rig.traced.text())
+}
+
+async fn not_redirected(rig: Rig) -> Verdict {
+    let elsewhere = LoopbackServer::start(|_| Response::new(Bytes::from_static(b"{}")))
+        .map_err(|error| Stop::fail(format!("no loopback server: {error}")))?;
+    let elsewhere = Arc::new(elsewhere);
+    for status in [301, 302, 303, 307, 308] {
+        let response = Response::builder()
+            .status(status)
+            .header("location", format!("{}/elsewhere", elsewhere.url()));
+        let response = response.body(Bytes::new()).unwrap_or_default();
+        rig.inject(Fault::Replace(response), 1)?;
+        if let Ok(told) = rig.send(&plain()).await? {
+            return Err(rig.fail(format!(
+                "HTTP {status} is no yes, but the result is {told:?}"
+            )));
+        }
+        for request in elsewhere.requests() {
+            let text = format!("{} {:?}", request.uri(), request.headers());
+            let body = String::from_utf8_lossy(request.body());
+            rig.ensure(!holds(&text, &rig.secret) && !body.contains(BODY), || {
+                format!("HTTP {status} took the token or the body to another server")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_bare_and_in_base64_behind_anything() {
+        let secret = "token0123456789abcdef";
+        assert!(holds(&format!("key={secret}!"), secret));
+        for user in ["", "u", "us", "use", "user:"] {
+            let code = STANDARD.encode(format!("{user}{secret}:x"));
+            assert!(holds(&format!("Basic {code}"), secret), "{user}");
+        }
+        assert!(!holds("nothing of the kind", secret));
+    }
+}

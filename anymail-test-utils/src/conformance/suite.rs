@@ -1,0 +1,180 @@
+//! [`Suite`]: all trials that apply to a backend, and how they are run and reported.
+
+use std::fmt;
+use std::sync::Arc;
+
+use anymail_core::{Capabilities, Feature, Support};
+use libtest_mimic::{Arguments, Completion, Failed, Trial as Mimic};
+
+use super::harness::{Harness, LocalHarness, Profile};
+use super::rig::Subject;
+use super::trial::{Stop, Trial};
+use super::{
+    about, addresses, answers, attachments, batch, features, mails, many, network, secrets,
+    statuses, tasks,
+};
+
+/// The trials that apply to one backend.
+///
+/// [`main`](super::main) is all that a backend needs. This type is for those who want a single
+/// trial: to prove, say, that a fault would be found.
+pub struct Suite {
+    subject: Subject,
+    profile: Profile,
+    trials: Vec<Arc<Trial>>,
+    /// Why there are no trials.
+    cannot_start: Option<String>,
+}
+
+/// What came of a trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The rule holds; or it is a known gap, and does not.
+    Passed,
+    /// It does not, and this is why; or it is a known gap that has closed.
+    Failed(String),
+    /// It was not tried, for this reason.
+    Skipped(String),
+}
+
+impl Suite {
+    /// The suite for a backend of an ESP.
+    pub fn new(harness: impl Harness) -> Self {
+        Self::over(Subject::Remote(Arc::new(harness)))
+    }
+
+    /// The suite for a backend that makes no HTTP calls.
+    pub fn local(harness: impl LocalHarness) -> Self {
+        Self::over(Subject::Local(Arc::new(harness)))
+    }
+
+    fn over(subject: Subject) -> Self {
+        let local = matches!(subject, Subject::Local(_));
+        let (trials, cannot_start) = match subject.idle_backend() {
+            Ok(backend) => (trials(backend.capabilities(), local), None),
+            Err(Stop::Fail(why) | Stop::Skip(why)) => (Vec::new(), Some(why)),
+        };
+        Self {
+            profile: subject.profile(),
+            subject,
+            trials: trials.into_iter().map(Arc::new).collect(),
+            cannot_start,
+        }
+    }
+
+    /// The names of the trials, `topic::what_a_user_relies_on`.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.trials.iter().map(|trial| &*trial.name)
+    }
+
+    /// Runs one trial, with the backend's skips and known gaps in force.
+    ///
+    /// A name that is no trial's has failed.
+    pub fn run(&self, name: &str) -> Outcome {
+        match self.trials.iter().find(|trial| trial.name == name) {
+            Some(trial) => run(trial, &self.subject, &self.profile),
+            None => Outcome::Failed(match &self.cannot_start {
+                Some(why) => why.clone(),
+                None => format!("there is no trial {name:?} for this backend"),
+            }),
+        }
+    }
+
+    /// Runs the suite as the command line says, and ends the process.
+    pub fn main(self) -> ! {
+        let arguments = Arguments::from_args();
+        let mut mimics = vec![self.starts()];
+        for trial in &self.trials {
+            let (trial, subject) = (Arc::clone(trial), self.subject.clone());
+            let profile = self.profile.clone();
+            let kind = match listed(&profile.known_gaps, &trial.name) {
+                Some(_) => "known gap",
+                None => "",
+            };
+            let name = trial.name.clone();
+            let run = move || match run(&trial, &subject, &profile) {
+                Outcome::Passed => Ok(Completion::Completed),
+                Outcome::Failed(why) => Err(Failed::from(why)),
+                Outcome::Skipped(why) => Ok(Completion::ignored_with(why)),
+            };
+            mimics.push(Mimic::ignorable_test(name, run).with_kind(kind));
+        }
+        libtest_mimic::run(&arguments, mimics).exit()
+    }
+
+    /// The trial that there are trials: without it, a harness that makes no backend, or a list
+    /// that names no trial, would pass.
+    fn starts(&self) -> Mimic {
+        let problem = self.cannot_start.clone().or_else(|| self.unknown_names());
+        Mimic::test("harness::starts_and_names_only_trials_that_exist", || {
+            problem.map_or(Ok(()), |problem| Err(Failed::from(problem)))
+        })
+    }
+
+    fn unknown_names(&self) -> Option<String> {
+        let lists = [
+            ("known_gaps", &self.profile.known_gaps),
+            ("skips", &self.profile.skips),
+        ];
+        for (list, entries) in lists {
+            for (name, _) in entries {
+                if !self.names().any(|known| known == *name) {
+                    return Some(format!(
+                        "Profile::{list} names {name:?}, which is no trial for this backend; \
+                         `-- --list` lists them"
+                    ));
+                }
+            }
+        }
+        let skipped = |name| listed(&self.profile.skips, name).is_some();
+        self.names()
+            .all(skipped)
+            .then(|| "every trial is skipped".to_owned())
+    }
+}
+
+/// Names the trials.
+impl fmt::Debug for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}
+
+fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
+    let mut trials = about::trials();
+    trials.extend(mails::trials(can));
+    trials.extend(addresses::trials(can));
+    trials.extend(attachments::trials(can));
+    trials.extend(features::trials(can));
+    trials.extend(batch::trials(can));
+    trials.extend(many::trials(can, local));
+    trials.extend(secrets::trials(local));
+    trials.extend(tasks::trials(local));
+    if !local {
+        trials.extend(statuses::trials(can));
+        trials.extend(network::trials());
+        trials.extend(answers::trials(can.support(Feature::Batch) != Support::No));
+    }
+    trials
+}
+
+fn listed(list: &[(&'static str, &'static str)], name: &str) -> Option<&'static str> {
+    let entry = list.iter().find(|(listed, _)| *listed == name);
+    entry.map(|(_, reason)| *reason)
+}
+
+fn run(trial: &Trial, subject: &Subject, profile: &Profile) -> Outcome {
+    if let Some(reason) = listed(&profile.skips, &trial.name) {
+        return Outcome::Skipped(reason.to_owned());
+    }
+    let gap = listed(&profile.known_gaps, &trial.name);
+    match (trial.run(subject), gap) {
+        (Ok(()), None) | (Err(Stop::Fail(_)), Some(_)) => Outcome::Passed,
+        (Err(Stop::Skip(why)), _) => Outcome::Skipped(why),
+        (Err(Stop::Fail(why)), None) => Outcome::Failed(why),
+        (Ok(()), Some(reason)) => Outcome::Failed(format!(
+            "this is a known gap ({reason}), and it has closed: take it off Profile::known_gaps"
+        )),
+    }
+}

@@ -1,0 +1,136 @@
+//! [`Trial`]: one rule, its name, and how it is run.
+//!
+//! What a trial sees is a [`Rig`] (`rig.rs`); which trials there are is said by the topics.
+
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::capture::Capture;
+use super::rig::{Rig, Subject};
+
+/// Why a trial ended before its end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Fail(String),
+    Skip(String),
+}
+
+impl Stop {
+    pub(super) fn fail(why: impl Into<String>) -> Self {
+        Self::Fail(why.into())
+    }
+
+    pub(super) fn skip(why: impl Into<String>) -> Self {
+        Self::Skip(why.into())
+    }
+}
+
+/// What comes of a trial, or of a step of one.
+pub(super) type Verdict<T = ()> = Result<T, Stop>;
+
+type Run = dyn Fn(Rig) -> Pin<Box<dyn Future<Output = Verdict> + Send>> + Send + Sync;
+
+/// One rule.
+pub(super) struct Trial {
+    /// `topic::what_a_user_relies_on`.
+    pub(super) name: String,
+    /// Where an author looks when it fails.
+    look_at: String,
+    timeout: Duration,
+    threads: bool,
+    traced: bool,
+    run: Box<Run>,
+}
+
+/// How long a trial may take. A backend has ended its calls long before, by its time limit.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A rule that is tried by `run`.
+pub(super) fn trial<F, R>(name: impl Into<String>, look_at: impl Into<String>, run: F) -> Trial
+where
+    F: Fn(Rig) -> R + Send + Sync + 'static,
+    R: Future<Output = Verdict> + Send + 'static,
+{
+    Trial {
+        name: name.into(),
+        look_at: look_at.into(),
+        timeout: Duration::from_secs(30),
+        threads: false,
+        traced: false,
+        run: Box::new(move |rig| Box::pin(run(rig))),
+    }
+}
+
+impl Trial {
+    /// The backend gives up a call after a second.
+    pub(super) fn impatient(mut self) -> Self {
+        self.timeout = Duration::from_secs(1);
+        self
+    }
+
+    /// Tasks run on several threads.
+    pub(super) fn on_threads(mut self) -> Self {
+        self.threads = true;
+        self
+    }
+
+    /// All that is traced is kept, from the backend's making on.
+    pub(super) fn traced(mut self) -> Self {
+        self.traced = true;
+        self
+    }
+
+    /// Runs it on a fresh rig.
+    pub(super) fn run(&self, subject: &Subject) -> Verdict {
+        let mut builder = match self.threads {
+            true => tokio::runtime::Builder::new_multi_thread(),
+            false => tokio::runtime::Builder::new_current_thread(),
+        };
+        let runtime = builder
+            .enable_all()
+            .worker_threads(4)
+            .build()
+            .map_err(|error| Stop::fail(format!("no tokio runtime: {error}")))?;
+        let traced = Capture::default();
+        let trial = || runtime.block_on(self.run_on(subject, &traced));
+        let verdict = match self.traced {
+            true => traced.over(trial),
+            false => trial(),
+        };
+        runtime.shutdown_background();
+        match verdict {
+            Err(Stop::Fail(why)) => {
+                Err(Stop::Fail(format!("{why}\n  look at    {}", self.look_at)))
+            }
+            other => other,
+        }
+    }
+
+    async fn run_on(&self, subject: &Subject, traced: &Capture) -> Verdict {
+        let mut rig = subject.rig(self.timeout)?;
+        rig.traced = traced.clone();
+        // A task of its own, so that a panic is one of the trial's.
+        let running = tokio::spawn((self.run)(rig));
+        match tokio::time::timeout(PATIENCE, running).await {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(ended)) => Err(Stop::Fail(panicked(ended.try_into_panic().ok()))),
+            Err(_) => Err(Stop::fail(format!(
+                "it has not ended after {PATIENCE:?}, though the backend's time limit is {:?}: \
+                 does the harness pass Target::timeout on?",
+                self.timeout
+            ))),
+        }
+    }
+}
+
+fn panicked(payload: Option<Box<dyn Any + Send>>) -> String {
+    let words = payload.as_ref().and_then(|payload| {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned());
+        text.or_else(|| payload.downcast_ref::<String>().cloned())
+    });
+    format!("it panicked: {}", words.unwrap_or_default())
+}

@@ -1,0 +1,101 @@
+//! [`FakeEspBackend`]: what the made-up ESP can do, and the way in.
+//!
+//! A message becomes a request in `payload.rs`, an answer a status in `response.rs`.
+
+use anymail_core::{
+    Capabilities, EmailBackend, Feature, Message, Objection, PreparedMessage, SendError,
+    SendStatus, Support,
+};
+use async_trait::async_trait;
+
+use super::client::Client;
+use super::config::{FakeEspConfig, FakeEspConfigError};
+use super::{NAME, payload, response};
+
+/// Sends through a [`FakeEsp`](crate::FakeEsp).
+///
+/// ```
+/// use anymail_core::{Mailer, Message};
+/// use anymail_test_utils::{FakeEsp, FakeEspBackend, FakeEspConfig};
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let esp = FakeEsp::start()?;
+/// let mailer = Mailer::new(FakeEspBackend::new(FakeEspConfig::new("api-key", esp.url()))?);
+/// let message = Message::builder()
+///     .from("shop@example.com")
+///     .to("ann@example.com")
+///     .subject("Your receipt")
+///     .tag("shop")
+///     .tag("receipt")
+///     .build()?;
+/// mailer.send(&message).await?;
+/// assert_eq!(esp.messages()[0]["tags"][1], "receipt");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct FakeEspBackend {
+    client: Client,
+    capabilities: Capabilities,
+}
+
+impl FakeEspBackend {
+    /// A backend with these settings. Sends nothing yet.
+    ///
+    /// # Errors
+    /// An unusable key or URL.
+    pub fn new(config: FakeEspConfig) -> Result<Self, FakeEspConfigError> {
+        Ok(Self {
+            client: Client::new(config)?,
+            capabilities: capabilities(),
+        })
+    }
+}
+
+/// Several tags, `send_at` and an envelope sender; no batch, no templates, no inline parts.
+fn capabilities() -> Capabilities {
+    use Support::{AtMost, Yes};
+    Capabilities::from([
+        (Feature::EnvelopeSender, Yes),
+        (Feature::ReplyTo, AtMost(1)),
+        (Feature::Headers, Yes),
+        (Feature::Attachments, AtMost(3)),
+        (Feature::Metadata, Yes),
+        (Feature::Tags, AtMost(5)),
+        (Feature::TrackOpens, Yes),
+        (Feature::SendAt, Yes),
+        (Feature::EspExtra, Yes),
+    ])
+}
+
+/// The header by which the made-up ESP takes commands, and which it lets nobody set.
+const COMMANDS: &str = "X-Fake-Esp";
+
+#[async_trait]
+impl EmailBackend for FakeEspBackend {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn check(&self, message: &Message) -> Vec<Objection> {
+        let headers = message.headers.value();
+        let value = headers.and_then(|headers| headers.get(COMMANDS));
+        let objection = |value| {
+            Objection::new(format!("no header {COMMANDS}"), value).take_out(|message| {
+                if let Some(headers) = message.headers.value_mut() {
+                    headers.remove(COMMANDS);
+                }
+            })
+        };
+        value.map(objection).into_iter().collect()
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        let answer = self.client.post(payload::write(message)).await?;
+        response::read(&answer, message)
+    }
+}

@@ -1,0 +1,85 @@
+//! One HTTP call to the made-up ESP, and what is known when it fails.
+//!
+//! What an answer says is read in `response.rs`.
+
+use std::error::Error;
+use std::time::Duration;
+
+use anymail_core::{Secret, SendError, SendErrorKind, parse_retry_after};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Url, redirect};
+use serde_json::Value;
+
+use super::NAME;
+use super::config::{FakeEspConfig, FakeEspConfigError};
+
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: Url,
+    api_key: Secret,
+}
+
+/// A complete answer; where the server echoed the key, without it.
+pub(super) struct Answer {
+    pub(super) http_status: u16,
+    pub(super) text: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Client {
+    pub(super) fn new(config: FakeEspConfig) -> Result<Self, FakeEspConfigError> {
+        let fault = |option, problem: String| FakeEspConfigError { option, problem };
+        let url = Url::parse(&config.api_url).and_then(|url| url.join("v1/messages"));
+        let url = url.map_err(|error| fault("api_url", error.to_string()))?;
+        let bearer = format!("Bearer {}", config.api_key.expose());
+        let mut bearer = HeaderValue::from_str(&bearer)
+            .map_err(|_| fault("api_key", "no HTTP header can carry it".to_owned()))?;
+        bearer.set_sensitive(true);
+        let http = reqwest::Client::builder()
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
+            .redirect(redirect::Policy::none())
+            .timeout(config.timeout)
+            .build()
+            .map_err(|error| fault("api_url", error.to_string()))?;
+        Ok(Self {
+            http,
+            url,
+            api_key: config.api_key,
+        })
+    }
+
+    pub(super) async fn post(&self, body: Value) -> Result<Answer, SendError> {
+        let request = self.http.post(self.url.clone()).body(body.to_string());
+        let response = request.send().await.map_err(|error| no_answer(&error))?;
+        let http_status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
+        let text = response.text().await.map_err(|error| match http_status {
+            ..400 => no_answer(&error),
+            // What it refused it has not got, whatever the words were.
+            _ => SendError::from_http_status(NAME, http_status).with_retry_after(retry_after),
+        })?;
+        Ok(Answer {
+            http_status,
+            text: self.api_key.redact(&text),
+            retry_after,
+        })
+    }
+}
+
+/// Only where no connection came about is it sure that the ESP did not get the message.
+fn no_answer(error: &reqwest::Error) -> SendError {
+    let kind = if error.is_connect() {
+        SendErrorKind::Connect
+    } else if error.is_timeout() {
+        SendErrorKind::Timeout
+    } else {
+        SendErrorKind::Disconnected
+    };
+    let mut cause: &dyn Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    SendError::new(kind, NAME, cause.to_string())
+}

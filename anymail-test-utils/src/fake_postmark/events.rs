@@ -1,0 +1,314 @@
+//! What happens to a message after it is accepted: the state it changes, and who is told.
+//!
+//! The JSON of it is in `payloads.rs`, its posting in `webhooks.rs`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::bounce_type::BounceType;
+use super::bounces::Bounce;
+use super::fields::set;
+use super::hooks::{Setting, Trigger};
+use super::message::{Mailbox, SentMessage};
+use super::payloads;
+use super::state::{Fake, State, now};
+use super::streams::{SuppressionOrigin, SuppressionReason};
+use super::webhooks::{Posting, RetryRule, Target};
+
+/// Why nothing could happen to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TriggerError {
+    /// The fake has accepted no message with this id.
+    UnknownMessage(String),
+    /// The bytes are no mail that can be read.
+    NotAMail,
+    /// The fake was dropped meanwhile.
+    Stopped,
+}
+
+impl fmt::Display for TriggerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownMessage(id) => {
+                let id: String = id.chars().take(80).collect();
+                write!(f, "the fake has accepted no message with the id {id:?}")
+            }
+            Self::NotAMail => f.write_str("these bytes cannot be read as a mail"),
+            Self::Stopped => f.write_str("the fake was stopped"),
+        }
+    }
+}
+
+impl std::error::Error for TriggerError {}
+
+/// What a recipient's address makes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Delivered,
+    Bounced(BounceType),
+    /// Delivered, and then called spam.
+    Complained,
+}
+
+/// The domain of Postmark's own addresses that bounce. DOC (support article 1239)
+const BOUNCE_TESTING: &str = "bounce-testing.postmarkapp.com";
+
+fn fate(message: &SentMessage, recipient: &Mailbox) -> Fate {
+    if message.render_error.is_some() {
+        return Fate::Bounced(BounceType::TemplateRenderingFailed);
+    }
+    let (local, domain) = recipient.email.rsplit_once('@').unwrap_or_default();
+    if domain.eq_ignore_ascii_case(BOUNCE_TESTING) {
+        let wanted = message.header("X-PM-Bounce-Type").unwrap_or(local);
+        let kind = BounceType::parse(wanted).unwrap_or(BounceType::HardBounce);
+        // A complaint cannot be asked for there. DOC
+        let kind = match kind {
+            BounceType::SpamComplaint => BounceType::HardBounce,
+            kind => kind,
+        };
+        return Fate::Bounced(kind);
+    }
+    let local = local.split('+').next().unwrap_or_default();
+    match local.to_ascii_lowercase().as_str() {
+        "hardbounce" => Fate::Bounced(BounceType::HardBounce),
+        "softbounce" => Fate::Bounced(BounceType::SoftBounce),
+        "spamcomplaint" => Fate::Complained,
+        _ => Fate::Delivered,
+    }
+}
+
+impl Fake {
+    /// Lets `act` happen to each active recipient of a message.
+    fn happen(
+        &self,
+        id: &str,
+        act: impl Fn(&mut State, &Arc<SentMessage>, &Mailbox) -> Vec<Posting>,
+    ) -> Result<Vec<Posting>, TriggerError> {
+        let mut state = self.state();
+        let unknown = || TriggerError::UnknownMessage(id.to_owned());
+        let message = Arc::clone(state.message(id).ok_or_else(unknown)?);
+        let mut postings = Vec::new();
+        for recipient in message.recipients() {
+            postings.extend(act(&mut state, &message, recipient));
+        }
+        Ok(postings)
+    }
+
+    pub(super) fn deliver(&self, id: &str) -> Result<Vec<Posting>, TriggerError> {
+        self.happen(id, |state, message, recipient| {
+            match fate(message, recipient) {
+                Fate::Delivered => state.deliver(message, recipient),
+                Fate::Bounced(kind) => state.bounced(message, recipient, kind),
+                Fate::Complained => {
+                    let mut postings = state.deliver(message, recipient);
+                    let kind = BounceType::SpamComplaint;
+                    postings.extend(state.bounced(message, recipient, kind));
+                    postings
+                }
+            }
+        })
+    }
+
+    /// Delivers messages that have just been accepted, in the background, if the fake is set
+    /// up to.
+    pub(super) fn deliver_if_wanted<'a>(&self, ids: impl IntoIterator<Item = &'a String>) {
+        if !self.settings.delivers_at_once {
+            return;
+        }
+        let postings = ids.into_iter().filter_map(|id| self.deliver(id).ok());
+        self.post_in_background(postings.flatten().collect());
+    }
+
+    pub(super) fn bounce(&self, id: &str, kind: BounceType) -> Result<Vec<Posting>, TriggerError> {
+        self.happen(id, |state, message, recipient| {
+            state.bounced(message, recipient, kind)
+        })
+    }
+
+    pub(super) fn open(&self, id: &str) -> Result<Vec<Posting>, TriggerError> {
+        self.happen(id, State::opened)
+    }
+
+    pub(super) fn click(&self, id: &str, link: &str) -> Result<Vec<Posting>, TriggerError> {
+        self.happen(id, |state, message, recipient| {
+            state.clicked(message, recipient, link)
+        })
+    }
+
+    pub(super) fn unsubscribe(&self, id: &str) -> Result<Vec<Posting>, TriggerError> {
+        self.happen(id, |state, message, recipient| {
+            state.deactivate(message, recipient, SuppressionReason::ManualSuppression)
+        })
+    }
+}
+
+impl State {
+    fn deliver(&mut self, message: &SentMessage, recipient: &Mailbox) -> Vec<Posting> {
+        let details = json!({
+            "DeliveryMessage": payloads::DELIVERED,
+            "DestinationServer": format!("mx.{}", recipient.domain()),
+            "DestinationIP": "127.0.0.1",
+        });
+        self.note(message, recipient, "Delivered", details);
+        let payload = payloads::delivery(message, &recipient.email);
+        self.postings(&message.stream, Trigger::Delivery, |_| {
+            Some(payload.clone())
+        })
+    }
+
+    fn bounced(
+        &mut self,
+        message: &Arc<SentMessage>,
+        recipient: &Mailbox,
+        kind: BounceType,
+    ) -> Vec<Posting> {
+        let row = kind.row();
+        let bounce = Bounce {
+            id: self.next_id(),
+            kind,
+            message: Arc::clone(message),
+            email: recipient.email.clone(),
+            details: match &message.render_error {
+                Some(words) if kind == BounceType::TemplateRenderingFailed => words.clone(),
+                _ => format!("smtp;550 5.0.0 {} (by the fake Postmark)", row.name),
+            },
+            at: now(),
+            inactive: row.inactive,
+        };
+        let details = json!({"Summary": bounce.details, "BounceID": bounce.id.to_string()});
+        self.note(message, recipient, "Bounced", details);
+        let trigger = match kind {
+            BounceType::SpamComplaint => Trigger::SpamComplaint,
+            _ => Trigger::Bounce,
+        };
+        let payload = bounce.to_json();
+        let mut postings = self.postings(&message.stream, trigger, |setting| {
+            let mut payload = payload.clone();
+            if setting.option {
+                set(&mut payload, "Content", bounce.content());
+            }
+            Some(payload)
+        });
+        self.bounces.push(bounce);
+        if row.inactive {
+            let reason = match kind {
+                BounceType::SpamComplaint => SuppressionReason::SpamComplaint,
+                BounceType::ManuallyDeactivated => SuppressionReason::ManualSuppression,
+                _ => SuppressionReason::HardBounce,
+            };
+            postings.extend(self.deactivate(message, recipient, reason));
+        }
+        postings
+    }
+
+    /// Suppresses a recipient; tells so unless it was suppressed before.
+    fn deactivate(
+        &mut self,
+        message: &SentMessage,
+        recipient: &Mailbox,
+        reason: SuppressionReason,
+    ) -> Vec<Posting> {
+        let stream = &message.stream;
+        let origin = SuppressionOrigin::Recipient;
+        if !self.suppress(stream, &recipient.email, reason, origin) {
+            return Vec::new();
+        }
+        let details = json!({"Origin": origin.as_str(), "SuppressSending": "True"});
+        self.note(message, recipient, "SubscriptionChanged", details);
+        let payload = payloads::suppressed_by(message, &recipient.email, reason);
+        subscription_postings(self, stream, payload)
+    }
+
+    fn opened(&mut self, message: &Arc<SentMessage>, recipient: &Mailbox) -> Vec<Posting> {
+        let first = self.opened.insert((message.id.clone(), recipient.key()));
+        let details = json!({"Summary": "Email opened with Chrome 130.0"});
+        self.note(message, recipient, "Opened", details);
+        let payload = payloads::open(message, &recipient.email, first);
+        self.postings(&message.stream, Trigger::Open, |setting| {
+            let wanted = first || !setting.option;
+            wanted.then(|| payload.clone())
+        })
+    }
+
+    /// Only the first click of a recipient on a link is told. DOC
+    fn clicked(&mut self, message: &SentMessage, recipient: &Mailbox, link: &str) -> Vec<Posting> {
+        let click = (message.id.clone(), recipient.key(), link.to_owned());
+        if !self.clicked.insert(click) {
+            return Vec::new();
+        }
+        let payload = payloads::click(message, &recipient.email, link);
+        let details = json!({
+            "Summary": format!("Tracked link clicked: {link}"),
+            "Link": link,
+            "ClickLocation": payload.get("ClickLocation"),
+        });
+        self.note(message, recipient, "LinkClicked", details);
+        self.postings(&message.stream, Trigger::Click, |_| Some(payload.clone()))
+    }
+
+    /// Adds to what `MessageEvents` shows.
+    fn note(&mut self, message: &SentMessage, recipient: &Mailbox, kind: &str, details: Value) {
+        let event = json!({
+            "Recipient": recipient.email,
+            "Type": kind,
+            "ReceivedAt": now(),
+            "Details": details,
+        });
+        self.events
+            .entry(message.id.clone())
+            .or_default()
+            .push(event);
+    }
+
+    /// One posting for each webhook of the stream that wants an event, if `payload` gives it
+    /// any; and one for the server's own hook, which belongs to the stream `outbound`.
+    fn postings(
+        &self,
+        stream: &str,
+        trigger: Trigger,
+        payload: impl Fn(Setting) -> Option<Value>,
+    ) -> Vec<Posting> {
+        let own = self.own_hook(trigger).filter(|_| stream == "outbound");
+        let of_stream = self.webhooks.iter().filter(|hook| hook.stream == stream);
+        let of_stream =
+            of_stream.filter_map(|hook| Some((hook.target.clone(), hook.wants(trigger)?)));
+        let posting = |(target, setting)| {
+            Some(Posting {
+                target,
+                payload: payload(setting)?,
+                rule: RetryRule::Outbound,
+            })
+        };
+        own.into_iter()
+            .chain(of_stream)
+            .filter_map(posting)
+            .collect()
+    }
+
+    /// The hook in the server's settings, as it was before streams had webhooks.
+    fn own_hook(&self, trigger: Trigger) -> Option<(Target, Setting)> {
+        let (key, option) = match trigger {
+            Trigger::Open => ("OpenHookUrl", "PostFirstOpenOnly"),
+            Trigger::Click => ("ClickHookUrl", ""),
+            Trigger::Delivery => ("DeliveryHookUrl", ""),
+            Trigger::Bounce => ("BounceHookUrl", "IncludeBounceContentInHook"),
+            Trigger::SpamComplaint | Trigger::SubscriptionChange => return None,
+        };
+        let url = self.server.text(key);
+        let setting = Setting {
+            enabled: true,
+            option: self.server.flag(option),
+        };
+        (!url.is_empty()).then(|| (Target::new(url), setting))
+    }
+}
+
+/// The postings of a change that no message brought about.
+pub(super) fn subscription_postings(state: &State, stream: &str, payload: Value) -> Vec<Posting> {
+    state.postings(stream, Trigger::SubscriptionChange, |_| {
+        Some(payload.clone())
+    })
+}
