@@ -1,6 +1,6 @@
 //! Messages that use just what is asked of them.
 //!
-//! What an ESP should understand of them is worked out in `conformance/mail.rs`.
+//! What an ESP should understand of them is worked out in `conformance/understood.rs`.
 
 use anymail_core::{
     Address, Alternative, Attachment, Capabilities, Feature, Field, Headers, JsonMap, Message,

@@ -245,16 +245,15 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// A batch of which some calls were answered has a status; it says which rows failed. An
-    /// error that leaves it open whether Postmark has the message bears the ids of our own, if
-    /// there are any: they are what to ask for.
+    /// A batch of which some calls were answered has a status; it says which rows failed. So
+    /// has an error that leaves it open whether Postmark has the message: it says who may have
+    /// got it, and with ids of our own, what to ask for.
     fn finish(self) -> Result<SendStatus, SendError> {
-        let asks = |error: &SendError| {
-            error.accepted() == Accepted::Maybe && !self.status.message_ids().is_empty()
-        };
         match self.error {
-            Some(error) if !self.answered && asks(&error) => Err(error.with_status(self.status)),
-            Some(error) if !self.answered => Err(error),
+            Some(error) if !self.answered => Err(match error.accepted() {
+                Accepted::Maybe => error.with_status(self.status),
+                Accepted::No => error,
+            }),
             None if !self.answered => Err(nothing_came_of_it()),
             _ => Ok(self.status),
         }

@@ -10,6 +10,7 @@
 
 mod backend;
 mod harness;
+mod webhook;
 mod wire;
 
 fn main() {

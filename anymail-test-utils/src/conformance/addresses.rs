@@ -2,9 +2,9 @@
 
 use anymail_core::{Capabilities, Feature, Support};
 
-use super::mail::Part;
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
+use super::understood::Part;
 use crate::fixtures::{address, plain};
 
 /// A kind of address, and one of that kind.

@@ -1,17 +1,17 @@
 //! [`Harness`]: the ESP's side of the wire, which the backend's author describes.
 //!
 //! What the suite does with it is in the topics beside this module; the mails that are read
-//! and compared are in `mail.rs`.
+//! and compared are in `understood.rs`.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anymail_core::{Address, EmailBackend, JsonMap, Status};
+use anymail_core::{Address, EmailBackend, JsonMap, Status, Webhook, WebhookAuth};
 use bytes::Bytes;
 use http::{Request, Response};
 
-use super::mail::Mail;
+use super::understood::Understood;
 
 /// Whatever goes wrong in a harness. The suite prints it.
 pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
@@ -29,7 +29,7 @@ pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 /// use std::sync::Arc;
 ///
 /// use anymail_core::EmailBackend;
-/// use anymail_test_utils::conformance::{Answer, Harness, HarnessError, Mail, Target, Trouble};
+/// use anymail_test_utils::conformance::{Answer, Harness, HarnessError, Understood, Target, Trouble};
 /// use bytes::Bytes;
 /// use http::{Request, Response};
 /// use serde_json::{Value, json};
@@ -60,15 +60,15 @@ pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 ///         Ok(Arc::new(backend))
 ///     }
 ///
-///     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError> {
+///     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
 ///         let json: Value = serde_json::from_slice(request.body())?;
 ///         let text = |name: &str| json[name].as_str().map(str::to_owned);
-///         Ok(vec![Mail {
+///         Ok(vec![Understood {
 ///             from: text("from").map(|it| it.parse()).transpose()?,
 ///             subject: text("subject"),
 ///             text: text("text"),
 ///             // ... and whatever else the ESP can do
-///             ..Mail::default()
+///             ..Understood::default()
 ///         }])
 ///     }
 ///
@@ -107,7 +107,7 @@ pub trait Harness: Send + Sync + 'static {
     ///
     /// # Errors
     /// Any, for a request that the ESP would not understand. The trial fails with it.
-    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError>;
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError>;
 
     /// Writes the ESP's answer to a request: one [`Answer`] for each mail that
     /// [`read`](Self::read) gave, in the same order.
@@ -123,6 +123,13 @@ pub trait Harness: Send + Sync + 'static {
     /// What is special about the ESP. By default, nothing.
     fn profile(&self) -> Profile {
         Profile::default()
+    }
+
+    /// The backend's webhooks, made with these secrets, each with requests as the ESP posts
+    /// them. By default there are none.
+    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
+        let _ = auth;
+        Vec::new()
     }
 }
 
@@ -145,7 +152,7 @@ pub trait LocalHarness: Send + Sync + 'static {
 }
 
 /// Reads the mails that a [`LocalHarness`]'s backend has taken so far.
-pub type Mailbox = Box<dyn Fn() -> Result<Vec<Mail>, HarnessError> + Send + Sync>;
+pub type Mailbox = Box<dyn Fn() -> Result<Vec<Understood>, HarnessError> + Send + Sync>;
 
 /// Where a backend under test is to send, and with what.
 ///
@@ -167,7 +174,7 @@ pub struct Target {
 #[non_exhaustive]
 pub struct Answer {
     /// The mail, as [`Harness::read`] gave it.
-    pub mail: Mail,
+    pub mail: Understood,
     /// The id that the ESP gives it.
     pub id: String,
     /// What it says of each recipient, in the order to, cc, bcc.
@@ -251,6 +258,16 @@ impl fmt::Display for TroubleKind {
     }
 }
 
+/// A webhook, and what the ESP posts to it.
+#[derive(Debug, Clone)]
+pub struct Posts {
+    /// The webhook.
+    pub webhook: Arc<dyn Webhook>,
+    /// Requests as the ESP makes them, with all their headers but `Authorization`, which the
+    /// suite adds: each with at least one event, and no event in two of them.
+    pub requests: Vec<Request<Bytes>>,
+}
+
 /// What a message id of the ESP stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -293,7 +310,7 @@ pub struct Profile {
     /// A template's name or number that the ESP could have. `welcome` by default.
     pub template_id: String,
     /// For a backend with `esp_extra`: one option of the ESP, or several. What
-    /// [`Harness::read`] finds of them goes to [`Mail::extra`].
+    /// [`Harness::read`] finds of them goes to [`Understood::extra`].
     pub esp_extra: JsonMap,
     /// Trials that the backend is known to fail, each with the reason. They are run, and one
     /// that passes after all is a failure: take it off the list.

@@ -3,9 +3,9 @@
 
 use anymail_core::{Capabilities, Feature, Message};
 
-use super::mail::Part;
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
+use super::understood::Part;
 use crate::fixtures::{BODY, address, addresses, plain, plain_to};
 
 pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
@@ -139,7 +139,7 @@ async fn bcc_is_hidden(rig: Rig) -> Verdict {
     );
     rig.send_ok(&message).await?;
     rig.compare(
-        &super::mail::Mail::expected(&message),
+        &super::understood::Understood::expected(&message),
         &[Part::To, Part::Cc, Part::Bcc, Part::Headers],
     )
 }

@@ -4,10 +4,10 @@ use anymail_core::{
     Accepted, Attachment, Capabilities, Feature, Message, SendStatus, Status, Support,
 };
 
-use super::mail::{Mail, Part};
 use super::rig::Rig;
 use super::statuses::ids;
 use super::trial::{Stop, Trial, Verdict, trial};
+use super::understood::{Part, Understood};
 use crate::Fault;
 use crate::fixtures::{batch_to, file, plain, plain_to};
 
@@ -89,7 +89,7 @@ async fn in_order(rig: Rig) -> Verdict {
             Err(error) => return Err(rig.fail(format!("it was not sent: {error}"))),
         }
     }
-    let expected: Vec<_> = messages.iter().flat_map(Mail::expected).collect();
+    let expected: Vec<_> = messages.iter().flat_map(Understood::expected).collect();
     rig.compare(&expected, &[Part::To, Part::Subject])
 }
 
@@ -125,7 +125,7 @@ async fn all_kinds(rig: Rig, can: Capabilities) -> Verdict {
             return Err(rig.fail(format!("it was not sent: {error}")));
         }
     }
-    let expected: Vec<_> = messages.iter().flat_map(Mail::expected).collect();
+    let expected: Vec<_> = messages.iter().flat_map(Understood::expected).collect();
     rig.compare(&expected, &Part::ALL)
 }
 
@@ -138,7 +138,7 @@ async fn more_than_a_call(rig: Rig) -> Verdict {
     rig.ensure(sent == messages.len(), || {
         format!("{} messages, {sent} of them sent", messages.len())
     })?;
-    let expected: Vec<_> = messages.iter().flat_map(Mail::expected).collect();
+    let expected: Vec<_> = messages.iter().flat_map(Understood::expected).collect();
     rig.compare(&expected, &[Part::To])?;
     for call in rig.calls() {
         rig.ensure(call.len() <= most, || {

@@ -11,7 +11,7 @@ use super::rig::Subject;
 use super::trial::{Stop, Trial};
 use super::{
     about, addresses, answers, attachments, batch, features, mails, many, network, secrets,
-    statuses, tasks,
+    statuses, tasks, webhooks,
 };
 
 /// The trials that apply to one backend.
@@ -52,7 +52,11 @@ impl Suite {
     fn over(subject: Subject) -> Self {
         let local = matches!(subject, Subject::Local(_));
         let (trials, cannot_start) = match subject.idle_backend() {
-            Ok(backend) => (trials(backend.capabilities(), local), None),
+            Ok(backend) => {
+                let mut trials = trials(backend.capabilities(), local);
+                trials.extend(webhooks::trials(&subject.webhook_kinds()));
+                (trials, None)
+            }
             Err(Stop::Fail(why) | Stop::Skip(why)) => (Vec::new(), Some(why)),
         };
         Self {
