@@ -42,6 +42,9 @@ struct Parts {
     concurrency: usize,
 }
 
+/// What came of one message.
+type Outcome = Result<SendStatus, SendError>;
+
 /// Which of a backend's two methods carries a message.
 #[derive(Debug, Clone, Copy)]
 enum Way {
@@ -171,10 +174,7 @@ impl Mailer {
     }
 
     /// Sends messages that go to the backend together.
-    async fn send_chunk(
-        &self,
-        chunk: Vec<(usize, Message)>,
-    ) -> Vec<(usize, Result<SendStatus, SendError>)> {
+    async fn send_chunk(&self, chunk: Vec<(usize, Message)>) -> Vec<(usize, Outcome)> {
         let mut results = Vec::with_capacity(chunk.len());
         let mut places = Vec::with_capacity(chunk.len());
         let mut ready = Vec::with_capacity(chunk.len());
@@ -197,11 +197,7 @@ impl Mailer {
 
     /// Takes prepared messages to the backend, again where the retry policy says so, and their
     /// results through the post-send hooks.
-    async fn carry(
-        &self,
-        messages: &[PreparedMessage],
-        way: Way,
-    ) -> Vec<Result<SendStatus, SendError>> {
+    async fn carry(&self, messages: &[PreparedMessage], way: Way) -> Vec<Outcome> {
         if messages.is_empty() {
             return Vec::new();
         }
@@ -212,18 +208,14 @@ impl Mailer {
     }
 
     /// The tries, how many they were, and what came of each message.
-    async fn try_all(
-        &self,
-        messages: &[PreparedMessage],
-        way: Way,
-    ) -> (u32, Vec<Result<SendStatus, SendError>>) {
+    async fn try_all(&self, messages: &[PreparedMessage], way: Way) -> (u32, Vec<Outcome>) {
         let deadline = self.0.time_limit.map(|limit| Instant::now() + limit);
         let started = Instant::now();
         let mut waits = self.0.retry.waits();
         let mut tried = 0;
         // What is still to be sent, and where its result belongs.
         let mut open: Vec<_> = messages.iter().cloned().enumerate().collect();
-        let mut results: Vec<Option<Result<SendStatus, SendError>>> = Vec::new();
+        let mut results: Vec<Option<Outcome>> = Vec::new();
         results.resize_with(messages.len(), || None);
         while !open.is_empty() {
             let (places, batch): (Vec<_>, Vec<_>) = open.drain(..).unzip();
