@@ -80,10 +80,8 @@ impl Sender {
                 return (call, Err(error));
             }
         };
-        let (bytes, rows) = (body.len(), call.rows.len());
-        let path = call.endpoint.path();
-        tracing::debug!(path, rows, bytes, "calling postmark");
-        let answer = match self.client.post(path, body, call.token).await {
+        let (path, rows) = (call.endpoint.path(), call.rows.len());
+        let answer = match self.client.post(path, rows, body, call.token).await {
             Ok(answer) => response::read(call.endpoint, &call.rows, &answer),
             Err(error) => Err(error),
         };
