@@ -43,6 +43,8 @@ pub struct PostmarkConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) max_response_bytes: usize,
     pub(crate) concurrency: usize,
+    #[cfg(feature = "rate-limit")]
+    pub(crate) rate_limiter: Option<anymail_core::RateLimiter>,
 }
 
 impl PostmarkConfig {
@@ -59,6 +61,8 @@ impl PostmarkConfig {
             connect_timeout: Duration::from_secs(10),
             max_response_bytes: 10_000_000,
             concurrency: 8,
+            #[cfg(feature = "rate-limit")]
+            rate_limiter: None,
         }
     }
 
@@ -141,6 +145,16 @@ impl PostmarkConfig {
     #[must_use]
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.concurrency = calls;
+        self
+    }
+
+    /// Lets calls go out only when this limiter lets them, and after a 429 none for a while.
+    /// None by default. Postmark publishes no limit. A clone of the limiter in another
+    /// configuration shares it.
+    #[cfg(feature = "rate-limit")]
+    #[must_use]
+    pub fn rate_limiter(mut self, limiter: anymail_core::RateLimiter) -> Self {
+        self.rate_limiter = Some(limiter);
         self
     }
 

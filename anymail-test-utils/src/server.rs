@@ -22,7 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 use self::call::{Planned, Shared, answer};
@@ -117,28 +117,28 @@ impl LoopbackServer {
             calls: AtomicU64::new(0),
             handled: AtomicU64::new(0),
         });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let listener = {
-            let _entered = runtime.enter();
-            bind(address)?.listen(BACKLOG)?
-        };
-        let address = listener.local_addr()?;
         let (orders, receiver) = mpsc::unbounded_channel();
-        let handle = runtime.handle().clone();
-        let serving = serve(address, listener, Arc::clone(&shared), receiver);
+        let (ready, wait) = std::sync::mpsc::channel();
+        let served = Arc::clone(&shared);
+        // The runtime is made and dropped on its own thread: on a thread of another runtime,
+        // dropping one panics.
         let thread = std::thread::Builder::new()
             .name("loopback-server".to_owned())
-            .spawn(move || {
-                runtime.block_on(serving);
-                runtime.shutdown_background();
+            .spawn(move || match listen(address) {
+                Err(error) => drop(ready.send(Err(error))),
+                Ok((runtime, listener, address)) => {
+                    let _ = ready.send(Ok((address, runtime.handle().clone())));
+                    runtime.block_on(serve(address, listener, served, receiver));
+                    runtime.shutdown_background();
+                }
             })?;
+        let gone = || io::Error::other("the server's thread has ended");
+        let (address, runtime) = wait.recv().map_err(|_| gone())??;
         Ok(Self {
             address,
             shared,
             orders,
-            runtime: handle,
+            runtime,
             thread: Some(thread),
         })
     }
@@ -273,9 +273,24 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    socket.set_reuseaddr(true)?;
+    if cfg!(not(windows)) {
+        socket.set_reuseaddr(true)?; // there it would let two servers share a port
+    }
     socket.bind(address)?;
     Ok(socket)
+}
+
+/// A runtime, and a listener in it, and where that listens.
+fn listen(address: SocketAddr) -> io::Result<(Runtime, TcpListener, SocketAddr)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let listener = {
+        let _entered = runtime.enter();
+        bind(address)?.listen(BACKLOG)?
+    };
+    let address = listener.local_addr()?;
+    Ok((runtime, listener, address))
 }
 
 enum Door {

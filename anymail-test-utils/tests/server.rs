@@ -47,7 +47,7 @@ fn client() -> reqwest::Client {
 
 /// A client that gives up soon, for answers that never come.
 fn impatient() -> reqwest::Client {
-    let timeout = Duration::from_millis(200);
+    let timeout = Duration::from_secs(1);
     reqwest::Client::builder().timeout(timeout).build().unwrap()
 }
 
@@ -194,7 +194,7 @@ async fn a_dripping_answer_arrives_whole_or_is_given_up() {
         "[1, \"second row\"]"
     );
 
-    let interval = Duration::from_millis(50);
+    let interval = Duration::from_millis(100);
     server.inject(Fault::Drip { interval }, 1);
     let error = post(&impatient(), &server).await.unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
@@ -369,6 +369,13 @@ fn a_dropped_server_frees_its_port_even_with_calls_under_way() {
     assert_eq!(taken.kind(), ErrorKind::AddrInUse);
     let open = LoopbackServer::start_on(([0, 0, 0, 0], 0).into(), |_| Response::default());
     assert_eq!(open.unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_an_error_inside_a_runtime_too() {
+    let server = counting();
+    let taken = LoopbackServer::start_on(server.address(), |_| Response::default());
+    assert_eq!(taken.unwrap_err().kind(), ErrorKind::AddrInUse);
 }
 
 #[tokio::test]

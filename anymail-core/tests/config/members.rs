@@ -120,3 +120,34 @@ fn what_members_cannot_differ_in_is_a_fault() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_failover_over_failovers_works_as_long_as_send_defaults_stay_outside() {
+    let (factory, registry) = acme();
+    let config = |inner: &str| {
+        toml(&format!(
+            r#"
+            default = "outer"
+            default_from = "shop@example.com"
+            send_defaults = {{ tags = ["general"] }}
+            backends.acme.options.server_token = "t"
+            mailers.outer = {{ backend = "failover", options.members = ["inner", "memory"] }}
+            mailers.inner = {{ backend = "failover", options.members = ["one", "memory"] }}
+            mailers.one = {{ backend = "acme" {inner} }}
+            "#
+        ))
+    };
+    let mailers = config("").build_in(&no_env(), &registry).unwrap();
+    mailers.default_mailer().send(&message()).await.unwrap();
+    let sent = &factory.backend.calls()[0][0];
+    assert_eq!(sent.tags.items(), ["general"], "laid once");
+
+    let own = config(", send_defaults.tags = ['own']");
+    assert_eq!(
+        faults(own.build_in(&no_env(), &registry)),
+        [
+            "mailers.outer.options.members: members of its member \"inner\" have send defaults of \
+          their own"
+        ]
+    );
+}

@@ -80,10 +80,8 @@ impl Sender {
                 return (call, Err(error));
             }
         };
-        let (bytes, rows) = (body.len(), call.rows.len());
-        let path = call.endpoint.path();
-        tracing::debug!(path, rows, bytes, "calling postmark");
-        let answer = match self.client.post(path, body, call.token).await {
+        let (path, rows) = (call.endpoint.path(), call.rows.len());
+        let answer = match self.client.post(path, rows, body, call.token).await {
             Ok(answer) => response::read(call.endpoint, &call.rows, &answer),
             Err(error) => Err(error),
         };
@@ -247,16 +245,15 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// A batch of which some calls were answered has a status; it says which rows failed. An
-    /// error that leaves it open whether Postmark has the message bears the ids of our own, if
-    /// there are any: they are what to ask for.
+    /// A batch of which some calls were answered has a status; it says which rows failed. So
+    /// has an error that leaves it open whether Postmark has the message: it says who may have
+    /// got it, and with ids of our own, what to ask for.
     fn finish(self) -> Result<SendStatus, SendError> {
-        let asks = |error: &SendError| {
-            error.accepted() == Accepted::Maybe && !self.status.message_ids().is_empty()
-        };
         match self.error {
-            Some(error) if !self.answered && asks(&error) => Err(error.with_status(self.status)),
-            Some(error) if !self.answered => Err(error),
+            Some(error) if !self.answered => Err(match error.accepted() {
+                Accepted::Maybe => error.with_status(self.status),
+                Accepted::No => error,
+            }),
             None if !self.answered => Err(nothing_came_of_it()),
             _ => Ok(self.status),
         }

@@ -149,7 +149,10 @@ pub(super) fn activate(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
 /// `GET deliverystats`: all bounces, and each kind of which there are any.
 pub(super) fn delivery_stats(fake: &Fake, _: &Call) -> Result<Value, ApiError> {
     let state = fake.state();
-    let mut rows = vec![json!({"Name": "All", "Count": state.bounces.len()})];
+    // Whether the first row has a "Type" differs between what clients expect; the newest
+    // official one insists on it.
+    let all = state.bounces.len();
+    let mut rows = vec![json!({"Type": "All", "TypeCode": 0, "Name": "All", "Count": all})];
     for kind in BounceType::ALL {
         let count = state.bounces.iter().filter(|b| b.kind == *kind).count();
         let row = kind.row();

@@ -102,11 +102,11 @@ pub(super) fn send(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
         }
     }
     let answer = request.report(false);
-    let ids = state.messages.iter().rev().take(request.released);
-    let ids: Vec<_> = ids.map(|message| message.id.clone()).collect();
+    let released = state.messages.len().saturating_sub(request.released);
+    let released: Vec<_> = state.messages.iter().skip(released).cloned().collect();
     state.bulk.push(request);
     drop(state);
-    fake.deliver_if_wanted(ids.iter().rev());
+    fake.announce(&released);
     Ok(answer)
 }
 
@@ -160,9 +160,13 @@ fn broadcast_stream(state: &State, wanted: Option<&str>) -> Result<String, ApiEr
 }
 
 /// One fault has its own code; several are gathered by field. DOC
-fn refusal(faults: Vec<Fault>) -> ApiError {
-    let mut faults = faults;
-    faults.dedup();
+fn refusal(found: Vec<Fault>) -> ApiError {
+    let mut faults: Vec<Fault> = Vec::new();
+    for fault in found {
+        if !faults.contains(&fault) {
+            faults.push(fault); // what all messages share is wrong once
+        }
+    }
     if let [(_, only)] = faults.as_slice() {
         return only.clone();
     }
@@ -196,7 +200,7 @@ fn release(
     let stream = stream.to_owned();
     let mut message = message("email/bulk", row, checked, content, stream, inactive);
     message.bulk_id = Some(bulk_id.to_owned());
-    state.messages.push(Arc::new(message));
+    state.keep(Arc::new(message));
     Ok(true)
 }
 

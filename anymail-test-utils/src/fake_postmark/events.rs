@@ -13,7 +13,7 @@ use super::fields::set;
 use super::hooks::{Setting, Trigger};
 use super::message::{Mailbox, SentMessage};
 use super::payloads;
-use super::state::{Fake, State, now};
+use super::state::{Fake, Listener, State, now};
 use super::streams::{SuppressionOrigin, SuppressionReason};
 use super::webhooks::{Posting, RetryRule, Target};
 
@@ -112,14 +112,18 @@ impl Fake {
         })
     }
 
-    /// Delivers messages that have just been accepted, in the background, if the fake is set
-    /// up to.
-    pub(super) fn deliver_if_wanted<'a>(&self, ids: impl IntoIterator<Item = &'a String>) {
-        if !self.settings.delivers_at_once {
-            return;
+    /// Tells of messages that have just been accepted; delivers them, in the background, if
+    /// the fake is set up to.
+    pub(super) fn announce(&self, messages: &[Arc<SentMessage>]) {
+        if let Some(Listener(tell)) = &self.settings.listener {
+            for message in messages {
+                tell(message);
+            }
         }
-        let postings = ids.into_iter().filter_map(|id| self.deliver(id).ok());
-        self.post_in_background(postings.flatten().collect());
+        if self.settings.delivers_at_once {
+            let postings = messages.iter().filter_map(|m| self.deliver(&m.id).ok());
+            self.post_in_background(postings.flatten().collect());
+        }
     }
 
     pub(super) fn bounce(&self, id: &str, kind: BounceType) -> Result<Vec<Posting>, TriggerError> {

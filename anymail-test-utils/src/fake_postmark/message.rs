@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -61,6 +62,7 @@ pub struct SentMessage {
     pub endpoint: &'static str,
     /// The message's own JSON, as it came: a batch's is its row.
     pub request: Value,
+    pub(super) accepted_at: Instant,
 }
 
 impl SentMessage {

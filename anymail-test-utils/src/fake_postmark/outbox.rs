@@ -1,5 +1,7 @@
 //! The `messages/outbound` endpoints: what was sent, found again.
 
+use std::sync::Arc;
+
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::raw::Raw;
@@ -15,44 +17,77 @@ use super::state::Fake;
 /// `GET messages/outbound`: the newest first.
 pub(super) fn search(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::required(call, || rules::bad_paging("messages"))?;
+    let wanted = Wanted::read(call);
     let state = fake.state();
-    let newest_first = state.messages.iter().rev();
-    let found: Vec<_> = newest_first.filter(|message| fits(message, call)).collect();
+    let lagging = |message: &&Arc<SentMessage>| {
+        let lag = fake.settings.search_lag;
+        lag.is_zero() || message.accepted_at.elapsed() >= lag
+    };
+    let candidates = match wanted.metadata.first() {
+        Some((_, value)) => state.with_metadata(value),
+        None => &state.messages,
+    };
+    let found = candidates.iter().rev().filter(lagging);
+    let found: Vec<_> = found.filter(|message| wanted.fits(message)).collect();
     let total = found.len();
     let rows = paging.page(found);
     let rows: Vec<_> = rows.into_iter().map(|message| summary(message)).collect();
     Ok(json!({"TotalCount": total, "Messages": rows}))
 }
 
-/// Whether a message is what is searched for. That addresses and tags must be whole, and a
-/// subject only a part, is inferred.
-fn fits(message: &SentMessage, call: &Call) -> bool {
-    let wants = |key: &str, fits: &dyn Fn(&str) -> bool| call.query(key).is_none_or(fits);
-    let everybody = || {
-        let all = message.to.iter().chain(&message.cc).chain(&message.bcc);
-        all.map(|mailbox| &mailbox.email)
-    };
-    let metadata = |key: &str, wanted: &str| {
-        let mut pairs = message.metadata.iter();
-        pairs.any(|(k, value)| k.eq_ignore_ascii_case(key) && value == wanted)
-    };
-    wants("recipient", &|wanted| {
-        everybody().any(|email| email.eq_ignore_ascii_case(wanted))
-    }) && wants("fromemail", &|wanted| {
-        message.from.email.eq_ignore_ascii_case(wanted)
-    }) && wants("tag", &|wanted| message.tag.as_deref() == Some(wanted))
-        && wants("subject", &|wanted| {
-            let subject = message.subject.to_lowercase();
-            subject.contains(&wanted.to_lowercase())
-        })
-        && wants("messagestream", &|wanted| message.stream == wanted)
-        && wants("status", &|wanted| {
-            ["sent", "processed"].contains(&wanted.to_lowercase().as_str())
-        })
-        && call.in_dates(&message.submitted_at)
-        && call
-            .queries("metadata_")
-            .all(|(key, value)| metadata(key, value))
+/// What is searched for. That addresses and tags must be whole, and a subject only a part, is
+/// inferred.
+struct Wanted<'a> {
+    call: &'a Call,
+    recipient: Option<&'a str>,
+    from: Option<&'a str>,
+    tag: Option<&'a str>,
+    subject: Option<String>,
+    stream: Option<&'a str>,
+    /// Every message is sent at once: nothing has another status.
+    only_unsent: bool,
+    metadata: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Wanted<'a> {
+    fn read(call: &'a Call) -> Self {
+        let sent = |status: &str| ["sent", "processed"].contains(&&*status.to_lowercase());
+        Self {
+            call,
+            recipient: call.query("recipient"),
+            from: call.query("fromemail"),
+            tag: call.query("tag"),
+            subject: call.query("subject").map(str::to_lowercase),
+            stream: call.query("messagestream"),
+            only_unsent: call.query("status").is_some_and(|status| !sent(status)),
+            metadata: call.queries("metadata_").collect(),
+        }
+    }
+
+    fn fits(&self, message: &SentMessage) -> bool {
+        let has_metadata = |(key, wanted): &(&str, &str)| {
+            let mut pairs = message.metadata.iter();
+            pairs.any(|(k, value)| value == wanted && k.eq_ignore_ascii_case(key))
+        };
+        let is_recipient = |wanted: &str| {
+            let mut all = message.to.iter().chain(&message.cc).chain(&message.bcc);
+            all.any(|mailbox| mailbox.email.eq_ignore_ascii_case(wanted))
+        };
+        let from = &message.from.email;
+        let has_subject = |part: &String| message.subject.to_lowercase().contains(part);
+        !self.only_unsent
+            && self.metadata.iter().all(has_metadata)
+            && self.recipient.is_none_or(is_recipient)
+            && self
+                .from
+                .is_none_or(|wanted| from.eq_ignore_ascii_case(wanted))
+            && self
+                .tag
+                .is_none_or(|tag| message.tag.as_deref() == Some(tag))
+            && self.stream.is_none_or(|stream| message.stream == stream)
+            && self.subject.as_ref().is_none_or(has_subject)
+            && self.call.in_dates(&message.submitted_at)
+    }
 }
 
 fn summary(message: &SentMessage) -> Value {

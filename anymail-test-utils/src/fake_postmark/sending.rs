@@ -3,6 +3,7 @@
 //! What is refused is decided in `check.rs`; bulk requests are in `bulk.rs`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -150,10 +151,10 @@ pub(super) fn accept(
     };
     let message = message(endpoint, request, checked, content, stream, inactive);
     let answer = accepted(&words, &message.id, &message.submitted_at, to);
-    let id = message.id.clone();
-    state.messages.push(Arc::new(message));
+    let message = Arc::new(message);
+    state.keep(Arc::clone(&message));
     drop(state);
-    fake.deliver_if_wanted([&id]);
+    fake.announce(&[message]);
     Ok(answer)
 }
 
@@ -205,6 +206,7 @@ pub(super) fn message(
         inactive,
         endpoint,
         request: request.raw,
+        accepted_at: Instant::now(),
     }
 }
 

@@ -17,7 +17,7 @@ use super::message::SentMessage;
 use super::server_settings::ServerSettings;
 use super::streams::{Stream, Suppression};
 use super::templates::Template;
-use super::webhooks::Poster;
+use super::webhooks::{Poster, WebhookReport};
 
 /// The fake behind its HTTP server.
 pub(super) struct Fake {
@@ -38,6 +38,19 @@ pub(super) struct Settings {
     pub(super) delivers_at_once: bool,
     /// How long a minute of the webhooks' retry rules takes.
     pub(super) webhook_minute: Duration,
+    /// How long a message stays out of the outbound search.
+    pub(super) search_lag: Duration,
+    pub(super) listener: Option<Listener>,
+}
+
+/// Who is told of each accepted message.
+#[derive(Clone)]
+pub(super) struct Listener(pub(super) Arc<dyn Fn(&SentMessage) + Send + Sync>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// A server token. `Debug` does not show it.
@@ -53,6 +66,10 @@ impl std::fmt::Debug for Token {
 /// All that changes.
 pub(super) struct State {
     pub(super) messages: Vec<Arc<SentMessage>>,
+    /// The messages again, by id.
+    by_id: HashMap<String, Arc<SentMessage>>,
+    /// And by each value in their metadata.
+    by_metadata: HashMap<String, Vec<Arc<SentMessage>>>,
     /// How many messages the test token got accepted.
     pub(super) test_jobs: u64,
     /// What happened to messages, by message id, as `MessageEvents` shows it.
@@ -69,6 +86,8 @@ pub(super) struct State {
     pub(super) opened: HashSet<(String, String)>,
     /// The message ids, recipients and links of clicks.
     pub(super) clicked: HashSet<(String, String, String)>,
+    /// What webhooks answered to the mailbox page's last button, by message id.
+    pub(super) reports: HashMap<String, Vec<WebhookReport>>,
     last_id: i64,
 }
 
@@ -76,6 +95,8 @@ impl Fake {
     pub(super) fn new(settings: Settings) -> Self {
         let state = State {
             messages: Vec::new(),
+            by_id: HashMap::new(),
+            by_metadata: HashMap::new(),
             test_jobs: 0,
             events: HashMap::new(),
             streams: Stream::of_a_new_server(),
@@ -87,6 +108,7 @@ impl Fake {
             server: ServerSettings::new(&settings.tokens),
             opened: HashSet::new(),
             clicked: HashSet::new(),
+            reports: HashMap::new(),
             last_id: 1000,
         };
         Self {
@@ -103,9 +125,26 @@ impl Fake {
 }
 
 impl State {
+    /// Keeps an accepted message.
+    pub(super) fn keep(&mut self, message: Arc<SentMessage>) {
+        self.by_id.insert(message.id.clone(), Arc::clone(&message));
+        for value in message.metadata.values() {
+            let same = self.by_metadata.entry(value.clone()).or_default();
+            let is_new = |last: &Arc<SentMessage>| !Arc::ptr_eq(last, &message);
+            if same.last().is_none_or(is_new) {
+                same.push(Arc::clone(&message));
+            }
+        }
+        self.messages.push(message);
+    }
+
     pub(super) fn message(&self, id: &str) -> Option<&Arc<SentMessage>> {
-        let mut newest_first = self.messages.iter().rev();
-        newest_first.find(|message| message.id.eq_ignore_ascii_case(id))
+        self.by_id.get(&id.to_ascii_lowercase())
+    }
+
+    /// The messages with this value anywhere in their metadata, in order.
+    pub(super) fn with_metadata(&self, value: &str) -> &[Arc<SentMessage>] {
+        self.by_metadata.get(value).map_or(&[], Vec::as_slice)
     }
 
     /// A number that nothing else on this server has.

@@ -7,6 +7,7 @@ use super::bounce_type::BounceType;
 use super::events::TriggerError;
 use super::hooks::Webhook;
 use super::inbound;
+use super::state::Fake;
 use super::streams::StreamKind;
 use super::webhooks::{Posting, RetryRule, Target, WebhookReport};
 
@@ -40,9 +41,6 @@ type Reports = Result<Vec<WebhookReport>, TriggerError>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-///
-/// # Errors
-/// [`TriggerError`] when there is no such message.
 impl FakePostmark {
     /// Delivers a message, as far as its recipients let it: `hardbounce@...` and
     /// `softbounce@...` bounce, `spamcomplaint@...` gets it and complains, and so do the
@@ -115,22 +113,7 @@ impl FakePostmark {
     }
 
     async fn receive_as(&self, raw_mime: &[u8], recipient: Option<&str>) -> Reports {
-        let (url, with_raw) = {
-            let state = self.fake.state();
-            let url = state.server.text("InboundHookUrl").to_owned();
-            (url, state.server.flag("RawEmailEnabled"))
-        };
-        let payload = inbound::payload(raw_mime, recipient, with_raw);
-        let payload = payload.ok_or(TriggerError::NotAMail)?;
-        if url.is_empty() {
-            return Ok(Vec::new());
-        }
-        let posting = Posting {
-            target: Target::new(&url),
-            payload,
-            rule: RetryRule::Inbound,
-        };
-        self.post(vec![posting]).await
+        self.post(received(&self.fake, raw_mime, recipient)?).await
     }
 
     /// Posts every event of every stream to this URL, without verifying it first as
@@ -173,4 +156,23 @@ impl FakePostmark {
         });
         posting.await.map_err(|_| TriggerError::Stopped)
     }
+}
+
+/// The posting for a received mail; none if nobody wants to know.
+pub(super) fn received(
+    fake: &Fake,
+    raw_mime: &[u8],
+    recipient: Option<&str>,
+) -> Result<Vec<Posting>, TriggerError> {
+    let state = fake.state();
+    let with_raw = state.server.flag("RawEmailEnabled");
+    let payload = inbound::payload(raw_mime, recipient, with_raw);
+    let payload = payload.ok_or(TriggerError::NotAMail)?;
+    let url = state.server.text("InboundHookUrl");
+    let posting = Posting {
+        target: Target::new(url),
+        payload,
+        rule: RetryRule::Inbound,
+    };
+    Ok((!url.is_empty()).then_some(posting).into_iter().collect())
 }

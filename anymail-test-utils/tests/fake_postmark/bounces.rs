@@ -101,7 +101,7 @@ async fn statistics_count_kinds_and_inactive_addresses() {
     let (caller, _) = bounced().await;
     let stats = caller.get("deliverystats").await.ok();
     let expected = json!({"InactiveMails": 1, "Bounces": [
-        {"Name": "All", "Count": 2},
+        {"Type": "All", "TypeCode": 0, "Name": "All", "Count": 2},
         {"Type": "HardBounce", "TypeCode": 1, "Name": "Hard bounce", "Count": 1},
         {"Type": "SoftBounce", "TypeCode": 4096, "Name": "Soft bounce", "Count": 1},
     ]});

@@ -13,6 +13,7 @@ mod caller;
 mod events;
 mod http;
 mod inbound;
+mod page;
 mod receiver;
 mod sending;
 mod server;

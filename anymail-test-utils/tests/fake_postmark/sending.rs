@@ -1,6 +1,6 @@
 //! `email` and `email/batch`: what is accepted, what is refused, and in which words.
 
-use anymail_test_utils::{FakePostmark, StreamKind, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, StreamKind, SuppressionReason};
 use serde_json::{Value, json};
 
 use crate::caller::{Caller, email};
@@ -373,7 +373,7 @@ async fn what_was_sent_is_found_again() {
     let sent = caller
         .email(json!({
             "From": "Joe <joe@example.com>", "To": "Ann <ann@example.com>", "Cc": "c@example.com",
-            "Tag": "welcome", "Subject": "Welcome, Ann", "Metadata": {"Order-Id": "42"},
+            "Tag": "welcome", "Subject": "Welcome, Ann", "Metadata": {"Order-Id": "42", "again": "42"},
             "HtmlBody": "<p>Hi</p>",
             "Attachments": [{"Name": "a.txt", "Content": "YQ==", "ContentType": "text/plain"}],
         }))
@@ -457,4 +457,41 @@ async fn what_was_sent_is_found_again() {
     assert!(dump["Body"].as_str().unwrap().contains("ann@example.com"));
     let missing = caller.get("messages/outbound/nothing/details").await;
     assert_eq!(missing.json()["ErrorCode"], 701);
+}
+
+#[tokio::test]
+async fn the_search_may_lag_behind() {
+    let hour = std::time::Duration::from_secs(3600);
+    let caller = Caller::of(FakePostmark::builder().search_lag(hour)).await;
+    let sent = caller.email(json!({})).await.ok();
+    let found = caller.get("messages/outbound?count=1&offset=0").await.ok();
+    assert_eq!(found["TotalCount"], 0);
+    let id = sent["MessageID"].as_str().unwrap();
+    caller
+        .get(&format!("messages/outbound/{id}/details"))
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_a_message_accepted() {
+    let caller = Caller::new().await;
+    let server = caller.postmark.server();
+    for fault in Fault::one_of_each() {
+        let (before, handled) = (caller.postmark.accepted(), u64::from(fault.handled()));
+        server.inject(fault.clone(), 1);
+        let client = reqwest::Client::new(); // a new connection, for the fault to meet
+        let rows = json!([email(json!({})), email(json!({}))]);
+        let _ = client
+            .post(format!("{}/email/batch", caller.postmark.url()))
+            .timeout(std::time::Duration::from_secs(2))
+            .header("Accept", "application/json")
+            .header("Content-Type", "application/json")
+            .header("X-Postmark-Server-Token", "server-token")
+            .body(rows.to_string())
+            .send()
+            .await;
+        let accepted = caller.postmark.accepted() - before;
+        assert_eq!(accepted as u64, 2 * handled, "{fault}");
+    }
 }

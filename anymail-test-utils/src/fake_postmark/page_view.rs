@@ -1,0 +1,185 @@
+//! What the mailbox page shows, as plain values for the template `page.html`.
+//!
+//! Nothing is escaped here: the template does it, for everything.
+
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment};
+use serde_json::{Value, json};
+
+use super::bounce_type::BounceType;
+use super::message::{Mailbox, SentMessage};
+use super::state::Fake;
+use super::webhooks::WebhookReport;
+
+const TEMPLATE: &str = include_str!("page.html");
+
+/// How many messages the list has.
+const LISTED: usize = 200;
+
+/// How many characters of the JSON are shown at once.
+const JSON_SHOWN: usize = 20_000;
+
+/// The page with the list, and with one message if there is one. `tab` is the one to be open.
+pub(super) fn render(fake: &Fake, message: Option<&SentMessage>, url: &str, tab: &str) -> String {
+    let (rows, total, message) = {
+        let state = fake.state();
+        let newest = state.messages.iter().rev().take(LISTED);
+        let rows: Vec<_> = newest.map(|message| row(message)).collect();
+        let message = message.map(|message| {
+            let events = state.events.get(&message.id).map_or(&[][..], Vec::as_slice);
+            let reports = state
+                .reports
+                .get(&message.id)
+                .map_or(&[][..], Vec::as_slice);
+            whole(message, events, reports, tab)
+        });
+        (rows, state.messages.len(), message)
+    };
+    let kinds: Vec<_> = BounceType::ALL.iter().map(|kind| kind.as_str()).collect();
+    let values = json!({
+        "url": url,
+        "total": total,
+        "rows": rows,
+        "message": message,
+        "kinds": kinds,
+    });
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let rendered = environment.render_str(TEMPLATE, Serde(values));
+    // The template is a constant and the values always have this shape; a test renders it.
+    rendered.unwrap_or_else(|error| format!("The page cannot be shown: {:?}", error.kind()))
+}
+
+fn row(message: &SentMessage) -> Value {
+    let text = message.text_body.as_deref().unwrap_or_default();
+    let preview: String = text.chars().take(120).collect();
+    let everybody = message.to.iter().chain(&message.cc).chain(&message.bcc);
+    let emails: Vec<_> = everybody.map(|mailbox| mailbox.email.as_str()).collect();
+    json!({
+        "id": message.id,
+        "to": emails.join(", "),
+        "subject": shown_subject(message),
+        "time": message.submitted_at.get(11..19),
+        "preview": preview.split_whitespace().collect::<Vec<_>>().join(" "),
+    })
+}
+
+fn shown_subject(message: &SentMessage) -> &str {
+    match message.subject.as_str() {
+        "" => "(no subject)",
+        subject => subject,
+    }
+}
+
+fn whole(message: &SentMessage, events: &[Value], reports: &[WebhookReport], tab: &str) -> Value {
+    let pair = |(name, value): (&String, &String)| json!({"name": name, "value": value});
+    let headers = message.headers.iter().map(|(name, value)| (name, value));
+    let json_text = serde_json::to_string_pretty(&message.request).unwrap_or_default();
+    let json_shown: String = json_text.chars().take(JSON_SHOWN).collect();
+    let tab = match tab {
+        "events" => "events",
+        _ if message.html_body.is_some() => "html",
+        _ if message.text_body.is_some() => "text",
+        _ => "headers",
+    };
+    json!({
+        "id": message.id,
+        "subject": shown_subject(message),
+        "fields": fields(message),
+        "stream": message.stream,
+        "tag": message.tag,
+        "metadata": message.metadata.iter().map(pair).collect::<Vec<_>>(),
+        "inactive": message.inactive.join(", "),
+        "render_error": message.render_error,
+        "has_html": message.html_body.is_some(),
+        "text": message.text_body,
+        "headers": headers.map(pair).collect::<Vec<_>>(),
+        "attachments": message.attachments.iter().map(|attachment| json!({
+            "name": attachment.name,
+            "content_type": attachment.content_type,
+            "content_id": attachment.content_id,
+            "size": attachment.content.len(),
+        })).collect::<Vec<_>>(),
+        "json_cut": json_shown.len() < json_text.len(),
+        "json": json_shown,
+        "links": links(message),
+        "events": events,
+        "reports": reports.iter().map(report).collect::<Vec<_>>(),
+        "tab": tab,
+    })
+}
+
+/// What has a value, in the order of a mail program.
+fn fields(message: &SentMessage) -> Vec<Value> {
+    let template = message.template_model.as_ref().map(Value::to_string);
+    let template = match (&message.template, template) {
+        (Some(name), Some(model)) => format!("{name} with {model}"),
+        _ => String::new(),
+    };
+    [
+        ("From", message.from.to_string()),
+        ("To", list(&message.to)),
+        ("Cc", list(&message.cc)),
+        ("Bcc", list(&message.bcc)),
+        ("Reply-To", list(&message.reply_to)),
+        ("Template", template),
+        (
+            "Sent",
+            format!("{} to {}", message.submitted_at, message.endpoint),
+        ),
+        ("Id", message.id.clone()),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(name, value)| json!({"name": name, "value": value}))
+    .collect()
+}
+
+fn list(mailboxes: &[Mailbox]) -> String {
+    let texts: Vec<_> = mailboxes.iter().map(Mailbox::to_string).collect();
+    texts.join(", ")
+}
+
+/// The links in a message's bodies that could be followed: whatever begins like one.
+fn links(message: &SentMessage) -> Vec<String> {
+    let mut found = Vec::new();
+    for body in [&message.html_body, &message.text_body]
+        .into_iter()
+        .flatten()
+    {
+        for (start, _) in body.match_indices("http") {
+            let rest = body.get(start..).unwrap_or_default();
+            let end = rest.find(|c: char| c.is_whitespace() || "\"'<>()".contains(c));
+            let link = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+            let is_link = link.starts_with("http://") || link.starts_with("https://");
+            let link = link.trim_end_matches(['.', ',']).replace("&amp;", "&");
+            if is_link && !found.contains(&link) {
+                found.push(link);
+            }
+        }
+    }
+    if found.is_empty() {
+        found.push("https://example.com/".to_owned());
+    }
+    found
+}
+
+fn report(report: &WebhookReport) -> Value {
+    let last = report.tries.last();
+    let outcome = match last.and_then(|last| last.status) {
+        Some(status) => format!("HTTP {status}"),
+        None => "no answer".to_owned(),
+    };
+    let tries = match report.tries.len() {
+        1 => String::new(),
+        tries => format!(", {tries} tries"),
+    };
+    let answer = last.map_or("", |last| last.answer.as_str());
+    json!({
+        "kind": report.payload.get("RecordType"),
+        "url": report.url,
+        "delivered": report.delivered,
+        "outcome": outcome + &tries,
+        "answer": answer.chars().take(200).collect::<String>(),
+    })
+}

@@ -1,0 +1,105 @@
+//! The program `fake-postmark`, started as a person starts it.
+
+#![cfg(all(unix, feature = "cli"))]
+#![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use anymail_test_utils::LoopbackServer;
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fake-postmark"));
+    command.args(arguments);
+    command
+}
+
+/// Starts it on a free port; gives its lines of output, too. The first is its URL.
+fn start(arguments: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut child = program(&["--port", "0"])
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    (child, output.lines().map(Result::unwrap))
+}
+
+async fn send(url: &str, token: &str) -> u16 {
+    let response = reqwest::Client::new()
+        .post(format!("{url}/email"))
+        .header("Accept", "application/json")
+        .header("Content-Type", "application/json")
+        .header("X-Postmark-Server-Token", token)
+        .body(r#"{"From": "a@example.com", "To": "b@example.com", "Subject": "Hi\u001b[2J", "TextBody": "x"}"#)
+        .send();
+    response.await.unwrap().status().as_u16()
+}
+
+fn url_of(line: &str) -> String {
+    line.strip_prefix("fake Postmark at ").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn it_prints_its_url_and_each_message_and_stops_on_ctrl_c() {
+    let hook = LoopbackServer::start(|_| http::Response::default()).unwrap();
+    let arguments = ["--token", "one", "--token", "two", "--deliver", "--webhook"];
+    let (mut child, mut lines) = start(&[&arguments[..], &[&hook.url()]].concat());
+    let url = url_of(&lines.next().unwrap());
+    assert_eq!(send(&url, "server-token").await, 401);
+    assert_eq!(send(&url, "one").await, 200);
+    assert_eq!(send(&url, "two").await, 200);
+    let line = lines.next().unwrap();
+    let message = r#"  a@example.com -> b@example.com  "Hi\u{1b}[2J""#;
+    assert!(line.ends_with(message), "{line}");
+    assert!(lines.next().unwrap().ends_with(message));
+    while hook.requests().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let pid = child.id().to_string();
+    let stop = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(stop.unwrap().success());
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn the_default_token_is_server_token() {
+    let (mut child, mut lines) = start(&[]);
+    let url = url_of(&lines.next().unwrap());
+    assert_eq!(send(&url, "server-token").await, 200);
+    let page = reqwest::get(&url).await.unwrap().text().await.unwrap();
+    assert!(page.contains("1 message,"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn it_explains_itself_and_what_is_wrong_with_its_arguments() {
+    let help = program(&["--help"]).output().unwrap();
+    assert!(help.status.success());
+    assert!(
+        String::from_utf8(help.stdout)
+            .unwrap()
+            .contains("--inbound-webhook URL")
+    );
+    for wrong in [
+        &["--port", "x"][..],
+        &["--nonsense"],
+        &["extra"],
+        &["--token"],
+    ] {
+        let output = program(wrong).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        let words = String::from_utf8(output.stderr).unwrap();
+        assert!(words.starts_with("fake-postmark: "), "{words}");
+    }
+    let taken = LoopbackServer::start(|_| http::Response::default()).unwrap();
+    let port = taken.address().port().to_string();
+    let output = program(&["--port", &port]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        words.contains(&format!("cannot listen on port {port}")),
+        "{words}"
+    );
+}
