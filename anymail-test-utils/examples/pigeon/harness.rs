@@ -37,6 +37,9 @@ impl Harness for PigeonHarness {
         let mails = json["mails"]
             .as_array()
             .ok_or("there is no list of mails")?;
+        if mails.len() > 100 {
+            return Err("Pigeon takes a hundred mails in a call".into());
+        }
         mails.iter().map(mail).collect()
     }
 

@@ -259,10 +259,6 @@ fn limits(rig: &Rig, posts: &Posts) -> Verdict {
 fn unprinted(rig: &Rig, posts: &Posts) -> Verdict {
     const WORD: &str = "awordofthepayload";
     let webhook = &*posts.webhook;
-    let debug = format!("{webhook:?} {webhook:#?}");
-    rig.ensure(!holds(&debug, &rig.secret), || {
-        format!("the webhook's Debug holds a secret: {debug}")
-    })?;
     for request in &posts.requests {
         for body in [
             WORD.to_owned(),
@@ -280,5 +276,9 @@ fn unprinted(rig: &Rig, posts: &Posts) -> Verdict {
             }
         }
     }
-    Ok(())
+    // Printed at last: it may have kept something of what it read.
+    let debug = format!("{webhook:?} {webhook:#?}");
+    rig.ensure(!debug.contains(WORD) && !holds(&debug, &rig.secret), || {
+        format!("the webhook's Debug holds a payload or a secret: {debug}")
+    })
 }
