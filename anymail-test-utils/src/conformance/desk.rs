@@ -109,8 +109,11 @@ impl Desk {
             }
             return Ok(response);
         }
-        let told = answers.len().saturating_sub(plan.silent_about);
-        let told = answers.get(..told).unwrap_or_default();
+        let told = match answers.len().checked_sub(plan.silent_about) {
+            // An answer about nothing at all is another matter.
+            Some(told @ 1..) => answers.get(..told).unwrap_or_default(),
+            _ => &answers[..],
+        };
         Ok(self.harness.answer(request, told).unwrap_or_else(|| {
             let statuses = told.iter().flat_map(|answer| &answer.recipients);
             let statuses = statuses.map(|recipient| recipient.status).collect();

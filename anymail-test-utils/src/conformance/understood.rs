@@ -305,10 +305,7 @@ impl Understood {
             let to = message.to.items().iter();
             return to.map(|to| Self::own_copy(message, to)).collect();
         }
-        vec![Self {
-            to: message.to.items().to_vec(),
-            ..Self::shared(message)
-        }]
+        vec![Self::from(message)]
     }
 
     /// All but `to`, as it is for everybody.
@@ -373,6 +370,16 @@ impl Understood {
         let data = message.merge_data.value().and_then(|it| it.get(to));
         mail.merge_data.extend(data.cloned().into_iter().flatten());
         mail
+    }
+}
+
+/// A message that is no batch, as one mail: for a backend that keeps messages as they are.
+impl From<&Message> for Understood {
+    fn from(message: &Message) -> Self {
+        Self {
+            to: message.to.items().to_vec(),
+            ..Self::shared(message)
+        }
     }
 }
 

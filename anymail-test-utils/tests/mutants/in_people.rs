@@ -101,7 +101,10 @@ pub fn mutants() -> Vec<Mutant> {
                     });
                 });
             }),
-            &["addresses::a_name_with_quotes_and_backslashes_arrives_equal"],
+            &[
+                "addresses::a_name_with_quotes_and_backslashes_arrives_equal",
+                "addresses::every_kind_arrives_equal_as_bcc",
+            ],
         ),
         mutant(
             "takes_specials_out_of_names",
