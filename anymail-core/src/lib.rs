@@ -56,6 +56,9 @@
 //! - `webhooks` (default): all that takes in what an ESP reports.
 //! - `axum`: routes for an axum application.
 //! - `blocking`: `blocking::Mailer`, for programs without a runtime.
+//! - `rate-limit`: `RateLimiter`, for backends that must not call their ESP too fast.
+//! - `metrics`: counters and durations of messages, calls and webhooks, through the `metrics`
+//!   crate. Spans of the same for `tracing` are always there.
 mod backends;
 mod config;
 pub mod guide;

@@ -34,7 +34,7 @@ const API_URL: &str = "https://api.postmarkapp.com/";
 #[derive(Debug, Clone)]
 pub struct PostmarkConfig {
     pub(crate) server_token: Secret,
-    pub(crate) api_url: String,
+    api_url: ApiUrl,
     pub(crate) allow_plain_http: bool,
     pub(crate) message_stream: Option<String>,
     pub(crate) use_bulk_api: bool,
@@ -47,12 +47,25 @@ pub struct PostmarkConfig {
     pub(crate) rate_limiter: Option<anymail_core::RateLimiter>,
 }
 
+/// A URL as it was given. One with a password is refused, but may be printed before.
+#[derive(Clone)]
+struct ApiUrl(String);
+
+impl fmt::Debug for ApiUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.contains('@') {
+            true => f.write_str("[redacted]"),
+            false => fmt::Debug::fmt(&self.0, f),
+        }
+    }
+}
+
 impl PostmarkConfig {
     /// All as by default, with this server token.
     pub fn new(server_token: impl Into<Secret>) -> Self {
         Self {
             server_token: server_token.into(),
-            api_url: API_URL.to_owned(),
+            api_url: ApiUrl(API_URL.to_owned()),
             allow_plain_http: false,
             message_stream: None,
             use_bulk_api: false,
@@ -70,7 +83,7 @@ impl PostmarkConfig {
     /// addresses only: the token goes along in clear.
     #[must_use]
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
-        self.api_url = url.into();
+        self.api_url = ApiUrl(url.into());
         self
     }
 
@@ -167,7 +180,7 @@ impl PostmarkConfig {
         if let Err(problem) = token_header(&self.server_token) {
             keep("server_token", problem.to_owned());
         }
-        let url = checked_url(&self.api_url, self.allow_plain_http)
+        let url = checked_url(&self.api_url.0, self.allow_plain_http)
             .map_err(|problem| keep("api_url", problem))
             .ok();
         for (option, limit) in [
@@ -352,7 +365,7 @@ impl BackendFactory for PostmarkFactory {
         let mut config = PostmarkConfig::new(token.clone());
         config.message_stream = options.text("message_stream").map(str::to_owned);
         config.generate_message_id = options.flag("generate_message_id");
-        let url = options.text("api_url").map(str::to_owned);
+        let url = options.text("api_url").map(|url| ApiUrl(url.to_owned()));
         set(&mut config.api_url, url);
         set(
             &mut config.allow_plain_http,

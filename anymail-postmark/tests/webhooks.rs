@@ -2,13 +2,24 @@
 //!
 //! What each payload means is tried case by case in `vectors.rs`.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails should panic"
+)]
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anymail_core::{Event, EventType, Webhook, WebhookAuth, WebhookErrorKind, webhook_routes};
-use anymail_postmark::{PostmarkInboundWebhook, PostmarkTrackingWebhook};
+use anymail_core::{
+    Event, EventType, Mailer, Message, Webhook, WebhookAuth, WebhookErrorKind, webhook_routes,
+};
+use anymail_postmark::{
+    PostmarkBackend, PostmarkConfig, PostmarkInboundWebhook, PostmarkTrackingWebhook,
+};
+use anymail_test_utils::{BounceType, FakePostmark};
 use reqwest::{Client, Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -227,6 +238,75 @@ async fn head_and_options_are_answered_and_other_methods_refused() {
                 "{method}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn what_happens_to_a_mail_reaches_the_app_under_the_id_that_sending_gave() {
+    let mut app = App::start().await;
+    let url = format!("http://hook:new@{}", app.address);
+    let postmark = FakePostmark::start().await.unwrap();
+    postmark.add_webhook(&format!("{url}{TRACKING}"));
+    postmark.set_inbound_webhook(&format!("{url}{INBOUND}"));
+    for own_ids in [false, true] {
+        let config = PostmarkConfig::new("server-token").api_url(postmark.url());
+        let config = config.generate_message_id(own_ids);
+        let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
+        let mut ids = Vec::new();
+        for to in ["ann", "bob", "carol"] {
+            let to = format!("{to}-{own_ids}@example.com");
+            let message = Message::builder()
+                .from("me@example.com")
+                .to(to)
+                .text_body("hi");
+            let status = mailer
+                .send(&message.tag("t").build().unwrap())
+                .await
+                .unwrap();
+            ids.push(status.message_id().unwrap().to_owned());
+        }
+        let at_postmark: Vec<_> = postmark.messages().iter().map(|m| m.id.clone()).collect();
+        let [.., ann, bob, carol] = &at_postmark[..] else {
+            panic!("{at_postmark:?}")
+        };
+        postmark.deliver(ann).await.unwrap();
+        postmark.open(ann).await.unwrap();
+        postmark.click(ann, "https://example.com/").await.unwrap();
+        postmark.unsubscribe(ann).await.unwrap();
+        postmark.bounce(bob, BounceType::HardBounce).await.unwrap();
+        postmark.complain(carol).await.unwrap();
+        let mut keys = HashSet::new();
+        for (event_type, id) in [
+            (EventType::Delivered, &ids[0]),
+            (EventType::Opened, &ids[0]),
+            (EventType::Clicked, &ids[0]),
+            (EventType::Unsubscribed, &ids[0]),
+            (EventType::Bounced, &ids[1]),
+            (EventType::Bounced, &ids[1]),
+            (EventType::Complained, &ids[2]),
+            (EventType::Complained, &ids[2]),
+        ] {
+            let Some(Event::Tracking(event)) = app.events.recv().await else {
+                panic!()
+            };
+            assert_eq!(event.event_type, event_type);
+            assert_eq!(event.message_id.as_ref(), Some(id), "{event_type}");
+            assert_eq!(event.tags, ["t"]);
+            assert!(keys.insert(event.dedup_key));
+        }
+    }
+    for raw_email in [false, true] {
+        postmark.set_raw_email(raw_email);
+        let mail = b"From: Dan <dan@example.com>\nTo: me+1@example.com\nSubject: Re\n\nyes\n";
+        postmark.receive(mail).await.unwrap();
+        let Some(Event::Inbound(event)) = app.events.recv().await else {
+            panic!()
+        };
+        let mail = &event.message;
+        assert_eq!(mail.from[0].to_string(), "Dan <dan@example.com>");
+        assert_eq!(mail.mailbox_hash.as_deref(), Some("1"));
+        assert_eq!(mail.text().as_deref().map(str::trim), Some("yes"));
+        assert_eq!(mail.raw.is_some(), raw_email);
     }
 }
 

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../exercise.rs"]
+#[path = "../../tests/any_input/exercise.rs"]
 mod exercise;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| exercise::raw_mime(input));

@@ -19,7 +19,10 @@ use crate::options::ANYMAIL_ID;
 /// Postmark's tracking webhook: delivery, bounce, spam complaint, open, click, subscription
 /// change, and the errors of its SMTP service.
 ///
-/// All of them may post to this one URL. What an answer does to an event:
+/// All of them may post to this one URL. A hard bounce and a spam complaint are two events each:
+/// what happened, and the change of the subscription that Postmark makes of it.
+///
+/// What an answer does to an event:
 ///
 /// | answer | Postmark |
 /// | --- | --- |

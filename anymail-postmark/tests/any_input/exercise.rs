@@ -1,4 +1,4 @@
-//! What is done with any bytes, by the fuzz targets and by `tests/any_input.rs`.
+//! What is done with any bytes, by the fuzz targets and by `any_input.rs`.
 //!
 //! Nothing here may panic but for a fault of ours.
 

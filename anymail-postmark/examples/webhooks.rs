@@ -1,0 +1,189 @@
+//! An app that learns what became of its mail, and gets mail: Postmark's webhooks in axum.
+//!
+//! ```sh
+//! cargo run -p anymail-postmark --example webhooks
+//! ```
+//!
+//! A fake Postmark in the same process takes the app's mail, lets things happen to it, and posts
+//! them to the app over HTTP, with the secret in the URL as Postmark has it. The app prints each
+//! event and stores what is attached to inbound mail in a folder, `INBOUND_DIR` or a new one.
+
+use std::collections::HashSet;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use anymail_core::{
+    Event, InboundMessage, Mailer, Message, TrackingEvent, WebhookAuth, webhook_routes,
+};
+use anymail_postmark::{PostmarkBackend, PostmarkConfig};
+use anymail_test_utils::{BounceType, FakePostmark};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = match std::env::var_os("INBOUND_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => std::env::temp_dir().join(format!("anymail-inbound-{}", std::process::id())),
+    };
+    let app = Arc::new(App::new(folder));
+
+    let auth = WebhookAuth::basic([("postmark", "a long random password")])?;
+    let routes = webhook_routes(anymail_postmark::webhooks(auth), move |event| {
+        let app = app.clone();
+        async move { app.take(event).await }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+
+    let url = format!("http://postmark:a%20long%20random%20password@{address}/anymail/postmark");
+    let fake = FakePostmark::start().await?;
+    fake.add_webhook(&format!("{url}/tracking/"));
+    fake.set_inbound_webhook(&format!("{url}/inbound/"));
+    let config = PostmarkConfig::new("server-token").api_url(fake.url());
+    let mailer = Mailer::new(PostmarkBackend::new(config)?);
+
+    println!("Ann reads her mail, and has enough of it:");
+    let ann = send(&mailer, "Ann <ann@example.com>").await?;
+    fake.deliver(&ann).await?;
+    fake.open(&ann).await?;
+    fake.click(&ann, "https://example.com/receipt").await?;
+    fake.unsubscribe(&ann).await?;
+
+    println!(
+        "\nBob's mailbox is gone (told twice: as a bounce, and as the end of a subscription):"
+    );
+    let bob = send(&mailer, "bob@example.com").await?;
+    fake.bounce(&bob, BounceType::HardBounce).await?;
+
+    println!("\nCarol calls it spam (likewise):");
+    let carol = send(&mailer, "carol@example.com").await?;
+    fake.complain(&carol).await?;
+
+    println!("\nDan answers, once as fields and once as he wrote it:");
+    for raw_email in [false, true] {
+        fake.set_raw_email(raw_email);
+        fake.receive_for(ANSWER.as_bytes(), "shop+4711@example.com")
+            .await?;
+    }
+    Ok(())
+}
+
+/// Sends a receipt and gives the message id, by which its events can be told.
+async fn send(mailer: &Mailer, to: &str) -> Result<String, Box<dyn Error>> {
+    let message = Message::builder()
+        .from("Anvil Shop <shop@example.com>")
+        .to(to)
+        .subject("Your receipt")
+        .html_body("<a href=\"https://example.com/receipt\">Your receipt</a>")
+        .tag("receipt")
+        .metadata("order", 4711);
+    let status = mailer.send(&message.build()?).await?;
+    Ok(status.message_id().ok_or("no message id")?.to_owned())
+}
+
+/// What the app knows. A real one keeps it in its database.
+struct App {
+    seen: Mutex<HashSet<String>>,
+    folder: PathBuf,
+}
+
+impl App {
+    fn new(folder: PathBuf) -> Self {
+        let seen = Mutex::default();
+        Self { seen, folder }
+    }
+
+    /// The handler. What it gives is Postmark's answer: with an error, the event comes again.
+    async fn take(&self, event: Event) -> std::io::Result<()> {
+        let key = event.dedup_key().to_owned();
+        if self.has_seen(&key) {
+            println!("  a repeat of {key}");
+            return Ok(());
+        }
+        match event {
+            Event::Tracking(event) => print_tracking(&event),
+            Event::Inbound(event) => {
+                print_mail(&event.message);
+                self.store_attachments(&key, &event.message).await?;
+            }
+            _ => {}
+        }
+        // Only now: an event whose handling failed has not been seen.
+        if let Ok(mut seen) = self.seen.lock() {
+            seen.insert(key);
+        }
+        Ok(())
+    }
+
+    fn has_seen(&self, key: &str) -> bool {
+        self.seen.lock().is_ok_and(|seen| seen.contains(key))
+    }
+
+    async fn store_attachments(&self, key: &str, mail: &InboundMessage) -> std::io::Result<()> {
+        let folder = self.folder.join(safe_name(key));
+        tokio::fs::create_dir_all(&folder).await?;
+        for (n, part) in mail.attachments().chain(mail.inlines()).enumerate() {
+            let name = safe_name(part.filename().unwrap_or_default());
+            let path = folder.join(format!("{n}-{name}"));
+            let content = part.content();
+            tokio::fs::write(&path, &content).await?;
+            println!("    stored {} ({} bytes)", path.display(), content.len());
+        }
+        Ok(())
+    }
+}
+
+fn print_tracking(event: &TrackingEvent) {
+    let recipient = event.recipient.as_deref().unwrap_or("somebody");
+    print!("  {} {recipient}", event.event_type);
+    if let Some(reason) = event.reject_reason {
+        print!(", reason {reason}");
+    }
+    if let Some(url) = &event.click_url {
+        print!(", {url}");
+    }
+    if let Some(id) = &event.message_id {
+        print!(", message {id}");
+    }
+    println!(", tags {:?}, metadata {:?}", event.tags, event.metadata);
+}
+
+fn print_mail(mail: &InboundMessage) {
+    println!(
+        "  inbound {:?}",
+        mail.subject.as_deref().unwrap_or_default()
+    );
+    println!("    from {:?}, to {:?}", mail.from, mail.envelope_recipient);
+    println!("    order {:?}", mail.mailbox_hash);
+    println!("    text {:?}", mail.text().unwrap_or_default());
+}
+
+/// A name that its sender chose, without what could lead out of the folder.
+fn safe_name(name: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let name: String = name.chars().filter(|c| safe(*c)).take(100).collect();
+    name.trim_start_matches('.').to_owned()
+}
+
+const ANSWER: &str = "\
+From: Dan <dan@example.com>
+To: Anvil Shop <shop+4711@example.com>
+Subject: =?utf-8?q?Re=3A_Your_receipt_=E2=9C=93?=
+Message-ID: <1@example.com>
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=part
+
+--part
+Content-Type: text/plain; charset=utf-8
+
+The number is wrong, see the photo.
+--part
+Content-Type: image/png
+Content-Disposition: attachment; filename=\"../photo.png\"
+Content-Transfer-Encoding: base64
+
+iVBORw0KGgo=
+--part--
+";
