@@ -70,7 +70,7 @@ fn a_failure_tells_what_was_sent_what_arrived_and_where_to_look() {
         "expected   subject: Some(\"Řešení",
         "understood subject: None",
         "message    Message { from: Value(Address(sender@example.com))",
-        "result     Ok(SendStatus { esp: \"memory\"",
+        "result     Ok: ann@example.com Sent ",
         "look at    how your backend writes PreparedMessage::subject",
     ] {
         assert!(why.contains(part), "{part}\n{why}");

@@ -25,75 +25,7 @@ pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 /// The suite brings the server, the messages, what goes wrong on the network, and the
 /// assertions. It calls a harness from several threads at once.
 ///
-/// ```no_run
-/// use std::sync::Arc;
-///
-/// use anymail_core::EmailBackend;
-/// use anymail_test_utils::conformance::{Answer, Harness, HarnessError, Understood, Target, Trouble};
-/// use bytes::Bytes;
-/// use http::{Request, Response};
-/// use serde_json::{Value, json};
-/// # fn my_backend(url: &str, key: &str) -> Result<anymail_core::Mailer, HarnessError> { todo!() }
-/// # #[derive(Debug)] struct MyBackend;
-/// # impl MyBackend {
-/// #     fn new(url: &str, key: &str, _: std::time::Duration) -> Result<Self, HarnessError> {
-/// #         Ok(Self)
-/// #     }
-/// # }
-/// # #[async_trait::async_trait]
-/// # impl EmailBackend for MyBackend {
-/// #     fn name(&self) -> &str { "mine" }
-/// #     fn capabilities(&self) -> &anymail_core::Capabilities { todo!() }
-/// #     async fn send(
-/// #         &self,
-/// #         _: &anymail_core::PreparedMessage,
-/// #     ) -> Result<anymail_core::SendStatus, anymail_core::SendError> {
-/// #         todo!()
-/// #     }
-/// # }
-///
-/// struct MyHarness;
-///
-/// impl Harness for MyHarness {
-///     fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError> {
-///         let backend = MyBackend::new(&target.url, &target.secret, target.timeout)?;
-///         Ok(Arc::new(backend))
-///     }
-///
-///     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
-///         let json: Value = serde_json::from_slice(request.body())?;
-///         let text = |name: &str| json[name].as_str().map(str::to_owned);
-///         Ok(vec![Understood {
-///             from: text("from").map(|it| it.parse()).transpose()?,
-///             subject: text("subject"),
-///             text: text("text"),
-///             // ... and whatever else the ESP can do
-///             ..Understood::default()
-///         }])
-///     }
-///
-///     fn answer(&self, _: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-///         let [answer] = answers else { return None };
-///         let status = match answer.status()? {
-///             anymail_core::Status::Sent => "accepted",
-///             anymail_core::Status::Rejected => "suppressed",
-///             _ => return None, // this ESP never says so
-///         };
-///         let json = json!({"id": answer.id, "status": status});
-///         Some(Response::new(json.to_string().into()))
-///     }
-///
-///     fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-///         let json = json!({"error": trouble.words});
-///         let response = Response::builder().status(trouble.http_status);
-///         response.body(json.to_string().into()).unwrap_or_default()
-///     }
-/// }
-///
-/// fn main() {
-///     anymail_test_utils::conformance::main(MyHarness)
-/// }
-/// ```
+/// A whole one stands in the [guide](crate::guide#5-describe-the-esp-to-the-suite).
 pub trait Harness: Send + Sync + 'static {
     /// Makes the backend, to talk to this server with this secret.
     ///

@@ -1,7 +1,7 @@
 //! The conformance suite: whether a backend keeps what [`EmailBackend`] promises.
 //!
 //! A backend's author writes a [`Harness`], the ESP's side of the wire in a few lines, and gets
-//! one named trial for each rule.
+//! one named trial for each rule. How to write both is told in the [guide](crate::guide).
 //!
 //! In the backend's `Cargo.toml`:
 //!

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anymail_core::{
-    Address, AddressKey, EmailBackend, Mailer, Message, SendError, SendStatus, Status,
-    UnsupportedPolicy, WebhookAuth, WebhookKind,
+    Address, AddressKey, EmailBackend, Mailer, Message, RecipientStatus, SendError, SendStatus,
+    Status, UnsupportedPolicy, WebhookAuth, WebhookKind,
 };
 use bytes::Bytes;
 use http::Response;
@@ -242,7 +242,7 @@ impl Rig {
     ) -> Verdict<Result<SendStatus, SendError>> {
         self.tell("message", format!("{message:?}"));
         let result = mailer.send(message).await;
-        self.tell("result", format!("{result:?}"));
+        self.tell("result", show_result(&result));
         self.trust()?;
         Ok(result)
     }
@@ -256,7 +256,7 @@ impl Rig {
         let results = self.mailer.send_all(messages).await;
         for (place, result) in results.iter().enumerate() {
             if place < 5 {
-                self.tell("result", format!("{place}: {result:?}"));
+                self.tell("result", format!("{place}: {}", show_result(result)));
             }
         }
         self.trust()?;
@@ -354,6 +354,20 @@ impl Rig {
         }
         Stop::fail(text)
     }
+}
+
+/// A result in short: who fared how, and under which id.
+fn show_result(result: &Result<SendStatus, SendError>) -> String {
+    let status = match result {
+        Ok(status) => status,
+        Err(error) => return format!("{error:?}"),
+    };
+    let show = |it: &RecipientStatus| match &it.message_id {
+        Some(id) => format!("{} {:?} {id}", it.email, it.status),
+        None => format!("{} {:?}", it.email, it.status),
+    };
+    let all: Vec<_> = status.recipients().map(show).collect();
+    format!("Ok: {}", all.join(", "))
 }
 
 fn cut(text: &str) -> String {

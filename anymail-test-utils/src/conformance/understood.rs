@@ -417,12 +417,16 @@ pub(super) fn differences(
             continue;
         };
         let found = left.remove(place);
+        let before = lines.len();
         for part in parts {
             let (wanted, got) = (part.show(mail), part.show(found));
             if wanted != got && !(*part == Part::EnvelopeSender && same_domain(mail, found)) {
                 lines.push(format!("expected   {}: {wanted}", part.name()));
                 lines.push(format!("understood {}: {got}", part.name()));
             }
+        }
+        if expected.len() > 1 && lines.len() > before {
+            lines.insert(before, format!("in the mail to {whose}:"));
         }
     }
     lines
