@@ -90,6 +90,12 @@ pub use options::{LinkTracking, PostmarkOptions};
 #[cfg(feature = "webhooks")]
 pub use receiving::{PostmarkInboundWebhook, PostmarkTrackingWebhook, webhooks};
 
+/// Pages on how to put it to use.
+pub mod guide {
+    #[doc = include_str!("../docs/sending_from_a_queue.md")]
+    pub mod sending_from_a_queue {}
+}
+
 /// The README's examples, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
