@@ -83,7 +83,9 @@ impl Broker {
     pub(crate) async fn connect(settings: &Settings) -> Result<Self> {
         let properties = ConnectionProperties::default()
             .with_connection_name(format!("{} {}", settings.queue, std::process::id()).into());
-        let connection = Connection::connect(settings.amqp_url.expose(), properties).await?;
+        let connection = Connection::connect(settings.amqp_url.expose(), properties)
+            .await
+            .map_err(|error| format!("no connection to RabbitMQ at AMQP_URL: {error}"))?;
         let publishing = connection.create_channel().await?;
         publishing
             .confirm_select(ConfirmSelectOptions::default())
