@@ -41,7 +41,7 @@ impl Sender {
 
     /// Whether Postmark has a mail with this id of ours: its own id for it, then.
     pub(crate) async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
-        search::find_sent(&self.client, id).await
+        search::find_sent(&self.client, id, self.config.message_stream.as_deref()).await
     }
 
     pub(crate) async fn send_one(
