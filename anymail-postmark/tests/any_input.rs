@@ -72,6 +72,32 @@ fn what_the_fuzz_targets_came_upon_is_no_trouble() {
     }
 }
 
+#[test]
+fn a_payload_made_to_exhaust_its_reader_is_read_on_a_small_stack() {
+    let n = 50_000;
+    let payloads = move || {
+        [
+            format!(r#"{{"Attachments": [{}{{}}]}}"#, "{},".repeat(n)),
+            format!(r#"{{"Headers": [{}1]}}"#, r#"{"Name": "a"},"#.repeat(n)),
+            format!(r#"{{"ToFull": {}"#, "[".repeat(n)),
+            format!(r#"{{"Metadata": {}"#, r#"{"a": "#.repeat(n)),
+            format!(r#"{{"x": {}"#, r#"[{"a": "#.repeat(n)),
+            format!(r#"{{{}"a": 1}}"#, r#""Tag": "a","#.repeat(n)),
+            format!(r#"{{"To": "{}"}}"#, "a@b.c,".repeat(n)),
+            format!(r#"{{"Subject": "{}"}}"#, "=?".repeat(n)),
+            "[".repeat(n),
+        ]
+    };
+    let read = move || {
+        for payload in payloads() {
+            exercise::tracking(payload.as_bytes());
+            exercise::inbound(payload.as_bytes());
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(256 << 10);
+    thread.spawn(read).unwrap().join().unwrap();
+}
+
 /// JSON values of every type, some of them as Postmark would write them.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

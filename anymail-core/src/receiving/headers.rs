@@ -23,6 +23,10 @@ const MAX_HEADERS: usize = 1_000;
 /// its number of parameters. A name of 255 characters, percent-encoded, takes 2.3 kB.
 const MAX_MEDIA_TYPE: usize = 4_096;
 
+/// The most of an address header that is read: some ten thousand addresses. Each becomes many
+/// times as long as it was.
+const MAX_ADDRESSES: usize = 256 << 10;
+
 /// Names with their values.
 type HeaderList<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
@@ -92,12 +96,8 @@ pub(super) fn unfold(value: &[u8]) -> Cow<'_, str> {
 /// The media type (or disposition) with its parameters, in lower case; RFC 2231's and
 /// RFC 2047's encodings are undone.
 pub(super) fn media_type(value: &str) -> Option<ContentType<'static>> {
-    let mut end = value.len().min(MAX_MEDIA_TYPE);
-    while !value.is_char_boundary(end) {
-        end -= 1;
-    }
     // Without the line's end mail-parser does not take the value for complete.
-    let line = format!("{}\n", value.get(..end).unwrap_or_default());
+    let line = format!("{}\n", cut(value, MAX_MEDIA_TYPE));
     match MessageStream::new(line.as_bytes())
         .parse_content_type()
         .into_owned()
@@ -105,6 +105,15 @@ pub(super) fn media_type(value: &str) -> Option<ContentType<'static>> {
         HeaderValue::ContentType(read) => Some(read),
         _ => None,
     }
+}
+
+/// The text up to some number of bytes, and no character cut in two.
+fn cut(text: &str, length: usize) -> &str {
+    let mut end = text.len().min(length);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
 }
 
 /// A date as mail has it (RFC 5322, 3.3, and its obsolete forms).
@@ -127,6 +136,11 @@ pub(super) fn date(value: &str) -> Option<OffsetDateTime> {
 /// The mailboxes in an address header. What is well formed is read by the rules; of the rest,
 /// which is met in spam and in the mail of machines, as much as can be told apart.
 pub(super) fn addresses(value: &str) -> Vec<InboundAddress> {
+    let value = match cut(value, MAX_ADDRESSES) {
+        whole if whole.len() == value.len() => whole,
+        // The last one may have lost its end.
+        part => part.rsplit_once(',').map_or(part, |(before, _)| before),
+    };
     match Address::parse_list(value) {
         Ok(list) => list
             .iter()
@@ -304,6 +318,14 @@ mod tests {
                 .collect();
             assert_eq!(found.join(" "), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn of_a_list_of_any_length_the_first_addresses_are_read() {
+        let list = "é <a@example.com>, ".repeat(100_000);
+        let found = addresses(&list);
+        assert!((10_000..20_000).contains(&found.len()), "{}", found.len());
+        assert!(found.iter().all(|address| address.email == "a@example.com"));
     }
 
     #[test]

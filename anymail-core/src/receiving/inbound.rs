@@ -83,8 +83,8 @@ pub struct InboundMessage {
     pub spam_score: Option<f64>,
     /// The mail as it stood on the wire, where the ESP gives it.
     pub raw: Option<RawBytes>,
-    text: Option<Body>,
-    html: Option<Body>,
+    pub(super) text: Option<Body>,
+    pub(super) html: Option<Body>,
     pub(super) attachments: Vec<InboundAttachment>,
 }
 
@@ -139,10 +139,6 @@ impl InboundMessage {
     /// The `Message-ID` header, with its angle brackets.
     pub fn message_id(&self) -> Option<&str> {
         self.header("Message-ID").filter(|id| !id.is_empty())
-    }
-
-    pub(super) fn body_slot(&mut self, html: bool) -> &mut Option<Body> {
-        if html { &mut self.html } else { &mut self.text }
     }
 }
 

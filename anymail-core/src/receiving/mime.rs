@@ -23,6 +23,10 @@ const MAX_PARTS: usize = 1_000;
 /// How deep multiparts may be nested. A deeper one is an attachment as it stands.
 const MAX_DEPTH: usize = 50;
 
+/// When a list of addresses is long enough: headers that come later are not read into it. One
+/// header gives some ten thousand at most (`headers.rs`).
+const MANY_ADDRESSES: usize = 1_000;
+
 impl InboundMessage {
     /// Reads a mail as it stood on the wire, with whatever line ends.
     ///
@@ -32,7 +36,8 @@ impl InboundMessage {
     /// is an attachment of type `message/rfc822`, which can be read by this function in turn.
     ///
     /// At most 1,000 headers are kept and 1,000 parts told apart, in at most 50 levels; what is
-    /// beyond that is an attachment as it stands.
+    /// beyond that is an attachment as it stands. Of a list of addresses the first 256 KiB are
+    /// read.
     ///
     /// The envelope, the spam verdict and what else only the ESP knows are not set.
     pub fn from_raw(raw: impl Into<Bytes>) -> Self {
@@ -59,19 +64,18 @@ impl InboundMessage {
         message
     }
 
-    /// Where no text was without a name, the first that has one and is shown inline is the
-    /// body. It stays in the list: its name would be lost otherwise.
+    /// Where nothing else is there to be shown, the first text of each kind that is a file shown
+    /// inline is the body. It stays in the list: its name would be lost otherwise.
     fn use_named_texts(&mut self) {
-        for (html, content_type) in [(false, "text/plain"), (true, "text/html")] {
-            let named = self
-                .inlines()
-                .find(|part| part.content_type() == content_type);
-            let body = named.map(InboundAttachment::as_body);
-            let slot = self.body_slot(html);
-            if slot.is_none() {
-                *slot = body;
-            }
+        if self.text.is_some() || self.html.is_some() {
+            return;
         }
+        let named = |content_type: &str| {
+            let mut inlines = self.attachments.iter().filter(|part| part.is_inline());
+            let part = inlines.find(|part| part.content_type() == content_type)?;
+            Some(part.as_body())
+        };
+        (self.text, self.html) = (named("text/plain"), named("text/html"));
     }
 
     /// Adds a header as it stands in the mail, and takes from it what the mail's fields want:
@@ -101,7 +105,9 @@ impl InboundMessage {
             }
             _ => None,
         };
-        if let Some(list) = list {
+        if let Some(list) = list
+            && list.len() < MANY_ADDRESSES
+        {
             list.extend(addresses(&clean(value)));
         }
         self.headers.push((name.to_owned(), decoded));
@@ -194,7 +200,10 @@ impl Walk<'_> {
         }
         let is_text = matches!(part.content_type(), "text/plain" | "text/html");
         if is_text && part.filename().is_none() && !is("attachment") {
-            let slot = self.message.body_slot(part.content_type() == "text/html");
+            let slot = match part.content_type() {
+                "text/html" => &mut self.message.html,
+                _ => &mut self.message.text,
+            };
             if is_empty {
                 return;
             }

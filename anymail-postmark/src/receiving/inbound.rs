@@ -17,7 +17,8 @@ use super::{NAME, dedup_key};
 ///
 /// A server with "include raw email content" posts the whole mail, and the message is read
 /// from that; others post fields, and it is put together from them. Both give the same, but
-/// that the fields know no more than the first text and HTML.
+/// that the fields know no more than the first text and HTML, and that no more than 10,000
+/// headers, addresses of a kind, and attachments are read from them.
 ///
 /// What an answer does to a mail (Postmark's documentation of 2025-11):
 ///
