@@ -23,7 +23,8 @@ pub(crate) fn addresses(input: &[u8]) {
     let list = Address::parse_list(&text);
     for address in list.iter().flatten().chain(&Address::parse(&text)) {
         let written = address.to_ascii();
-        assert!(!written.chars().any(char::is_control), "{written:?}");
+        let breaks_a_line = |c: char| c.is_control() && c != '\t';
+        assert!(!written.chars().any(breaks_a_line), "{written:?}");
         let back = Address::parse(&written).expect("what is written can be read");
         assert_eq!(back.key(), address.key(), "another address: {written:?}");
         assert_eq!(back.name(), address.name(), "another name: {written:?}");
