@@ -48,8 +48,20 @@
 //! - To take in what an ESP reports: [`Webhook`], [`WebhookAuth`], [`Event`].
 //! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the source of
 //!   [`MemoryBackend`] is the worked example.
+//! - To find what you know from Python: [`guide::coming_from_django_anymail`].
+//!
+//! # Features
+//!
+//! - `mime` (default): [`Message::to_mime`] and [`FileBackend`].
+//! - `webhooks` (default): all that takes in what an ESP reports.
+//! - `axum`: routes for an axum application.
+//! - `blocking`: `blocking::Mailer`, for programs without a runtime.
+//! - `rate-limit`: `RateLimiter`, for backends that must not call their ESP too fast.
+//! - `metrics`: counters and durations of messages, calls and webhooks, through the `metrics`
+//!   crate. Spans of the same for `tracing` are always there.
 mod backends;
 mod config;
+pub mod guide;
 mod message;
 #[cfg(feature = "webhooks")]
 mod receiving;

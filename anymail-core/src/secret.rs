@@ -5,6 +5,7 @@
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 /// A token or password that never prints.
@@ -75,7 +76,11 @@ impl From<String> for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::new)
+        // The error of a number, say, would quote it.
+        match String::deserialize(deserializer) {
+            Ok(text) => Ok(Self::new(text)),
+            Err(_) => Err(D::Error::custom("a secret must be a text")),
+        }
     }
 }
 
@@ -88,5 +93,11 @@ mod tests {
         let token = Secret::new("s3cret");
         assert_eq!(token.redact("bad token s3cret!"), "bad token [redacted]!");
         assert_eq!(Secret::new("").redact("abc"), "abc");
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_quoted() {
+        let error = serde_json::from_str::<Secret>("12345678").unwrap_err();
+        assert!(!error.to_string().contains("12345678"), "{error}");
     }
 }

@@ -6,124 +6,20 @@
     reason = "a test fails by its panic"
 )]
 
-use std::collections::VecDeque;
+mod told;
+
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anymail_core::{
-    Accepted, Capabilities, EmailBackend, Feature, Mailer, MailerBuilder, Message, PreSendVerdict,
-    PreparedMessage, RetryPolicy, SendError, SendErrorKind as K, SendStatus, Status, Support,
+    Accepted, Capabilities, EmailBackend, Feature, Mailer, Message, PreSendVerdict,
+    PreparedMessage, RetryPolicy, SendError, SendErrorKind as K, SendStatus, Status,
     UnsupportedPolicy,
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use tokio::time::Instant;
-
-/// A backend that does as it is told, one answer a try, and sends when it is told nothing.
-#[derive(Debug, Clone)]
-struct Told {
-    can: Capabilities,
-    answers: Arc<Mutex<VecDeque<SendError>>>,
-    batches: Arc<Mutex<Vec<Vec<String>>>>,
-    max_batch: usize,
-    takes: Duration,
-}
-
-fn told(answers: impl IntoIterator<Item = SendError>) -> Told {
-    Told {
-        can: Capabilities::from([
-            (Feature::Tags, Support::AtMost(1)),
-            (Feature::Metadata, Support::Yes),
-            (Feature::Template, Support::Yes),
-            (Feature::MergeData, Support::With(Feature::Template)),
-            (Feature::Batch, Support::Yes),
-        ]),
-        answers: Arc::new(Mutex::new(answers.into_iter().collect())),
-        batches: Arc::default(),
-        max_batch: 3,
-        takes: Duration::ZERO,
-    }
-}
-
-impl Told {
-    /// The subjects of the messages of each call.
-    fn batches(&self) -> Vec<Vec<String>> {
-        self.batches.lock().unwrap().clone()
-    }
-
-    fn answer(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
-        // A message can ask for its own fate.
-        match message.subject() {
-            Some("refused") => return Err(error(K::Refused)),
-            Some("steady") => return Ok(sent(message)),
-            _ => {}
-        }
-        match self.answers.lock().unwrap().pop_front() {
-            Some(error) => Err(error),
-            None => Ok(sent(message)),
-        }
-    }
-}
-
-fn sent(message: &PreparedMessage) -> SendStatus {
-    let mut status = SendStatus::unknown("acme", message.message());
-    for to in message.to() {
-        status.set(&to.key(), Status::Sent, Some("id".into()), None);
-    }
-    status
-}
-
-fn error(kind: K) -> SendError {
-    SendError::new(kind, "acme", "no")
-}
-
-fn subjects(messages: &[PreparedMessage]) -> Vec<String> {
-    let subject = |m: &PreparedMessage| m.subject().unwrap_or_default().to_owned();
-    messages.iter().map(subject).collect()
-}
-
-#[async_trait]
-impl EmailBackend for Told {
-    fn name(&self) -> &str {
-        "acme"
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &self.can
-    }
-
-    fn max_batch(&self) -> usize {
-        self.max_batch
-    }
-
-    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
-        let batch = std::slice::from_ref(message);
-        self.batches.lock().unwrap().push(subjects(batch));
-        tokio::time::sleep(self.takes).await;
-        self.answer(message)
-    }
-
-    async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
-        self.batches.lock().unwrap().push(subjects(messages));
-        tokio::time::sleep(self.takes).await;
-        messages
-            .iter()
-            .map(|message| self.answer(message))
-            .collect()
-    }
-}
-
-fn message(subject: &str) -> Message {
-    let builder = Message::builder()
-        .from("from@example.com")
-        .to("to@example.com");
-    builder.subject(subject).text_body("T").build().unwrap()
-}
-
-fn mailer(backend: &Told) -> MailerBuilder {
-    Mailer::builder(backend.clone())
-}
+use told::{Told, error, mailer, message, told};
 
 #[tokio::test]
 async fn a_pre_send_hook_changes_the_message_and_the_next_sees_the_change() {
@@ -381,107 +277,6 @@ async fn progress_is_told_as_results_come() {
         .await;
     told_of.sort_unstable();
     assert_eq!(told_of, (0..7).map(|i| (i, true)).collect::<Vec<_>>());
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_surely_not_accepted_is_sent_again_after_growing_waits() {
-    let backend = told([error(K::Connect), error(K::RateLimited), error(K::Connect)]);
-    let started = Instant::now();
-    let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
-    assert!(mailer.send(&message("a")).await.is_ok());
-    assert_eq!(backend.batches().len(), 4);
-    let waited = started.elapsed();
-    assert!(waited >= Duration::from_millis(3500) && waited <= Duration::from_millis(7000));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_may_have_been_accepted_is_never_sent_again_by_itself() {
-    for kind in [
-        K::Timeout,
-        K::Disconnected,
-        K::ServerError,
-        K::InvalidResponse,
-        K::Refused,
-    ] {
-        let backend = told([error(kind)]);
-        let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
-        let error = mailer.send(&message("a")).await.unwrap_err();
-        assert_eq!(error.kind(), kind);
-        assert_eq!(error.tries(), 1);
-        assert_eq!(backend.batches().len(), 1, "{kind:?}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_last_error_tells_how_many_tries_were_made() {
-    let backend = told((0..9).map(|_| error(K::Connect)));
-    let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
-    let error = mailer.send(&message("a")).await.unwrap_err();
-    assert_eq!(error.tries(), 4);
-    assert!(error.to_string().contains("tried 4 times"));
-    assert_eq!(backend.batches().len(), 4);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_retry_after_is_respected_and_too_long_a_one_is_left_to_the_caller() {
-    let limited =
-        |seconds| error(K::RateLimited).with_retry_after(Some(Duration::from_secs(seconds)));
-    let backend = told([limited(20)]);
-    let started = Instant::now();
-    let mailer = |backend: &Told| mailer(backend).retry(RetryPolicy::standard()).build();
-    assert!(mailer(&backend).send(&message("a")).await.is_ok());
-    assert!(started.elapsed() >= Duration::from_secs(20));
-    let backend = told([limited(3600)]);
-    let error = mailer(&backend).send(&message("a")).await.unwrap_err();
-    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
-    assert_eq!(backend.batches().len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_many_only_the_messages_that_were_not_accepted_are_sent_again() {
-    let backend = told([error(K::Connect), error(K::Timeout)]);
-    let messages = [message("busy"), message("steady"), message("lost")];
-    let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
-    let results = mailer.send_all(&messages).await;
-    assert_eq!(
-        backend.batches(),
-        [vec!["busy", "steady", "lost"], vec!["busy"]]
-    );
-    assert!(results[0].is_ok() && results[1].is_ok());
-    assert_eq!(results[2].as_ref().unwrap_err().accepted(), Accepted::Maybe);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_time_limit_holds_for_all_tries_together() {
-    let mut backend = told((0..99).map(|_| error(K::Connect)));
-    let limit = Duration::from_secs(10);
-    let patient = RetryPolicy {
-        max_tries: 99,
-        ..RetryPolicy::standard()
-    };
-    let started = Instant::now();
-    let sender = mailer(&backend).retry(patient).time_limit(limit).build();
-    let error = sender.send(&message("a")).await.unwrap_err();
-    assert!(started.elapsed() <= limit);
-    assert_eq!(error.accepted(), Accepted::No);
-    assert!(error.tries() > 1);
-
-    backend.takes = Duration::from_secs(60);
-    let sender = mailer(&backend).time_limit(limit).build();
-    let error = sender.send(&message("a")).await.unwrap_err();
-    assert_eq!(error.kind(), K::Timeout);
-    assert_eq!(error.accepted(), Accepted::Maybe, "it was under way");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_future_that_is_dropped_leaves_the_mailer_usable() {
-    let mut backend = told([]);
-    backend.takes = Duration::from_secs(5);
-    let mailer = mailer(&backend).build();
-    let one = message("a");
-    let dropped = tokio::time::timeout(Duration::from_secs(1), mailer.send(&one)).await;
-    assert!(dropped.is_err());
-    assert!(mailer.send(&one).await.is_ok());
 }
 
 #[cfg(feature = "blocking")]

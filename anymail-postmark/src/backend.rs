@@ -66,8 +66,9 @@ impl PostmarkBackend {
     ///   is left is a choice between a mail lost and a mail doubled, and only you can make it.
     ///
     /// It looks at the server of this backend's own token, as far back as that server keeps
-    /// messages (45 days unless set otherwise). Mail sent with the token `POSTMARK_API_TEST` is
-    /// never found.
+    /// messages (45 days unless set otherwise), and in the message stream of its configuration,
+    /// where it has one: a mail that named another stream may not be found. Mail sent with the
+    /// token `POSTMARK_API_TEST` is never found.
     ///
     /// ```no_run
     /// # use anymail_core::{Accepted, Mailer, Message};

@@ -34,7 +34,7 @@ const API_URL: &str = "https://api.postmarkapp.com/";
 #[derive(Debug, Clone)]
 pub struct PostmarkConfig {
     pub(crate) server_token: Secret,
-    pub(crate) api_url: String,
+    api_url: ApiUrl,
     pub(crate) allow_plain_http: bool,
     pub(crate) message_stream: Option<String>,
     pub(crate) use_bulk_api: bool,
@@ -43,6 +43,21 @@ pub struct PostmarkConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) max_response_bytes: usize,
     pub(crate) concurrency: usize,
+    #[cfg(feature = "rate-limit")]
+    pub(crate) rate_limiter: Option<anymail_core::RateLimiter>,
+}
+
+/// A URL as it was given. One with a password is refused, but may be printed before.
+#[derive(Clone)]
+struct ApiUrl(String);
+
+impl fmt::Debug for ApiUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.contains('@') {
+            true => f.write_str("[redacted]"),
+            false => fmt::Debug::fmt(&self.0, f),
+        }
+    }
 }
 
 impl PostmarkConfig {
@@ -50,7 +65,7 @@ impl PostmarkConfig {
     pub fn new(server_token: impl Into<Secret>) -> Self {
         Self {
             server_token: server_token.into(),
-            api_url: API_URL.to_owned(),
+            api_url: ApiUrl(API_URL.to_owned()),
             allow_plain_http: false,
             message_stream: None,
             use_bulk_api: false,
@@ -59,6 +74,8 @@ impl PostmarkConfig {
             connect_timeout: Duration::from_secs(10),
             max_response_bytes: 10_000_000,
             concurrency: 8,
+            #[cfg(feature = "rate-limit")]
+            rate_limiter: None,
         }
     }
 
@@ -66,7 +83,7 @@ impl PostmarkConfig {
     /// addresses only: the token goes along in clear.
     #[must_use]
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
-        self.api_url = url.into();
+        self.api_url = ApiUrl(url.into());
         self
     }
 
@@ -144,6 +161,16 @@ impl PostmarkConfig {
         self
     }
 
+    /// Lets calls go out only when this limiter lets them, and after a 429 none for a while.
+    /// None by default. Postmark publishes no limit. A clone of the limiter in another
+    /// configuration shares it.
+    #[cfg(feature = "rate-limit")]
+    #[must_use]
+    pub fn rate_limiter(mut self, limiter: anymail_core::RateLimiter) -> Self {
+        self.rate_limiter = Some(limiter);
+        self
+    }
+
     /// The API's URL with a slash at its end, or all that is wrong with the settings.
     pub(crate) fn checked(&self) -> Result<Url, PostmarkConfigError> {
         let mut faults = Vec::new();
@@ -153,7 +180,7 @@ impl PostmarkConfig {
         if let Err(problem) = token_header(&self.server_token) {
             keep("server_token", problem.to_owned());
         }
-        let url = checked_url(&self.api_url, self.allow_plain_http)
+        let url = checked_url(&self.api_url.0, self.allow_plain_http)
             .map_err(|problem| keep("api_url", problem))
             .ok();
         for (option, limit) in [
@@ -338,7 +365,7 @@ impl BackendFactory for PostmarkFactory {
         let mut config = PostmarkConfig::new(token.clone());
         config.message_stream = options.text("message_stream").map(str::to_owned);
         config.generate_message_id = options.flag("generate_message_id");
-        let url = options.text("api_url").map(str::to_owned);
+        let url = options.text("api_url").map(|url| ApiUrl(url.to_owned()));
         set(&mut config.api_url, url);
         set(
             &mut config.allow_plain_http,

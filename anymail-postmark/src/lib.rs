@@ -1,4 +1,81 @@
-//! Mail through Postmark's HTTP API.
+//! Mail through [Postmark](https://postmarkapp.com/developer): single messages, batches, merge,
+//! templates and bulk, over its HTTP API; and its webhooks, for tracking and inbound mail.
+//!
+//! Messages, mailers, statuses and events are those of `anymail-core`, the same for every ESP:
+//! an app names this crate once, where it sets up its mail.
+//!
+//! # Send
+//!
+//! ```no_run
+//! use anymail_core::{Mailer, Message};
+//! use anymail_postmark::{PostmarkBackend, PostmarkConfig, PostmarkOptions};
+//!
+//! # async fn send() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = PostmarkConfig::new("POSTMARK_API_TEST"); // checked, answered, not delivered
+//! let mailer = Mailer::new(PostmarkBackend::new(config)?);
+//!
+//! let message = Message::builder()
+//!     .from("Anvil Shop <shop@example.com>")
+//!     .to("ann@example.com, Bob <bob@example.com>")
+//!     .template_id("welcome")                                  // an alias, or a number
+//!     .merge_global_data(serde_json::json!({"shop": "Anvils"}))
+//!     .merge_data("ann@example.com", serde_json::json!({"name": "Ann"}))
+//!     .merge_data("bob@example.com", serde_json::json!({"name": "Bob"}))
+//!     .esp_extra(PostmarkOptions::new().message_stream("outbound").to_esp_extra())
+//!     .build()?;
+//! let status = mailer.send(&message).await?; // a mail each: neither sees the other
+//! for recipient in status.recipients() {
+//!     println!("{}: {:?} {:?}", recipient.email, recipient.status, recipient.message_id);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! By configuration, where the backend is one value among others: [`PostmarkFactory`]. Many
+//! messages: [`Mailer::send_all`](anymail_core::Mailer::send_all) and
+//! [`send_stream`](anymail_core::Mailer::send_stream) pack up to 500 into a call. After an error
+//! that leaves it open whether Postmark has the message: [`PostmarkBackend::find_sent`].
+//!
+//! # Take in events and mail
+//!
+//! ```
+//! # #[cfg(feature = "webhooks")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use anymail_core::{Event, Webhook, WebhookAuth};
+//! use anymail_postmark::PostmarkTrackingWebhook;
+//!
+//! let auth = WebhookAuth::basic([("postmark", "a long random password")])?;
+//! let webhook = PostmarkTrackingWebhook::new(auth);
+//! let request = http::Request::post("/anymail/postmark/tracking/")
+//!     .header("Authorization", "Basic cG9zdG1hcms6YSBsb25nIHJhbmRvbSBwYXNzd29yZA==")
+//!     .header("Content-Type", "application/json")
+//!     .body(r#"{"RecordType": "Delivery", "Recipient": "ann@example.com"}"#.into())?;
+//! for event in webhook.parse(&request)? {
+//!     if let Event::Tracking(event) = event {
+//!         println!("{:?}: {}", event.recipient, event.event_type);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "webhooks"))]
+//! # fn main() {}
+//! ```
+//!
+//! Routes for axum are `anymail_core::webhook_routes(webhooks(auth), handler)`; for other
+//! servers, see the example `webhooks_hyper`.
+//!
+//! # What is known of Postmark
+//!
+//! Everything here is tried against a fake Postmark on loopback (`anymail-test-utils`), which is
+//! made of Postmark's pages and of real answers that others have published. None of it has been
+//! run against Postmark itself. Where a fact is uncertain, the code that relies on it says so.
+//!
+//! # Features
+//!
+//! - `rustls-tls` (default): TLS by rustls. Without it only `http://` to loopback works.
+//! - `webhooks` (default): the webhooks; `axum`: routes for an axum application.
+//! - `blocking`: `anymail_core::blocking::Mailer`.
+//! - `rate-limit`: `PostmarkConfig::rate_limiter`; `metrics`: counters by the `metrics` crate.
 mod backend;
 mod codes;
 mod config;
@@ -12,6 +89,12 @@ pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault, Postm
 pub use options::{LinkTracking, PostmarkOptions};
 #[cfg(feature = "webhooks")]
 pub use receiving::{PostmarkInboundWebhook, PostmarkTrackingWebhook, webhooks};
+
+/// Pages on how to put it to use.
+pub mod guide {
+    #[doc = include_str!("../docs/sending_from_a_queue.md")]
+    pub mod sending_from_a_queue {}
+}
 
 /// The README's examples, compiled.
 #[cfg(doctest)]

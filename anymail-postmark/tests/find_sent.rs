@@ -122,3 +122,20 @@ async fn no_answer_to_the_question_is_an_error_after_which_it_can_be_asked_again
     }
     assert_eq!(backend.find_sent("id").await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_mail_is_looked_for_in_the_stream_that_the_backend_sends_through() {
+    let postmark = FakePostmark::start().await.unwrap();
+    let config = PostmarkConfig::new("server-token")
+        .api_url(postmark.url())
+        .message_stream("broadcast")
+        .generate_message_id(true);
+    let backend = PostmarkBackend::new(config).unwrap();
+    let mailer = Mailer::new(backend.clone());
+    let status = mailer.send(&message("a@example.com")).await.unwrap();
+    let found = backend.find_sent(status.message_id().unwrap()).await;
+    assert_eq!(found.unwrap(), Some(postmark.messages()[0].id.clone()));
+    let asked = postmark.server().requests().pop().unwrap();
+    let query = asked.uri().query().unwrap();
+    assert!(query.contains("messagestream=broadcast"), "{query}");
+}

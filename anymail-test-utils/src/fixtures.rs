@@ -1,6 +1,6 @@
 //! Messages that use just what is asked of them.
 //!
-//! What an ESP should understand of them is worked out in `conformance/mail.rs`.
+//! What an ESP should understand of them is worked out in `conformance/understood.rs`.
 
 use anymail_core::{
     Address, Alternative, Attachment, Capabilities, Feature, Field, Headers, JsonMap, Message,
@@ -211,6 +211,7 @@ impl AtEsp {
             Feature::TemplateSubject => message.subject = "A subject of its own".to_owned().into(),
             Feature::TemplateBody => message.text_body = format!("{BODY} of its own").into(),
             Feature::Batch => {
+                message.to = addresses([TO, "bob@example.com"]).into();
                 message.merge_data.value_or_default();
             }
             Feature::MergeData => {

@@ -48,6 +48,11 @@
 //!
 //! # I test a backend
 //!
+//! Whether it keeps what `EmailBackend` promises is tried by the [`conformance`] suite, one named
+//! trial for each rule; the [`guide`] leads from an empty crate to a backend that passes.
+//!
+//! Under it there is, for tests of your own:
+//!
 //! [`LoopbackServer`] is an HTTP server without an ESP: a function answers. [`Fault`] names what
 //! can go wrong with a call, on the wire or above it, and says of each whether the ESP has the
 //! message all the same. The server counts, so that a test can say what was lost or doubled.
@@ -82,6 +87,7 @@ mod fake_esp;
 mod fake_postmark;
 mod faults;
 mod fixtures;
+pub mod guide;
 mod server;
 
 pub use assertions::{Mail, assert_not_sent, assert_nothing_else_sent, assert_sent, mail};

@@ -273,7 +273,9 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    socket.set_reuseaddr(true)?;
+    if cfg!(not(windows)) {
+        socket.set_reuseaddr(true)?; // there it would let two servers share a port
+    }
     socket.bind(address)?;
     Ok(socket)
 }

@@ -46,7 +46,8 @@ impl Attachment {
     /// A part that the HTML body shows by `cid:` and this content id (without angle brackets).
     ///
     /// # Errors
-    /// [`AttachmentError`] for an empty content id, and for control characters.
+    /// [`AttachmentError`] for a content id that is empty or holds an angle bracket, and for
+    /// control characters.
     pub fn inline(
         content_id: &str,
         filename: &str,
@@ -84,7 +85,11 @@ impl Attachment {
             None => guess(filename.unwrap_or_default()),
         };
         let content_id = content_id
-            .map(|id| id.trim().trim_start_matches('<').trim_end_matches('>'))
+            .map(str::trim)
+            .map(|id| {
+                let inside = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
+                inside.unwrap_or(id)
+            })
             .filter(|id| !id.is_empty());
         if inline && content_id.is_none() {
             return Err(AttachmentError::new(
@@ -103,6 +108,10 @@ impl Attachment {
                     "it holds a control character",
                 ));
             }
+        }
+        if let Some(id) = content_id.filter(|id| id.contains(['<', '>'])) {
+            let problem = "it holds an angle bracket, which ends an id";
+            return Err(AttachmentError::new("content_id", id, problem));
         }
         Ok(Self {
             filename: filename.map(str::to_owned),
@@ -249,6 +258,9 @@ mod tests {
     fn a_content_id_loses_its_angle_brackets() {
         let logo = Attachment::inline("<logo@x>", "a.png", "").unwrap();
         assert_eq!(logo.content_id(), Some("logo@x"));
+        for two in ["a> <b", "<<a>>", "a>", "<a"] {
+            assert!(Attachment::inline(two, "a.png", "").is_err(), "{two}");
+        }
     }
 
     #[test]

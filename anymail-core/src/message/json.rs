@@ -49,7 +49,7 @@ impl Message {
         }
         match serde_json::from_slice::<JsonMap>(json) {
             Ok(map) => Self::from_json_map(map),
-            Err(error) => fail(FaultKind::InvalidJson, error.to_string()),
+            Err(error) => fail(FaultKind::InvalidJson, unquoted(&error)),
         }
     }
 
@@ -185,8 +185,20 @@ fn typed<T: for<'de> Deserialize<'de>>(
     value: Value,
 ) -> Option<T> {
     serde_json::from_value(value)
-        .map_err(|error| builder.bad_value(key, error))
+        .map_err(|error| builder.bad_value(key, unquoted(&error)))
         .ok()
+}
+
+/// The words of an error without the value that they quote: it may be a body.
+fn unquoted(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    let quotes = ["invalid type: ", "invalid value: "];
+    match words.rsplit_once(", expected ") {
+        Some((before, wanted)) if quotes.iter().any(|quote| before.starts_with(quote)) => {
+            format!("it must be {wanted}")
+        }
+        _ => words,
+    }
 }
 
 /// A list of texts with addresses, or one such text.

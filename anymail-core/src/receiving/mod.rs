@@ -12,6 +12,7 @@ mod inbound;
 mod mime;
 mod raw;
 mod serve;
+mod trace;
 mod webhook;
 
 pub use auth::{WebhookAuth, WebhookAuthError};

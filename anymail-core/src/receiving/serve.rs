@@ -12,8 +12,10 @@ use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tracing::Instrument;
 
 use super::event::Event;
+use super::trace::WebhookTrace;
 use super::webhook::{Webhook, WebhookError, WebhookErrorKind, admit, too_large};
 
 /// Reads a request's body and answers it: for hyper, tower, and whatever has `http`'s types.
@@ -36,10 +38,16 @@ where
     if let Some(answer) = answer_without_events(request.method()) {
         return answer;
     }
-    match read_body(webhook, request).await {
-        Ok(request) => answer_webhook(webhook, &request, handler).await,
-        Err(error) => answer_error(webhook, &error),
-    }
+    let trace = WebhookTrace::start(webhook);
+    let answer = async {
+        match read_body(webhook, request).await {
+            Ok(request) => answer_events(webhook, &request, handler, &trace).await,
+            Err(error) => answer_error(webhook, &error),
+        }
+    };
+    let answer = answer.instrument(trace.span()).await;
+    trace.end(&answer);
+    answer
 }
 
 async fn read_body<W, B>(webhook: &W, request: Request<B>) -> Result<Request<Bytes>, WebhookError>
@@ -88,7 +96,7 @@ where
 pub async fn answer_webhook<W, H, F, E>(
     webhook: &W,
     request: &Request<Bytes>,
-    mut handler: H,
+    handler: H,
 ) -> Response<Bytes>
 where
     W: Webhook + ?Sized,
@@ -99,10 +107,32 @@ where
     if let Some(answer) = answer_without_events(request.method()) {
         return answer;
     }
+    let trace = WebhookTrace::start(webhook);
+    let answer = answer_events(webhook, request, handler, &trace);
+    let answer = answer.instrument(trace.span()).await;
+    trace.end(&answer);
+    answer
+}
+
+/// Hands the events of a request on.
+async fn answer_events<W, H, F, E>(
+    webhook: &W,
+    request: &Request<Bytes>,
+    mut handler: H,
+    trace: &WebhookTrace,
+) -> Response<Bytes>
+where
+    W: Webhook + ?Sized,
+    H: FnMut(Event) -> F,
+    F: Future<Output = Result<(), E>>,
+    E: fmt::Display,
+{
+    trace.body(request.body().len());
     let events = match webhook.parse(request) {
         Ok(events) => events,
         Err(error) => return answer_error(webhook, &error),
     };
+    trace.events(events.len());
     for event in events {
         let (kind, key) = (event.event_type(), event.dedup_key().to_owned());
         if let Err(error) = handler(event).await {

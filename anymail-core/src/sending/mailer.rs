@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::backend::{EmailBackend, PreparedMessage};
 use super::defaults::SendDefaults;
@@ -18,6 +19,7 @@ use super::hooks::{self, PostSend, PreSend};
 use super::policy::{self, Unsupported, UnsupportedPolicy};
 use super::retry::{self, RetryPolicy};
 use super::status::SendStatus;
+use super::trace::SendTrace;
 use crate::message::{Fault, Message, write_list};
 
 /// Sends messages through one backend: the type that an app holds.
@@ -39,6 +41,9 @@ struct Parts {
     time_limit: Option<Duration>,
     concurrency: usize,
 }
+
+/// What came of one message.
+type Outcome = Result<SendStatus, SendError>;
 
 /// Which of a backend's two methods carries a message.
 #[derive(Debug, Clone, Copy)]
@@ -169,10 +174,7 @@ impl Mailer {
     }
 
     /// Sends messages that go to the backend together.
-    async fn send_chunk(
-        &self,
-        chunk: Vec<(usize, Message)>,
-    ) -> Vec<(usize, Result<SendStatus, SendError>)> {
+    async fn send_chunk(&self, chunk: Vec<(usize, Message)>) -> Vec<(usize, Outcome)> {
         let mut results = Vec::with_capacity(chunk.len());
         let mut places = Vec::with_capacity(chunk.len());
         let mut ready = Vec::with_capacity(chunk.len());
@@ -195,18 +197,25 @@ impl Mailer {
 
     /// Takes prepared messages to the backend, again where the retry policy says so, and their
     /// results through the post-send hooks.
-    async fn carry(
-        &self,
-        messages: &[PreparedMessage],
-        way: Way,
-    ) -> Vec<Result<SendStatus, SendError>> {
+    async fn carry(&self, messages: &[PreparedMessage], way: Way) -> Vec<Outcome> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let trace = SendTrace::start(self.backend().name(), messages);
+        let (tries, results) = self.try_all(messages, way).instrument(trace.span()).await;
+        trace.end(tries, &results);
+        results
+    }
+
+    /// The tries, how many they were, and what came of each message.
+    async fn try_all(&self, messages: &[PreparedMessage], way: Way) -> (u32, Vec<Outcome>) {
         let deadline = self.0.time_limit.map(|limit| Instant::now() + limit);
         let started = Instant::now();
         let mut waits = self.0.retry.waits();
         let mut tried = 0;
         // What is still to be sent, and where its result belongs.
         let mut open: Vec<_> = messages.iter().cloned().enumerate().collect();
-        let mut results: Vec<Option<Result<SendStatus, SendError>>> = Vec::new();
+        let mut results: Vec<Option<Outcome>> = Vec::new();
         results.resize_with(messages.len(), || None);
         while !open.is_empty() {
             let (places, batch): (Vec<_>, Vec<_>) = open.drain(..).unzip();
@@ -255,7 +264,7 @@ impl Mailer {
             let result = result.unwrap_or_else(|| Err(self.lost_result()));
             finished.push(self.finish(message, result).await);
         }
-        finished
+        (tried, finished)
     }
 
     /// One try, within the time limit: what is under way when that ends may be accepted.

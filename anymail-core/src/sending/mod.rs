@@ -14,9 +14,12 @@ mod fit;
 mod hooks;
 mod mailer;
 mod policy;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod retry;
 mod staging;
 mod status;
+mod trace;
 
 pub use backend::{EmailBackend, PreparedMessage};
 pub use defaults::SendDefaults;
@@ -25,6 +28,9 @@ pub use features::{Capabilities, Feature, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};
+#[cfg(feature = "rate-limit")]
+pub use rate_limit::RateLimiter;
 pub use retry::RetryPolicy;
 pub use staging::{AllowDomains, RedirectTo};
 pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};
+pub use trace::CallTrace;

@@ -77,7 +77,7 @@ fn all_faults_come_at_once_each_with_its_place() {
         "mailers.spare.options.members: the mailer \"spare\" would be a member of itself".to_owned(),
         "redirect_to: \"nobody\": it has no \"@\" (a display name with a comma must stand in double quotes)".to_owned(),
         "send_defaults.colour: no message has this field".to_owned(),
-        "send_defaults.tags: invalid type: string \"one\", expected a sequence".to_owned(),
+        "send_defaults.tags: it must be a sequence".to_owned(),
         "send_defaults.to: \"bad\": it has no \"@\" (a display name with a comma must stand in double quotes)".to_owned(),
         "sendd_defaults: there is no such setting; did you mean \"send_defaults\"?".to_owned(),
         "webhook_secret: the environment variable \"NOT_SET\" is not set, or empty".to_owned(),
@@ -123,7 +123,7 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
             "ANYMAIL_IGNORE_UNSUPORTED_FEATURES: nothing reads it; \
              did you mean ANYMAIL_IGNORE_UNSUPPORTED_FEATURES?",
             "ANYMAIL_REDIRECT_TO: it is empty; to switch it off, do not set it",
-            "ANYMAIL_SEND_DEFAULTS.tags: invalid type: integer `1`, expected a sequence",
+            "ANYMAIL_SEND_DEFAULTS.tags: it must be a sequence",
         ]
     );
     let nothing = MailersConfig::from_env(&no_env(), &registry);

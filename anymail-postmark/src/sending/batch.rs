@@ -41,7 +41,7 @@ impl Sender {
 
     /// Whether Postmark has a mail with this id of ours: its own id for it, then.
     pub(crate) async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
-        search::find_sent(&self.client, id).await
+        search::find_sent(&self.client, id, self.config.message_stream.as_deref()).await
     }
 
     pub(crate) async fn send_one(
@@ -80,10 +80,8 @@ impl Sender {
                 return (call, Err(error));
             }
         };
-        let (bytes, rows) = (body.len(), call.rows.len());
-        let path = call.endpoint.path();
-        tracing::debug!(path, rows, bytes, "calling postmark");
-        let answer = match self.client.post(path, body, call.token).await {
+        let (path, rows) = (call.endpoint.path(), call.rows.len());
+        let answer = match self.client.post(path, rows, body, call.token).await {
             Ok(answer) => response::read(call.endpoint, &call.rows, &answer),
             Err(error) => Err(error),
         };

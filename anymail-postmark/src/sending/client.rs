@@ -1,13 +1,16 @@
-//! One HTTP call to Postmark: time limits, and what is known when it fails.
+//! One HTTP call to Postmark: its turn, time limits, and what is known when it fails.
 //!
 //! What an answer means is read in `response.rs`; nothing here sends twice.
 
 use std::time::Duration;
 
-use anymail_core::{Accepted, Secret, SendError, SendErrorKind, parse_retry_after};
+#[cfg(feature = "rate-limit")]
+use anymail_core::RateLimiter;
+use anymail_core::{Accepted, CallTrace, Secret, SendError, SendErrorKind, parse_retry_after};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{RequestBuilder, Url, redirect};
+use tracing::Instrument;
 
 use crate::backend::NAME;
 use crate::config::{PostmarkConfig, PostmarkConfigError, token_header};
@@ -22,6 +25,8 @@ pub(super) struct Client {
     url: Url,
     token: Secret,
     max_response_bytes: usize,
+    #[cfg(feature = "rate-limit")]
+    rate_limiter: Option<RateLimiter>,
 }
 
 /// A complete answer.
@@ -52,19 +57,24 @@ impl Client {
             url,
             token: config.server_token.clone(),
             max_response_bytes: config.max_response_bytes,
+            #[cfg(feature = "rate-limit")]
+            rate_limiter: config.rate_limiter.clone(),
         })
     }
 
-    /// Posts a body of JSON, with a token of its own where there is one.
+    /// Posts a body of JSON with so many messages, with a token of its own where there is one.
     pub(super) async fn post(
         &self,
         path: &str,
+        messages: usize,
         body: Bytes,
         token: Option<&str>,
     ) -> Result<Answer, SendError> {
         let token = token.map_or_else(|| self.token.clone(), Secret::new);
+        let bytes = body.len();
+        let trace = || CallTrace::start(NAME, "POST", path, messages, bytes);
         let request = self.http.post(self.url(path)?).body(body);
-        self.call(request, &token).await
+        self.in_turn(trace, request, &token).await
     }
 
     /// Asks for something.
@@ -75,7 +85,29 @@ impl Client {
     ) -> Result<Answer, SendError> {
         let mut url = self.url(path)?;
         url.query_pairs_mut().extend_pairs(query);
-        self.call(self.http.get(url), &self.token).await
+        let trace = || CallTrace::start(NAME, "GET", path, 0, 0);
+        self.in_turn(trace, self.http.get(url), &self.token).await
+    }
+
+    /// Makes a call when its turn has come.
+    async fn in_turn(
+        &self,
+        trace: impl FnOnce() -> CallTrace,
+        request: RequestBuilder,
+        token: &Secret,
+    ) -> Result<Answer, SendError> {
+        #[cfg(feature = "rate-limit")]
+        if let Some(limiter) = &self.rate_limiter {
+            limiter.turn().await;
+        }
+        let trace = trace();
+        let result = self.call(request, token).instrument(trace.span()).await;
+        trace.end(result.as_ref().map(|answer| answer.http_status));
+        #[cfg(feature = "rate-limit")]
+        if let (Some(limiter), Some(asked)) = (&self.rate_limiter, asks_for_a_pause(&result)) {
+            limiter.pause(asked);
+        }
+        result
     }
 
     fn url(&self, path: &str) -> Result<Url, SendError> {
@@ -119,6 +151,16 @@ impl Client {
             retry_after,
         })
     }
+}
+
+/// Whether the answer is a 429, and how long it asks to wait.
+#[cfg(feature = "rate-limit")]
+fn asks_for_a_pause(result: &Result<Answer, SendError>) -> Option<Option<Duration>> {
+    let (status, asked) = match result {
+        Ok(answer) => (Some(answer.http_status), answer.retry_after),
+        Err(error) => (error.http_status(), error.retry_after()),
+    };
+    (status == Some(429)).then_some(asked)
 }
 
 fn configuration(why: String) -> SendError {

@@ -16,9 +16,15 @@ use crate::options::ANYMAIL_ID;
 ///
 /// # Errors
 /// What kept Postmark from answering. Nothing is sent here, so it is always safe to ask again.
-pub(super) async fn find_sent(client: &Client, id: &str) -> Result<Option<String>, SendError> {
+pub(super) async fn find_sent(
+    client: &Client,
+    id: &str,
+    stream: Option<&str>,
+) -> Result<Option<String>, SendError> {
     let filter = format!("metadata_{ANYMAIL_ID}");
-    let query = [("count", "1"), ("offset", "0"), (filter.as_str(), id)];
+    let mut query = vec![("count", "1"), ("offset", "0"), (filter.as_str(), id)];
+    // Which streams are searched without it is uncertain: all, or just `outbound`.
+    query.extend(stream.map(|stream| ("messagestream", stream)));
     let answer = client.get("messages/outbound", &query).await;
     let found = answer.and_then(|answer| read(&answer, id));
     found.map_err(|error| error.with_accepted(Accepted::No))

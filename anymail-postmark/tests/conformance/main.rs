@@ -6,14 +6,15 @@
 )]
 
 mod answer;
+mod posts;
 mod read;
 
 use std::sync::Arc;
 
-use anymail_core::{EmailBackend, JsonMap};
+use anymail_core::{EmailBackend, JsonMap, WebhookAuth};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::conformance::{
-    Answer, Harness, HarnessError, Mail, Profile, Target, Trouble, TroubleKind,
+    Answer, Harness, HarnessError, Posts, Profile, Target, Trouble, TroubleKind, Understood,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -31,7 +32,7 @@ impl Harness for PostmarkHarness {
         Ok(Arc::new(PostmarkBackend::new(config)?))
     }
 
-    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError> {
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
         read::mails(request)
     }
 
@@ -63,6 +64,10 @@ impl Harness for PostmarkHarness {
             esp_extra,
             ..Profile::default()
         }
+    }
+
+    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
+        posts::posts(auth)
     }
 }
 

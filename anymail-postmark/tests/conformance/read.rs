@@ -1,7 +1,7 @@
 //! A request as Postmark understands it.
 
 use anymail_core::Address;
-use anymail_test_utils::conformance::{File, HarnessError, Mail};
+use anymail_test_utils::conformance::{File, HarnessError, Understood};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -62,7 +62,7 @@ pub(crate) fn endpoint(request: &Request<Bytes>) -> Option<Endpoint> {
 }
 
 /// The mails of a request, or what Postmark would have against it.
-pub(crate) fn mails(request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError> {
+pub(crate) fn mails(request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
     let endpoint = endpoint(request).ok_or("Postmark has no such path")?;
     if request.method() != Method::POST {
         return Err("mail is sent by POST".into());
@@ -88,7 +88,7 @@ pub(crate) fn mails(request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError>
     rows.iter().map(|row| mail(endpoint, row)).collect()
 }
 
-fn mail(endpoint: Endpoint, json: &Value) -> Result<Mail, HarnessError> {
+fn mail(endpoint: Endpoint, json: &Value) -> Result<Understood, HarnessError> {
     let object = json.as_object().ok_or("a message is an object")?;
     for (name, value) in object {
         if !FIELDS.contains(&&**name) {
@@ -112,7 +112,7 @@ fn mail(endpoint: Endpoint, json: &Value) -> Result<Mail, HarnessError> {
         Value::Null => text("TemplateAlias"),
         _ => return Err("a TemplateId is a number".into()),
     };
-    Ok(Mail {
+    Ok(Understood {
         from: Some(text("From").ok_or("there is no From")?.parse()?),
         to: addresses("To")?,
         cc: addresses("Cc")?,
@@ -148,7 +148,7 @@ fn mail(endpoint: Endpoint, json: &Value) -> Result<Mail, HarnessError> {
             .filter(|(name, _)| *name == "MessageStream")
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
-        ..Mail::default()
+        ..Understood::default()
     })
 }
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use reqwest::header::{HeaderValue, InvalidHeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 
-use crate::wire::{self, Mail};
+use crate::wire::{Mail, Row, mails, results};
 
 /// The name in statuses, errors and configuration.
 pub const NAME: &str = "pigeon";
@@ -154,11 +154,11 @@ impl EmailBackend for Pigeon {
 
     async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
         let mut tally = Tally::new(messages);
-        let mails: Vec<_> = wire::mails(messages).collect();
-        for mails in mails.chunks(MAX_MAILS) {
+        let all: Vec<_> = mails(messages).collect();
+        for mails in all.chunks(MAX_MAILS) {
             let request = json!({ "mails": mails.iter().map(Mail::write).collect::<Vec<_>>() });
             let answer = self.call(&request).await;
-            tally.enter(mails, answer.map(|answer| wire::results(&answer)));
+            tally.enter(mails, answer.map(|answer| results(&answer)));
         }
         tally.results()
     }
@@ -180,7 +180,7 @@ impl Tally {
     }
 
     /// Enters the answer to a call: a result for each mail, in order, or an error for all.
-    pub fn enter(&mut self, mails: &[Mail<'_>], answer: Result<Vec<wire::Row>, SendError>) {
+    pub fn enter(&mut self, mails: &[Mail<'_>], answer: Result<Vec<Row>, SendError>) {
         let (rows, error) = match answer {
             Ok(rows) => (rows, no_sense()), // for those that have no row
             Err(error) => (Vec::new(), error),

@@ -7,9 +7,9 @@
 
 use std::sync::Arc;
 
-use anymail_core::{Address, AddressError, EmailBackend, JsonMap, Secret, Status};
+use anymail_core::{Address, AddressError, EmailBackend, JsonMap, Secret, Status, WebhookAuth};
 use anymail_test_utils::conformance::{
-    Answer, File, Harness, HarnessError, Mail, Profile, Target, Trouble,
+    Answer, File, Harness, HarnessError, Posts, Profile, Target, Trouble, Understood,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +18,7 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 
 use crate::backend::Pigeon;
+use crate::webhook::PigeonWebhook;
 
 /// Knows Pigeon's API.
 pub struct PigeonHarness;
@@ -28,7 +29,7 @@ impl Harness for PigeonHarness {
         Ok(Arc::new(Pigeon::new(&target.url, key, target.timeout)?))
     }
 
-    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError> {
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
         if request.uri().path() != "/v1/mails" {
             return Err("Pigeon has no such path".into());
         }
@@ -36,6 +37,9 @@ impl Harness for PigeonHarness {
         let mails = json["mails"]
             .as_array()
             .ok_or("there is no list of mails")?;
+        if mails.len() > 100 {
+            return Err("Pigeon takes a hundred mails in a call".into());
+        }
         mails.iter().map(mail).collect()
     }
 
@@ -74,6 +78,25 @@ impl Harness for PigeonHarness {
             ..Profile::default()
         }
     }
+
+    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
+        let event = |id: u32, what: &str| json!({"id": id, "what": what, "mail": "p-1", "email": "ann@example.com"});
+        let post = |events: Value| {
+            let request = Request::post("/").header("content-type", "application/json");
+            request.body(events.to_string().into()).unwrap_or_default()
+        };
+        vec![Posts {
+            webhook: Arc::new(PigeonWebhook::new(auth)),
+            requests: vec![
+                post(json!([event(1, "delivered")])),
+                post(json!([
+                    event(2, "returned"),
+                    event(3, "opened"),
+                    event(4, "news to come")
+                ])),
+            ],
+        }]
+    }
 }
 
 fn response(status: u16, json: &Value) -> Response<Bytes> {
@@ -82,7 +105,7 @@ fn response(status: u16, json: &Value) -> Response<Bytes> {
     response.body(json.to_string().into()).unwrap_or_default()
 }
 
-fn mail(json: &Value) -> Result<Mail, HarnessError> {
+fn mail(json: &Value) -> Result<Understood, HarnessError> {
     let text = |name: &str| json[name].as_str().map(str::to_owned);
     let map = |name: &str| json[name].as_object().cloned().unwrap_or_default();
     let pairs = |name: &str| {
@@ -91,7 +114,7 @@ fn mail(json: &Value) -> Result<Mail, HarnessError> {
             .into_iter()
             .map(move |(name, value)| (name, text(&value)))
     };
-    Ok(Mail {
+    Ok(Understood {
         from: Some(person(&json["from"])?),
         to: people(&json["to"])?,
         cc: people(&json["cc"])?,
@@ -117,7 +140,7 @@ fn mail(json: &Value) -> Result<Mail, HarnessError> {
         template_id: text("template"),
         merge_data: map("values"),
         extra: map("options"),
-        ..Mail::default()
+        ..Understood::default()
     })
 }
 

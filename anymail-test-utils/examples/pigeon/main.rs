@@ -1,6 +1,6 @@
 //! A complete small backend for an ESP that does not exist, and the conformance suite on it.
 //!
-//! The suite runs with
+//! It is the backend of the guide (`anymail_test_utils::guide`). The suite runs with
 //! `cargo test -p anymail-test-utils --example pigeon`.
 
 #![allow(
@@ -10,6 +10,7 @@
 
 mod backend;
 mod harness;
+mod webhook;
 mod wire;
 
 fn main() {

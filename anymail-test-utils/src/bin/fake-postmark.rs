@@ -98,6 +98,7 @@ async fn run(options: Options) -> io::Result<()> {
         builder = builder.token(token);
     }
     let postmark = builder.start().await?;
+    postmark.server().set_recording(false); // the mailbox keeps what matters
     for url in options.webhooks {
         postmark.add_webhook(&url);
     }

@@ -33,7 +33,7 @@ pub(super) fn trials(batch: bool) -> Vec<Trial> {
 }
 
 /// Texts that a reader of JSON, XML, forms or text may stumble over.
-fn nonsense() -> Vec<Bytes> {
+pub(super) fn nonsense() -> Vec<Bytes> {
     let texts: [&[u8]; 17] = [
         b"",
         b" ",
@@ -144,7 +144,7 @@ async fn changed(rig: Rig, batch: bool) -> Verdict {
     Ok(())
 }
 
-fn mutilations(body: &Bytes) -> Vec<Bytes> {
+pub(super) fn mutilations(body: &Bytes) -> Vec<Bytes> {
     const PLACES: usize = 40;
     let step = body.len().div_ceil(PLACES).max(1);
     let mut all = Vec::new();

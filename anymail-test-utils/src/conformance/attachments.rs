@@ -2,9 +2,9 @@
 
 use anymail_core::{Attachment, AttachmentError, Capabilities, Feature, Support};
 
-use super::mail::Part;
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
+use super::understood::Part;
 use crate::fixtures::{file, plain};
 
 /// File names that have been mangled before.
@@ -121,7 +121,7 @@ async fn odd_names(rig: Rig) -> Verdict {
     for name in NAMES {
         let mut message = plain();
         message.attachments = vec![file(Attachment::new(name, "content"))].into();
-        expected.extend(super::mail::Mail::expected(&message));
+        expected.extend(super::understood::Understood::expected(&message));
         rig.send_ok(&message).await?;
     }
     rig.compare(&expected, &[Part::Attachments])

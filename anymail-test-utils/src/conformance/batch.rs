@@ -4,9 +4,9 @@ use anymail_core::{Capabilities, Feature, Message, Support};
 use serde_json::Value;
 
 use super::features::at_esp;
-use super::mail::{Mail, Part};
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
+use super::understood::{Part, Understood};
 use crate::fixtures::{addresses, batch_to, headers, metadata, object};
 
 const TO: [&str; 4] = [
@@ -21,7 +21,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         return Vec::new(); // refused, as `features` sees to
     }
     const APART: &str = "PreparedMessage::is_batch: one mail for each of to(), with the recipient's own values by \
-         headers_for, metadata_for and merge_data_for; Harness::read gives one Mail for each";
+         headers_for, metadata_for and merge_data_for; Harness::read gives one Understood for each";
     let mut trials = vec![
         trial(
             "batch::each_to_gets_a_mail_and_sees_no_other",
@@ -78,7 +78,7 @@ async fn apart(rig: &Rig, message: &Message) -> Verdict {
     rig.arrives(message, &parts).await?;
     for mail in rig.mails()? {
         let own: Vec<_> = mail.recipients().map(|it| it.key()).collect();
-        let seen = Mail {
+        let seen = Understood {
             // Other people's addresses may stand wherever the app has put them.
             text: None,
             html: None,

@@ -10,10 +10,10 @@ use http::{HeaderValue, Request, Response, header};
 use tokio::sync::Notify;
 
 use super::harness::{Answer, Harness, MessageIds, Profile, Recipient, Trouble, TroubleKind};
-use super::mail::Mail;
+use super::understood::Understood;
 
 /// What the ESP says of a recipient of a mail.
-pub(super) type StatusOf = Box<dyn Fn(&Mail, &Address) -> Status + Send>;
+pub(super) type StatusOf = Box<dyn Fn(&Understood, &Address) -> Status + Send>;
 
 /// How the ESP answers from now on.
 pub(super) struct Plan {
@@ -30,7 +30,7 @@ pub(super) struct Plan {
 
 /// The ESP behind the loopback server.
 pub(super) struct Desk {
-    harness: Arc<dyn Harness>,
+    pub(super) harness: Arc<dyn Harness>,
     profile: Arc<Profile>,
     plan: Mutex<Plan>,
     log: Mutex<Log>,
@@ -109,8 +109,11 @@ impl Desk {
             }
             return Ok(response);
         }
-        let told = answers.len().saturating_sub(plan.silent_about);
-        let told = answers.get(..told).unwrap_or_default();
+        let told = match answers.len().checked_sub(plan.silent_about) {
+            // An answer about nothing at all is another matter.
+            Some(told @ 1..) => answers.get(..told).unwrap_or_default(),
+            _ => &answers[..],
+        };
         Ok(self.harness.answer(request, told).unwrap_or_else(|| {
             let statuses = told.iter().flat_map(|answer| &answer.recipients);
             let statuses = statuses.map(|recipient| recipient.status).collect();
@@ -120,7 +123,7 @@ impl Desk {
     }
 
     /// Makes up ids, and looks up what to say.
-    fn decide(&self, plan: &Plan, mails: Vec<Mail>) -> Vec<Answer> {
+    fn decide(&self, plan: &Plan, mails: Vec<Understood>) -> Vec<Answer> {
         let mut log = self.log();
         let mut next_id = || {
             log.ids += 1;

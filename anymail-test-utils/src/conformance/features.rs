@@ -3,9 +3,9 @@
 
 use anymail_core::{Accepted, Capabilities, Feature, Message, SendErrorKind, Support};
 
-use super::mail::Part;
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
+use super::understood::Part;
 use crate::fixtures::{AtEsp, is_counted, object};
 
 /// What cannot be left out without changing who gets a message, or who sees whom.
@@ -124,7 +124,7 @@ async fn arrives(rig: Rig, feature: Feature) -> Verdict {
         feature != Feature::EspExtra || !rig.profile.esp_extra.is_empty() || rig.is_local(),
         || {
             "the backend declares esp_extra: name an option of the ESP in Profile::esp_extra, \
-             and read it into Mail::extra"
+             and read it into Understood::extra"
                 .to_owned()
         },
     )?;
@@ -207,7 +207,7 @@ async fn is_left_out(rig: Rig, feature: Feature) -> Verdict {
         Support::AtMost(n) if n > 0 => at_esp(&rig).using_alone(feature, n),
         _ => without(&message, feature),
     };
-    let expected = super::mail::Mail::expected(&left);
+    let expected = super::understood::Understood::expected(&left);
     for (wanted, found) in expected.iter().zip(rig.mails()?) {
         let (wanted, found) = (part.show(wanted), part.show(&found));
         rig.ensure(wanted == found, || {

@@ -1,17 +1,17 @@
 //! [`Harness`]: the ESP's side of the wire, which the backend's author describes.
 //!
 //! What the suite does with it is in the topics beside this module; the mails that are read
-//! and compared are in `mail.rs`.
+//! and compared are in `understood.rs`.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anymail_core::{Address, EmailBackend, JsonMap, Status};
+use anymail_core::{Address, EmailBackend, JsonMap, Status, Webhook, WebhookAuth};
 use bytes::Bytes;
 use http::{Request, Response};
 
-use super::mail::Mail;
+use super::understood::Understood;
 
 /// Whatever goes wrong in a harness. The suite prints it.
 pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
@@ -25,75 +25,7 @@ pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 /// The suite brings the server, the messages, what goes wrong on the network, and the
 /// assertions. It calls a harness from several threads at once.
 ///
-/// ```no_run
-/// use std::sync::Arc;
-///
-/// use anymail_core::EmailBackend;
-/// use anymail_test_utils::conformance::{Answer, Harness, HarnessError, Mail, Target, Trouble};
-/// use bytes::Bytes;
-/// use http::{Request, Response};
-/// use serde_json::{Value, json};
-/// # fn my_backend(url: &str, key: &str) -> Result<anymail_core::Mailer, HarnessError> { todo!() }
-/// # #[derive(Debug)] struct MyBackend;
-/// # impl MyBackend {
-/// #     fn new(url: &str, key: &str, _: std::time::Duration) -> Result<Self, HarnessError> {
-/// #         Ok(Self)
-/// #     }
-/// # }
-/// # #[async_trait::async_trait]
-/// # impl EmailBackend for MyBackend {
-/// #     fn name(&self) -> &str { "mine" }
-/// #     fn capabilities(&self) -> &anymail_core::Capabilities { todo!() }
-/// #     async fn send(
-/// #         &self,
-/// #         _: &anymail_core::PreparedMessage,
-/// #     ) -> Result<anymail_core::SendStatus, anymail_core::SendError> {
-/// #         todo!()
-/// #     }
-/// # }
-///
-/// struct MyHarness;
-///
-/// impl Harness for MyHarness {
-///     fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError> {
-///         let backend = MyBackend::new(&target.url, &target.secret, target.timeout)?;
-///         Ok(Arc::new(backend))
-///     }
-///
-///     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError> {
-///         let json: Value = serde_json::from_slice(request.body())?;
-///         let text = |name: &str| json[name].as_str().map(str::to_owned);
-///         Ok(vec![Mail {
-///             from: text("from").map(|it| it.parse()).transpose()?,
-///             subject: text("subject"),
-///             text: text("text"),
-///             // ... and whatever else the ESP can do
-///             ..Mail::default()
-///         }])
-///     }
-///
-///     fn answer(&self, _: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-///         let [answer] = answers else { return None };
-///         let status = match answer.status()? {
-///             anymail_core::Status::Sent => "accepted",
-///             anymail_core::Status::Rejected => "suppressed",
-///             _ => return None, // this ESP never says so
-///         };
-///         let json = json!({"id": answer.id, "status": status});
-///         Some(Response::new(json.to_string().into()))
-///     }
-///
-///     fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-///         let json = json!({"error": trouble.words});
-///         let response = Response::builder().status(trouble.http_status);
-///         response.body(json.to_string().into()).unwrap_or_default()
-///     }
-/// }
-///
-/// fn main() {
-///     anymail_test_utils::conformance::main(MyHarness)
-/// }
-/// ```
+/// A whole one stands in the [guide](crate::guide#5-describe-the-esp-to-the-suite).
 pub trait Harness: Send + Sync + 'static {
     /// Makes the backend, to talk to this server with this secret.
     ///
@@ -107,7 +39,7 @@ pub trait Harness: Send + Sync + 'static {
     ///
     /// # Errors
     /// Any, for a request that the ESP would not understand. The trial fails with it.
-    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Mail>, HarnessError>;
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError>;
 
     /// Writes the ESP's answer to a request: one [`Answer`] for each mail that
     /// [`read`](Self::read) gave, in the same order.
@@ -123,6 +55,13 @@ pub trait Harness: Send + Sync + 'static {
     /// What is special about the ESP. By default, nothing.
     fn profile(&self) -> Profile {
         Profile::default()
+    }
+
+    /// The backend's webhooks, made with these secrets, each with requests as the ESP posts
+    /// them. By default there are none.
+    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
+        let _ = auth;
+        Vec::new()
     }
 }
 
@@ -145,7 +84,7 @@ pub trait LocalHarness: Send + Sync + 'static {
 }
 
 /// Reads the mails that a [`LocalHarness`]'s backend has taken so far.
-pub type Mailbox = Box<dyn Fn() -> Result<Vec<Mail>, HarnessError> + Send + Sync>;
+pub type Mailbox = Box<dyn Fn() -> Result<Vec<Understood>, HarnessError> + Send + Sync>;
 
 /// Where a backend under test is to send, and with what.
 ///
@@ -167,7 +106,7 @@ pub struct Target {
 #[non_exhaustive]
 pub struct Answer {
     /// The mail, as [`Harness::read`] gave it.
-    pub mail: Mail,
+    pub mail: Understood,
     /// The id that the ESP gives it.
     pub id: String,
     /// What it says of each recipient, in the order to, cc, bcc.
@@ -251,6 +190,16 @@ impl fmt::Display for TroubleKind {
     }
 }
 
+/// A webhook, and what the ESP posts to it.
+#[derive(Debug, Clone)]
+pub struct Posts {
+    /// The webhook.
+    pub webhook: Arc<dyn Webhook>,
+    /// Requests as the ESP makes them, with all their headers but `Authorization`, which the
+    /// suite adds: each with at least one event, and no event in two of them.
+    pub requests: Vec<Request<Bytes>>,
+}
+
 /// What a message id of the ESP stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -293,7 +242,7 @@ pub struct Profile {
     /// A template's name or number that the ESP could have. `welcome` by default.
     pub template_id: String,
     /// For a backend with `esp_extra`: one option of the ESP, or several. What
-    /// [`Harness::read`] finds of them goes to [`Mail::extra`].
+    /// [`Harness::read`] finds of them goes to [`Understood::extra`].
     pub esp_extra: JsonMap,
     /// Trials that the backend is known to fail, each with the reason. They are run, and one
     /// that passes after all is a failure: take it off the list.

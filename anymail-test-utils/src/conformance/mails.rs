@@ -1,125 +1,116 @@
 //! What every mail is made of: sender, recipients, subject, bodies; and that nothing else
 //! comes along.
 
-use anymail_core::{Capabilities, Feature, Message};
+use anymail_core::{Capabilities, Feature, Message, Support};
 
-use super::mail::Part;
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
+use super::understood::Part;
 use crate::fixtures::{BODY, address, addresses, plain, plain_to};
 
+const WHOLE: &[Part] = &[
+    Part::From,
+    Part::To,
+    Part::Cc,
+    Part::Bcc,
+    Part::ReplyTo,
+    Part::Subject,
+    Part::Text,
+    Part::Html,
+];
+// A header could give away what `bcc` hides.
+const RECIPIENTS: &[Part] = &[Part::To, Part::Cc, Part::Bcc, Part::ReplyTo, Part::Headers];
+const BODIES: &[Part] = &[Part::Text, Part::Html];
+
 pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
-    const BODIES: &str =
-        "how your backend writes PreparedMessage::text_body and html_body; Harness::read";
-    const PEOPLE: &str =
-        "how your backend writes PreparedMessage::to, cc and bcc into the request; Harness::read";
+    let recipients = |name: &str, message: fn() -> Message| {
+        let look_at = "how your backend writes PreparedMessage::to, cc, bcc and reply_to into the \
+                       request; Harness::read";
+        let name = format!("recipients::{name}");
+        trial(name, look_at, move |rig| {
+            arrives(rig, message(), RECIPIENTS)
+        })
+    };
+    let bodies = |name: &str, message: fn() -> Message| {
+        let look_at =
+            "how your backend writes PreparedMessage::text_body and html_body; Harness::read";
+        let name = format!("bodies::{name}");
+        trial(name, look_at, move |rig| arrives(rig, message(), BODIES))
+    };
+    let subjects = |name: &str, message: fn() -> Message| {
+        let look_at = "how your backend writes PreparedMessage::subject; Harness::read";
+        let name = format!("subjects::{name}");
+        trial(name, look_at, move |rig| {
+            arrives(rig, message(), &[Part::Subject])
+        })
+    };
     let mut trials = vec![
         trial(
             "mails::a_plain_message_arrives_whole",
             "how your backend writes from, to, subject and text; Harness::read",
-            |rig| whole(rig, plain()),
+            |rig| arrives(rig, plain(), WHOLE),
         ),
         trial(
             "mails::nothing_comes_along_that_was_not_asked_for",
             "what your backend writes into every request; Harness::read",
-            nothing_else,
+            |rig| arrives(rig, plain(), &Part::ALL),
         ),
         trial(
             "mails::a_message_makes_one_mail",
             "EmailBackend::send: it must make one call for a message that is no batch",
             one_mail,
         ),
-        trial("recipients::several_to_share_one_mail", PEOPLE, |rig| {
-            whole(
-                rig,
-                plain_to(["ann@example.com", "bob@example.com", "eve@example.org"]),
+        recipients("several_to_share_one_mail", || {
+            plain_to(["ann@example.com", "bob@example.com", "eve@example.org"])
+        }),
+        recipients("cc_arrives_as_cc", || {
+            with_copies(&["cc1@example.com", "\"C, C\" <cc2@example.com>"], &[])
+        }),
+        recipients("bcc_arrives_and_nobody_sees_it", || {
+            with_copies(
+                &["cc@example.com"],
+                &["hidden@example.com", "also@example.org"],
             )
         }),
-        trial("recipients::cc_arrives_as_cc", PEOPLE, |rig| {
-            whole(
-                rig,
-                with_copies(&["cc1@example.com", "\"C, C\" <cc2@example.com>"], &[]),
-            )
+        bodies("text_alone_arrives", || with_bodies(Some(BODY), None)),
+        bodies("html_alone_arrives", || {
+            with_bodies(None, Some("<p>thewordsofthebody</p>"))
         }),
-        trial(
-            "recipients::bcc_arrives_and_nobody_sees_it",
-            PEOPLE,
-            bcc_is_hidden,
-        ),
-        trial("bodies::text_alone_arrives", BODIES, |rig| {
-            whole(rig, bodies(Some(BODY), None))
+        bodies("text_and_html_arrive", || {
+            with_bodies(Some(BODY), Some("<p>thewordsofthebody &amp; more</p>"))
         }),
-        trial("bodies::html_alone_arrives", BODIES, |rig| {
-            whole(rig, bodies(None, Some("<p>thewordsofthebody</p>")))
+        bodies("no_body_is_made_up", || with_bodies(None, None)),
+        bodies("an_empty_body_is_no_body", || {
+            with_bodies(Some(""), Some("<p></p>"))
         }),
-        trial("bodies::text_and_html_arrive", BODIES, |rig| {
-            whole(
-                rig,
-                bodies(Some(BODY), Some("<p>thewordsofthebody &amp; more</p>")),
-            )
-        }),
-        trial("bodies::no_body_is_made_up", BODIES, |rig| {
-            whole(rig, bodies(None, None))
-        }),
-        trial("bodies::an_empty_body_is_no_body", BODIES, |rig| {
-            whole(rig, bodies(Some(""), Some("<p></p>")))
-        }),
-        trial("bodies::every_character_arrives", BODIES, |rig| {
+        bodies("every_character_arrives", || {
             let text = odd_text();
             let html = format!("<p title='a \"b\"'>{}</p>", text.replace('<', "&lt;"));
-            whole(rig, bodies(Some(&text), Some(&html)))
+            with_bodies(Some(&text), Some(&html))
         }),
-        trial("bodies::a_megabyte_arrives", BODIES, |rig| {
+        bodies("a_megabyte_arrives", || {
             let text = "A line of a long letter, čtyřicet.\r\n".repeat(30_000);
-            whole(rig, bodies(Some(&text), None))
+            with_bodies(Some(&text), None)
         }),
-        trial(
-            "subjects::every_character_arrives",
-            "how your backend writes PreparedMessage::subject; Harness::read",
-            |rig| {
-                whole(
-                    rig,
-                    subject("Řešení \"č. 7\" \\ <b>&amp;</b> {{x}} %s 日本語 🎉, 50 %"),
-                )
-            },
-        ),
-        trial(
-            "subjects::a_long_one_arrives",
-            "how your backend writes PreparedMessage::subject; Harness::read",
-            |rig| whole(rig, subject(&"a word ".repeat(120))),
-        ),
+        subjects("every_character_arrives", || {
+            with_subject("Řešení \"č. 7\" \\ <b>&amp;</b> {{x}} %s 日本語 🎉, 50 %")
+        }),
+        subjects("a_long_one_arrives", || {
+            with_subject(&"a word ".repeat(120))
+        }),
     ];
-    if can.support(Feature::ReplyTo) != anymail_core::Support::No {
-        trials.push(trial(
-            "recipients::reply_to_is_nobody_who_gets_the_mail",
-            "how your backend writes PreparedMessage::reply_to; Harness::read",
-            |rig| {
-                let mut message = plain();
-                message.reply_to = vec![address("answers@example.com")].into();
-                whole(rig, message)
-            },
-        ));
+    if can.support(Feature::ReplyTo) != Support::No {
+        trials.push(recipients("reply_to_is_nobody_who_gets_the_mail", || {
+            let mut message = plain();
+            message.reply_to = vec![address("answers@example.com")].into();
+            message
+        }));
     }
     trials
 }
 
-async fn whole(rig: Rig, message: Message) -> Verdict {
-    let parts = [
-        Part::From,
-        Part::To,
-        Part::Cc,
-        Part::Bcc,
-        Part::ReplyTo,
-        Part::Subject,
-        Part::Text,
-        Part::Html,
-    ];
-    rig.arrives(&message, &parts).await?;
-    Ok(())
-}
-
-async fn nothing_else(rig: Rig) -> Verdict {
-    rig.arrives(&plain(), &Part::ALL).await?;
+async fn arrives(rig: Rig, message: Message, parts: &[Part]) -> Verdict {
+    rig.arrives(&message, parts).await?;
     Ok(())
 }
 
@@ -132,18 +123,6 @@ async fn one_mail(rig: Rig) -> Verdict {
     })
 }
 
-async fn bcc_is_hidden(rig: Rig) -> Verdict {
-    let message = with_copies(
-        &["cc@example.com"],
-        &["hidden@example.com", "also@example.org"],
-    );
-    rig.send_ok(&message).await?;
-    rig.compare(
-        &super::mail::Mail::expected(&message),
-        &[Part::To, Part::Cc, Part::Bcc, Part::Headers],
-    )
-}
-
 fn with_copies(cc: &[&str], bcc: &[&str]) -> Message {
     let mut message = plain();
     message.cc = addresses(cc.iter().copied()).into();
@@ -151,7 +130,7 @@ fn with_copies(cc: &[&str], bcc: &[&str]) -> Message {
     message
 }
 
-fn bodies(text: Option<&str>, html: Option<&str>) -> Message {
+fn with_bodies(text: Option<&str>, html: Option<&str>) -> Message {
     let field = |body: Option<&str>| match body {
         Some(body) => anymail_core::Field::Value(body.to_owned()),
         None => anymail_core::Field::Unset,
@@ -161,7 +140,7 @@ fn bodies(text: Option<&str>, html: Option<&str>) -> Message {
     message
 }
 
-fn subject(text: &str) -> Message {
+fn with_subject(text: &str) -> Message {
     let mut message = plain();
     message.subject = text.trim().to_owned().into();
     message

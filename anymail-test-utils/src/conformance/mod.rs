@@ -1,7 +1,7 @@
 //! The conformance suite: whether a backend keeps what [`EmailBackend`] promises.
 //!
 //! A backend's author writes a [`Harness`], the ESP's side of the wire in a few lines, and gets
-//! one named trial for each rule.
+//! one named trial for each rule. How to write both is told in the [guide](crate::guide).
 //!
 //! In the backend's `Cargo.toml`:
 //!
@@ -37,7 +37,7 @@ mod capture;
 mod desk;
 mod features;
 mod harness;
-mod mail;
+
 mod mails;
 mod many;
 mod network;
@@ -47,13 +47,15 @@ mod statuses;
 mod suite;
 mod tasks;
 mod trial;
+mod understood;
+mod webhooks;
 
 pub use harness::{
-    Answer, Harness, HarnessError, LocalHarness, Mailbox, MessageIds, Profile, Recipient, Target,
-    Trouble, TroubleKind,
+    Answer, Harness, HarnessError, LocalHarness, Mailbox, MessageIds, Posts, Profile, Recipient,
+    Target, Trouble, TroubleKind,
 };
-pub use mail::{File, Mail};
 pub use suite::{Outcome, Suite};
+pub use understood::{File, Understood};
 
 /// Runs the whole suite on a backend of an ESP, as `cargo test` wants it, and ends the process.
 pub fn main(harness: impl Harness) -> ! {

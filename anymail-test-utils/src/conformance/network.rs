@@ -337,7 +337,7 @@ async fn sent_once(rig: Rig) -> Verdict {
         rig.inject(fault, 1)?;
         let _ = rig.send(&plain_to([&*to])).await?;
         let mails = rig.mails()?;
-        let mine = |mail: &&super::Mail| mail.to.iter().any(|it| it.email() == to);
+        let mine = |mail: &&super::Understood| mail.to.iter().any(|it| it.email() == to);
         let copies = mails.iter().filter(mine).count();
         rig.ensure(copies == 1, || {
             format!("after the fault \"{what}\" the ESP has the mail {copies} times")

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anymail_core::{
-    Address, AddressKey, EmailBackend, Mailer, Message, SendError, SendStatus, Status,
-    UnsupportedPolicy,
+    Address, AddressKey, EmailBackend, Mailer, Message, RecipientStatus, SendError, SendStatus,
+    Status, UnsupportedPolicy, WebhookAuth, WebhookKind,
 };
 use bytes::Bytes;
 use http::Response;
@@ -17,9 +17,9 @@ use uuid::Uuid;
 
 use super::capture::Capture;
 use super::desk::{Desk, Plan, lock};
-use super::harness::{Answer, Harness, LocalHarness, Mailbox, Profile, Target, TroubleKind};
-use super::mail::{Mail, Part, differences};
+use super::harness::{Answer, Harness, LocalHarness, Mailbox, Posts, Profile, Target, TroubleKind};
 use super::trial::{Stop, Verdict};
+use super::understood::{Part, Understood, differences};
 use crate::{Fault, LoopbackServer};
 
 /// What is tested: what makes a backend, and knows the other side of it.
@@ -45,6 +45,19 @@ impl Subject {
             Self::Local(harness) => harness.backend().map(|(backend, _)| backend),
         };
         made.map_err(|error| Stop::fail(format!("the harness made no backend: {error}")))
+    }
+
+    /// Which webhooks there are.
+    pub(super) fn webhook_kinds(&self) -> Vec<WebhookKind> {
+        let mut kinds = Vec::new();
+        if let Self::Remote(harness) = self {
+            for posts in harness.webhooks(WebhookAuth::none()) {
+                if !kinds.contains(&posts.webhook.kind()) {
+                    kinds.push(posts.webhook.kind());
+                }
+            }
+        }
+        kinds
     }
 
     /// A fresh rig. The backend gets this time limit for its calls.
@@ -117,6 +130,14 @@ impl Rig {
         builder.unsupported(UnsupportedPolicy::Drop).build()
     }
 
+    /// The webhooks, made with these secrets.
+    pub(super) fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
+        match &self.esp {
+            Esp::Remote { desk, .. } => desk.harness.webhooks(auth),
+            Esp::Local(_) => Vec::new(),
+        }
+    }
+
     pub(super) fn is_local(&self) -> bool {
         matches!(self.esp, Esp::Local(_))
     }
@@ -185,7 +206,7 @@ impl Rig {
     }
 
     /// All mails that the ESP understood so far.
-    pub(super) fn mails(&self) -> Verdict<Vec<Mail>> {
+    pub(super) fn mails(&self) -> Verdict<Vec<Understood>> {
         match &self.esp {
             Esp::Remote { .. } => {
                 let answers = self.calls().into_iter().flatten();
@@ -221,7 +242,7 @@ impl Rig {
     ) -> Verdict<Result<SendStatus, SendError>> {
         self.tell("message", format!("{message:?}"));
         let result = mailer.send(message).await;
-        self.tell("result", format!("{result:?}"));
+        self.tell("result", show_result(&result));
         self.trust()?;
         Ok(result)
     }
@@ -235,7 +256,7 @@ impl Rig {
         let results = self.mailer.send_all(messages).await;
         for (place, result) in results.iter().enumerate() {
             if place < 5 {
-                self.tell("result", format!("{place}: {result:?}"));
+                self.tell("result", format!("{place}: {}", show_result(result)));
             }
         }
         self.trust()?;
@@ -257,12 +278,12 @@ impl Rig {
     /// Sends a message that must be sent, and compares these parts of what arrived.
     pub(super) async fn arrives(&self, message: &Message, parts: &[Part]) -> Verdict<SendStatus> {
         let status = self.send_ok(message).await?;
-        self.compare(&Mail::expected(message), parts)?;
+        self.compare(&Understood::expected(message), parts)?;
         Ok(status)
     }
 
     /// Compares all that arrived.
-    pub(super) fn compare(&self, expected: &[Mail], parts: &[Part]) -> Verdict {
+    pub(super) fn compare(&self, expected: &[Understood], parts: &[Part]) -> Verdict {
         let lines = differences(expected, &self.mails()?, parts);
         match lines.is_empty() {
             true => Ok(()),
@@ -333,6 +354,20 @@ impl Rig {
         }
         Stop::fail(text)
     }
+}
+
+/// A result in short: who fared how, and under which id.
+fn show_result(result: &Result<SendStatus, SendError>) -> String {
+    let status = match result {
+        Ok(status) => status,
+        Err(error) => return format!("{error:?}"),
+    };
+    let show = |it: &RecipientStatus| match &it.message_id {
+        Some(id) => format!("{} {:?} {id}", it.email, it.status),
+        None => format!("{} {:?}", it.email, it.status),
+    };
+    let all: Vec<_> = status.recipients().map(show).collect();
+    format!("Ok: {}", all.join(", "))
 }
 
 fn cut(text: &str) -> String {

@@ -11,7 +11,7 @@ use super::rig::Subject;
 use super::trial::{Stop, Trial};
 use super::{
     about, addresses, answers, attachments, batch, features, mails, many, network, secrets,
-    statuses, tasks,
+    statuses, tasks, webhooks,
 };
 
 /// The trials that apply to one backend.
@@ -21,10 +21,14 @@ use super::{
 pub struct Suite {
     subject: Subject,
     profile: Profile,
-    trials: Vec<Arc<Trial>>,
-    /// Why there are no trials.
+    trials: Vec<Trial>,
+    /// Why there are none.
     cannot_start: Option<String>,
 }
+
+/// The trial that there are trials. Without it, a harness that makes no backend would pass, and
+/// so would a list that names no trial.
+const STARTS: &str = "harness::makes_a_backend_and_names_trials_that_exist";
 
 /// What came of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,74 +56,73 @@ impl Suite {
     fn over(subject: Subject) -> Self {
         let local = matches!(subject, Subject::Local(_));
         let (trials, cannot_start) = match subject.idle_backend() {
-            Ok(backend) => (trials(backend.capabilities(), local), None),
+            Ok(backend) => {
+                let mut trials = trials(backend.capabilities(), local);
+                trials.extend(webhooks::trials(&subject.webhook_kinds()));
+                (trials, None)
+            }
             Err(Stop::Fail(why) | Stop::Skip(why)) => (Vec::new(), Some(why)),
         };
         Self {
             profile: subject.profile(),
             subject,
-            trials: trials.into_iter().map(Arc::new).collect(),
+            trials,
             cannot_start,
         }
     }
 
     /// The names of the trials, `topic::what_a_user_relies_on`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.trials.iter().map(|trial| &*trial.name)
+        let trials = self.trials.iter().map(|trial| &*trial.name);
+        std::iter::once(STARTS).chain(trials)
     }
 
     /// Runs one trial, with the backend's skips and known gaps in force.
     ///
     /// A name that is no trial's has failed.
     pub fn run(&self, name: &str) -> Outcome {
+        if name == STARTS {
+            return self.starts().map_or(Outcome::Passed, Outcome::Failed);
+        }
         match self.trials.iter().find(|trial| trial.name == name) {
             Some(trial) => run(trial, &self.subject, &self.profile),
-            None => Outcome::Failed(match &self.cannot_start {
-                Some(why) => why.clone(),
-                None => format!("there is no trial {name:?} for this backend"),
-            }),
+            None => Outcome::Failed(format!("there is no trial {name:?} for this backend")),
         }
     }
 
     /// Runs the suite as the command line says, and ends the process.
     pub fn main(self) -> ! {
         let arguments = Arguments::from_args();
-        let mut mimics = vec![self.starts()];
-        for trial in &self.trials {
-            let (trial, subject) = (Arc::clone(trial), self.subject.clone());
-            let profile = self.profile.clone();
-            let kind = match listed(&profile.known_gaps, &trial.name) {
+        let suite = Arc::new(self);
+        let mimic = |name: &str| {
+            let kind = match listed(&suite.profile.known_gaps, name) {
                 Some(_) => "known gap",
                 None => "",
             };
-            let name = trial.name.clone();
-            let run = move || match run(&trial, &subject, &profile) {
+            let (suite, own_name) = (Arc::clone(&suite), name.to_owned());
+            let run = move || match suite.run(&own_name) {
                 Outcome::Passed => Ok(Completion::Completed),
                 Outcome::Failed(why) => Err(Failed::from(why)),
                 Outcome::Skipped(why) => Ok(Completion::ignored_with(why)),
             };
-            mimics.push(Mimic::ignorable_test(name, run).with_kind(kind));
-        }
+            Mimic::ignorable_test(name, run).with_kind(kind)
+        };
+        let mimics = suite.names().map(mimic).collect();
         libtest_mimic::run(&arguments, mimics).exit()
     }
 
-    /// The trial that there are trials: without it, a harness that makes no backend, or a list
-    /// that names no trial, would pass.
-    fn starts(&self) -> Mimic {
-        let problem = self.cannot_start.clone().or_else(|| self.unknown_names());
-        Mimic::test("harness::starts_and_names_only_trials_that_exist", || {
-            problem.map_or(Ok(()), |problem| Err(Failed::from(problem)))
-        })
-    }
-
-    fn unknown_names(&self) -> Option<String> {
+    /// What is wrong with the harness as a whole.
+    fn starts(&self) -> Option<String> {
+        if let Some(why) = &self.cannot_start {
+            return Some(why.clone());
+        }
         let lists = [
             ("known_gaps", &self.profile.known_gaps),
             ("skips", &self.profile.skips),
         ];
         for (list, entries) in lists {
             for (name, _) in entries {
-                if !self.names().any(|known| known == *name) {
+                if !self.trials.iter().any(|trial| trial.name == *name) {
                     return Some(format!(
                         "Profile::{list} names {name:?}, which is no trial for this backend; \
                          `-- --list` lists them"
@@ -127,10 +130,9 @@ impl Suite {
                 }
             }
         }
-        let skipped = |name| listed(&self.profile.skips, name).is_some();
-        self.names()
-            .all(skipped)
-            .then(|| "every trial is skipped".to_owned())
+        let skipped = |trial: &Trial| listed(&self.profile.skips, &trial.name).is_some();
+        let all = self.trials.iter().all(skipped);
+        all.then(|| "every trial is on Profile::skips".to_owned())
     }
 }
 

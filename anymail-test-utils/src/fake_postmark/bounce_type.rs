@@ -90,6 +90,8 @@ macro_rules! rows {
     };
 }
 
+// Kind, Type, TypeCode, Name, whether the address becomes inactive, whether it can be made
+// active again, Description (spelt as on the wire).
 rows! {
     HardBounce "HardBounce" 1 "Hard bounce" true true "The server was unable to deliver your message (ex: unknown user, mailbox not found).";
     Transient "Transient" 2 "Message delayed" false true "The server could not temporarily deliver your message (ex: Message is delayed due to network troubles).";

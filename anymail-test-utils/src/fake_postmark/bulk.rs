@@ -160,9 +160,13 @@ fn broadcast_stream(state: &State, wanted: Option<&str>) -> Result<String, ApiEr
 }
 
 /// One fault has its own code; several are gathered by field. DOC
-fn refusal(faults: Vec<Fault>) -> ApiError {
-    let mut faults = faults;
-    faults.dedup();
+fn refusal(found: Vec<Fault>) -> ApiError {
+    let mut faults: Vec<Fault> = Vec::new();
+    for fault in found {
+        if !faults.contains(&fault) {
+            faults.push(fault); // what all messages share is wrong once
+        }
+    }
     if let [(_, only)] = faults.as_slice() {
         return only.clone();
     }

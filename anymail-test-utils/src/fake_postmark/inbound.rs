@@ -15,6 +15,9 @@ use super::state::new_id;
 /// The payload for one recipient, or for whom the mail itself names; `None` if the bytes are
 /// no mail.
 pub(super) fn payload(raw: &[u8], recipient: Option<&str>, with_raw: bool) -> Option<Value> {
+    if nests_too_deep(raw) {
+        return None;
+    }
     let mail = MessageParser::default().parse(raw)?;
     let [from, to, cc, bcc, reply_to] = [
         mail.from(),
@@ -76,6 +79,17 @@ pub(super) fn payload(raw: &[u8], recipient: Option<&str>, with_raw: bool) -> Op
         mail.attachments().map(attachment).collect::<Vec<_>>(),
     );
     Some(payload)
+}
+
+/// Whether there may be so many mails within mails that mail-parser, which goes down into them
+/// without a limit, would use up the stack. Some thousands are fine; nobody sends a hundred.
+fn nests_too_deep(raw: &[u8]) -> bool {
+    const MOST: usize = 500;
+    let begins = |kind: &[u8]| {
+        let kinds = raw.windows(kind.len());
+        kinds.filter(|at| at.eq_ignore_ascii_case(kind)).count()
+    };
+    begins(b"message/") + begins(b"multipart/digest") > MOST
 }
 
 fn mailboxes(addresses: Option<&Address<'_>>) -> Vec<Mailbox> {

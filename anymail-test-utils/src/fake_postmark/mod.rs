@@ -1,6 +1,13 @@
 //! [`FakePostmark`]: Postmark's API on loopback, believed by real clients.
 //!
-//! The HTTP server under it, and its faults, are in `server.rs` beside this folder.
+//! The HTTP server under it, and its faults, are in `server.rs` beside this folder. A call goes
+//! - through `api` (which endpoint, who may) to an endpoint: `sending`, `bulk`, `templates`,
+//!   `streams`, `outbox`, `bounces`, `server_settings`, `hooks`;
+//! - which reads it (`fields`, `email`, `addresses`), holds it against the rules (`check`,
+//!   `rules`), renders it (`mustachio`), and changes the `state`;
+//! - what a test makes happen later begins in `triggers`, is done in `events` and `inbound`,
+//!   told in `payloads`, and posted by `webhooks`;
+//! - a person looks at `page`.
 
 mod addresses;
 mod api;

@@ -139,6 +139,10 @@ struct Scope {
     reach: Vec<Place>,
 }
 
+/// How many levels a template may go down, by blocks and paths together: more than a person
+/// writes, and few enough for every stack.
+const MAX_LEVELS: usize = 100;
+
 struct Compiler<'a> {
     source: &'a str,
     escape: bool,
@@ -233,7 +237,11 @@ impl<'a> Compiler<'a> {
         self.push(path, true, start, reach);
     }
 
-    fn push(&mut self, name: &str, each: bool, start: usize, reach: Vec<Place>) {
+    fn push(&mut self, name: &str, each: bool, start: usize, mut reach: Vec<Place>) {
+        if self.scopes.len() >= MAX_LEVELS {
+            self.fault(start, "this is nested too deep");
+            reach.truncate(1);
+        }
         self.scopes.push(Scope {
             name: name.to_owned(),
             each,
@@ -272,6 +280,10 @@ impl<'a> Compiler<'a> {
             rest = up;
         }
         for key in rest.split('.').filter(|key| !key.is_empty()) {
+            if reach.len() > MAX_LEVELS {
+                self.fault(start, "this is nested too deep");
+                break;
+            }
             let Place {
                 expression,
                 mut path,

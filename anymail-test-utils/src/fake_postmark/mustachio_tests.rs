@@ -118,3 +118,25 @@ fn a_layout_has_one_place_for_its_content() {
     assert_eq!(insert_content("{{@content}}", "x"), None);
     assert_eq!(insert_content("{{{@content}}}{{{@content}}}", "x"), None);
 }
+
+#[test]
+fn what_is_nested_without_end_is_a_fault_and_no_stack_overflow() {
+    let blocks = |open: &str, close: &str, n: usize| open.repeat(n) + &close.repeat(n);
+    assert!(compile(&blocks("{{#each l}}", "{{/each}}", 40), true).is_ok());
+    for n in [101, 10_000] {
+        let path = vec!["a"; n].join(".");
+        for source in [
+            blocks("{{#each l}}", "{{/each}}", n),
+            blocks("{{#each .}}", "{{/each}}", n),
+            format!("{{{{{path}}}}}"),
+            format!("{{{{#{path}}}}}{{{{/{path}}}}}"),
+        ] {
+            let faults = compile(&source, true).unwrap_err();
+            assert!(
+                faults
+                    .iter()
+                    .all(|fault| fault.message.contains("too deep"))
+            );
+        }
+    }
+}

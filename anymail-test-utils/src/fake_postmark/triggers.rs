@@ -41,9 +41,6 @@ type Reports = Result<Vec<WebhookReport>, TriggerError>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # }).unwrap();
 /// ```
-///
-/// # Errors
-/// [`TriggerError`] when there is no such message.
 impl FakePostmark {
     /// Delivers a message, as far as its recipients let it: `hardbounce@...` and
     /// `softbounce@...` bounce, `spamcomplaint@...` gets it and complains, and so do the

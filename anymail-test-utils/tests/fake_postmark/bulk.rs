@@ -120,7 +120,7 @@ async fn a_bulk_request_is_accepted_whole_or_not_at_all() {
     one(json!({"Messages": to}))
         .await
         .refused(422, 300, "Invalid 'To' address: 'test@y'.");
-    let answer = one(json!({"From": "test@x", "Messages": [{"To": "test@y"}]})).await;
+    let answer = one(json!({"From": "test@x", "Messages": [{"To": "test@y"}, {"To": "test@y"}, {"To": "a@b.com"}]})).await;
     let expected = json!({
         "ErrorCode": 11,
         "Message": "Multiple errors occurred. Inspect the Errors property for more information.",

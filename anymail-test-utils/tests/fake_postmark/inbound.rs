@@ -180,3 +180,12 @@ async fn received_mail_without_a_webhook_goes_nowhere() {
     let postmark = FakePostmark::start().await.unwrap();
     assert!(postmark.receive(MAIL.as_bytes()).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_mail_of_mails_without_end_is_refused() {
+    let postmark = FakePostmark::start().await.unwrap();
+    let head = "From: a@example.com\nTo: b@example.com\n";
+    let deep = head.to_owned() + &"Content-Type: Message/RFC822\n\n".repeat(50_000);
+    let error = postmark.receive(deep.as_bytes()).await.unwrap_err();
+    assert_eq!(error, anymail_test_utils::TriggerError::NotAMail);
+}

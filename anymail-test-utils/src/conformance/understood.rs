@@ -1,4 +1,4 @@
-//! [`Mail`]: what an ESP understood of a request; and what it should have understood.
+//! [`Understood`]: what an ESP understood of a request; and what it should have understood.
 //!
 //! The second is worked out here from the message alone, so that a mistake of core's is found
 //! as well as one of the backend's.
@@ -16,9 +16,9 @@ use bytes::Bytes;
 /// template values, however the ESP's request says it. What the ESP has no place for stays as
 /// it is by default.
 ///
-/// Fields may be added: write `..Mail::default()`.
+/// Fields may be added: write `..Understood::default()`.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Mail {
+pub struct Understood {
     /// The author.
     pub from: Option<Address>,
     /// The recipients whom all recipients see.
@@ -193,7 +193,7 @@ impl Part {
 
     /// The part as text: equal where the mails agree, and fit for a person's eyes. Orders that
     /// mean nothing are evened out.
-    pub(super) fn show(self, mail: &Mail) -> String {
+    pub(super) fn show(self, mail: &Understood) -> String {
         let amp = |kind: &str| kind.to_ascii_lowercase().starts_with("text/x-amp-html");
         let bodies = |wanted: bool| {
             let bodies = mail.alternatives.iter();
@@ -293,7 +293,7 @@ pub(super) fn show_address(address: &Address) -> String {
     }
 }
 
-impl Mail {
+impl Understood {
     /// The recipients, in the order to, cc, bcc.
     pub(super) fn recipients(&self) -> impl Iterator<Item = &Address> {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
@@ -305,10 +305,7 @@ impl Mail {
             let to = message.to.items().iter();
             return to.map(|to| Self::own_copy(message, to)).collect();
         }
-        vec![Self {
-            to: message.to.items().to_vec(),
-            ..Self::shared(message)
-        }]
+        vec![Self::from(message)]
     }
 
     /// All but `to`, as it is for everybody.
@@ -376,6 +373,16 @@ impl Mail {
     }
 }
 
+/// A message that is no batch, as one mail: for a backend that keeps messages as they are.
+impl From<&Message> for Understood {
+    fn from(message: &Message) -> Self {
+        Self {
+            to: message.to.items().to_vec(),
+            ..Self::shared(message)
+        }
+    }
+}
+
 fn owned(headers: Option<&anymail_core::Headers>) -> Vec<(String, String)> {
     let headers = headers.into_iter().flat_map(|headers| headers.iter());
     headers
@@ -386,7 +393,11 @@ fn owned(headers: Option<&anymail_core::Headers>) -> Vec<(String, String)> {
 /// Where mails differ from what was expected, a line each; none where they do not.
 ///
 /// The order of mails means nothing: the calls of a batch may overtake each other.
-pub(super) fn differences(expected: &[Mail], understood: &[Mail], parts: &[Part]) -> Vec<String> {
+pub(super) fn differences(
+    expected: &[Understood],
+    understood: &[Understood],
+    parts: &[Part],
+) -> Vec<String> {
     let mut lines = Vec::new();
     if expected.len() != understood.len() {
         lines.push(format!(
@@ -395,10 +406,10 @@ pub(super) fn differences(expected: &[Mail], understood: &[Mail], parts: &[Part]
             understood.len()
         ));
     }
-    let mut left: Vec<&Mail> = understood.iter().collect();
+    let mut left: Vec<&Understood> = understood.iter().collect();
     for mail in expected {
         let whose = Part::To.show(mail);
-        let same = |other: &&Mail| Part::To.show(other) == whose;
+        let same = |other: &&Understood| Part::To.show(other) == whose;
         // A mail to nobody that was expected is compared with the one that is there instead.
         let place = left.iter().position(same);
         let Some(place) = place.or((!left.is_empty()).then_some(0)) else {
@@ -406,6 +417,7 @@ pub(super) fn differences(expected: &[Mail], understood: &[Mail], parts: &[Part]
             continue;
         };
         let found = left.remove(place);
+        let before = lines.len();
         for part in parts {
             let (wanted, got) = (part.show(mail), part.show(found));
             if wanted != got && !(*part == Part::EnvelopeSender && same_domain(mail, found)) {
@@ -413,12 +425,15 @@ pub(super) fn differences(expected: &[Mail], understood: &[Mail], parts: &[Part]
                 lines.push(format!("understood {}: {got}", part.name()));
             }
         }
+        if expected.len() > 1 && lines.len() > before {
+            lines.insert(before, format!("in the mail to {whose}:"));
+        }
     }
     lines
 }
 
 /// Most ESPs take no more of an envelope sender than its domain.
-fn same_domain(expected: &Mail, understood: &Mail) -> bool {
+fn same_domain(expected: &Understood, understood: &Understood) -> bool {
     let wanted = expected.envelope_sender.as_deref();
     let domain = wanted
         .and_then(|email| email.rsplit_once('@'))

@@ -1,0 +1,4 @@
+//! Pages to read; no code.
+
+#[doc = include_str!("../docs/coming_from_django_anymail.md")]
+pub mod coming_from_django_anymail {}

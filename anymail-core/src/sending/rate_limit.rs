@@ -1,0 +1,191 @@
+//! [`RateLimiter`]: how fast a backend's client may call its ESP.
+//!
+//! When a message is sent again is `retry.rs`'s; this is about all calls together.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::Quota;
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use tokio::time::Instant;
+
+/// The pause where the ESP asks for fewer calls and does not say for how long.
+const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause. Who is asked to wait for longer has failed calls then and now, which tell
+/// more than a program that stands still.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// Lets no more than so many calls a second go out, and none in a pause that the ESP asked for.
+///
+/// Whoever calls takes a [`turn`](Self::turn) first; turns are given in the order in which they
+/// were asked for. Clones share the limit: give one to every backend that uses the same account
+/// at the ESP. It holds in this process only.
+///
+/// A wait for a turn is part of a try: a mailer's time limit that ends in it says that the
+/// message may have been accepted, since the mailer cannot see how far the backend was.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use anymail_core::RateLimiter;
+///
+/// let limiter = RateLimiter::per_second(10);
+/// for call in 0..3 {
+///     limiter.turn().await;
+///     // ... call the ESP; and when it answers 429:
+///     // limiter.pause(error.retry_after());
+/// }
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct RateLimiter(Arc<Shared>);
+
+type Bucket = governor::RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>;
+
+struct Shared {
+    calls: NonZeroU32,
+    bucket: Bucket,
+    /// Held by who waits for the clock; the others wait for it, first come, first served.
+    next: tokio::sync::Mutex<()>,
+    paused_until: Mutex<Option<Instant>>,
+}
+
+impl RateLimiter {
+    /// So many calls a second, and as many at once after a rest. 0 is taken for 1.
+    pub fn per_second(calls: u32) -> Self {
+        let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN);
+        let clock = TokioClock(Instant::now());
+        Self(Arc::new(Shared {
+            calls,
+            bucket: governor::RateLimiter::direct_with_clock(Quota::per_second(calls), clock),
+            next: tokio::sync::Mutex::default(),
+            paused_until: Mutex::default(),
+        }))
+    }
+
+    /// Waits until a call may go out, and counts it. Needs a tokio runtime with its timer on. To
+    /// drop the wait gives the turn to the next.
+    pub async fn turn(&self) {
+        let _next = self.0.next.lock().await;
+        loop {
+            let wait = match self.pause_left() {
+                Some(pause) => pause,
+                None => match self.0.bucket.check() {
+                    Ok(()) => return,
+                    Err(early) => early.wait_time_from(self.0.bucket.clock().now()),
+                },
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Lets no call go out for as long as the ESP asked (a 429's
+    /// [`retry_after`](crate::SendError::retry_after)): a second if it did not say, a minute at
+    /// the most. Of several pauses the one that ends last counts.
+    pub fn pause(&self, asked: Option<Duration>) {
+        let until = Instant::now() + asked.unwrap_or(PAUSE).min(MAX_PAUSE);
+        let mut paused = self.paused_until();
+        *paused = (*paused).max(Some(until));
+    }
+
+    fn pause_left(&self) -> Option<Duration> {
+        let until = (*self.paused_until())?;
+        let left = until.saturating_duration_since(Instant::now());
+        Some(left).filter(|left| !left.is_zero())
+    }
+
+    fn paused_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        let paused = self.0.paused_until.lock();
+        paused.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tokio's clock, which tests can hold: the time since the limiter was made.
+struct TokioClock(Instant);
+
+impl Clock for TokioClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+impl fmt::Debug for RateLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimiter")
+            .field("calls_per_second", &self.0.calls)
+            .field("pause_left", &self.pause_left())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_calls_go_out_in_a_second_and_no_more() {
+        let limiter = RateLimiter::per_second(10);
+        let start = Instant::now();
+        let turns = (0..40).map(|_| limiter.turn());
+        join_all(turns).await;
+        // Ten at once, then one every 100 ms.
+        let took = start.elapsed();
+        assert!(
+            took >= 3 * SECOND && took < 3 * SECOND + SECOND / 10,
+            "{took:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_holds_for_all_who_share_the_limiter() {
+        let limiter = RateLimiter::per_second(10);
+        let other = limiter.clone();
+        let start = Instant::now();
+        for (asked, paused) in [
+            (Some(3 * SECOND), 3 * SECOND),
+            (None, SECOND),
+            // Nobody stands still for a day.
+            (Some(86_400 * SECOND), 60 * SECOND),
+        ] {
+            limiter.pause(asked);
+            limiter.pause(Some(SECOND / 2)); // ends earlier, so it changes nothing
+            assert!(other.turn().now_or_never().is_none());
+            let before = start.elapsed();
+            other.turn().await;
+            let took = start.elapsed() - before;
+            assert!(
+                took >= paused && took < paused + SECOND / 10,
+                "{asked:?}: {took:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_dropped_gives_its_turn_to_the_next() {
+        let limiter = RateLimiter::per_second(1);
+        limiter.turn().await;
+        let start = Instant::now();
+        let mut first = Box::pin(limiter.turn());
+        let mut second = Box::pin(limiter.turn());
+        let third = limiter.turn();
+        assert!((&mut first).now_or_never().is_none());
+        assert!((&mut second).now_or_never().is_none());
+        drop(first);
+        drop(second);
+        third.await;
+        assert!(
+            start.elapsed() < SECOND + SECOND / 10,
+            "{:?}",
+            start.elapsed()
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! What sending tells `tracing`, and `metrics` where the feature of that name is on.
+//!
+//! Names are OpenTelemetry's where it has one; times are seconds. No address, subject, body or
+//! token is in any of it. What becomes of each message is logged in `mailer.rs`.
+
+use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::backend::PreparedMessage;
+use super::error::{Accepted, SendError};
+use super::status::SendStatus;
+
+/// The span `send`: messages that go to a backend together, with all their tries.
+#[derive(Debug)]
+pub(super) struct SendTrace {
+    span: Span,
+    started: Instant,
+    #[cfg(feature = "metrics")]
+    esp: String,
+}
+
+impl SendTrace {
+    pub(super) fn start(esp: &str, messages: &[PreparedMessage]) -> Self {
+        let recipients: usize = messages
+            .iter()
+            .map(|message| message.to().len() + message.cc().len() + message.bcc().len())
+            .sum();
+        let span = tracing::info_span!(
+            "send",
+            esp,
+            messaging.batch.message_count = messages.len(),
+            recipients,
+            tries = Empty,
+            sent = Empty,
+            maybe = Empty,
+            failed = Empty,
+            http.response.status_code = Empty,
+            error.type = Empty,
+            duration = Empty,
+        );
+        Self {
+            span,
+            started: Instant::now(),
+            #[cfg(feature = "metrics")]
+            esp: esp.to_owned(),
+        }
+    }
+
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Enters what came of it; of several errors the first.
+    pub(super) fn end(self, tries: u32, results: &[Result<SendStatus, SendError>]) {
+        let (mut sent, mut maybe, mut failed) = (0_u64, 0_u64, 0_u64);
+        for result in results {
+            match result {
+                Ok(_) => sent += 1,
+                Err(error) if error.accepted() == Accepted::Maybe => maybe += 1,
+                Err(_) => failed += 1,
+            }
+        }
+        let duration = self.started.elapsed();
+        let span = &self.span;
+        span.record("tries", tries);
+        span.record("sent", sent);
+        span.record("maybe", maybe);
+        span.record("failed", failed);
+        if let Some(error) = results.iter().find_map(|result| result.as_ref().err()) {
+            record_error(span, error);
+        }
+        span.record("duration", duration.as_secs_f64());
+        #[cfg(feature = "metrics")]
+        {
+            for (outcome, count) in [("sent", sent), ("maybe", maybe), ("failed", failed)] {
+                if count > 0 {
+                    metrics::counter!(
+                        "anymail.messages", "esp" => self.esp.clone(), "outcome" => outcome
+                    )
+                    .increment(count);
+                }
+            }
+            let again = u64::from(tries.saturating_sub(1));
+            metrics::counter!("anymail.retries", "esp" => self.esp.clone()).increment(again);
+            metrics::histogram!("anymail.send.duration", "esp" => self.esp).record(duration);
+        }
+    }
+}
+
+fn record_error(span: &Span, error: &SendError) {
+    span.record("error.type", tracing::field::debug(error.kind()));
+    if let Some(status) = error.http_status() {
+        span.record("http.response.status_code", status);
+    }
+}
+
+/// One call to an ESP's API, as `tracing` and `metrics` see it: for the client of a backend.
+///
+/// With it, every backend's calls bear the same names, so that dashboards outlive a change of
+/// ESP: the span `call` (fields `esp`, `http.request.method`, `url.path`,
+/// `messaging.batch.message_count`, `http.request.body.size`, `http.response.status_code`,
+/// `error.type`, and `duration` in seconds), and with the feature `metrics` the counter
+/// `anymail.calls` (labels `esp` and `http.response.status_code`, `none` where no answer came)
+/// and the histogram `anymail.call.duration` (label `esp`).
+///
+/// ```
+/// use anymail_core::{CallTrace, SendError};
+/// use tracing::Instrument;
+///
+/// # async fn post(_: &[u8]) -> Result<u16, SendError> { Ok(200) }
+/// async fn call(body: &[u8], messages: usize) -> Result<u16, SendError> {
+///     let trace = CallTrace::start("acme", "POST", "v1/mails", messages, body.len());
+///     let status = post(body).instrument(trace.span()).await;
+///     trace.end(status.as_ref().copied());
+///     status
+/// }
+/// ```
+#[derive(Debug)]
+#[must_use = "a call that does not end is not counted"]
+pub struct CallTrace {
+    span: Span,
+    started: Instant,
+    #[cfg(feature = "metrics")]
+    esp: String,
+}
+
+impl CallTrace {
+    /// A call that begins now: its path below the API's URL, which must hold no secret and no
+    /// address; how many messages it carries, 0 for a question; the bytes of its body.
+    pub fn start(
+        esp: &str,
+        method: &'static str,
+        path: &str,
+        messages: usize,
+        body_bytes: usize,
+    ) -> Self {
+        let span = tracing::info_span!(
+            "call",
+            otel.kind = "client",
+            esp,
+            http.request.method = method,
+            url.path = path,
+            messaging.batch.message_count = messages,
+            http.request.body.size = body_bytes,
+            http.response.status_code = Empty,
+            error.type = Empty,
+            duration = Empty,
+        );
+        Self {
+            span,
+            started: Instant::now(),
+            #[cfg(feature = "metrics")]
+            esp: esp.to_owned(),
+        }
+    }
+
+    /// The span to make the call in.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// The call has ended: with a whole answer of this HTTP status, or with an error.
+    pub fn end(self, result: Result<u16, &SendError>) {
+        let duration = self.started.elapsed();
+        match result {
+            Ok(status) => {
+                self.span.record("http.response.status_code", status);
+            }
+            Err(error) => record_error(&self.span, error),
+        }
+        self.span.record("duration", duration.as_secs_f64());
+        #[cfg(feature = "metrics")]
+        {
+            let status = match result {
+                Ok(status) => Some(status),
+                Err(error) => error.http_status(),
+            };
+            let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+            metrics::counter!(
+                "anymail.calls",
+                "esp" => self.esp.clone(),
+                "http.response.status_code" => status
+            )
+            .increment(1);
+            metrics::histogram!("anymail.call.duration", "esp" => self.esp).record(duration);
+        }
+    }
+}

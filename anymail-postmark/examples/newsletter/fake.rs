@@ -1,0 +1,37 @@
+//! [`connect`]: what one sets up once at Postmark, for a fake one.
+
+use std::net::SocketAddr;
+
+use anymail_test_utils::FakePostmark;
+use uuid::Uuid;
+
+use super::welcome::TEMPLATE;
+
+/// Gives the fake the template and the webhooks of the app at `app`; gives the variables by
+/// which the app finds the fake.
+pub(crate) fn connect(fake: &FakePostmark, app: SocketAddr) -> [(&'static str, String); 5] {
+    fake.add_template(
+        TEMPLATE,
+        "Welcome, {{name}}",
+        "Dear {{name}},\n\nthank you for joining the Anvil Letter. It comes on the first of each \
+         month.\n\nIf it was not you who signed up, or if you want no more: {{unsubscribe_url}}\n",
+        "<p>Dear {{name}},</p>\
+         <p>thank you for joining the <b>Anvil Letter</b>. It comes on the first of each month.</p>\
+         <p><small>If it was not you who signed up, or if you want no more: \
+         <a href=\"{{unsubscribe_url}}\">unsubscribe</a>.</small></p>",
+    );
+    let secret = format!("postmark:{}", Uuid::new_v4());
+    let webhook = |kind: &str| format!("http://{secret}@{app}/anymail/postmark/{kind}/");
+    fake.add_webhook(&webhook("tracking"));
+    fake.set_inbound_webhook(&webhook("inbound"));
+    [
+        ("ANYMAIL_BACKEND", "postmark".to_owned()),
+        ("ANYMAIL_POSTMARK_SERVER_TOKEN", "server-token".to_owned()),
+        ("ANYMAIL_POSTMARK_API_URL", fake.url()),
+        (
+            "ANYMAIL_DEFAULT_FROM",
+            "The Anvil Letter <letter@example.com>".to_owned(),
+        ),
+        ("ANYMAIL_WEBHOOK_SECRET", secret),
+    ]
+}

@@ -1,0 +1,127 @@
+//! A newsletter: people sign up, get a welcome mail, and a page shows what became of it.
+//!
+//! ```sh
+//! cargo run -p anymail-postmark --example newsletter --features axum
+//! ```
+//!
+//! This starts a fake Postmark in the same process and prints where both are. Sign up, look at
+//! the mail in the fake's mailbox, let it be opened or bounce there, and see it on `/status`. To
+//! answer it, post a mail to the fake: `curl --data-binary @answer.eml .../mailbox/receive`.
+//!
+//! To go elsewhere takes variables, and no change here:
+//!
+//! - `ANYMAIL_BACKEND=console ANYMAIL_DEFAULT_FROM=me@example.com`, or another backend, with
+//!   whatever else [`MailersConfig::from_env`] reads.
+//! - `POSTMARK_SERVER_TOKEN=...`: Postmark itself. `ANYMAIL_DEFAULT_FROM` must be a sender that it
+//!   has confirmed, and there must be a template with the alias `newsletter-welcome` (its text is
+//!   in `fake.rs`). For its webhooks set `ANYMAIL_WEBHOOK_SECRET=user:password`, and let Postmark
+//!   post to `/anymail/postmark/tracking/` and `/anymail/postmark/inbound/`.
+//! - `NEWSLETTER_ADDRESS` is where to listen, `127.0.0.1:8026` if not set; `NEWSLETTER_URL` is
+//!   where people find that.
+//!
+//! Here are the configuration and the start; the mail is in `welcome.rs`, who signed up in
+//! `subscribers.rs`, what the web sees in `web.rs`. What a real one has besides: a database, a
+//! first mail that asks whether the person meant it, a sign-in before `/status`.
+
+mod fake;
+mod subscribers;
+mod web;
+mod welcome;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anymail_core::{Address, Env, Mailer, MailersConfig, Registry, Webhook};
+use anymail_postmark::PostmarkFactory;
+use anymail_test_utils::FakePostmark;
+use axum::Router;
+use tokio::net::TcpListener;
+
+use self::subscribers::{Subscriber, Subscribers};
+
+pub(crate) use self::fake::connect;
+
+/// What a request needs.
+#[derive(Debug)]
+struct App {
+    mailer: Mailer,
+    subscribers: Subscribers,
+    /// Where people find the app; without a slash at its end.
+    url: String,
+}
+
+/// The whole app, as `env` configures it.
+pub(crate) fn app(env: &Env, url: &str) -> Result<Router, Box<dyn Error>> {
+    let registry = Registry::new().with(PostmarkFactory);
+    let mailers = MailersConfig::from_env(env, &registry).build_in(env, &registry)?;
+    let app = App {
+        mailer: mailers.default_mailer().clone(),
+        subscribers: Subscribers::default(),
+        url: url.trim_end_matches('/').to_owned(),
+    };
+
+    // Better to hear now what the backend cannot do than from the first person to sign up.
+    let somebody = Subscriber::new("Somebody", Address::parse("somebody@example.com")?);
+    let check = app.mailer.check(&welcome::mail(&somebody, &app.url)?);
+    if !check.is_ok() {
+        return Err(format!("the welcome mail cannot be sent: {check}").into());
+    }
+
+    let webhooks: Vec<Arc<dyn Webhook>> = match mailers.webhook_auth("postmark") {
+        Some(auth) => anymail_postmark::webhooks(auth).into(),
+        None => {
+            println!("No ANYMAIL_WEBHOOK_SECRET: what becomes of mails will not be known.");
+            Vec::new()
+        }
+    };
+    Ok(web::routes(Arc::new(app), webhooks))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let variables = env::vars_os();
+    let mut variables: BTreeMap<String, String> = variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let variable = |name: &str| variables.get(name).cloned();
+
+    let address = variable("NEWSLETTER_ADDRESS").unwrap_or_else(|| "127.0.0.1:8026".to_owned());
+    let address: SocketAddr = address.parse().map_err(|_| {
+        format!("NEWSLETTER_ADDRESS: {address:?} is no address such as 127.0.0.1:80")
+    })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen on {address} (NEWSLETTER_ADDRESS): {error}"))?;
+    let address = listener.local_addr()?;
+    let url = variable("NEWSLETTER_URL").unwrap_or_else(|| format!("http://{address}"));
+
+    let chosen = ["ANYMAIL_BACKEND", "POSTMARK_SERVER_TOKEN"];
+    let fake = match chosen.iter().any(|name| variables.contains_key(*name)) {
+        true => None,
+        false => Some(
+            FakePostmark::builder()
+                .deliver_at_once(true)
+                .start()
+                .await?,
+        ),
+    };
+    if let Some(fake) = &fake {
+        for (name, value) in connect(fake, address) {
+            variables.entry(name.to_owned()).or_insert(value);
+        }
+        println!(
+            "The mail goes to a fake Postmark; its mailbox is at {}",
+            fake.url()
+        );
+    }
+    let backend = variables.entry("ANYMAIL_BACKEND".to_owned());
+    backend.or_insert_with(|| "postmark".to_owned());
+
+    let routes = app(&variables.into_iter().collect(), &url)?;
+    println!("Sign up at {url}/ and see what became of it at {url}/status");
+    axum::serve(listener, routes).await?;
+    Ok(())
+}

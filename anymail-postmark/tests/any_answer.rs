@@ -1,0 +1,73 @@
+//! Any bytes as addresses, as a message's JSON and as an answer of Postmark give values or
+//! errors, and never a panic.
+//!
+//! The same is tried with many more by the fuzz targets (`fuzz/README.md`); of those that
+//! showed them something new, the shorter ones are tried here. What comes in is in
+//! `any_input.rs`.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test that fails should panic"
+)]
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+
+#[path = "any_input/sending.rs"]
+mod sending;
+
+type Target = (&'static str, fn(&[u8]));
+
+#[test]
+fn what_the_fuzz_targets_came_upon_is_no_trouble() {
+    let targets: [Target; 3] = [
+        ("addresses", sending::addresses),
+        ("message_json", sending::message_json),
+        ("answers", sending::answers),
+    ];
+    for (name, target) in targets {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/any_input");
+        let corpus = std::fs::read_to_string(path.join(name).with_extension("base64")).unwrap();
+        assert!(corpus.lines().count() > 20, "{name}");
+        for line in corpus.lines() {
+            target(&STANDARD.decode(line).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_messages_of_the_vectors_cut_short_are_no_trouble() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/send.json");
+    let cases: Vec<serde_json::Value> =
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    for case in cases {
+        let json = case["message"].to_string();
+        for cut in (0..json.len()).step_by(17) {
+            sending::message_json(&json.as_bytes()[..cut]);
+        }
+        sending::message_json(json.as_bytes());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_addresses_or_none(text in "[a-z<>@,:;\"\\\\() .\r\n\u{e9}=?_-]{0,40}") {
+        sending::addresses(text.as_bytes());
+    }
+
+    #[test]
+    fn any_words_of_postmark_are_an_answer(
+        choice in any::<[u8; 2]>(),
+        code in prop_oneof![Just(0), Just(300), Just(406), any::<i64>()],
+        words in "(Invalid 'To' address: |Found inactive addresses: )?['a-z@.,: ]{0,40}",
+    ) {
+        let row = serde_json::json!({"ErrorCode": code, "Message": words, "MessageID": "id"});
+        for body in [row.to_string(), serde_json::json!([row, row]).to_string()] {
+            sending::answers(&[&choice[..], body.as_bytes()].concat());
+        }
+    }
+}

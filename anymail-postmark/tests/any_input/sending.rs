@@ -1,0 +1,171 @@
+//! What is done with any bytes on the way out, by the fuzz targets and by `any_answer.rs`.
+//!
+//! Nothing here may panic but for a fault of ours. What comes in is in `exercise.rs`.
+
+#![allow(dead_code, reason = "each target uses one of the functions")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what fails should panic"
+)]
+
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use anymail_core::{Accepted, Address, Mailer, Message, SendError, SendStatus, UnsupportedPolicy};
+use anymail_postmark::{PostmarkBackend, PostmarkConfig};
+use anymail_test_utils::LoopbackServer;
+use bytes::Bytes;
+
+/// A text as a list of addresses, and as one.
+pub(crate) fn addresses(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    let list = Address::parse_list(&text);
+    for address in list.iter().flatten().chain(&Address::parse(&text)) {
+        let written = address.to_ascii();
+        assert!(!written.chars().any(char::is_control), "{written:?}");
+        let back = Address::parse(&written).expect("what is written can be read");
+        assert_eq!(back.key(), address.key(), "another address: {written:?}");
+        assert_eq!(back.name(), address.name(), "another name: {written:?}");
+        let one = Address::parse_list(&format!("{written}, x@example.com"));
+        assert_eq!(one.expect("a list of two").len(), 2, "{written:?}");
+    }
+    if let Err(error) = list {
+        assert!(!error.to_string().contains(['\r', '\n']), "{error}");
+    }
+}
+
+/// A message's JSON form, and what Postmark would have against the message.
+pub(crate) fn message_json(input: &[u8]) {
+    static MAILERS: LazyLock<[Mailer; 2]> = LazyLock::new(|| {
+        [UnsupportedPolicy::Refuse, UnsupportedPolicy::Drop].map(|policy| {
+            let backend = PostmarkBackend::new(PostmarkConfig::new("token")).unwrap();
+            Mailer::builder(backend).unsupported(policy).build()
+        })
+    });
+    let message = match Message::from_json(input) {
+        Ok(message) => message,
+        Err(error) => {
+            assert!(!error.faults().is_empty());
+            let _ = error.to_string();
+            return;
+        }
+    };
+    let json = serde_json::to_vec(&message).expect("a message goes into JSON");
+    let back = Message::from_json(&json).expect("and comes back");
+    assert_eq!(back, message, "a message changes on its way through JSON");
+    for mailer in MAILERS.iter() {
+        let _ = (mailer.check(&message).to_string(), format!("{message:?}"));
+    }
+}
+
+/// An answer of Postmark: two bytes choose its status and the call, the others are its body.
+pub(crate) fn answers(input: &[u8]) {
+    const STATUSES: [u16; 12] = [200, 200, 200, 200, 422, 401, 429, 500, 503, 302, 404, 207];
+    let (&[status, call], body) = match input.split_first_chunk() {
+        Some((choice, body)) => (choice, body),
+        None => (&[0, 0], input),
+    };
+    let status = STATUSES[usize::from(status) % STATUSES.len()];
+    // One at a time: the answer is for all who ask.
+    let world = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
+    *world.answer.lock().unwrap() = (status, Bytes::copy_from_slice(body));
+    let one = |to: &str| {
+        let message = Message::builder().from("from@example.com").to(to);
+        message.subject("S").text_body("B")
+    };
+    let both = "ann@example.com, Bob <bob@example.com>";
+    let (mailer, messages) = match call % 5 {
+        0 => (&world.mailer, vec![one(both)]),
+        1 => (&world.mailer, vec![one("ann@example.com"), one(both)]),
+        2 => (&world.mailer, vec![one(both).cc("cc@example.com").batch()]),
+        3 => (&world.bulk, vec![one(both)]),
+        _ => {
+            let found = world.runtime.block_on(world.backend.find_sent("the id"));
+            if let Err(error) = found {
+                assert_eq!(error.accepted(), Accepted::No);
+                check_error(&error, status, body);
+            }
+            return;
+        }
+    };
+    let messages: Vec<_> = messages.into_iter().map(|it| it.build().unwrap()).collect();
+    let results = match &messages[..] {
+        [message] => vec![world.runtime.block_on(mailer.send(message))],
+        many => world.runtime.block_on(mailer.send_all(many)),
+    };
+    assert_eq!(results.len(), messages.len());
+    for (message, result) in messages.iter().zip(results) {
+        let known: Option<&SendStatus> = match &result {
+            Ok(status) => Some(status),
+            Err(error) => error.status(),
+        };
+        if let Some(known) = known {
+            let recipients = message.to.items().len() + message.cc.items().len();
+            assert_eq!(known.recipients().len(), recipients);
+        }
+        if let Err(error) = &result {
+            let refuses = [422, 401, 429, 503, 404].contains(&status) || says_code(body);
+            assert!(error.accepted() == Accepted::Maybe || refuses, "{error}");
+            check_error(error, status, body);
+        }
+    }
+}
+
+/// Whether it names an error code, without which nothing is a refusal.
+fn says_code(body: &[u8]) -> bool {
+    // A key may be written with escapes, so it is read.
+    fn any(value: &serde_json::Value) -> bool {
+        match value {
+            serde_json::Value::Object(map) => map.contains_key("ErrorCode"),
+            serde_json::Value::Array(items) => items.iter().any(any),
+            _ => false,
+        }
+    }
+    serde_json::from_str(&String::from_utf8_lossy(body)).is_ok_and(|json| any(&json))
+}
+
+fn check_error(error: &SendError, status: u16, body: &[u8]) {
+    assert!(!error.to_string().is_empty());
+    let told = error.http_status();
+    assert!(told.is_none_or(|told| told == status), "{told:?} {status}");
+    if status == 500 && error.status().is_none() && says_code(body) {
+        assert!(error.is_transient(), "{error}");
+    }
+}
+
+/// Where any answer can come from.
+struct World {
+    runtime: tokio::runtime::Runtime,
+    answer: Arc<Mutex<(u16, Bytes)>>,
+    backend: PostmarkBackend,
+    mailer: Mailer,
+    bulk: Mailer,
+    _server: LoopbackServer,
+}
+
+static WORLD: LazyLock<Mutex<World>> = LazyLock::new(|| {
+    let answer = Arc::new(Mutex::new((200, Bytes::new())));
+    let given = Arc::clone(&answer);
+    let server = LoopbackServer::start(move |_| {
+        let (status, body) = given.lock().unwrap().clone();
+        let response = http::Response::builder().status(status);
+        response.body(body).expect("a response")
+    });
+    let server = server.expect("a server");
+    server.set_recording(false);
+    let config = PostmarkConfig::new("token").api_url(server.url());
+    let backend = PostmarkBackend::new(config.clone()).unwrap();
+    let bulk = PostmarkBackend::new(config.use_bulk_api(true)).unwrap();
+    Mutex::new(World {
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime"),
+        answer,
+        mailer: Mailer::new(backend.clone()),
+        backend,
+        bulk: Mailer::new(bulk),
+        _server: server,
+    })
+});

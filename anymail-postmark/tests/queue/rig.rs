@@ -1,0 +1,280 @@
+//! [`Rig`]: the example's queue on a real RabbitMQ, a fake Postmark, and worker processes.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anymail_core::Message;
+use anymail_test_utils::FakePostmark;
+use lapin::options::{BasicGetOptions, BasicPublishOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::AS_EXAMPLE;
+use crate::rabbitmq::RabbitMq;
+
+/// How long anything may take before the test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Rig {
+    pub(crate) fake: FakePostmark,
+    queue: &'static str,
+    pub(crate) amqp_url: String,
+    channel: Channel,
+    connection: Connection,
+    settings: Vec<(&'static str, &'static str)>,
+}
+
+/// A message found on a queue.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) id: String,
+    pub(crate) headers: BTreeMap<String, String>,
+}
+
+impl Rig {
+    /// A queue of its own for each test, by its name.
+    pub(crate) async fn start(
+        server: &RabbitMq,
+        queue: &'static str,
+        settings: &[(&'static str, &'static str)],
+    ) -> Self {
+        let fake = FakePostmark::builder().token("victim").token("others");
+        let fake = fake.start().await.unwrap();
+        fake.server().set_recording(false);
+        let amqp_url = server.url();
+        let connection = Connection::connect(&amqp_url, ConnectionProperties::default());
+        let connection = connection.await.unwrap();
+        let rig = Self {
+            fake,
+            queue,
+            amqp_url,
+            channel: connection.create_channel().await.unwrap(),
+            connection,
+            settings: settings.to_vec(),
+        };
+        rig.publish([]); // declares the queues
+        rig
+    }
+
+    /// The example with these arguments, as a process of its own.
+    fn example(&self, arguments: &[&str], token: &str) -> Child {
+        Command::new(env::current_exe().unwrap())
+            .args(arguments)
+            .env(AS_EXAMPLE, "1")
+            .env("AMQP_URL", &self.amqp_url)
+            .env("MAIL_QUEUE", self.queue)
+            .env("POSTMARK_SERVER_TOKEN", token)
+            .env("POSTMARK_API_URL", self.fake.url())
+            .envs(self.settings.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Publishes messages through the example's publisher.
+    pub(crate) fn publish<'a>(&self, messages: impl IntoIterator<Item = (&'a str, &'a Message)>) {
+        let mut publisher = self.example(&["publish"], "");
+        let mut input = publisher.stdin.take().unwrap();
+        for (id, message) in messages {
+            writeln!(input, "{}", json!({"id": id, "message": message})).unwrap();
+        }
+        drop(input);
+        finish(publisher);
+    }
+
+    /// Puts bytes on the work queue as they are.
+    pub(crate) async fn publish_raw(&self, properties: BasicProperties, body: &[u8]) {
+        let options = BasicPublishOptions::default();
+        self.channel
+            .basic_publish("".into(), self.queue.into(), options, body, properties)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) fn worker(&self, token: &str) -> Worker {
+        Worker(Some(self.example(&["work"], token)))
+    }
+
+    /// Runs the example's review and gives what it said.
+    pub(crate) fn review(&self, arguments: &[&str]) -> String {
+        let arguments: Vec<_> = ["review"].iter().chain(arguments).copied().collect();
+        finish(self.example(&arguments, "others"))
+    }
+
+    /// How often Postmark has accepted each message, by the app's id.
+    pub(crate) fn accepted(&self) -> BTreeMap<String, usize> {
+        let mut accepted = BTreeMap::new();
+        for message in self.fake.messages() {
+            *accepted
+                .entry(message.metadata["anymail_id"].clone())
+                .or_default() += 1;
+        }
+        accepted
+    }
+
+    /// How many messages lie on a queue that no worker has taken.
+    pub(crate) async fn count(&self, queue: &str) -> usize {
+        let look = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let name = format!("{}{queue}", self.queue);
+        let looking = self
+            .channel
+            .queue_declare(name.into(), look, FieldTable::default());
+        looking.await.unwrap().message_count().try_into().unwrap()
+    }
+
+    /// What lies on a queue; it stays there.
+    pub(crate) async fn peek(&self, queue: &str) -> Vec<Found> {
+        let channel = self.connection.create_channel().await.unwrap();
+        let name = format!("{}{queue}", self.queue);
+        let mut found = Vec::new();
+        while let Some(got) = channel
+            .basic_get(name.as_str().into(), BasicGetOptions::default())
+            .await
+            .unwrap()
+        {
+            let id = got.properties.message_id().clone().unwrap_or_default();
+            let headers = got.properties.headers().iter().flatten();
+            let text = |value: &lapin::types::AMQPValue| match value {
+                lapin::types::AMQPValue::LongString(text) => text.to_string(),
+                lapin::types::AMQPValue::LongLongInt(number) => number.to_string(),
+                other => format!("{other:?}"),
+            };
+            found.push(Found {
+                id: id.as_str().to_owned(),
+                headers: headers
+                    .map(|(key, value)| (key.as_str().to_owned(), text(value)))
+                    .collect(),
+            });
+        }
+        channel.close(200, "".into()).await.unwrap();
+        // They are given back in RabbitMQ's own time.
+        self.until("what was looked at", async || {
+            self.count(queue).await >= found.len()
+        })
+        .await;
+        found
+    }
+
+    /// Waits until something is so. The broker and the fake tell nobody, so it looks again and
+    /// again.
+    pub(crate) async fn until(&self, what: &str, mut so: impl AsyncFnMut() -> bool) {
+        let began = Instant::now();
+        while !so().await {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{what}: not within {PATIENCE:?}; accepted {}, on the queue {}, maybe {}, refused {}",
+                self.fake.accepted(),
+                self.count("").await,
+                self.count(".maybe").await,
+                self.count(".refused").await,
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// A way to RabbitMQ that can be cut.
+pub(crate) struct Cable {
+    pub(crate) url: String,
+    carrying: JoinHandle<()>,
+}
+
+impl Cable {
+    pub(crate) async fn to(url: &str) -> Self {
+        let (login, server) = url.rsplit_once('@').unwrap();
+        let (login, server) = (login.to_owned(), server.to_owned());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let carrying = tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(server).await.unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+        });
+        let url = format!("{login}@127.0.0.1:{port}");
+        Self { url, carrying }
+    }
+
+    pub(crate) fn cut(self) {
+        self.carrying.abort();
+    }
+}
+
+/// Waits for a process that must end well; gives what it said.
+fn finish(process: Child) -> String {
+    let output = process.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{}: {said} {errors}",
+        output.status
+    );
+    said
+}
+
+/// A worker process. It is killed with this value.
+pub(crate) struct Worker(Option<Child>);
+
+impl Worker {
+    /// SIGKILL: nothing is finished, nothing is said.
+    pub(crate) fn kill(mut self) {
+        let mut process = self.0.take().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// SIGTERM, and waits until the worker says that it stops.
+    pub(crate) fn terminate(&mut self) {
+        let process = self.0.as_mut().unwrap();
+        let mut kill = Command::new("kill");
+        kill.args(["-TERM", &process.id().to_string()]);
+        assert!(kill.status().unwrap().success());
+        let mut said = String::new();
+        let mut errors = BufReader::new(process.stderr.as_mut().unwrap());
+        errors.read_line(&mut said).unwrap();
+        assert!(said.starts_with("stopping"), "{said}");
+    }
+
+    /// Waits for its end, which must be a good one; gives what it said.
+    pub(crate) fn finish(mut self) -> String {
+        finish(self.0.take().unwrap())
+    }
+
+    /// Waits for its end, which must be a bad one; gives why.
+    pub(crate) fn fail(mut self) -> String {
+        let output = self.0.take().unwrap().wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// SIGTERM, and a good end.
+    pub(crate) fn stop(mut self) -> String {
+        self.terminate();
+        self.finish()
+    }
+}
+
+/// In a failing test, what it had to say is worth reading.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let Some(mut process) = self.0.take() else {
+            return;
+        };
+        let _ = process.kill();
+        if let (Ok(output), true) = (process.wait_with_output(), std::thread::panicking()) {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            eprintln!("a worker ended with {}: {errors}", output.status);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The webhook: Pigeon posts a list of events.
+
+use anymail_core::{
+    Event, EventType, RawBytes, RejectReason, TrackingEvent, Webhook, WebhookAuth, WebhookError,
+    WebhookErrorKind, WebhookKind, dedup_key,
+};
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+
+use crate::backend::NAME;
+
+/// News of mail that was sent.
+#[derive(Debug)]
+pub struct PigeonWebhook {
+    auth: WebhookAuth,
+}
+
+impl PigeonWebhook {
+    /// A webhook that takes these secrets.
+    pub fn new(auth: WebhookAuth) -> Self {
+        Self { auth }
+    }
+}
+
+impl Webhook for PigeonWebhook {
+    fn esp(&self) -> &str {
+        NAME
+    }
+
+    fn kind(&self) -> WebhookKind {
+        WebhookKind::Tracking
+    }
+
+    fn auth(&self) -> &WebhookAuth {
+        &self.auth
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+        let fail = |kind, words: &str| WebhookError::new(self, kind, words);
+        let json: Value = serde_json::from_slice(request.body())
+            .map_err(|_| fail(WebhookErrorKind::MalformedBody, "the body is not JSON"))?;
+        let events = json
+            .as_array()
+            .ok_or_else(|| fail(WebhookErrorKind::WrongShape, "the body is not a list"))?;
+        Ok(events.iter().map(event).collect())
+    }
+}
+
+/// What is missing or new is no error: it is not known, or `Unknown`.
+fn event(json: &Value) -> Event {
+    let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
+    let id = json
+        .get("id")
+        .and_then(Value::as_u64)
+        .map(|id| id.to_string());
+    let (event_type, reject_reason) = match text("what").as_deref() {
+        Some("delivered") => (EventType::Delivered, None),
+        Some("returned") => (EventType::Bounced, Some(RejectReason::Bounced)),
+        Some("opened") => (EventType::Opened, None),
+        _ => (EventType::Unknown, None),
+    };
+    let raw = json.to_string();
+    // Pigeon numbers its events; should a number be missing, the whole event stands for it.
+    let key = dedup_key(&[id.as_deref().unwrap_or(&raw)]);
+    let mut event = TrackingEvent::new(NAME, event_type, key, RawBytes::new(raw));
+    event.event_id = id;
+    event.message_id = text("mail");
+    event.recipient = text("email");
+    event.reject_reason = reject_reason;
+    Event::Tracking(event)
+}

@@ -1,0 +1,284 @@
+//! Webhooks: who may post, what any bytes give, and by what a repeated event is known.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use anymail_core::{
+    Event, EventType, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, header};
+
+use super::answers::{mutilations, nonsense};
+use super::harness::Posts;
+use super::rig::Rig;
+use super::secrets::holds;
+use super::trial::{Stop, Trial, Verdict, trial};
+
+const USER: &str = "hook";
+
+pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
+    const READ: &str = "your Webhook::read; the requests that Harness::webhooks gives";
+    let mut trials = Vec::new();
+    for &kind in kinds {
+        let mut add = |name: &str, look_at: &str, check: fn(&Rig, &Posts) -> Verdict| {
+            let name = format!("webhooks::{kind}::{name}");
+            trials.push(trial(name, look_at, move |rig| {
+                let verdict = run(&rig, kind, check);
+                async { verdict }
+            }));
+        };
+        add("a_post_with_the_right_secret_is_read", READ, read);
+        add(
+            "a_post_without_the_right_secret_is_not_read",
+            "Webhook::auth must give the WebhookAuth that the webhook was made with; \
+             Webhook::parse is not to be overridden",
+            refused,
+        );
+        add(
+            "a_repeated_event_has_the_same_key",
+            "how your webhook makes an event's dedup_key",
+            keys,
+        );
+        add("any_bytes_give_events_or_an_error", READ, any_bytes);
+        add(
+            "what_is_no_post_or_too_long_is_not_read",
+            "Webhook::parse, Webhook::body_limit",
+            limits,
+        );
+        add(
+            "secrets_and_payloads_are_in_no_debug_text_or_error",
+            "the words of your WebhookErrors; WebhookAuth does not print its secrets",
+            unprinted,
+        );
+    }
+    trials
+}
+
+fn run(rig: &Rig, kind: WebhookKind, check: fn(&Rig, &Posts) -> Verdict) -> Verdict {
+    let pairs = [(USER, new_secret(rig)), (USER, old_secret(rig))];
+    let auth = WebhookAuth::basic(pairs).map_err(|error| Stop::fail(error.to_string()))?;
+    let posts = rig.webhooks(auth).into_iter();
+    let posts = posts.filter(|posts| posts.webhook.kind() == kind);
+    for posts in posts {
+        rig.ensure(!posts.requests.is_empty(), || {
+            "Harness::webhooks gives a webhook without a request to try".to_owned()
+        })?;
+        check(rig, &posts)?;
+    }
+    Ok(())
+}
+
+fn new_secret(rig: &Rig) -> String {
+    format!("new:{}", rig.secret)
+}
+
+fn old_secret(rig: &Rig) -> String {
+    format!("old{}", rig.secret)
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// The request with this secret, or none.
+fn bearing(request: &Request<Bytes>, secret: Option<&str>) -> Request<Bytes> {
+    let mut request = request.clone();
+    request.headers_mut().remove(header::AUTHORIZATION);
+    if let Some(value) = secret.and_then(|secret| HeaderValue::from_str(secret).ok()) {
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+    }
+    request
+}
+
+fn authorized(rig: &Rig, request: &Request<Bytes>) -> Request<Bytes> {
+    bearing(request, Some(&basic(USER, &new_secret(rig))))
+}
+
+/// Parses; a panic is a failure of its own.
+fn parse(
+    rig: &Rig,
+    webhook: &dyn Webhook,
+    request: &Request<Bytes>,
+) -> Verdict<Result<Vec<Event>, WebhookError>> {
+    let parsed = catch_unwind(AssertUnwindSafe(|| webhook.parse(request)));
+    parsed.map_err(|_| {
+        rig.fail(format!(
+            "Webhook::parse panicked; the body was {}",
+            start_of(request.body())
+        ))
+    })
+}
+
+fn start_of(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    format!("{:?}", text.chars().take(300).collect::<String>())
+}
+
+fn events(rig: &Rig, webhook: &dyn Webhook, request: &Request<Bytes>) -> Verdict<Vec<Event>> {
+    parse(rig, webhook, request)?.map_err(|error| {
+        let body = start_of(request.body());
+        rig.fail(format!(
+            "events were expected, not \"{error}\"; the body was {body}"
+        ))
+    })
+}
+
+fn read(rig: &Rig, posts: &Posts) -> Verdict {
+    let webhook = &*posts.webhook;
+    for request in &posts.requests {
+        for secret in [new_secret(rig), old_secret(rig)] {
+            let request = bearing(request, Some(&basic(USER, &secret)));
+            let events = events(rig, webhook, &request)?;
+            rig.ensure(!events.is_empty(), || {
+                format!(
+                    "a sample of the harness gave no event: {}",
+                    start_of(request.body())
+                )
+            })?;
+            for event in events {
+                let inbound = event.event_type() == EventType::Inbound;
+                rig.ensure(inbound == (webhook.kind() == WebhookKind::Inbound), || {
+                    format!(
+                        "the {} webhook gave {:?}",
+                        webhook.kind(),
+                        event.event_type()
+                    )
+                })?;
+                let payload = match &event {
+                    Event::Inbound(event) => event.payload.as_bytes().len(),
+                    Event::Tracking(event) => event.payload.as_bytes().len(),
+                    _ => 1,
+                };
+                rig.ensure(event.esp() == rig.backend.name() && payload > 0, || {
+                    format!(
+                        "an event must name its ESP ({:?}) and keep its payload: {event:?}",
+                        rig.backend.name()
+                    )
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refused(rig: &Rig, posts: &Posts) -> Verdict {
+    let (new, old) = (new_secret(rig), old_secret(rig));
+    let wrong = [
+        None,
+        Some(String::new()),
+        Some("Basic".to_owned()),
+        Some("Basic !!".to_owned()),
+        Some(format!("Bearer {new}")),
+        Some(basic("", "")),
+        Some(basic("other", &new)),
+        Some(basic(USER, "")),
+        Some(basic(USER, "other")),
+        Some(basic(USER, new.get(1..).unwrap_or_default())),
+        Some(basic(USER, &format!("{new}{old}"))),
+    ];
+    for request in &posts.requests {
+        for secret in &wrong {
+            let request = bearing(request, secret.as_deref());
+            let kind = parse(rig, &*posts.webhook, &request)?.map_err(|error| error.kind());
+            let wanted = match secret {
+                None => WebhookErrorKind::NoSecret,
+                Some(_) => WebhookErrorKind::WrongSecret,
+            };
+            rig.ensure(kind.as_ref().err() == Some(&wanted), || {
+                format!("with the Authorization {secret:?}, {wanted:?} was expected, not {kind:?}")
+            })?;
+            let status = posts.webhook.status(wanted);
+            rig.ensure(!status.is_success(), || {
+                format!("to {wanted:?} the ESP is answered {status}, and forgets the event")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn keys(rig: &Rig, posts: &Posts) -> Verdict {
+    let mut seen: Vec<String> = Vec::new();
+    for request in &posts.requests {
+        let request = authorized(rig, request);
+        let key = |event: Event| event.dedup_key().to_owned();
+        let keys = || -> Verdict<Vec<String>> {
+            let events = events(rig, &*posts.webhook, &request)?;
+            Ok(events.into_iter().map(key).collect())
+        };
+        let (first, second) = (keys()?, keys()?);
+        rig.ensure(first == second, || {
+            format!("the same post gave the keys {first:?}, and then {second:?}")
+        })?;
+        for key in first {
+            rig.ensure(!key.is_empty() && !seen.contains(&key), || {
+                format!("two events that are not the same have the key {key:?}")
+            })?;
+            seen.push(key);
+        }
+    }
+    Ok(())
+}
+
+fn any_bytes(rig: &Rig, posts: &Posts) -> Verdict {
+    for request in &posts.requests {
+        let request = authorized(rig, request);
+        let bodies = nonsense().into_iter().chain(mutilations(request.body()));
+        for body in bodies {
+            let mut changed = request.clone();
+            *changed.body_mut() = body;
+            let _ = parse(rig, &*posts.webhook, &changed)?;
+            changed.headers_mut().remove(header::CONTENT_TYPE);
+            let _ = parse(rig, &*posts.webhook, &changed)?;
+        }
+    }
+    Ok(())
+}
+
+fn limits(rig: &Rig, posts: &Posts) -> Verdict {
+    let Some(request) = posts.requests.first() else {
+        return Ok(());
+    };
+    let mut long = authorized(rig, request);
+    *long.body_mut() = vec![b' '; posts.webhook.body_limit().saturating_add(1)].into();
+    let mut get = authorized(rig, request);
+    *get.method_mut() = Method::GET;
+    for (request, wanted) in [
+        (long, WebhookErrorKind::TooLarge),
+        (get, WebhookErrorKind::WrongMethod),
+    ] {
+        let found = parse(rig, &*posts.webhook, &request)?.map_err(|error| error.kind());
+        rig.ensure(found.as_ref().err() == Some(&wanted), || {
+            format!("{wanted:?} was expected, not {found:?}")
+        })?;
+    }
+    Ok(())
+}
+
+fn unprinted(rig: &Rig, posts: &Posts) -> Verdict {
+    const WORD: &str = "awordofthepayload";
+    let webhook = &*posts.webhook;
+    for request in &posts.requests {
+        for body in [
+            WORD.to_owned(),
+            format!("{{\"{WORD}\": \"{WORD}\"}}"),
+            format!("[\"{WORD}\"]"),
+            format!("{{\"a\": {WORD}"),
+        ] {
+            let mut changed = authorized(rig, request);
+            *changed.body_mut() = body.into();
+            if let Err(error) = parse(rig, webhook, &changed)? {
+                let text = format!("{error} {error:?} {}", error.response_text());
+                rig.ensure(!text.contains(WORD) && !holds(&text, &rig.secret), || {
+                    format!("an error quotes the payload or the secret: {text}")
+                })?;
+            }
+        }
+    }
+    // Printed at last: it may have kept something of what it read.
+    let debug = format!("{webhook:?} {webhook:#?}");
+    rig.ensure(!debug.contains(WORD) && !holds(&debug, &rig.secret), || {
+        format!("the webhook's Debug holds a payload or a secret: {debug}")
+    })
+}

@@ -1,0 +1,339 @@
+//! Backends that read answers wrong, or tell the caller something else.
+
+use anymail_core::{
+    Accepted, AddressKey, PreparedMessage, SendError, SendErrorKind, SendStatus, Status,
+};
+use serde_json::{Value, json};
+
+use crate::backend::NAME;
+use crate::breaks::Break::{Answer, Own, Result, Results};
+use crate::breaks::{Mutant, Own as O, SendResult, mutant};
+use crate::mutant::status_of;
+
+pub fn mutants() -> Vec<Mutant> {
+    [statuses(), ids(), many(), nonsense(), about_itself()].concat()
+}
+
+/// Changes what is told of each recipient.
+fn retell(
+    result: SendResult,
+    change: impl Fn(usize, &AddressKey, Status, Option<String>) -> (Status, Option<String>),
+) -> SendResult {
+    let mut status = result?;
+    let before = status.clone();
+    for (i, it) in before.recipients().enumerate() {
+        let key = AddressKey::of(&it.email);
+        let (told, id) = change(i, &key, it.status, it.message_id.clone());
+        status.set(&key, told, id, it.detail.clone());
+    }
+    Ok(status)
+}
+
+fn takes_for(result: SendResult, from: Status, to: Status) -> SendResult {
+    retell(result, |_, _, status, id| match status == from {
+        true => (
+            to,
+            id.or(Some("made up".to_owned()))
+                .filter(|_| to.may_be_accepted()),
+        ),
+        false => (status, id),
+    })
+}
+
+fn statuses() -> Vec<Mutant> {
+    vec![
+        mutant(
+            "swaps_two_statuses",
+            Answer(|mut answer| {
+                for row in answer["results"].as_array_mut().into_iter().flatten() {
+                    if let Some([first, second, ..]) =
+                        row["people"].as_array_mut().map(|it| &mut it[..])
+                    {
+                        std::mem::swap(&mut first["state"], &mut second["state"]);
+                    }
+                }
+                answer
+            }),
+            &[
+                "statuses::one_of_three_in_a_mail_is_queued",
+                "statuses::one_of_three_in_a_mail_is_invalid",
+                "statuses::one_of_three_in_a_mail_is_rejected",
+                "statuses::one_of_three_in_a_mail_is_failed",
+            ],
+        ),
+        mutant(
+            "swaps_the_rows_of_a_batch",
+            Answer(|mut answer| {
+                if let Some(rows) = answer["results"].as_array_mut() {
+                    let states: Vec<_> = rows
+                        .iter()
+                        .map(|row| row["people"][0]["state"].clone())
+                        .rev()
+                        .collect();
+                    for (row, state) in rows.iter_mut().zip(states) {
+                        row["people"][0]["state"] = state;
+                    }
+                }
+                answer
+            }),
+            &[
+                "statuses::one_of_a_batch_is_queued",
+                "statuses::one_of_a_batch_is_invalid",
+                "statuses::one_of_a_batch_is_rejected",
+                "statuses::one_of_a_batch_is_failed",
+            ],
+        ),
+        mutant(
+            "takes_queued_for_sent",
+            Result(|_, result| takes_for(result, Status::Queued, Status::Sent)),
+            &["statuses::one_who_is_queued"],
+        ),
+        mutant(
+            "takes_invalid_for_rejected",
+            Result(|_, result| takes_for(result, Status::Invalid, Status::Rejected)),
+            &["statuses::one_who_is_invalid"],
+        ),
+        mutant(
+            "takes_rejected_for_sent",
+            Result(|_, result| takes_for(result, Status::Rejected, Status::Sent)),
+            &[
+                "statuses::one_who_is_rejected",
+                "statuses::a_message_without_accepted_recipients_is_an_error",
+                "many::one_rejected_in_the_middle_spoils_no_other",
+            ],
+        ),
+        mutant(
+            "takes_failed_for_sent",
+            Result(|_, result| takes_for(result, Status::Failed, Status::Sent)),
+            &["statuses::one_who_is_failed"],
+        ),
+        mutant(
+            "takes_one_refusal_for_the_messages",
+            Result(|_, result| {
+                let status = result?;
+                let mut people = status.recipients();
+                if people.all(|it| it.status.may_be_accepted()) {
+                    drop(people);
+                    return Ok(status);
+                }
+                Err(SendError::new(SendErrorKind::Refused, NAME, "refused"))
+            }),
+            &[
+                "statuses::a_message_without_accepted_recipients_is_an_error",
+                "statuses::one_of_three_in_a_mail_is_rejected",
+            ],
+        ),
+        mutant(
+            "forgets_the_copies",
+            Result(|message, result| {
+                let to: Vec<_> = message.to().iter().map(|to| to.key()).collect();
+                retell(result, |_, key, status, id| match to.contains(key) {
+                    true => (status, id),
+                    false => (Status::Unknown, None),
+                })
+            }),
+            &["statuses::cc_and_bcc_have_a_status_too"],
+        ),
+        mutant(
+            "tells_addresses_as_the_esp_spells_them",
+            Result(|message, result| {
+                let told = result?;
+                let mut lower = message.message().clone();
+                for to in lower.to.value_mut().into_iter().flatten() {
+                    *to = to.key().as_str().parse().unwrap();
+                }
+                let mut status = status_of(&lower, Status::Sent);
+                status.esp_responses = told.esp_responses.clone();
+                for it in told.recipients() {
+                    let key = AddressKey::of(&it.email);
+                    status.set(&key, it.status, it.message_id.clone(), it.detail.clone());
+                }
+                Ok(status)
+            }),
+            &["statuses::everybody_is_told_of_under_the_address_as_given"],
+        ),
+        mutant(
+            "keeps_no_answer",
+            Result(|_, result| {
+                result.map(|mut status| {
+                    status.esp_responses.clear();
+                    status
+                })
+            }),
+            &["statuses::the_raw_answer_is_kept"],
+        ),
+    ]
+}
+
+fn ids() -> Vec<Mutant> {
+    vec![
+        mutant(
+            "makes_up_message_ids",
+            Result(|_, result| {
+                retell(result, |i, _, status, id| {
+                    (status, id.map(|_| format!("made-up-{i}")))
+                })
+            }),
+            &[
+                "message_ids::are_those_of_the_esp",
+                "message_ids::differ_from_call_to_call",
+            ],
+        ),
+        mutant(
+            "gives_all_of_a_batch_the_first_id",
+            Answer(|mut answer| {
+                let first = answer["results"][0]["id"].clone();
+                for row in answer["results"].as_array_mut().into_iter().flatten() {
+                    row["id"] = first.clone();
+                }
+                answer
+            }),
+            &["message_ids::each_of_a_batch_has_its_own"],
+        ),
+        mutant(
+            "gives_the_refused_an_id",
+            Result(|_, result| {
+                retell(result, |_, _, status, id| {
+                    (status, id.or(Some("an id".to_owned())))
+                })
+            }),
+            &["statuses::one_of_a_batch_is_rejected"],
+        ),
+    ]
+}
+
+fn lost(_: &PreparedMessage) -> SendError {
+    SendError::new(SendErrorKind::InvalidResponse, NAME, "lost")
+}
+
+fn many() -> Vec<Mutant> {
+    vec![
+        mutant(
+            "gives_results_in_another_order",
+            Results(|mut results| {
+                results.reverse();
+                results
+            }),
+            &["many::results_come_in_order_one_for_each"],
+        ),
+        mutant(
+            "lets_one_bad_message_spoil_all",
+            Results(|results| {
+                let sent = |result: &SendResult| {
+                    let status = result.as_ref().ok();
+                    status.is_some_and(|it| it.recipients().all(|it| it.status == Status::Sent))
+                };
+                if results.iter().all(sent) {
+                    return results;
+                }
+                let error = SendError::new(SendErrorKind::Refused, NAME, "the call failed");
+                results.iter().map(|_| Err(error.clone())).collect()
+            }),
+            &[
+                "many::one_failed_in_the_middle_spoils_no_other",
+                "many::one_rejected_in_the_middle_spoils_no_other",
+            ],
+        ),
+        mutant(
+            "takes_silence_for_a_yes",
+            Result(|message, result| match result {
+                Err(error) if error.kind() == SendErrorKind::InvalidResponse => {
+                    Ok(status_of(message.message(), Status::Sent))
+                }
+                other => other,
+            }),
+            &[
+                "many::an_answer_that_passes_over_the_last_leaves_it_open",
+                "answers::of_the_wrong_shape_are_no_yes",
+            ],
+        ),
+        mutant(
+            "takes_silence_for_a_no",
+            Result(|message, result| match result {
+                Err(error) if error.kind() == SendErrorKind::InvalidResponse => {
+                    Err(lost(message).with_accepted(Accepted::No))
+                }
+                other => other,
+            }),
+            &[
+                "many::an_answer_that_passes_over_the_last_leaves_it_open",
+                "answers::of_the_wrong_shape_are_no_yes",
+                "answers::with_any_http_status_are_told_as_they_are",
+            ],
+        ),
+    ]
+}
+
+fn nonsense() -> Vec<Mutant> {
+    vec![
+        mutant(
+            "trusts_the_shape_of_answers",
+            Answer(|answer| {
+                let rows = answer["results"].as_array().unwrap();
+                let rows = rows.iter().map(|row| {
+                    assert!(row["people"][0]["email"].is_string());
+                    row.clone()
+                });
+                json!({ "results": rows.collect::<Vec<_>>() })
+            }),
+            &[
+                "answers::cut_or_changed_anywhere_cause_no_panic",
+                "answers::of_the_wrong_shape_are_no_yes",
+            ],
+        ),
+        mutant(
+            "tells_only_of_those_whom_the_answer_names",
+            Result(|message, result| {
+                let told = result?;
+                let mut named = message.message().clone();
+                let is_known = |to: &anymail_core::Address| {
+                    let told = told.by_key(&to.key());
+                    told.is_some_and(|it| it.status != Status::Unknown)
+                };
+                for list in [&mut named.to, &mut named.cc, &mut named.bcc] {
+                    list.value_mut()
+                        .into_iter()
+                        .for_each(|list| list.retain(is_known));
+                }
+                let mut status = SendStatus::unknown(NAME, &named);
+                for it in told.recipients() {
+                    let key = AddressKey::of(&it.email);
+                    status.set(&key, it.status, it.message_id.clone(), it.detail.clone());
+                }
+                Ok(status)
+            }),
+            &["answers::cut_or_changed_anywhere_cause_no_panic"],
+        ),
+        mutant(
+            "panics_on_an_id_that_is_no_uuid",
+            Answer(|answer: Value| {
+                for row in answer["results"].as_array().into_iter().flatten() {
+                    let id = row["id"].as_str().unwrap();
+                    assert_eq!(id.len(), 36);
+                }
+                answer
+            }),
+            &["answers::cut_or_changed_anywhere_cause_no_panic"],
+        ),
+    ]
+}
+
+fn about_itself() -> Vec<Mutant> {
+    vec![
+        mutant(
+            "has_a_name_in_capitals",
+            Own(O::HasANameInCapitals),
+            &["backend::has_a_name_to_configure_it_by"],
+        ),
+        mutant(
+            "answers_for_max_batch_as_it_likes",
+            Own(O::AnswersForMaxBatchAsItLikes),
+            &["backend::says_the_same_of_itself_each_time"],
+        ),
+        mutant(
+            "objects_to_everything",
+            Own(O::ObjectsToEverything),
+            &["backend::has_nothing_against_a_plain_message"],
+        ),
+    ]
+}
