@@ -141,23 +141,49 @@ pub(super) fn addresses(value: &str) -> Vec<InboundAddress> {
         // The last one may have lost its end.
         part => part.rsplit_once(',').map_or(part, |(before, _)| before),
     };
-    match Address::parse_list(value) {
-        Ok(list) => list
-            .iter()
-            .map(|address| InboundAddress {
-                name: decode_words(address.name().unwrap_or_default()),
-                email: address.email().to_owned(),
-            })
-            .collect(),
-        Err(_) => lenient_addresses(value),
+    if let Some(list) = strict_addresses(value) {
+        return list;
     }
+    let value = mend_commas(value);
+    strict_addresses(&value).unwrap_or_else(|| {
+        let pieces = split_addresses(&value);
+        pieces
+            .flat_map(|piece| strict_addresses(piece).unwrap_or_else(|| vec![guess(piece)]))
+            .filter(|address| !address.name.is_empty() || !address.email.is_empty())
+            .collect()
+    })
+}
+
+fn strict_addresses(list: &str) -> Option<Vec<InboundAddress>> {
+    let list = Address::parse_list(list).ok()?;
+    let read = |address: &Address| InboundAddress {
+        name: decode_words(address.name().unwrap_or_default()),
+        email: address.email().to_owned(),
+    };
+    Some(list.iter().map(read).collect())
+}
+
+/// Undoes what Python does to a long list with a name outside ASCII in it: the comma where a
+/// line ends is written as an encoded word.
+fn mend_commas(list: &str) -> String {
+    let mut out = String::with_capacity(list.len());
+    let mut rest = list;
+    while let Some(at) = rest.find("=?") {
+        let (before, tail) = rest.split_at(at);
+        out.push_str(before);
+        let comma = encoded_word(tail).filter(|(word, _)| word.trim() == ",");
+        let (kept, length) = comma.map_or(("=?", 2), |(_, length)| (",", length));
+        out.push_str(kept);
+        rest = tail.get(length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Splits at commas and semicolons outside of quotes and angle brackets.
-fn lenient_addresses(value: &str) -> Vec<InboundAddress> {
-    let mut found = Vec::new();
+fn split_addresses(list: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped, mut angle) = (false, false, false);
-    let pieces = value.split(|c: char| {
+    list.split(move |c: char| {
         let separates = matches!(c, ',' | ';') && !quoted && !angle;
         match c {
             _ if escaped => escaped = false,
@@ -168,23 +194,18 @@ fn lenient_addresses(value: &str) -> Vec<InboundAddress> {
             _ => {}
         }
         separates
-    });
-    for piece in pieces {
-        let (name, email) = match piece.split_once('<') {
-            Some((name, rest)) => (name, rest.split('>').next().unwrap_or_default()),
-            None if piece.contains('@') => ("", piece),
-            None => (piece, ""),
-        };
-        let name = name.trim().trim_matches('"');
-        let address = InboundAddress {
-            name: decode_words(name),
-            email: clean(email.trim()).into_owned(),
-        };
-        if !address.name.is_empty() || !address.email.is_empty() {
-            found.push(address);
-        }
-    }
-    found
+    })
+}
+
+/// What may be meant by what is no address.
+fn guess(piece: &str) -> InboundAddress {
+    let (name, email) = match piece.rsplit_once('<') {
+        Some((name, rest)) => (name, rest.split('>').next().unwrap_or_default()),
+        None if piece.contains('@') => ("", piece),
+        None => (piece, ""),
+    };
+    let name = name.trim().trim_matches('"');
+    InboundAddress::new(&decode_words(name), email.trim())
 }
 
 /// The text with its encoded words (RFC 2047) decoded. The result stays on one line.
@@ -309,6 +330,11 @@ mod tests {
             ("MAILER-DAEMON", "MAILER-DAEMON|"),
             ("\"a, b\" <a..b@c>, <>,, x@", "a, b|a..b@c |x@"),
             ("a <x@y.z", "a|x@y.z"),
+            (
+                "x@y.z =?utf-8?q?=2C?= \"a \\\"q\\\", b\" <a@b.c>, =?utf-8?q?=C3=A9=2C?= <d@e.f>",
+                "|x@y.z a \"q\", b|a@b.c é,|d@e.f",
+            ),
+            ("nobody, \"a \\\"q\\\"\" <a@b.c>", "nobody| a \"q\"|a@b.c"),
             ("", ""),
         ] {
             let found = addresses(value);
