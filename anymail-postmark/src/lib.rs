@@ -77,6 +77,8 @@
 //! - `blocking`: `anymail_core::blocking::Mailer`.
 //! - `rate-limit`: `PostmarkConfig::rate_limiter`; `metrics`: counters by the `metrics` crate.
 mod backend;
+#[doc(hidden)]
+pub mod bench;
 mod codes;
 mod config;
 mod options;

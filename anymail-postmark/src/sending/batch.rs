@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use indexmap::IndexMap;
 
-use super::client::Client;
+use super::client::{Answer, Client};
 use super::payload::{Body, Endpoint, Row, has_template};
 use super::response::{self, AnswerRow, Outcome};
 use super::{search, settle};
@@ -152,6 +152,33 @@ impl<'a> Calls<'a> {
             config,
         }
     }
+}
+
+/// The bodies of the calls that these messages make, one after another.
+pub(crate) fn bodies<'a>(
+    messages: &'a [PreparedMessage],
+    config: &'a PostmarkConfig,
+) -> impl Iterator<Item = serde_json::Result<Vec<Bytes>>> + use<'a> {
+    Calls::new(messages, config).map(|call| call.body)
+}
+
+/// What comes of messages when every call of theirs is answered by this text.
+pub(crate) fn answered(
+    messages: &[PreparedMessage],
+    config: &PostmarkConfig,
+    answer: &str,
+) -> Vec<Result<SendStatus, SendError>> {
+    let mut tallies: Vec<_> = messages.iter().map(Tally::new).collect();
+    for call in Calls::new(messages, config) {
+        let answer = Answer {
+            http_status: 200,
+            text: answer.to_owned(),
+            retry_after: None,
+        };
+        let answer = response::read(call.endpoint, &call.rows, &answer);
+        record(&mut tallies, &call, answer);
+    }
+    tallies.into_iter().map(Tally::finish).collect()
 }
 
 /// Whether the messages are one that needs no batch call.

@@ -14,6 +14,6 @@ mod response;
 mod search;
 mod settle;
 
-pub(crate) use batch::Sender;
+pub(crate) use batch::{Sender, answered, bodies};
 pub(crate) use check::objections;
 pub(crate) use payload::MAX_ROWS;
