@@ -10,7 +10,6 @@ use anymail_core::{Accepted, Address, PreparedMessage, SendError, SendErrorKind,
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use indexmap::IndexMap;
 
 use super::client::{Answer, Client};
 use super::payload::{Body, Endpoint, Row, has_template};
@@ -122,7 +121,8 @@ struct Calls<'a> {
 
 impl<'a> Calls<'a> {
     fn new(messages: &'a [PreparedMessage], config: &'a PostmarkConfig) -> Self {
-        let mut groups = IndexMap::<_, Group<'a>>::new();
+        // A few kinds of calls for a few tokens, as a rule: the last ones are seen first.
+        let mut groups = VecDeque::<Group<'a>>::new();
         for (index, message) in messages.iter().enumerate() {
             let own_token = message
                 .esp_extra()
@@ -136,21 +136,22 @@ impl<'a> Calls<'a> {
                 (true, _) => Endpoint::BatchWithTemplates,
                 (false, _) => Endpoint::Batch,
             };
-            // A bulk call is one message.
-            let whose = (endpoint == Endpoint::Bulk).then_some(index);
-            let group = groups
-                .entry((endpoint, token, whose))
-                .or_insert_with(|| Group {
+            let rows = rows(message, index, config);
+            let same = |group: &&mut Group<'_>| (group.endpoint, group.token) == (endpoint, token);
+            let group = match endpoint {
+                Endpoint::Bulk => None, // each call is one message
+                _ => groups.iter_mut().rev().find(same),
+            };
+            match group {
+                Some(group) => group.rows.extend(rows),
+                None => groups.push_back(Group {
                     endpoint,
                     token,
-                    rows: VecDeque::new(),
-                });
-            group.rows.extend(rows(message, index, config));
+                    rows: rows.collect(),
+                }),
+            }
         }
-        Self {
-            groups: groups.into_values().collect(),
-            config,
-        }
+        Self { groups, config }
     }
 }
 
