@@ -79,13 +79,15 @@
 mod backend;
 mod codes;
 mod config;
+mod factory;
 mod options;
 #[cfg(feature = "webhooks")]
 mod receiving;
 mod sending;
 
 pub use backend::PostmarkBackend;
-pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault, PostmarkFactory};
+pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault};
+pub use factory::PostmarkFactory;
 pub use options::{LinkTracking, PostmarkOptions};
 #[cfg(feature = "webhooks")]
 pub use receiving::{PostmarkInboundWebhook, PostmarkTrackingWebhook, webhooks};
