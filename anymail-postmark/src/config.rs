@@ -160,7 +160,8 @@ impl PostmarkConfig {
 
     /// Lets calls go out only when this limiter lets them, and after a 429 none for a while.
     /// None by default. Postmark publishes no limit. A clone of the limiter in another
-    /// configuration shares it.
+    /// configuration shares it. Of a configuration from elsewhere its option
+    /// `calls_per_second` makes one ([`PostmarkFactory`](crate::PostmarkFactory)).
     #[cfg(feature = "rate-limit")]
     #[must_use]
     pub fn rate_limiter(mut self, limiter: anymail_core::RateLimiter) -> Self {

@@ -75,7 +75,8 @@
 //! - `rustls-tls` (default): TLS by rustls. Without it only `http://` to loopback works.
 //! - `webhooks` (default): the webhooks; `axum`: routes for an axum application.
 //! - `blocking`: `anymail_core::blocking::Mailer`.
-//! - `rate-limit`: `PostmarkConfig::rate_limiter`; `metrics`: counters by the `metrics` crate.
+//! - `rate-limit`: `PostmarkConfig::rate_limiter`, and the option `calls_per_second`.
+//! - `metrics`: counters by the `metrics` crate.
 mod backend;
 mod codes;
 mod config;
