@@ -3,6 +3,7 @@
 //! The same is tried with many more by the fuzz targets (`fuzz/README.md`); of those that
 //! showed them something new, the shorter ones are tried here.
 
+#![cfg(feature = "webhooks")]
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
