@@ -277,6 +277,20 @@ async fn progress_is_told_as_results_come() {
     assert_eq!(told_of, (0..7).map(|i| (i, true)).collect::<Vec<_>>());
 }
 
+#[tokio::test]
+async fn who_names_no_sender_is_told_where_one_can_be_set() {
+    let backend = told([]);
+    let mut message = message("a");
+    let from = std::mem::take(&mut message.from);
+    let refused = mailer(&backend).build().send(&message).await.unwrap_err();
+    let words = refused.to_string();
+    assert!(words.contains("send_defaults") && words.contains("default_from"));
+    let mut defaults = Message::default();
+    defaults.from = from;
+    let mailer = mailer(&backend).send_defaults(defaults.into()).build();
+    assert!(mailer.send(&message).await.is_ok());
+}
+
 #[cfg(feature = "blocking")]
 mod without_async {
     use super::*;
