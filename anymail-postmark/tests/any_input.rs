@@ -99,6 +99,27 @@ fn a_payload_made_to_exhaust_its_reader_is_read_on_a_small_stack() {
     thread.spawn(read).unwrap().join().unwrap();
 }
 
+#[test]
+fn a_mail_of_mails_of_mails_is_read_on_a_small_stack_in_raw_email_and_as_it_is() {
+    let levels = |level: fn(usize) -> String| (0..20_000).map(level).collect::<String>();
+    let mails = [
+        levels(|_| "Content-Type: message/rfc822\n\n".to_owned()),
+        levels(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n")),
+        levels(|n| {
+            let part = "Content-Type: message/rfc822\n\nSubject: forwarded\n";
+            format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n{part}")
+        }),
+    ];
+    let read = move || {
+        for mail in mails {
+            exercise::inbound(json!({"RawEmail": mail}).to_string().as_bytes());
+            exercise::raw_mime(mail.as_bytes());
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(256 << 10);
+    thread.spawn(read).unwrap().join().unwrap();
+}
+
 /// JSON values of every type, some of them as Postmark would write them.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
