@@ -29,9 +29,10 @@ use crate::config::{PostmarkConfig, PostmarkConfigFault};
 ///
 /// # A limit of calls
 ///
-/// `calls_per_second` (feature `rate-limit`) stands for `PostmarkConfig::rate_limiter`: no more
-/// than so many calls go out in a second, each with one message or up to 500, and after a 429
-/// none for a while. None by default. Without the feature it is a fault, not ignored.
+/// `calls_per_second` (feature `rate-limit`) stands for `PostmarkConfig::rate_limiter` with a
+/// `RateLimiter::per_second`: so many calls go out in a second (after a rest, as many at once),
+/// each with one message or up to 500, and after a 429 none for a while. No limit by default.
+/// Without the feature it is a fault, not ignored.
 ///
 /// Every configured mailer has a limit of its own, also where two have the same token, and where
 /// the option stands once for all of them under `backends.postmark`: two mailers may make twice
