@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// more than a program that stands still.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// Lets no more than so many calls a second go out, and none in a pause that the ESP asked for.
+/// Lets calls go out at so many a second, and none in a pause that the ESP asked for.
 ///
 /// Whoever calls takes a [`turn`](Self::turn) first; turns are given in the order in which they
 /// were asked for. Clones share the limit: give one to every backend that uses the same account
@@ -54,7 +54,8 @@ struct Shared {
 }
 
 impl RateLimiter {
-    /// So many calls a second, and as many at once after a rest. 0 is taken for 1.
+    /// So many calls a second, and as many at once after a rest: in the first second after one,
+    /// nearly twice as many. 0 is taken for 1.
     pub fn per_second(calls: u32) -> Self {
         let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN);
         let clock = TokioClock(Instant::now());
