@@ -30,7 +30,7 @@ use crate::config::{PostmarkConfig, PostmarkConfigFault};
 /// # A limit of calls
 ///
 /// `calls_per_second` (feature `rate-limit`) stands for `PostmarkConfig::rate_limiter` with a
-/// `RateLimiter::per_second`: so many calls go out in a second (after a rest, as many at once),
+/// `RateLimiter::per_second`: no more than so many calls go out in any second, evenly spaced,
 /// each with one message or up to 500, and after a 429 none for a while. No limit by default.
 /// Without the feature it is a fault, not ignored.
 ///
