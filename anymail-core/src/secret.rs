@@ -41,13 +41,14 @@ impl Secret {
     }
 
     /// `text` with every occurrence of this secret replaced by `[redacted]`, for words that
-    /// came from a server and may echo what it was sent.
+    /// came from a server and may echo what it was sent. White space around the secret does
+    /// not count: headers are sent without it.
     pub fn redact(&self, text: &str) -> String {
-        let secret = self.expose();
+        let secret = self.expose().trim();
         // Nearly never is it there, and an answer to a batch is long: a short beginning is
         // looked for many bytes at a time.
         let start = secret.get(..16).unwrap_or(secret);
-        if self.is_blank() || !text.contains(start) {
+        if secret.is_empty() || !text.contains(start) {
             return text.to_owned();
         }
         text.replace(secret, "[redacted]")
@@ -96,7 +97,17 @@ mod tests {
     fn a_server_that_echoes_the_secret_is_not_quoted() {
         let token = Secret::new("s3cret");
         assert_eq!(token.redact("bad token s3cret!"), "bad token [redacted]!");
-        assert_eq!(Secret::new("").redact("abc"), "abc");
+        let from_a_file = Secret::new("s3cret-of-32-characters-or-more\n");
+        assert_eq!(
+            from_a_file.redact("<s3cret-of-32-characters-or-more>"),
+            "<[redacted]>"
+        );
+        for other in ["", " ", "s3cret-of-32-characters-and-others"] {
+            assert_eq!(
+                Secret::new(other).redact("s3cret-of-32- abc"),
+                "s3cret-of-32- abc"
+            );
+        }
     }
 
     #[test]
