@@ -100,3 +100,8 @@ pub mod guide {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The page "Testing your app's mail", compiled and run: its own crate has no Postmark backend.
+#[cfg(all(doctest, feature = "webhooks"))]
+#[doc = include_str!("../../anymail-test-utils/docs/testing_your_apps_mail.md")]
+struct TestingYourAppsMail;

@@ -1,7 +1,7 @@
 //! [`EmailBackend`], the one trait that carries mail to an ESP, and what it is given.
 //!
-//! What core has done before it is called is `mailer.rs`'s; how to write one is told in the
-//! guide.
+//! What core has done before it is called is `mailer.rs`'s; how to write one is told in
+//! `anymail_test_utils::guide::writing_a_backend`.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
