@@ -10,12 +10,10 @@ mod told;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use anymail_core::{
     Accepted, Capabilities, EmailBackend, Feature, Mailer, Message, PreSendVerdict,
-    PreparedMessage, RetryPolicy, SendError, SendErrorKind as K, SendStatus, Status,
-    UnsupportedPolicy,
+    PreparedMessage, SendError, SendErrorKind as K, SendStatus, Status, UnsupportedPolicy,
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -279,28 +277,46 @@ async fn progress_is_told_as_results_come() {
     assert_eq!(told_of, (0..7).map(|i| (i, true)).collect::<Vec<_>>());
 }
 
-#[cfg(feature = "blocking")]
-#[test]
-fn the_blocking_mailer_waits_for_what_the_async_one_gives() {
-    use anymail_core::blocking;
-    let mut backend = told([error(K::Connect)]);
-    backend.takes = Duration::from_millis(1);
-    let quick = RetryPolicy {
-        first_wait: Duration::from_millis(1),
-        ..RetryPolicy::standard()
-    };
-    let mailer = blocking::Mailer::new(mailer(&backend).retry(quick).build()).unwrap();
-    assert!(mailer.send(&message("a")).is_ok());
-    assert_eq!(backend.batches().len(), 2);
-    let results = mailer.send_all(&[message("a"), message("refused")]);
-    assert!(results[0].is_ok() && results[1].is_err());
+#[tokio::test]
+async fn who_names_no_sender_is_told_where_one_can_be_set() {
+    let backend = told([]);
+    let mut message = message("a");
+    let from = std::mem::take(&mut message.from);
+    let refused = mailer(&backend).build().send(&message).await.unwrap_err();
+    let words = refused.to_string();
+    assert!(words.contains("send_defaults") && words.contains("default_from"));
+    let mut defaults = Message::default();
+    defaults.from = from;
+    let mailer = mailer(&backend).send_defaults(defaults.into()).build();
+    assert!(mailer.send(&message).await.is_ok());
 }
 
 #[cfg(feature = "blocking")]
-#[tokio::test]
-async fn the_blocking_mailer_is_an_error_in_async_code_not_a_panic() {
-    let mailer = anymail_core::blocking::Mailer::new(mailer(&told([])).build()).unwrap();
-    let error = mailer.send(&message("a")).unwrap_err();
-    assert_eq!(error.kind(), K::Configuration);
-    assert!(mailer.send_all(&[message("a")])[0].is_err());
+mod without_async {
+    use super::*;
+    use anymail_core::{RetryPolicy, blocking};
+    use std::time::Duration;
+
+    #[test]
+    fn the_blocking_mailer_waits_for_what_the_async_one_gives() {
+        let mut backend = told([error(K::Connect)]);
+        backend.takes = Duration::from_millis(1);
+        let quick = RetryPolicy {
+            first_wait: Duration::from_millis(1),
+            ..RetryPolicy::standard()
+        };
+        let mailer = blocking::Mailer::new(mailer(&backend).retry(quick).build()).unwrap();
+        assert!(mailer.send(&message("a")).is_ok());
+        assert_eq!(backend.batches().len(), 2);
+        let results = mailer.send_all(&[message("a"), message("refused")]);
+        assert!(results[0].is_ok() && results[1].is_err());
+    }
+
+    #[tokio::test]
+    async fn the_blocking_mailer_is_an_error_in_async_code_not_a_panic() {
+        let mailer = blocking::Mailer::new(mailer(&told([])).build()).unwrap();
+        let error = mailer.send(&message("a")).unwrap_err();
+        assert_eq!(error.kind(), K::Configuration);
+        assert!(mailer.send_all(&[message("a")])[0].is_err());
+    }
 }

@@ -89,17 +89,22 @@
 //! - `rustls-tls` (default): TLS by rustls. Without it only `http://` to loopback works.
 //! - `webhooks` (default): the webhooks; `axum`: routes for an axum application.
 //! - `blocking`: `anymail_core::blocking::Mailer`.
-//! - `rate-limit`: `PostmarkConfig::rate_limiter`; `metrics`: counters by the `metrics` crate.
+//! - `rate-limit`: `PostmarkConfig::rate_limiter`, and the option `calls_per_second`.
+//! - `metrics`: counters by the `metrics` crate.
 mod backend;
+#[doc(hidden)]
+pub mod bench;
 mod codes;
 mod config;
+mod factory;
 mod options;
 #[cfg(feature = "webhooks")]
 mod receiving;
 mod sending;
 
 pub use backend::PostmarkBackend;
-pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault, PostmarkFactory};
+pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault};
+pub use factory::PostmarkFactory;
 pub use options::{LinkTracking, PostmarkOptions};
 #[cfg(feature = "webhooks")]
 pub use receiving::{PostmarkInboundWebhook, PostmarkTrackingWebhook, webhooks};

@@ -3,6 +3,7 @@
 //! The same is tried with many more by the fuzz targets (`fuzz/README.md`); of those that
 //! showed them something new, the shorter ones are tried here.
 
+#![cfg(feature = "webhooks")]
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -92,6 +93,27 @@ fn a_payload_made_to_exhaust_its_reader_is_read_on_a_small_stack() {
         for payload in payloads() {
             exercise::tracking(payload.as_bytes());
             exercise::inbound(payload.as_bytes());
+        }
+    };
+    let thread = std::thread::Builder::new().stack_size(256 << 10);
+    thread.spawn(read).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_mail_of_mails_of_mails_is_read_on_a_small_stack_in_raw_email_and_as_it_is() {
+    let levels = |level: fn(usize) -> String| (0..20_000).map(level).collect::<String>();
+    let mails = [
+        levels(|_| "Content-Type: message/rfc822\n\n".to_owned()),
+        levels(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n")),
+        levels(|n| {
+            let part = "Content-Type: message/rfc822\n\nSubject: forwarded\n";
+            format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n{part}")
+        }),
+    ];
+    let read = move || {
+        for mail in mails {
+            exercise::inbound(json!({"RawEmail": mail}).to_string().as_bytes());
+            exercise::raw_mime(mail.as_bytes());
         }
     };
     let thread = std::thread::Builder::new().stack_size(256 << 10);

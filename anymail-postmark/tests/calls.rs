@@ -304,3 +304,22 @@ async fn connections_are_used_again_and_a_dead_port_is_surely_not_accepted() {
     assert_eq!(error.accepted(), Accepted::No);
     assert!(error.is_transient());
 }
+
+#[cfg(feature = "rustls-tls")]
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_in_its_time_is_surely_not_accepted() {
+    use std::time::Duration;
+    // The system takes connections in, and nobody there speaks TLS.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let config = PostmarkConfig::new("token")
+        .api_url(url)
+        .connect_timeout(Duration::from_millis(200))
+        .timeout(Duration::from_secs(60));
+    let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
+    // The time limit of the whole call would leave it open.
+    let error = mailer.send(&message("a@example.com")).await.unwrap_err();
+    assert_eq!(error.kind(), SendErrorKind::Connect, "{error}");
+    assert_eq!(error.accepted(), Accepted::No);
+    assert!(error.is_transient());
+}

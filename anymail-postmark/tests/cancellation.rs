@@ -109,7 +109,8 @@ async fn a_send_that_is_dropped_while_it_waits_to_try_again_does_not() {
 #[cfg(feature = "rate-limit")]
 mod rate_limit {
     use super::*;
-    use anymail_core::{RateLimiter, SendErrorKind};
+    use anymail_core::{Accepted, MailersConfig, RateLimiter, Registry, SendErrorKind};
+    use anymail_postmark::PostmarkFactory;
     use futures_util::FutureExt;
 
     #[tokio::test]
@@ -149,5 +150,36 @@ mod rate_limit {
         drop(waiting);
         Mailer::new(backend).send(&message(1)).await.unwrap();
         assert_eq!(postmark.calls(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_mailer_that_is_configured_with_a_limit_holds_it_and_another_has_its_own() {
+        let postmark = FakePostmark::start().await.unwrap();
+        let config: MailersConfig = serde_json::from_value(serde_json::json!({
+            "default": "one",
+            "time_limit": 3,
+            "backends": {"postmark": {"options": {
+                "server_token": "server-token", "api_url": postmark.url(),
+                "calls_per_second": 100,
+            }}},
+            "mailers": {"one": {"backend": "postmark"}, "other": {"backend": "postmark"}},
+        }))
+        .unwrap();
+        let mailers = config
+            .build(&Registry::new().with(PostmarkFactory))
+            .unwrap();
+        let (one, other) = (mailers.default_mailer(), mailers.get("other").unwrap());
+        let too_fast = Fault::rate_limited(Some(Duration::from_secs(60)));
+        postmark.server().inject(too_fast, 1);
+        let error = one.send(&message(1)).await.unwrap_err();
+        assert_eq!(error.kind(), SendErrorKind::RateLimited);
+
+        // Its turn comes in a minute, its time is up before.
+        let error = one.send(&message(2)).await.unwrap_err();
+        assert_eq!(error.kind(), SendErrorKind::Timeout);
+        assert_eq!(error.accepted(), Accepted::Maybe);
+        assert_eq!((postmark.calls(), postmark.accepted()), (1, 0));
+        other.send(&message(3)).await.unwrap();
+        assert_eq!((postmark.calls(), postmark.accepted()), (2, 1));
     }
 }

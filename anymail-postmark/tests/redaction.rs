@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anymail_core::{
-    HookError, Mailer, MailersConfig, MemoryBackend, Message, MessageBuilder, PreSendVerdict,
-    Registry, RetryPolicy, SendError, SendStatus, UnsupportedPolicy, Webhook, WebhookAuth,
-    answer_webhook,
+    Failover, HookError, Mailer, MailersConfig, Member, MemoryBackend, Message, MessageBuilder,
+    PreSendVerdict, Registry, RetryPolicy, SendError, SendStatus, UnsupportedPolicy, Webhook,
+    WebhookAuth, answer_webhook,
 };
 use anymail_postmark::{
     PostmarkBackend, PostmarkConfig, PostmarkFactory, PostmarkInboundWebhook, PostmarkOptions,
@@ -189,8 +189,12 @@ async fn send_to_echoes(printed: &Printed) {
             let server = server.unwrap();
             let backend = PostmarkBackend::new(config(server.url())).unwrap();
             let mailer = Mailer::new(backend.clone());
+            let members = ["one", "two"].map(|name| Member::new(name, backend.clone()));
+            let group = Mailer::new(Failover::new(members));
+            printed.debug(&group);
             for message in messages() {
                 printed.result(&mailer.send(&message).await);
+                printed.result(&group.send(&message).await);
             }
             if let Err(error) = backend.find_sent("id").await {
                 printed.error(&error);
@@ -364,6 +368,7 @@ async fn no_token_no_webhook_secret_and_no_body_is_ever_printed() {
         "call{",
         "webhook{",
         "sending again",
+        "a member did not take the message",
         "a webhook's request was refused",
         "[redacted]",
     ] {

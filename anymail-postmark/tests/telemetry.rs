@@ -70,8 +70,8 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     }
 }
 
-/// Two messages of which the second is refused, after one try in vain; and a message whose
-/// answer is lost.
+/// Two messages of which the second is refused, after one try in vain; a message whose answer is
+/// lost; and one whose answer is an HTTP status and nothing else.
 async fn send(postmark: &FakePostmark) {
     let config = PostmarkConfig::new("server-token").api_url(postmark.url());
     let retry = RetryPolicy {
@@ -89,6 +89,8 @@ async fn send(postmark: &FakePostmark) {
     postmark.server().inject(Fault::status(503), 1);
     let _ = mailer.send_all(&two).await;
     postmark.server().inject(Fault::AcceptThenReset, 1);
+    mailer.send(&message("a@example.com")).await.unwrap_err();
+    postmark.server().inject(Fault::status(500), 1);
     mailer.send(&message("a@example.com")).await.unwrap_err();
 }
 
@@ -141,6 +143,7 @@ fn check_spans(spans: &[Fields]) {
         ("url.path", "email/batch"),
         ("messaging.batch.message_count", "2"),
         ("http.response.status_code", "503"),
+        ("error.type", "503"),
     ];
     let answered = [
         ("url.path", "email/batch"),
@@ -170,6 +173,17 @@ fn check_spans(spans: &[Fields]) {
         ("failed", "0"),
         ("error.type", "Disconnected"),
     ];
+    let broken = [
+        ("url.path", "email"),
+        ("http.response.status_code", "500"),
+        ("error.type", "500"),
+    ];
+    let told = [
+        ("span", "send"),
+        ("maybe", "1"),
+        ("http.response.status_code", "500"),
+        ("error.type", "ServerError"),
+    ];
     let webhook = [
         ("span", "webhook"),
         ("otel.kind", "server"),
@@ -178,12 +192,14 @@ fn check_spans(spans: &[Fields]) {
     ];
     let read = [("events", "1"), ("http.response.status_code", "200")];
     let refused = [("http.response.status_code", "503")];
-    let wanted: [Vec<(&str, &str)>; 7] = [
+    let wanted: [Vec<(&str, &str)>; 9] = [
         [&call[..], &in_trouble].concat(),
         [&call[..], &answered].concat(),
         two.to_vec(),
         [&call[..], &lost].concat(),
         one.to_vec(),
+        [&call[..], &broken].concat(),
+        told.to_vec(),
         [&webhook[..], &read].concat(),
         [&webhook[..], &refused].concat(),
     ];
@@ -272,15 +288,16 @@ fn check_sums(sums: &BTreeMap<String, u64>) {
     assert_eq!(
         sums,
         [
-            ("anymail.call.duration postmark", 3),
+            ("anymail.call.duration postmark", 4),
             ("anymail.calls postmark 200", 1),
+            ("anymail.calls postmark 500", 1),
             ("anymail.calls postmark 503", 1),
             ("anymail.calls postmark none", 1),
             ("anymail.messages postmark failed", 1),
-            ("anymail.messages postmark maybe", 1),
+            ("anymail.messages postmark maybe", 2),
             ("anymail.messages postmark sent", 1),
             ("anymail.retries postmark", 1),
-            ("anymail.send.duration postmark", 2),
+            ("anymail.send.duration postmark", 3),
             ("anymail.webhook.duration postmark tracking", 2),
             ("anymail.webhook.events postmark tracking", 1),
             ("anymail.webhook.requests postmark tracking 200", 1),

@@ -2,6 +2,7 @@
 //!
 //! What each payload means is tried case by case in `vectors.rs`.
 
+#![cfg(feature = "webhooks")]
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,

@@ -133,7 +133,10 @@ impl Address {
 
     /// The addr-spec with its domain in ASCII. The local part stays as it is.
     pub fn ascii_email(&self) -> String {
-        format!("{}@{}", self.local_part(), self.ascii_domain())
+        match &self.ascii_domain {
+            None => self.email.clone(),
+            Some(domain) => format!("{}@{domain}", self.local_part()),
+        }
     }
 
     /// Whether the local part has characters outside ASCII (RFC 6531, "EAI").
@@ -143,7 +146,13 @@ impl Address {
 
     /// What to compare to learn whether two addresses mean the same mailbox.
     pub fn key(&self) -> AddressKey {
-        AddressKey(self.ascii_email().to_lowercase())
+        let mut key = self.ascii_email();
+        if key.is_ascii() {
+            // Nearly all are, and need not be copied once more.
+            key.make_ascii_lowercase();
+            return AddressKey(key);
+        }
+        AddressKey(key.to_lowercase())
     }
 
     /// The whole mailbox with its domain in ASCII, as it goes over the wire.
@@ -159,6 +168,8 @@ impl Address {
     }
 
     fn write(&self, out: &mut String, domain: &str) {
+        let name = self.name.as_ref().map_or(0, |name| name.len() + 5);
+        out.reserve(name + self.at + 1 + domain.len());
         if let Some(name) = self.name() {
             push_name(out, name);
             out.push_str(" <");
@@ -175,7 +186,8 @@ impl Address {
 /// Appends a display name, quoted (RFC 5322, 3.2.4) where it could be read as anything else.
 fn push_name(out: &mut String, name: &str) {
     let special = |c: char| is_special(c) || c == '.' || c == '\t';
-    let folds = name.starts_with(' ') || name.ends_with(' ') || name.contains("  ");
+    let two_spaces = name.as_bytes().windows(2).any(|pair| pair == b"  ");
+    let folds = name.starts_with(' ') || name.ends_with(' ') || two_spaces;
     if !folds && !name.contains(special) {
         out.push_str(name);
         return;

@@ -230,7 +230,8 @@ impl Message {
             faults.push(Fault::new(
                 FaultKind::MissingFrom,
                 "from",
-                "there is no sender",
+                "there is no sender: set it on the message, or for all messages in the \
+                 mailer's send_defaults (in a configuration: default_from)",
             ));
         }
         if self.recipients().next().is_none() {

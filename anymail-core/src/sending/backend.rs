@@ -131,7 +131,7 @@ pub struct PreparedMessage(Arc<Prepared>);
 
 #[derive(Debug)]
 struct Prepared {
-    message: Message,
+    message: Box<Message>,
     from: Address,
     dropped: Vec<Unsupported>,
     withheld: Vec<Withheld>,
@@ -139,7 +139,7 @@ struct Prepared {
 
 impl PreparedMessage {
     pub(super) fn new(
-        message: Message,
+        message: Box<Message>,
         from: Address,
         dropped: Vec<Unsupported>,
         withheld: Vec<Withheld>,

@@ -2,7 +2,6 @@
 //!
 //! How much of a feature a message uses is seen in `check.rs`; what follows is `policy.rs`.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -185,13 +184,13 @@ impl fmt::Display for Support {
 /// assert_eq!(can.support(Feature::Tags), Support::AtMost(1));
 /// assert_eq!(can.support(Feature::SendAt), Support::No);
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Capabilities(BTreeMap<Feature, Support>);
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Capabilities([Support; Feature::ALL.len()]);
 
 impl Capabilities {
     /// How far `feature` is supported.
     pub fn support(&self, feature: Feature) -> Support {
-        self.0.get(&feature).copied().unwrap_or_default()
+        self.0.get(feature as usize).copied().unwrap_or_default()
     }
 
     /// Supports everything: for backends that only keep messages.
@@ -220,13 +219,25 @@ impl Capabilities {
 
 impl<const N: usize> From<[(Feature, Support); N]> for Capabilities {
     fn from(pairs: [(Feature, Support); N]) -> Self {
-        Self(pairs.into())
+        pairs.into_iter().collect()
     }
 }
 
 impl FromIterator<(Feature, Support)> for Capabilities {
     fn from_iter<I: IntoIterator<Item = (Feature, Support)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
+        let mut all = Self::default();
+        for (feature, support) in pairs {
+            if let Some(slot) = all.0.get_mut(feature as usize) {
+                *slot = support;
+            }
+        }
+        all
+    }
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

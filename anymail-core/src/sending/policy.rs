@@ -99,16 +99,18 @@ fn objections(
     let capabilities = backend.capabilities();
     let mut found = Vec::new();
     for (feature, support) in capabilities.iter() {
+        if support == Support::Yes {
+            continue;
+        }
         let used = check::look(feature, message);
         let other = |feature| check::look(feature, message).count > 0;
         let keep = match support {
             _ if used.count == 0 => continue,
-            Support::Yes => continue,
             Support::AtMost(n) if used.count <= n => continue,
             Support::With(feature) if other(feature) => continue,
             Support::Without(feature) if !other(feature) => continue,
             Support::AtMost(n) => n,
-            Support::No | Support::With(_) | Support::Without(_) => 0,
+            Support::No | Support::Yes | Support::With(_) | Support::Without(_) => 0,
         };
         let unsupported = Unsupported {
             feature: Some(feature),

@@ -140,7 +140,7 @@ impl SendStatus {
             message_id: None,
             detail: None,
         };
-        let mut recipients = IndexMap::new();
+        let mut recipients = IndexMap::with_capacity(message.recipients().count());
         for address in message.recipients() {
             recipients
                 .entry(address.key())

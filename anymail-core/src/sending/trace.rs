@@ -100,7 +100,8 @@ fn record_error(span: &Span, error: &SendError) {
 /// With it, every backend's calls bear the same names, so that dashboards outlive a change of
 /// ESP: the span `call` (fields `esp`, `http.request.method`, `url.path`,
 /// `messaging.batch.message_count`, `http.request.body.size`, `http.response.status_code`,
-/// `error.type`, and `duration` in seconds), and with the feature `metrics` the counter
+/// `error.type`, which is an answer's HTTP status from 400 on, else the kind of the error, and
+/// `duration` in seconds), and with the feature `metrics` the counter
 /// `anymail.calls` (labels `esp` and `http.response.status_code`, `none` where no answer came)
 /// and the histogram `anymail.call.duration` (label `esp`).
 ///
@@ -166,6 +167,10 @@ impl CallTrace {
         match result {
             Ok(status) => {
                 self.span.record("http.response.status_code", status);
+                if status >= 400 {
+                    self.span
+                        .record("error.type", tracing::field::display(status));
+                }
             }
             Err(error) => record_error(&self.span, error),
         }

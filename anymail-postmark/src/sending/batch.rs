@@ -10,12 +10,11 @@ use anymail_core::{Accepted, Address, PreparedMessage, SendError, SendErrorKind,
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use indexmap::IndexMap;
 
-use super::client::Client;
+use super::client::{Answer, Client};
 use super::payload::{Body, Endpoint, Row, has_template};
 use super::response::{self, AnswerRow, Outcome};
-use super::search;
+use super::{search, settle};
 use crate::backend::NAME;
 use crate::config::{PostmarkConfig, PostmarkConfigError};
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
@@ -60,7 +59,17 @@ impl Sender {
         // The calls are made one by one as their turn comes, so that no more bodies are in
         // memory than calls are under way.
         let mut calls = Calls::new(messages, &self.config);
-        let mut under_way = FuturesUnordered::new();
+        let first = calls.next();
+        if calls.groups.is_empty() {
+            // As a rule there is just one: it need not be watched over among others.
+            if let Some(call) = first {
+                let (call, answer) = self.call(call).await;
+                record(&mut tallies, &call, answer);
+            }
+            return tallies.into_iter().map(Tally::finish).collect();
+        }
+        let mut under_way: FuturesUnordered<_> =
+            first.map(|call| self.call(call)).into_iter().collect();
         loop {
             let free = self.config.concurrency.saturating_sub(under_way.len());
             under_way.extend(calls.by_ref().take(free).map(|call| self.call(call)));
@@ -74,7 +83,7 @@ impl Sender {
 
     async fn call<'a>(&self, mut call: Call<'a>) -> (Call<'a>, Result<Vec<AnswerRow>, SendError>) {
         let body = match std::mem::replace(&mut call.body, Ok(Vec::new())) {
-            Ok(body) => Bytes::from(body),
+            Ok(body) => body,
             Err(error) => {
                 let error = SendError::new(SendErrorKind::Configuration, NAME, error.to_string());
                 return (call, Err(error));
@@ -94,7 +103,7 @@ struct Call<'a> {
     endpoint: Endpoint,
     token: Option<&'a str>,
     rows: Vec<Row<'a>>,
-    body: serde_json::Result<Vec<u8>>,
+    body: serde_json::Result<Vec<Bytes>>,
 }
 
 /// Rows that can share a call, in order.
@@ -112,7 +121,8 @@ struct Calls<'a> {
 
 impl<'a> Calls<'a> {
     fn new(messages: &'a [PreparedMessage], config: &'a PostmarkConfig) -> Self {
-        let mut groups = IndexMap::<_, Group<'a>>::new();
+        // A few kinds of calls for a few tokens, as a rule: the last ones are seen first.
+        let mut groups = VecDeque::<Group<'a>>::new();
         for (index, message) in messages.iter().enumerate() {
             let own_token = message
                 .esp_extra()
@@ -126,22 +136,50 @@ impl<'a> Calls<'a> {
                 (true, _) => Endpoint::BatchWithTemplates,
                 (false, _) => Endpoint::Batch,
             };
-            // A bulk call is one message.
-            let whose = (endpoint == Endpoint::Bulk).then_some(index);
-            let group = groups
-                .entry((endpoint, token, whose))
-                .or_insert_with(|| Group {
+            let rows = rows(message, index, config);
+            let same = |group: &&mut Group<'_>| (group.endpoint, group.token) == (endpoint, token);
+            let group = match endpoint {
+                Endpoint::Bulk => None, // each call is one message
+                _ => groups.iter_mut().rev().find(same),
+            };
+            match group {
+                Some(group) => group.rows.extend(rows),
+                None => groups.push_back(Group {
                     endpoint,
                     token,
-                    rows: VecDeque::new(),
-                });
-            group.rows.extend(rows(message, index, config));
+                    rows: rows.collect(),
+                }),
+            }
         }
-        Self {
-            groups: groups.into_values().collect(),
-            config,
-        }
+        Self { groups, config }
     }
+}
+
+/// The bodies of the calls that these messages make, one after another.
+pub(crate) fn bodies<'a>(
+    messages: &'a [PreparedMessage],
+    config: &'a PostmarkConfig,
+) -> impl Iterator<Item = serde_json::Result<Vec<Bytes>>> + use<'a> {
+    Calls::new(messages, config).map(|call| call.body)
+}
+
+/// What comes of messages when every call of theirs is answered by this text.
+pub(crate) fn answered(
+    messages: &[PreparedMessage],
+    config: &PostmarkConfig,
+    answer: &str,
+) -> Vec<Result<SendStatus, SendError>> {
+    let mut tallies: Vec<_> = messages.iter().map(Tally::new).collect();
+    for call in Calls::new(messages, config) {
+        let answer = Answer {
+            http_status: 200,
+            text: answer.to_owned(),
+            retry_after: None,
+        };
+        let answer = response::read(call.endpoint, &call.rows, &answer);
+        record(&mut tallies, &call, answer);
+    }
+    tallies.into_iter().map(Tally::finish).collect()
 }
 
 /// Whether the messages are one that needs no batch call.
@@ -150,21 +188,24 @@ fn alone(messages: &[PreparedMessage]) -> bool {
 }
 
 /// The mails that Postmark is to make of a message.
-fn rows<'a>(message: &'a PreparedMessage, index: usize, config: &PostmarkConfig) -> Vec<Row<'a>> {
+fn rows<'a>(
+    message: &'a PreparedMessage,
+    index: usize,
+    config: &PostmarkConfig,
+) -> impl Iterator<Item = Row<'a>> {
     let apart = message.is_batch() || config.use_bulk_api;
-    let row = |to| Row {
+    let to = message.to();
+    let at_once = if apart { 1 } else { to.len() };
+    // A message without any To is a mail all the same.
+    let lists = to.chunks(at_once.max(1)).chain(to.is_empty().then_some(to));
+    lists.map(move |to| Row {
         message,
         index,
         to,
         id: config
             .generates_ids()
             .then(|| own_id(message, to).unwrap_or_else(|| uuid::Uuid::new_v4().to_string())),
-    };
-    match message.to() {
-        [] => vec![row(&[])],
-        to if apart => to.iter().map(slice::from_ref).map(row).collect(),
-        to => vec![row(to)],
-    }
+    })
 }
 
 /// The id that the app itself has given a mail, in metadata that is no other mail's.
@@ -276,7 +317,7 @@ fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Vec<AnswerR
         Err(error) => {
             for row in &call.rows {
                 if let Some(tally) = tallies.get_mut(row.index) {
-                    response::settle_failed(&mut tally.status, row, &error);
+                    settle::settle_failed(&mut tally.status, row, &error);
                     tally.fail(error.clone());
                 }
             }
@@ -287,7 +328,7 @@ fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Vec<AnswerR
         let Some(tally) = tallies.get_mut(row.index) else {
             continue;
         };
-        response::settle(&mut tally.status, row, &answer.outcome);
+        settle::settle(&mut tally.status, row, &answer.outcome);
         // A message that is its row fails with it; a batch only if nothing is known of any row.
         let failed = match &answer.outcome {
             Outcome::Accepted { .. } => false,

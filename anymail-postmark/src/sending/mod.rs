@@ -4,13 +4,16 @@
 //! `batch.rs` packs many messages into few calls, `search.rs` finds one again. What Postmark can
 //! do is `backend.rs`'s.
 
+mod answer;
+mod attachments;
 mod batch;
 mod check;
 mod client;
 mod payload;
 mod response;
 mod search;
+mod settle;
 
-pub(crate) use batch::Sender;
+pub(crate) use batch::{Sender, answered, bodies};
 pub(crate) use check::objections;
 pub(crate) use payload::MAX_ROWS;

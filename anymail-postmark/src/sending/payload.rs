@@ -4,12 +4,12 @@
 //! <https://postmarkapp.com/developer/api/email-api>, `/templates-api` and `/bulk-email`.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use anymail_core::{Address, Attachment, JsonMap, PreparedMessage};
-use base64::Engine;
+use bytes::Bytes;
 use serde::Serialize;
 
+use super::attachments;
 use super::check::get;
 use crate::config::PostmarkConfig;
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
@@ -18,6 +18,10 @@ use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
 const MAX_BODY: usize = 50_000_000;
 /// The most messages of one batch call.
 pub(crate) const MAX_ROWS: usize = 500;
+
+/// What rows share is copied to each of them where it is shorter than this: such a copy is
+/// cheaper than one more piece of a body.
+const COPIED: usize = 8 * 1024;
 
 /// Where a call goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,15 +85,22 @@ pub(super) fn has_template(message: &PreparedMessage) -> bool {
 
 /// The body of one call, while rows are added to it.
 ///
-/// What all rows of a message share (bodies and attachments, above all) is written once and
-/// copied as bytes.
+/// What all rows of a message share (bodies and attachments, above all) is written once. Where
+/// it is short it is copied as bytes; else it is sent again from where it stands, so that 500
+/// mails with the same attachment take the memory of one.
 pub(super) struct Body<'c> {
     out: Vec<u8>,
+    /// What is sent again, and behind how much of `out`.
+    again: Vec<(usize, Range<usize>)>,
+    /// How much `again` adds to the length.
+    more: usize,
     endpoint: Endpoint,
     config: &'c PostmarkConfig,
     rows: usize,
     /// Where the last message's shared part stands, and whose it is.
     shared: Option<(usize, Range<usize>)>,
+    /// Room to write a list of addresses in, before it is escaped.
+    list: String,
 }
 
 impl<'c> Body<'c> {
@@ -101,10 +112,13 @@ impl<'c> Body<'c> {
         };
         Self {
             out,
+            again: Vec::new(),
+            more: 0,
             endpoint,
             config,
             rows: 0,
             shared: None,
+            list: String::new(),
         }
     }
 
@@ -116,18 +130,22 @@ impl<'c> Body<'c> {
         if self.rows >= self.endpoint.max_rows() {
             return Ok(false);
         }
-        let before = self.out.len();
+        let before = (self.out.len(), self.again.len(), self.more);
         if self.endpoint == Endpoint::Bulk {
             self.bulk_row(row)?;
         } else {
             self.row(row)?;
         }
-        if self.rows > 0 && self.out.len() + 2 > MAX_BODY {
-            self.out.truncate(before);
+        if self.rows > 0 && self.out.len() + self.more + 2 > MAX_BODY {
+            self.out.truncate(before.0);
+            self.again.truncate(before.1);
+            self.more = before.2;
             return Ok(false);
         }
         if self.rows == 0 && more > 0 {
-            let size = self.out.len() - before + 64;
+            let shared = self.shared.as_ref().map_or(0, |(_, range)| range.len());
+            let sent_again = if shared < COPIED { 0 } else { shared };
+            let size = self.out.len() - before.0 - sent_again + 64;
             let rows = more.min(self.endpoint.max_rows());
             self.out.reserve(size.saturating_mul(rows).min(MAX_BODY));
         }
@@ -135,15 +153,24 @@ impl<'c> Body<'c> {
         Ok(true)
     }
 
-    /// The bytes to send.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    /// The bytes to send, in their order.
+    pub(super) fn finish(mut self) -> Vec<Bytes> {
         let end: &[u8] = match self.endpoint {
             Endpoint::Email | Endpoint::WithTemplate => b"",
             Endpoint::Batch => b"]",
             Endpoint::BatchWithTemplates | Endpoint::Bulk => b"]}",
         };
         self.out.extend_from_slice(end);
-        self.out
+        let out = Bytes::from(self.out);
+        let mut pieces = Vec::with_capacity(2 * self.again.len() + 1);
+        let mut sent = 0;
+        for (at, range) in self.again {
+            pieces.push(out.slice(sent..at));
+            pieces.push(out.slice(range));
+            sent = at;
+        }
+        pieces.push(out.slice(sent..));
+        pieces
     }
 
     fn row(&mut self, row: &Row<'_>) -> serde_json::Result<()> {
@@ -152,16 +179,23 @@ impl<'c> Body<'c> {
         }
         self.out.push(b'{');
         match self.shared.clone() {
-            Some((index, range)) if index == row.index => self.out.extend_from_within(range),
+            Some((index, range)) if index == row.index && range.len() < COPIED => {
+                self.out.extend_from_within(range);
+            }
+            Some((index, range)) if index == row.index => {
+                self.more += range.len();
+                self.again.push((self.out.len(), range));
+            }
             _ => {
                 let start = self.out.len();
-                let mut fields = Fields::new(&mut self.out, row.message);
+                let mut fields = Fields::new(&mut self.out, &mut self.list, row.message);
                 fields.shared(self.config, Own::of(row))?;
                 self.shared = Some((row.index, start..self.out.len()));
             }
         }
         let own = Own::of(row);
-        let mut fields = Fields::new(&mut self.out, row.message);
+        let mut fields = Fields::new(&mut self.out, &mut self.list, row.message);
+        fields.empty = false; // what is shared may stand elsewhere
         fields.addresses("To", row.to)?;
         if own.headers {
             fields.headers(row.to)?;
@@ -183,7 +217,7 @@ impl<'c> Body<'c> {
         let own = Own::of(row);
         if self.rows == 0 {
             self.out.push(b'{');
-            let mut fields = Fields::new(&mut self.out, row.message);
+            let mut fields = Fields::new(&mut self.out, &mut self.list, row.message);
             fields.shared(self.config, Own::BULK)?;
             fields.common_maps()?;
             self.out.extend_from_slice(br#","Messages":["#);
@@ -191,7 +225,7 @@ impl<'c> Body<'c> {
             self.out.push(b',');
         }
         self.out.push(b'{');
-        let mut fields = Fields::new(&mut self.out, row.message);
+        let mut fields = Fields::new(&mut self.out, &mut self.list, row.message);
         fields.empty = true;
         fields.addresses("To", row.to)?;
         fields.addresses("Cc", row.message.cc())?;
@@ -249,6 +283,7 @@ impl Own {
 /// Writes the fields of one JSON object; a name that `esp_extra` gives itself is left to it.
 struct Fields<'o, 'm> {
     out: &'o mut Vec<u8>,
+    list: &'o mut String,
     message: &'m PreparedMessage,
     extra: Option<&'m JsonMap>,
     empty: bool,
@@ -256,10 +291,11 @@ struct Fields<'o, 'm> {
 
 impl<'o, 'm> Fields<'o, 'm> {
     /// Goes on behind what stands in `out`; an opening brace there means no comma.
-    fn new(out: &'o mut Vec<u8>, message: &'m PreparedMessage) -> Self {
+    fn new(out: &'o mut Vec<u8>, list: &'o mut String, message: &'m PreparedMessage) -> Self {
         Self {
             empty: out.last() == Some(&b'{'),
             out,
+            list,
             message,
             extra: message.esp_extra(),
         }
@@ -269,6 +305,9 @@ impl<'o, 'm> Fields<'o, 'm> {
     /// something for a row's own fields to stand behind.
     fn shared(&mut self, config: &PostmarkConfig, own: Own) -> serde_json::Result<()> {
         let message = self.message;
+        let texts = [message.subject(), message.text_body(), message.html_body()];
+        let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
+        self.out.reserve(texts + 512);
         self.addresses("From", std::slice::from_ref(message.from()))?;
         if !own.copies {
             self.addresses("Cc", message.cc())?;
@@ -358,14 +397,17 @@ impl<'o, 'm> Fields<'o, 'm> {
 
     /// Addresses as one text, unless there are none.
     fn addresses(&mut self, name: &str, addresses: &[Address]) -> serde_json::Result<()> {
-        let mut text = String::new();
+        let mut list = std::mem::take(self.list);
+        list.clear();
         for address in addresses {
-            if !text.is_empty() {
-                text.push_str(", ");
+            if !list.is_empty() {
+                list.push_str(", ");
             }
-            address.write_ascii(&mut text);
+            address.write_ascii(&mut list);
         }
-        self.text(name, Some(&text))
+        self.text(name, Some(&list))?;
+        *self.list = list;
+        Ok(())
     }
 
     /// The headers of a row, or (without `to`) those of all.
@@ -407,23 +449,12 @@ impl<'o, 'm> Fields<'o, 'm> {
         self.value("TemplateModel", &*model)
     }
 
-    fn attachments(&mut self, attachments: &[Attachment]) -> serde_json::Result<()> {
-        if attachments.is_empty() || self.is_overridden("Attachments") {
+    fn attachments(&mut self, list: &[Attachment]) -> serde_json::Result<()> {
+        if list.is_empty() || self.is_overridden("Attachments") {
             return Ok(());
         }
-        // Once, to the byte: an attachment is most of a message, and growing would copy it.
-        let size = |part: &Attachment| part.content().len() / 3 * 4 + 256;
-        self.out.reserve_exact(attachments.iter().map(size).sum());
         self.name("Attachments")?;
-        self.out.push(b'[');
-        for (i, part) in attachments.iter().enumerate() {
-            if i > 0 {
-                self.out.push(b',');
-            }
-            attachment(self.out, part)?;
-        }
-        self.out.push(b']');
-        Ok(())
+        attachments::write(self.out, list)
     }
 }
 
@@ -431,47 +462,4 @@ impl<'o, 'm> Fields<'o, 'm> {
 fn number(id: &str) -> Option<i64> {
     let digits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
     if digits { id.parse().ok() } else { None }
-}
-
-fn attachment(out: &mut Vec<u8>, part: &Attachment) -> serde_json::Result<()> {
-    out.extend_from_slice(br#"{"Name":"#);
-    serde_json::to_writer(&mut *out, part.filename().unwrap_or_default())?;
-    out.extend_from_slice(br#","ContentType":"#);
-    serde_json::to_writer(&mut *out, part.content_type())?;
-    if let (true, Some(id)) = (part.is_inline(), part.content_id()) {
-        out.extend_from_slice(br#","ContentID":"#);
-        serde_json::to_writer(&mut *out, &format_args!("cid:{id}"))?;
-    }
-    out.extend_from_slice(br#","Content":""#);
-    encode(out, part.content())?;
-    out.extend_from_slice(br#""}"#);
-    Ok(())
-}
-
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon")
-))]
-static BASE64: LazyLock<base64::engine::Simd> =
-    LazyLock::new(|| base64::engine::Simd::standard(base64::engine::general_purpose::PAD));
-#[cfg(not(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon")
-)))]
-static BASE64: LazyLock<base64::engine::GeneralPurpose> =
-    LazyLock::new(|| base64::engine::general_purpose::STANDARD);
-
-/// Appends base64. It goes by blocks so that the zeros that make room for a block are still
-/// in the processor's cache when they are written over.
-fn encode(out: &mut Vec<u8>, content: &[u8]) -> serde_json::Result<()> {
-    const BLOCK: usize = 3 * 4096;
-    for block in content.chunks(BLOCK) {
-        let start = out.len();
-        out.resize(start + block.len().div_ceil(3) * 4, 0);
-        let room = out.get_mut(start..).unwrap_or_default();
-        BASE64
-            .encode_slice(block, room)
-            .map_err(serde::ser::Error::custom)?;
-    }
-    Ok(())
 }

@@ -1,16 +1,17 @@
 //! Reads Postmark's answers: what became of each row, and of each recipient in it.
 //!
-//! What a code means for a caller is `codes.rs`'s; which row of a call an answer's row is
-//! about is decided here, too. Texts and shapes: the pages named in `payload.rs`, and real
-//! answers quoted in issue threads of several clients.
+//! What a code means for a caller is `codes.rs`'s, what an answer does to a status
+//! `settle.rs`'s; which row of a call an answer's row is about is decided here, too. Texts and
+//! shapes: the pages named in `payload.rs`, and real answers quoted in issue threads of several
+//! clients.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use anymail_core::{
-    Accepted, Address, AddressKey, SendError, SendErrorKind, SendStatus, Status, StatusDetail,
-};
-use serde_json::Value;
+use anymail_core::{Accepted, Address, AddressKey, SendError, SendErrorKind};
+use serde_json::value::RawValue;
 
+use super::answer::{Json, Members};
 use super::client::Answer;
 use super::payload::{Endpoint, Row};
 use crate::backend::NAME;
@@ -47,12 +48,11 @@ pub(super) enum RefusedFor {
     Inactive(HashSet<AddressKey>),
 }
 
-/// A row of an answer: what it says, as it stood there, and the `To` that it names.
+/// A row of an answer: what it says, and as it stood there.
 #[derive(Debug)]
 pub(super) struct AnswerRow {
     pub(super) outcome: Outcome,
     pub(super) raw: Option<String>,
-    to: HashSet<AddressKey>,
 }
 
 /// Reads the answer to a call of `rows`; gives what it says of each of them, in their order.
@@ -70,12 +70,12 @@ pub(super) fn read(
             .with_response(text.as_str())
             .with_retry_after(answer.retry_after))
     };
-    let json = serde_json::from_str::<Value>(text);
+    let json = Json::read(text);
     let single = matches!(endpoint, Endpoint::Email | Endpoint::WithTemplate);
     if answer.http_status != 200 {
         // A single message's recipients have their own words, where it is sure that none got it.
         let error = failure(answer);
-        return match json.as_ref().map(read_row) {
+        return match json.map(|json| read_row(json.members())) {
             Ok(outcome)
                 if single
                     && error.accepted() == Accepted::No
@@ -89,31 +89,30 @@ pub(super) fn read(
     let Ok(json) = json else {
         return fail(no_sense(unreadable(text)));
     };
-    match (endpoint, &json) {
-        (Endpoint::Bulk, Value::Object(_)) => match read_bulk(&json) {
+    match (endpoint, json) {
+        (Endpoint::Bulk, Json::Object(answer)) => match read_bulk(answer) {
             Ok(outcome) => {
                 let mut text = Some(text.clone());
                 let row = |_| AnswerRow {
                     outcome: outcome.clone(),
                     raw: text.take(),
-                    to: HashSet::new(),
                 };
                 Ok(rows.iter().map(row).collect())
             }
             Err(error) => fail(error),
         },
-        (Endpoint::Email | Endpoint::WithTemplate, Value::Object(_)) => match read_row(&json) {
+        (Endpoint::Email | Endpoint::WithTemplate, Json::Object(row)) => match read_row(row) {
             Outcome::Unclear(why) => fail(no_sense(why)),
             outcome @ Outcome::Refused { .. } if !is_about_recipients(&outcome, rows) => {
                 fail(refusal(&outcome, answer.http_status))
             }
             outcome => Ok(vec![AnswerRow::new(outcome, text)]),
         },
-        (Endpoint::Batch | Endpoint::BatchWithTemplates, Value::Array(answers)) => {
-            Ok(assign(rows, answers))
+        (Endpoint::Batch | Endpoint::BatchWithTemplates, Json::List(answers)) => {
+            Ok(assign(rows, &answers))
         }
         // The whole call is refused, for once with a 200.
-        (_, Value::Object(_)) => match read_row(&json) {
+        (_, Json::Object(whole)) => match read_row(whole) {
             outcome @ Outcome::Refused { .. } => fail(refusal(&outcome, answer.http_status)),
             _ => fail(no_sense(
                 "it is not the list that a batch is answered by".into(),
@@ -128,7 +127,7 @@ pub(super) fn read(
 /// The error that any answer but a 200 stands for: in Postmark's words, if it has any.
 pub(super) fn failure(answer: &Answer) -> SendError {
     let (status, text) = (answer.http_status, answer.text.as_str());
-    let error = match serde_json::from_str(text).as_ref().map(read_row) {
+    let error = match Json::read(text).map(|json| read_row(json.members())) {
         Ok(Outcome::Refused { code, words, .. }) => codes::error(code, status, &words),
         _ => SendError::from_http_status(NAME, status).with_message(unreadable(text)),
     };
@@ -177,7 +176,6 @@ impl AnswerRow {
         Self {
             outcome,
             raw: Some(raw.to_owned()),
-            to: HashSet::new(),
         }
     }
 
@@ -185,53 +183,88 @@ impl AnswerRow {
         Self {
             outcome: Outcome::Unclear("its answer has no row for it".into()),
             raw: None,
-            to: HashSet::new(),
+        }
+    }
+}
+
+/// A row of an answer while it is not known which row of the call it is about.
+struct Candidate<'a> {
+    answer: AnswerRow,
+    /// The `To` that it names: none in a refusal.
+    to: Cow<'a, str>,
+}
+
+impl<'a> Candidate<'a> {
+    fn read(json: &'a RawValue) -> Self {
+        let members = Json::read(json.get()).map(Json::members);
+        let mut members = members.unwrap_or_default();
+        let to = std::mem::take(&mut members.to).text();
+        Self {
+            answer: AnswerRow::new(read_row(members), json.get()),
+            to: to.unwrap_or_default(),
+        }
+    }
+
+    /// Whether it repeats the very `To` that this row was sent with, as it does when all is
+    /// well.
+    fn echoes(&self, row: &Row<'_>) -> bool {
+        match row.to {
+            [to] if to.name().is_none() && to.email() == self.to => true,
+            [to] => to.to_ascii() == self.to,
+            _ => false,
         }
     }
 
     /// The addresses by which it can be told which row it is about.
-    fn addresses(&self) -> &HashSet<AddressKey> {
-        match &self.outcome {
+    fn addresses(&self) -> Cow<'_, HashSet<AddressKey>> {
+        match &self.answer.outcome {
             Outcome::Refused {
                 recipients: RefusedFor::Invalid(keys) | RefusedFor::Inactive(keys),
                 ..
-            } => keys,
-            _ => &self.to,
+            } => Cow::Borrowed(keys),
+            _ => {
+                let to = Address::parse_list(&self.to).unwrap_or_default();
+                Cow::Owned(to.iter().map(Address::key).collect())
+            }
         }
     }
 }
 
 /// Finds out which of `rows` each answer is about. They come in order and one for each; where
 /// an answer names addresses, these decide. What is left without an answer is unclear.
-fn assign(rows: &[Row<'_>], answers: &[Value]) -> Vec<AnswerRow> {
+fn assign(rows: &[Row<'_>], answers: &[&RawValue]) -> Vec<AnswerRow> {
     let mut answers: Vec<_> = answers
         .iter()
-        .map(|row| Some(read_batch_row(row)))
-        .collect();
-    let keys: Vec<HashSet<_>> = rows
-        .iter()
-        .map(|row| row.to.iter().map(Address::key).collect())
+        .map(|row| Some(Candidate::read(row)))
         .collect();
     let mut found: Vec<Option<AnswerRow>> = Vec::new();
     found.resize_with(rows.len(), || None);
+    let take = |answer: &mut Option<Candidate<'_>>| answer.take().map(|it| it.answer);
+    let names = |keys: &HashSet<AddressKey>, row: &Row<'_>| {
+        !keys.is_empty() && row.to.iter().any(|to| keys.contains(&to.key()))
+    };
 
     // Those in their own place, as they should be.
-    let names =
-        |answer: &AnswerRow, keys: &HashSet<AddressKey>| !answer.addresses().is_disjoint(keys);
-    for ((slot, answer), keys) in found.iter_mut().zip(&mut answers).zip(&keys) {
-        if answer.as_ref().is_some_and(|it| names(it, keys)) {
-            *slot = answer.take();
+    for ((slot, answer), row) in found.iter_mut().zip(&mut answers).zip(rows) {
+        if answer
+            .as_ref()
+            .is_some_and(|it| it.echoes(row) || names(&it.addresses(), row))
+        {
+            *slot = take(answer);
         }
     }
     // Those that name a recipient of another row.
     let mut in_order = answers.len() == rows.len();
     for answer in &mut answers {
-        let Some(named) = answer.as_ref().filter(|it| !it.addresses().is_empty()) else {
+        let Some(candidate) = answer else {
             continue;
         };
-        let mut free = found.iter_mut().zip(&keys);
-        if let Some((slot, _)) = free.find(|(slot, keys)| slot.is_none() && names(named, keys)) {
-            *slot = answer.take();
+        let keys = candidate.addresses();
+        let mut free = found.iter_mut().zip(rows);
+        let wanted = free.find(|(slot, row)| slot.is_none() && names(&keys, row));
+        if let Some((slot, _)) = wanted {
+            drop(keys);
+            *slot = take(answer);
             in_order = false;
         }
     }
@@ -240,12 +273,12 @@ fn assign(rows: &[Row<'_>], answers: &[Value]) -> Vec<AnswerRow> {
     if in_order {
         for (slot, answer) in found.iter_mut().zip(&mut answers) {
             if slot.is_none() {
-                *slot = answer.take();
+                *slot = take(answer);
             }
         }
     } else {
         let open = found.iter().filter(|slot| slot.is_none()).count();
-        let left: Vec<_> = answers.into_iter().flatten().collect();
+        let left: Vec<_> = answers.into_iter().flatten().map(|it| it.answer).collect();
         let no_doubt = left.len() == open && (open == 1 || left.iter().all(is_refusal));
         if no_doubt {
             let slots = found.iter_mut().filter(|slot| slot.is_none());
@@ -264,32 +297,17 @@ fn is_refusal(answer: &AnswerRow) -> bool {
     matches!(answer.outcome, Outcome::Refused { .. })
 }
 
-fn read_batch_row(json: &Value) -> AnswerRow {
-    let to = json.get("To").and_then(Value::as_str).unwrap_or_default();
-    let to = Address::parse_list(to).unwrap_or_default();
-    AnswerRow {
-        outcome: read_row(json),
-        raw: Some(json.to_string()),
-        to: to.iter().map(Address::key).collect(),
-    }
-}
-
 /// Reads one message's answer.
-fn read_row(json: &Value) -> Outcome {
-    let text = |name| json.get(name).and_then(Value::as_str);
-    let code = match json.get("ErrorCode") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(digits)) => digits.trim().parse().ok(),
-        Some(code) => code.as_i64(),
-    };
-    let Some(words) = text("Message") else {
+fn read_row(row: Members<'_>) -> Outcome {
+    let code = row.error_code.number();
+    let Some(words) = row.message.text().map(Cow::into_owned) else {
         return Outcome::Unclear("it has no Message, as every answer has".into());
     };
-    let words = words.to_owned();
-    match (code, text("MessageID").filter(|id| !id.is_empty())) {
+    let id = row.message_id.text().filter(|id| !id.is_empty());
+    match (code, id) {
         // "Message accepted, but delivery may be delayed." comes without a code.
         (None | Some(0), Some(id)) => Outcome::Accepted {
-            message_id: id.to_owned(),
+            message_id: id.into_owned(),
             queued: code.is_none() || words.contains("delivery may be delayed"),
             inactive: inactive_addresses(&words),
             words,
@@ -303,17 +321,16 @@ fn read_row(json: &Value) -> Outcome {
     }
 }
 
-fn read_bulk(json: &Value) -> Result<Outcome, SendError> {
-    // "Id" by the page, "ID" by two clients.
-    let id = json.get("ID").or_else(|| json.get("Id"));
-    match id.and_then(Value::as_str) {
+fn read_bulk(mut answer: Members<'_>) -> Result<Outcome, SendError> {
+    let [id, other] = [&mut answer.id_of_clients, &mut answer.id].map(std::mem::take);
+    match id.text().or(other.text()) {
         Some(id) if !id.is_empty() => Ok(Outcome::Accepted {
-            message_id: id.to_owned(),
+            message_id: id.into_owned(),
             queued: true,
             inactive: HashSet::new(),
             words: String::new(),
         }),
-        _ => match read_row(json) {
+        _ => match read_row(answer) {
             outcome @ Outcome::Refused { .. } => Err(refusal(&outcome, 200)),
             _ => Err(no_sense("it has neither an ID nor an ErrorCode".into())),
         },
@@ -354,7 +371,9 @@ fn invalid_address(words: &str) -> Option<AddressKey> {
 /// stop and more words behind them, on lines of their own, or just to the end.
 fn inactive_addresses(words: &str) -> HashSet<AddressKey> {
     const MARK: &str = "inactive addresses:";
-    let Some(at) = words.find(MARK) else {
+    // Nearly every answer is "OK", and `contains` sees at once that it is too short.
+    let at = words.contains(MARK).then(|| words.find(MARK)).flatten();
+    let Some(at) = at else {
         return HashSet::new();
     };
     let list = words.get(at + MARK.len()..).unwrap_or_default();
@@ -366,93 +385,4 @@ fn inactive_addresses(words: &str) -> HashSet<AddressKey> {
         .filter(|address| !address.is_empty())
         .map(AddressKey::of)
         .collect()
-}
-
-/// Writes what became of a row's recipients into the message's status.
-///
-/// Copies go with every row of a batch: a recipient of one counts as sent to if any row's was,
-/// and as unknown if any row's may have been.
-pub(super) fn settle(status: &mut SendStatus, row: &Row<'_>, outcome: &Outcome) {
-    for key in row.recipients().map(Address::key) {
-        let (new, id, words) = judge(outcome, &key, row.id.as_deref());
-        let weighs_more = match status.by_key(&key) {
-            Some(before) => match before.status {
-                before if is_taken(before) => !is_taken(new),
-                // With words it is a row's; without, nothing has been heard of any row yet.
-                Status::Unknown => before.detail.is_some() && !new.may_be_accepted(),
-                _ => false,
-            },
-            None => false,
-        };
-        if weighs_more {
-            continue;
-        }
-        let code = match outcome {
-            Outcome::Refused { code, .. } if *code != 0 => Some(code.to_string()),
-            _ => None,
-        };
-        let detail = words.map(|words| StatusDetail::new(code, words));
-        status.set(&key, new, id, detail);
-    }
-}
-
-fn is_taken(status: Status) -> bool {
-    matches!(status, Status::Sent | Status::Queued)
-}
-
-/// One recipient's status, message id and the words that belong to it.
-fn judge(
-    outcome: &Outcome,
-    key: &AddressKey,
-    own_id: Option<&str>,
-) -> (Status, Option<String>, Option<String>) {
-    match outcome {
-        Outcome::Accepted {
-            inactive, words, ..
-        } if inactive.contains(key) => (Status::Rejected, None, Some(words.clone())),
-        Outcome::Accepted {
-            message_id, queued, ..
-        } => {
-            let status = if *queued {
-                Status::Queued
-            } else {
-                Status::Sent
-            };
-            let id = own_id.unwrap_or(message_id).to_owned();
-            (status, Some(id), None)
-        }
-        Outcome::Refused {
-            words, recipients, ..
-        } => {
-            let status = match recipients {
-                RefusedFor::Invalid(keys) if keys.contains(key) => Status::Invalid,
-                RefusedFor::Inactive(keys) if keys.is_empty() || keys.contains(key) => {
-                    Status::Rejected
-                }
-                _ => Status::Failed,
-            };
-            (status, None, Some(words.clone()))
-        }
-        Outcome::Unclear(why) => (
-            Status::Unknown,
-            own_id.map(str::to_owned),
-            Some(why.clone()),
-        ),
-    }
-}
-
-/// Writes what a call that failed as a whole means for a row of a batch.
-pub(super) fn settle_failed(status: &mut SendStatus, row: &Row<'_>, error: &SendError) {
-    let outcome = match error.accepted() {
-        Accepted::Maybe => Outcome::Unclear(error.to_string()),
-        Accepted::No => Outcome::Refused {
-            code: error
-                .esp_code()
-                .and_then(|code| code.parse().ok())
-                .unwrap_or(0),
-            words: error.to_string(),
-            recipients: RefusedFor::Nobody,
-        },
-    };
-    settle(status, row, &outcome);
 }

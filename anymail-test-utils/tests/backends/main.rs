@@ -1,13 +1,28 @@
-//! The conformance suite on the backends that need no ESP, and on the made-up ESP's.
+//! The conformance suite on the backends that need no ESP, on those over other backends, and on
+//! the made-up ESP's.
 
 #![allow(
     clippy::indexing_slicing,
     reason = "a JSON object has null for what is not there"
 )]
+#![allow(
+    unreachable_pub,
+    reason = "Pigeon's are the public items of a crate of its own"
+)]
 
+#[path = "../../examples/pigeon/backend.rs"]
+mod backend;
+mod console;
 mod fake_esp;
 mod file;
+#[path = "../../examples/pigeon/harness.rs"]
+mod harness;
+mod members;
 mod memory;
+#[path = "../../examples/pigeon/webhook.rs"]
+mod webhook;
+#[path = "../../examples/pigeon/wire.rs"]
+mod wire;
 
 use std::sync::Arc;
 
@@ -16,9 +31,16 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 fn main() {
     let suites = [
+        ("console", Suite::local(console::ConsoleHarness)),
         ("fake_esp", Suite::new(fake_esp::FakeEspHarness)),
+        ("failover", Suite::new(members::Group::failover())),
+        (
+            "failover_in_an_outage",
+            Suite::new(members::Group::failover_in_an_outage()),
+        ),
         ("file", Suite::local(file::FileHarness)),
         ("memory", Suite::local(memory::MemoryHarness)),
+        ("round_robin", Suite::new(members::Group::round_robin())),
     ];
     let mut trials = Vec::new();
     for (backend, suite) in suites {

@@ -1,0 +1,108 @@
+//! How many instructions each hot path takes, by valgrind: CI fails where it has become more.
+//!
+//! Instructions are the same on a busy machine and on an idle one, which times are not. They
+//! differ a little between compilers and processors: hence the margin. The counts to compare
+//! with stand beside the paths, in `scenarios/paths.rs`.
+
+mod scenarios;
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+use scenarios::paths::{PATHS, Path};
+
+/// How much more than before is a failure.
+const MARGIN: f64 = 0.10;
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (Some("--run"), Some(name)) => run(&name),
+        // cargo gives it to benches alone: `cargo test --all-targets` has come here, too.
+        (Some("--bench"), _) => compare(),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// What valgrind looks at.
+fn run(name: &str) -> ExitCode {
+    let Some(path) = PATHS.iter().find(|path| path.name == name) else {
+        return ExitCode::FAILURE;
+    };
+    let mut run = (path.setup)();
+    run(); // what is done once, such as to ask what the processor can do, does not count
+    counted(&mut *run);
+    ExitCode::SUCCESS
+}
+
+/// valgrind counts from its entry to its end.
+#[inline(never)]
+fn counted(run: &mut dyn FnMut()) {
+    run();
+}
+
+fn compare() -> ExitCode {
+    if let Some(why) = cannot() {
+        println!("instructions: skipped, {why}");
+        return ExitCode::SUCCESS;
+    }
+    println!("| instructions | before | now | |\n| --- | --- | --- | --- |");
+    let mut slower = false;
+    for path in &PATHS {
+        let now = match count(path) {
+            Ok(now) => now,
+            Err(why) => {
+                println!("{}: {why}", path.name);
+                return ExitCode::FAILURE;
+            }
+        };
+        let change = now as f64 / path.instructions as f64 - 1.0;
+        let verdict = match change {
+            _ if change > MARGIN => "**too many**",
+            _ if change < -MARGIN => "fewer: write the new count into paths.rs",
+            _ => "",
+        };
+        slower |= change > MARGIN;
+        println!(
+            "| {} | {} | {now} ({:+.1} %) | {verdict} |",
+            path.name,
+            path.instructions,
+            change * 100.0
+        );
+    }
+    match slower {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    }
+}
+
+fn cannot() -> Option<&'static str> {
+    if !cfg!(target_arch = "x86_64") {
+        return Some("the counts are those of x86-64");
+    }
+    #[cfg(target_arch = "x86_64")]
+    if !is_x86_feature_detected!("avx2") {
+        return Some("the counts are those of a processor with AVX2");
+    }
+    let there = Command::new("valgrind").arg("--version").output();
+    there.is_err().then_some("there is no valgrind")
+}
+
+fn count(path: &Path) -> Result<u64, String> {
+    let own = env::current_exe().map_err(|error| error.to_string())?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg("--toggle-collect=instructions::counted")
+        .arg(own)
+        .args(["--run", path.name])
+        .output()
+        .map_err(|error| error.to_string())?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    // "==4711== Collected : 123456"
+    let collected = words
+        .lines()
+        .find_map(|line| line.split_once("Collected :"))
+        .and_then(|(_, count)| count.trim().parse().ok())
+        .filter(|count| *count > 0 && output.status.success());
+    collected.ok_or_else(|| format!("valgrind counted nothing:\n{words}"))
+}

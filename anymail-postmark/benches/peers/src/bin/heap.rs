@@ -1,0 +1,59 @@
+//! The peak of what is allocated, counted in a process of its own: an allocator that counts
+//! takes time, and what others allocate shall not count.
+
+use std::error::Error;
+use std::pin::pin;
+
+use anymail_core::Mailer;
+use anymail_figures::scenarios;
+use anymail_figures::sending::mailer;
+use anymail_figures::server::{Kind, Server};
+use futures_util::{StreamExt, stream};
+use peak_alloc::PeakAlloc;
+use tokio::runtime::Runtime;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// Prints two numbers of bytes: what is measured, and what it is measured by.
+fn main() -> Result<(), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    // From a server that is far away all calls that may be under way are.
+    let server = Server::start(Kind::Far)?;
+    let mailer = mailer(&server);
+    // What is made once, such as connections, does not count.
+    runtime.block_on(run(&mailer, 10_000));
+    let (measured, by) = match std::env::args().nth(1).as_deref() {
+        Some("attachment") => {
+            let message = scenarios::with_attachment(scenarios::LARGE);
+            let peak = peak_of(|| {
+                runtime.block_on(mailer.send(&message)).unwrap();
+            });
+            (peak, scenarios::LARGE)
+        }
+        Some("stream") => {
+            let few = peak_of(|| runtime.block_on(run(&mailer, 10_000)));
+            let many = peak_of(|| runtime.block_on(run(&mailer, 1_000_000)));
+            (many, few)
+        }
+        _ => return Err("heap attachment | heap stream".into()),
+    };
+    println!("{measured} {by}");
+    Ok(())
+}
+
+/// The most that is allocated at once while this runs, beyond what was before.
+fn peak_of(run: impl FnOnce()) -> usize {
+    let before = HEAP.current_usage();
+    HEAP.reset_peak_usage();
+    run();
+    HEAP.peak_usage() - before
+}
+
+async fn run(mailer: &Mailer, messages: usize) {
+    let messages = stream::iter((0..messages).map(scenarios::small));
+    let mut sent = pin!(mailer.send_stream(messages));
+    while let Some((_, result)) = sent.next().await {
+        result.unwrap();
+    }
+}

@@ -1,0 +1,157 @@
+//! The paths that must stay fast, each as something to run over and over.
+
+use std::hint::black_box;
+
+use anymail_core::{Address, Mailer, Message, Webhook, WebhookAuth};
+use anymail_postmark::{
+    PostmarkBackend, PostmarkConfig, PostmarkInboundWebhook, PostmarkTrackingWebhook, bench,
+};
+use bytes::Bytes;
+use http::Request;
+use tokio::runtime::Runtime;
+
+use super::{Catcher, prepared, small};
+
+pub struct Path {
+    pub name: &'static str,
+    /// How many instructions it took when this was written: on x86-64 with AVX2, by rustc 1.95.
+    pub instructions: u64,
+    pub setup: fn() -> Box<dyn FnMut()>,
+}
+
+pub const PATHS: [Path; 7] = [
+    Path {
+        name: "write a message with an attachment of 1 MiB",
+        instructions: 2_765_000,
+        setup: || write(&[super::with_attachment(1 << 20)]),
+    },
+    Path {
+        name: "write a batch for 500 that shares HTML and an attachment",
+        instructions: 1_345_000,
+        setup: || write(&[super::batch_of_500(2 << 10, 1 << 10)]),
+    },
+    Path {
+        name: "check and prepare 500 small messages",
+        instructions: 5_119_000,
+        setup: prepare_500,
+    },
+    Path {
+        name: "write 500 small messages, read their answer",
+        instructions: 7_530_000,
+        setup: answer_500,
+    },
+    Path {
+        name: "read 8 addresses",
+        instructions: 58_000,
+        setup: read_addresses,
+    },
+    Path {
+        name: "read the tracking events of all kinds",
+        instructions: 1_900_000,
+        setup: read_tracking,
+    },
+    Path {
+        name: "read an inbound mail of 1 MiB",
+        instructions: 8_772_000,
+        setup: read_inbound,
+    },
+];
+
+fn config() -> PostmarkConfig {
+    PostmarkConfig::new("server-token")
+}
+
+fn backend() -> PostmarkBackend {
+    PostmarkBackend::new(config()).unwrap()
+}
+
+fn write(messages: &[Message]) -> Box<dyn FnMut()> {
+    let messages = block_on(prepared(&backend(), messages));
+    let config = config();
+    Box::new(move || {
+        for body in bench::bodies(&messages, &config) {
+            black_box(body.unwrap());
+        }
+    })
+}
+
+fn prepare_500() -> Box<dyn FnMut()> {
+    let messages: Vec<_> = (0..500).map(small).collect();
+    let mailer = Mailer::new(Catcher::like(&backend()));
+    let runtime = runtime();
+    Box::new(move || {
+        black_box(runtime.block_on(mailer.send_all(&messages)));
+    })
+}
+
+fn answer_500() -> Box<dyn FnMut()> {
+    let messages: Vec<_> = (0..500).map(small).collect();
+    let messages = block_on(prepared(&backend(), &messages));
+    let rows = messages.iter().enumerate().map(|(n, message)| {
+        serde_json::json!({
+            "ErrorCode": 0,
+            "Message": "OK",
+            "MessageID": format!("b7bc2f4a-e38e-4336-af7d-{n:012x}"),
+            "SubmittedAt": "2026-11-24T10:27:15.1234567Z",
+            "To": message.to()[0].to_ascii(),
+        })
+    });
+    let answer = serde_json::Value::from_iter(rows).to_string();
+    let config = config();
+    Box::new(move || {
+        let results = bench::answered(&messages, &config, &answer);
+        assert!(black_box(results).iter().all(Result::is_ok));
+    })
+}
+
+/// As users type them.
+pub const ADDRESSES: [&str; 8] = [
+    "ann@example.com",
+    "customer4711@mail.example.co.uk",
+    "first.last+tag@sub.example.org",
+    "Ann <ann@example.com>",
+    "Ann Example <ann.example@example.com>",
+    "\"Doe, Ann\" <ann.doe@example.com>",
+    "Anvil Shop GmbH <shop@anvils.example.com>",
+    "Ann <ann@příklad.cz>",
+];
+
+fn read_addresses() -> Box<dyn FnMut()> {
+    Box::new(|| {
+        for text in ADDRESSES {
+            black_box(black_box(text).parse::<Address>().unwrap());
+        }
+    })
+}
+
+fn read_tracking() -> Box<dyn FnMut()> {
+    let payloads = super::tracking_payloads();
+    let requests: Vec<_> = payloads.into_iter().map(post).collect();
+    let webhook = PostmarkTrackingWebhook::new(WebhookAuth::none());
+    Box::new(move || {
+        for request in &requests {
+            black_box(webhook.parse(request).unwrap());
+        }
+    })
+}
+
+fn read_inbound() -> Box<dyn FnMut()> {
+    let request = post(super::inbound_payload(&super::inbound_mail(1 << 20)));
+    let webhook = PostmarkInboundWebhook::new(WebhookAuth::none());
+    Box::new(move || {
+        black_box(webhook.parse(&request).unwrap());
+    })
+}
+
+fn post(body: Bytes) -> Request<Bytes> {
+    Request::post("/").body(body).unwrap()
+}
+
+fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    runtime().block_on(future)
+}

@@ -1,0 +1,243 @@
+//! [`PostmarkFactory`]: what a configuration can say of a Postmark backend.
+//!
+//! What each option does, and what can be wrong with it, is in `config.rs`.
+
+use std::sync::Arc;
+
+use anymail_core::{BackendFactory, EmailBackend, OptionFault, OptionSpec, Options};
+
+use crate::backend::{NAME, PostmarkBackend};
+use crate::config::{PostmarkConfig, PostmarkConfigFault};
+
+/// Makes Postmark backends from a configuration; its name there is `postmark`.
+///
+/// Its options are those of [`PostmarkConfig`]; `server_token` is the one that must be there. In
+/// the environment they are `ANYMAIL_POSTMARK_SERVER_TOKEN` and so on.
+///
+/// ```
+/// use anymail_core::{MailersConfig, Registry};
+/// use anymail_postmark::PostmarkFactory;
+///
+/// let registry = Registry::new().with(PostmarkFactory);
+/// let config: MailersConfig = serde_json::from_str(
+///     r#"{"backend": "postmark", "options": {"server_token": "POSTMARK_API_TEST"}}"#,
+/// )?;
+/// let mailers = config.build(&registry)?;
+/// assert_eq!(mailers.default_mailer().backend().name(), "postmark");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # A limit of calls
+///
+/// `calls_per_second` (feature `rate-limit`) stands for `PostmarkConfig::rate_limiter` with a
+/// `RateLimiter::per_second`: no more than so many calls go out in any second, evenly spaced,
+/// each with one message or up to 500, and after a 429 none for a while. No limit by default.
+/// Without the feature it is a fault, not ignored.
+///
+/// Every configured mailer has a limit of its own, also where two have the same token, and where
+/// the option stands once for all of them under `backends.postmark`: two mailers may make twice
+/// as many calls. So may a failover or a round robin over two: a 429 holds up just the member
+/// that got it, and one that waits for its turn has not failed, so the next is not tried. For
+/// one limit in common, make the backends in code, each of a [`PostmarkConfig`] with a clone of
+/// one `RateLimiter`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PostmarkFactory;
+
+const CALLS_PER_SECOND: &str = "calls_per_second";
+
+const OPTIONS: [OptionSpec; 11] = [
+    OptionSpec::secret(
+        "server_token",
+        "the token of the Postmark server to send by",
+    )
+    .required(),
+    OptionSpec::text(
+        "api_url",
+        "where the API is; Postmark's own address by default",
+    ),
+    OptionSpec::flag(
+        "allow_plain_http",
+        "takes http:// beyond loopback; false by default",
+    ),
+    OptionSpec::text("message_stream", "the stream's id; \"outbound\" by default"),
+    OptionSpec::flag("use_bulk_api", "sends through email/bulk; false by default"),
+    OptionSpec::flag(
+        "generate_message_id",
+        "gives rows ids of our own; as use_bulk_api by default",
+    ),
+    OptionSpec::seconds("timeout", "the time limit of one call; 30 by default"),
+    OptionSpec::seconds(
+        "connect_timeout",
+        "the time limit of connecting; 10 by default",
+    ),
+    OptionSpec::integer(
+        "max_response_bytes",
+        "the largest answer read; 10000000 by default",
+    ),
+    OptionSpec::integer(
+        "concurrency",
+        "calls under way at once for many rows; 8 by default",
+    ),
+    // Known without its feature, too: whoever sets it learns what to switch on.
+    OptionSpec::integer(
+        CALLS_PER_SECOND,
+        "calls that may go out in a second; no limit by default",
+    ),
+];
+
+impl BackendFactory for PostmarkFactory {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn options(&self) -> &[OptionSpec] {
+        &OPTIONS
+    }
+
+    fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
+        let token = options
+            .secret("server_token")
+            .ok_or(OptionFault::missing("server_token"))?;
+        let mut config = PostmarkConfig::new(token.clone());
+        config.message_stream = options.text("message_stream").map(str::to_owned);
+        config.generate_message_id = options.flag("generate_message_id");
+        if let Some(url) = options.text("api_url") {
+            config = config.api_url(url);
+        }
+        set(
+            &mut config.allow_plain_http,
+            options.flag("allow_plain_http"),
+        );
+        set(&mut config.use_bulk_api, options.flag("use_bulk_api"));
+        set(&mut config.timeout, options.seconds("timeout"));
+        set(
+            &mut config.connect_timeout,
+            options.seconds("connect_timeout"),
+        );
+        let size = |name| {
+            options
+                .integer(name)
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX))
+        };
+        set(&mut config.max_response_bytes, size("max_response_bytes"));
+        set(&mut config.concurrency, size("concurrency"));
+        let mut faults = Vec::new();
+        if let Some(calls) = options.integer(CALLS_PER_SECOND)
+            && let Err(problem) = limit_calls(&mut config, calls)
+        {
+            faults.push(OptionFault::new(CALLS_PER_SECOND, problem));
+        }
+        match PostmarkBackend::new(config) {
+            Ok(backend) if faults.is_empty() => return Ok(Arc::new(backend)),
+            Ok(_) => {}
+            Err(error) => {
+                let fault =
+                    |it: &PostmarkConfigFault| OptionFault::new(it.option, it.problem.clone());
+                faults.extend(error.faults().iter().map(fault));
+            }
+        }
+        Err(faults)
+    }
+}
+
+#[cfg(feature = "rate-limit")]
+fn limit_calls(config: &mut PostmarkConfig, calls: u64) -> Result<(), String> {
+    let calls = match u32::try_from(calls) {
+        Ok(0) => return Err("it is zero, so no call could go out".to_owned()),
+        Ok(calls) => calls,
+        Err(_) => return Err(format!("{calls} is more than {}", u32::MAX)),
+    };
+    config.rate_limiter = Some(anymail_core::RateLimiter::per_second(calls));
+    Ok(())
+}
+
+#[cfg(not(feature = "rate-limit"))]
+fn limit_calls(_: &mut PostmarkConfig, _: u64) -> Result<(), String> {
+    Err("it needs the feature `rate-limit` of anymail-postmark, which is off".to_owned())
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anymail_core::{ConfigError, Env, Mailers, MailersConfig, Registry};
+
+    fn build(options: &serde_json::Value) -> Result<Mailers, ConfigError> {
+        let json = serde_json::json!({"backend": "postmark", "options": options});
+        let config: MailersConfig = serde_json::from_value(json).unwrap();
+        config.build_in(&Env::default(), &Registry::new().with(PostmarkFactory))
+    }
+
+    #[test]
+    fn every_option_of_a_configuration_reaches_the_backend() {
+        let mut all = serde_json::json!({
+            "server_token": "s3cret", "api_url": "http://proxy.example/pm",
+            "allow_plain_http": true, "message_stream": "broadcast", "use_bulk_api": true,
+            "generate_message_id": false, "timeout": 1.5, "connect_timeout": 2,
+            "max_response_bytes": 3, "concurrency": 4, CALLS_PER_SECOND: 5,
+        });
+        assert_eq!(all.as_object().map(|map| map.len()), Some(OPTIONS.len()));
+        let mut seen = vec![
+            "proxy.example/pm",
+            "allow_plain_http: true",
+            "\"broadcast\"",
+            "use_bulk_api: true",
+            "Some(false)",
+            "1.5s",
+            "connect_timeout: 2s",
+            "max_response_bytes: 3",
+            "concurrency: 4",
+        ];
+        match cfg!(feature = "rate-limit") {
+            true => seen.push("calls_per_second: 5"),
+            false => all[CALLS_PER_SECOND] = serde_json::Value::Null,
+        }
+        let mailers = build(&all).unwrap();
+        let shown = format!("{:?}", mailers.default_mailer().backend());
+        for value in seen {
+            assert!(shown.contains(value), "{value} is not in {shown}");
+        }
+        assert!(!shown.contains("s3cret"));
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_the_options_is_told_at_once() {
+        let wrong = serde_json::json!({"server_token": "x\ny", "timeout": 0, CALLS_PER_SECOND: 0});
+        let error = build(&wrong).unwrap_err();
+        let mut paths: Vec<_> = error.faults().iter().map(|fault| fault.path()).collect();
+        paths.sort_unstable();
+        assert_eq!(
+            paths,
+            [
+                "options.calls_per_second",
+                "options.server_token",
+                "options.timeout"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_limit_of_calls_that_cannot_be_held_is_a_fault() {
+        let bad = [0, u64::from(u32::MAX) + 1, u64::MAX];
+        let bad = bad.into_iter().map(serde_json::Value::from);
+        for calls in bad.chain([serde_json::json!(-1), serde_json::json!("5")]) {
+            let error = build(&serde_json::json!({"server_token": "t", CALLS_PER_SECOND: calls}));
+            let error = error.unwrap_err();
+            assert_eq!(error.faults().len(), 1, "{error}");
+            assert_eq!(error.faults()[0].path(), "options.calls_per_second");
+        }
+    }
+
+    #[cfg(not(feature = "rate-limit"))]
+    #[test]
+    fn a_limit_of_calls_without_its_feature_is_a_fault_that_names_it() {
+        let options = serde_json::json!({"server_token": "t", CALLS_PER_SECOND: 5});
+        let error = build(&options).unwrap_err().to_string();
+        assert!(error.contains("feature `rate-limit`"), "{error}");
+    }
+}
