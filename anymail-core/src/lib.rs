@@ -46,8 +46,9 @@
 //! - Without an ESP: [`MemoryBackend`] for tests, [`ConsoleBackend`], [`FileBackend`]; over other
 //!   backends: [`Failover`], [`RoundRobin`]; for staging: [`RedirectTo`], [`AllowDomains`].
 //! - To take in what an ESP reports: [`Webhook`], [`WebhookAuth`], [`Event`].
-//! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the source of
-//!   [`MemoryBackend`] is the worked example.
+//! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the way is
+//!   told in `anymail_test_utils::guide::writing_a_backend`, and the source of [`MemoryBackend`]
+//!   is the smallest example.
 //! - To find what you know from Python: [`guide::coming_from_django_anymail`].
 //!
 //! # Features

@@ -1,41 +1,74 @@
-//! One app, one message, five configurations: the app's code never changes.
+//! One app and one message; where the mail goes is a value. The app's code never changes.
 //!
 //! ```sh
-//! cargo run -p anymail-postmark --example switch -- console
-//! ANYMAIL_MAILER=failover cargo run -p anymail-postmark --example switch
+//! ANYMAIL_BACKEND=console cargo run -p anymail-postmark --example switch
+//! cargo run -p anymail-postmark --example switch -- failover
 //! ```
 //!
-//! The choices are `postmark` (a fake one in the same process), `console`, `file`, `memory` and
-//! `failover`, whose first member is down. Before it sends, the app asks what each of them
-//! would not do.
+//! With `ANYMAIL_BACKEND` set, the environment is the configuration, as
+//! [`MailersConfig::from_env`] reads it. Otherwise it is a file's text, which has `postmark` (a
+//! fake one in the same process), `console`, `file`, `memory` and `failover`, whose first member
+//! is down; the argument says which of them is the default. Before it sends, the app asks what
+//! each of those that are configured would not do.
 
 use std::error::Error;
 use std::fmt::Write;
+use std::process::ExitCode;
 
-use anymail_core::{MailersConfig, Message, Registry};
+use anymail_core::{Env, Mailers, MailersConfig, Message, Registry};
 use anymail_postmark::PostmarkFactory;
 use anymail_test_utils::FakePostmark;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let argument = std::env::args().nth(1);
-    let choice = argument.or_else(|| std::env::var("ANYMAIL_MAILER").ok());
-    let folder = std::env::temp_dir().join("anymail-switch");
-    let output = run(
-        choice.as_deref().unwrap_or("postmark"),
-        &folder.to_string_lossy(),
-    )
-    .await?;
-    print!("{output}");
-    Ok(())
+async fn main() -> ExitCode {
+    let env = Env::process();
+    let output = match (std::env::args().nth(1), env.get("ANYMAIL_BACKEND")) {
+        (None, Some(_)) => by_variables(&env).await,
+        (choice, _) => {
+            let choice = choice.as_deref().unwrap_or("postmark");
+            let folder = std::env::temp_dir().join("anymail-switch");
+            by_file(choice, &folder.to_string_lossy()).await
+        }
+    };
+    match output {
+        Ok(output) => {
+            print!("{output}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-/// What would stand in the app's configuration file. `default` is the one value to change.
-fn configuration(default: &str, fake_url: &str, folder: &str) -> String {
+/// The app where the environment is its configuration.
+pub(crate) async fn by_variables(env: &Env) -> Result<String, Box<dyn Error>> {
+    let registry = Registry::new().with(PostmarkFactory);
+    let mailers = MailersConfig::from_env(env, &registry).build_in(env, &registry)?;
+    app(&mailers).await
+}
+
+/// The app where a file is its configuration.
+pub(crate) async fn by_file(choice: &str, folder: &str) -> Result<String, Box<dyn Error>> {
+    let fake = FakePostmark::start().await?;
+    let registry = Registry::new().with(PostmarkFactory);
+    let config: MailersConfig = toml::from_str(&file(choice, &fake.url(), folder))?;
+    let mut out = app(&config.build(&registry)?).await?;
+    writeln!(
+        out,
+        "Postmark has {} messages, memory has {}.",
+        fake.accepted(),
+        registry.outbox().len()
+    )?;
+    Ok(out)
+}
+
+/// What would stand in the file. `default` is the one value to change.
+fn file(default: &str, fake_url: &str, folder: &str) -> String {
     format!(
         r#"
         default = "{default}"
-        default_from = "Anvil Shop <shop@example.com>"
 
         [mailers.postmark]
         backend = "postmark"
@@ -62,14 +95,10 @@ fn configuration(default: &str, fake_url: &str, folder: &str) -> String {
     )
 }
 
-/// The app: sends one message by the mailer `choice`, and tells what became of it.
-pub(crate) async fn run(choice: &str, folder: &str) -> Result<String, Box<dyn Error>> {
-    let fake = FakePostmark::start().await?;
-    let registry = Registry::new().with(PostmarkFactory);
-    let config: MailersConfig = toml::from_str(&configuration(choice, &fake.url(), folder))?;
-    let mailers = config.build(&registry)?;
-
+/// The app: sends one message by its mailer, and tells what became of it.
+async fn app(mailers: &Mailers) -> Result<String, Box<dyn Error>> {
     let message = Message::builder()
+        .from("Anvil Shop <shop@example.com>")
         .to("\"Doe, Ann\" <ann@example.com>")
         .subject("Your receipt")
         .text_body("4 anvils, thank you.")
@@ -92,11 +121,5 @@ pub(crate) async fn run(choice: &str, folder: &str) -> Result<String, Box<dyn Er
     for error in &status.member_errors {
         writeln!(out, "  before that, {error}")?;
     }
-    writeln!(
-        out,
-        "Postmark has {} messages, memory has {}.",
-        fake.accepted(),
-        registry.outbox().len()
-    )?;
     Ok(out)
 }

@@ -1,7 +1,7 @@
 //! Postmark's webhooks without a web framework: plain hyper.
 //!
 //! Run it with `ANYMAIL_WEBHOOK_SECRET=user:password`, and give Postmark
-//! `http://user:password@HOST:8025/anymail/postmark/tracking/` (and `.../inbound/`). Whatever
+//! `http://user:password@HOST:8027/anymail/postmark/tracking/` (and `.../inbound/`). Whatever
 //! else has the types of the `http` crate (tower, warp, a serverless runtime) does the same.
 
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let secret = std::env::var("ANYMAIL_WEBHOOK_SECRET")
         .map_err(|_| "ANYMAIL_WEBHOOK_SECRET is to be set, to user:password")?;
     let webhooks = Arc::new(anymail_postmark::webhooks(secret.parse()?));
-    let listener = TcpListener::bind("127.0.0.1:8025").await?;
+    let listener = TcpListener::bind("127.0.0.1:8027").await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;

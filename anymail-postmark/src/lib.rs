@@ -64,6 +64,20 @@
 //! Routes for axum are `anymail_core::webhook_routes(webhooks(auth), handler)`; for other
 //! servers, see the example `webhooks_hyper`.
 //!
+//! # Postmark's limits
+//!
+//! Who asks for more is refused by Postmark, in its words, with `accepted` being `No`; nothing here
+//! counts beforehand. (Its documentation, as of 2026-09.)
+//!
+//! | what | at most |
+//! | --- | --- |
+//! | recipients of a message, `cc` and `bcc` included | 50; a batch: 50 for each of its mails |
+//! | a message, attachments as base64 included | 10 MB |
+//! | the text, the HTML | 5 MB each |
+//! | subject; From; tag | 2000; 255; 1000 characters |
+//! | metadata | 10 values; names of 20, values of 80 characters |
+//! | messages in a call | 500 and 50 MB: more are split into several calls |
+//!
 //! # What is known of Postmark
 //!
 //! Everything here is tried against a fake Postmark on loopback (`anymail-test-utils`), which is
@@ -105,3 +119,8 @@ pub mod guide {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The page "Testing your app's mail", compiled and run: its own crate has no Postmark backend.
+#[cfg(all(doctest, feature = "webhooks"))]
+#[doc = include_str!("../../anymail-test-utils/docs/testing_your_apps_mail.md")]
+struct TestingYourAppsMail;

@@ -16,6 +16,7 @@ pub(crate) const ANYMAIL_ID: &str = "anymail_id";
 /// `Message::track_clicks` chooses between [`HtmlAndText`](Self::HtmlAndText) and
 /// [`None`](Self::None).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LinkTracking {
     /// No links.
     None,

@@ -1,13 +1,16 @@
-//! The example `switch`: its five configurations.
+//! The example `switch`: its five configurations in a file, and those in variables.
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 #[path = "../examples/switch.rs"]
 #[allow(dead_code, reason = "its main is the example's")]
 mod switch;
 
+use anymail_core::Env;
+use anymail_test_utils::FakePostmark;
+
 async fn run(choice: &str) -> (String, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
-    let output = switch::run(choice, &folder.path().to_string_lossy())
+    let output = switch::by_file(choice, &folder.path().to_string_lossy())
         .await
         .unwrap();
     let files = std::fs::read_dir(folder.path()).unwrap();
@@ -60,9 +63,28 @@ async fn failover_tells_who_was_down() {
 
 #[tokio::test]
 async fn a_mailer_that_is_not_configured_is_an_error_that_names_those_that_are() {
-    let error = switch::run("posmark", "unused")
+    let error = switch::by_file("posmark", "unused")
         .await
         .unwrap_err()
         .to_string();
     assert!(error.contains("did you mean \"postmark\"?"), "{error}");
+}
+
+#[tokio::test]
+async fn one_variable_changes_where_the_mail_goes() {
+    for backend in ["console", "memory"] {
+        let env = Env::from([("ANYMAIL_BACKEND", backend)]);
+        let output = switch::by_variables(&env).await.unwrap();
+        assert!(output.contains(&format!("Sent by {backend}:")), "{output}");
+    }
+    let fake = FakePostmark::start().await.unwrap();
+    let url = fake.url();
+    let mut env = vec![("ANYMAIL_BACKEND", "postmark"), ("POSTMARK_API_URL", &url)];
+    let error = switch::by_variables(&env.iter().copied().collect()).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("POSTMARK_SERVER_TOKEN"), "{error}");
+    env.push(("POSTMARK_SERVER_TOKEN", "server-token"));
+    let output = switch::by_variables(&env.into_iter().collect()).await;
+    assert!(output.unwrap().contains("Sent by postmark:"));
+    assert_eq!(fake.messages()[0].subject, "Your receipt");
 }

@@ -87,7 +87,7 @@ async fn send(postmark: &FakePostmark) {
     };
     let two = [message("a@example.com, b@example.com"), message("a@bad")];
     postmark.server().inject(Fault::status(503), 1);
-    mailer.send_all(&two).await;
+    let _ = mailer.send_all(&two).await;
     postmark.server().inject(Fault::AcceptThenReset, 1);
     mailer.send(&message("a@example.com")).await.unwrap_err();
     postmark.server().inject(Fault::status(500), 1);

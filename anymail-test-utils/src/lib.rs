@@ -1,55 +1,23 @@
 //! Test an app that sends mail, or a backend that carries it.
 //!
-//! There are two doors. Both lead to real HTTP on loopback: nothing of the client under test is
-//! replaced, and it may be written in any language.
+//! There are two doors.
 //!
 //! # I test an app
 //!
-//! [`FakePostmark`] takes messages as Postmark does, refuses what Postmark refuses, in its
-//! words, and keeps what it accepted for the test to look at. Give the app its URL in place of
-//! `https://api.postmarkapp.com`.
+//! - That it sent the right mails, without HTTP: [`assert_sent`] looks into the outbox of core's
+//!   `memory` backend.
+//! - What it does when Postmark refuses, when the network fails, when a webhook comes:
+//!   [`FakePostmark`] is Postmark's API on loopback. Nothing of the client under test is
+//!   replaced, and it may be written in any language.
+//! - How its mails look: the program `fake-postmark` is the same with a mailbox in the browser.
 //!
-//! ```
-//! use anymail_test_utils::{FakePostmark, SuppressionReason};
-//!
-//! # async fn the_app_sends_a_mail(url: &str) -> Result<(), reqwest::Error> {
-//! #     let call = reqwest::Client::new().post(format!("{url}/email"));
-//! #     let call = call.header("Accept", "*/*").header("Content-Type", "application/json");
-//! #     let call = call.header("X-Postmark-Server-Token", "server-token");
-//! #     let json = r#"{"From": "shop@example.com", "To": "ann@example.com", "Tag": "order",
-//! #                    "Subject": "Your order", "TextBody": "It is on its way."}"#;
-//! #     call.body(json).send().await?.error_for_status().map(drop)
-//! # }
-//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
-//! let postmark = FakePostmark::start().await?; // its token is "server-token"
-//! the_app_sends_a_mail(&postmark.url()).await?;
-//!
-//! let messages = postmark.messages();
-//! assert_eq!(messages[0].to[0].email, "ann@example.com");
-//! assert_eq!(messages[0].tag.as_deref(), Some("order"));
-//!
-//! // What does the app do when Ann is inactive?
-//! postmark.suppress("outbound", "ann@example.com", SuppressionReason::HardBounce);
-//! assert!(the_app_sends_a_mail(&postmark.url()).await.is_err());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! # }).unwrap();
-//! ```
-//!
-//! It also tells the app's webhooks what becomes of its messages, when the test says so:
-//! [`deliver`](FakePostmark::deliver), [`bounce`](FakePostmark::bounce),
-//! [`open`](FakePostmark::open), [`receive`](FakePostmark::receive), and more.
-//!
-//! A person who writes an app has the same server as a program, with a mailbox to look at in a
-//! browser:
-//!
-//! ```text
-//! cargo run -p anymail-test-utils --bin fake-postmark -- --port 8025 --token server-token
-//! ```
+//! [`guide::testing_your_apps_mail`] shows all of it.
 //!
 //! # I test a backend
 //!
 //! Whether it keeps what `EmailBackend` promises is tried by the [`conformance`] suite, one named
-//! trial for each rule; the [`guide`] leads from an empty crate to a backend that passes.
+//! trial for each rule, over real HTTP on loopback; [`guide::writing_a_backend`] leads from an
+//! empty crate to a backend that passes.
 //!
 //! Under it there is, for tests of your own:
 //!

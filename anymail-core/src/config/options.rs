@@ -140,6 +140,8 @@ macro_rules! read {
     };
 }
 
+/// Each method gives the option of this name; `None` (or nothing in a list) where it is not
+/// configured, or where its [`OptionSpec`] says that it is of another kind.
 impl Options {
     /// A text.
     pub fn text(&self, name: &str) -> Option<&str> {
@@ -156,12 +158,12 @@ impl Options {
         read!(self, name, Flag).copied()
     }
 
-    /// A whole number.
+    /// A whole number from 0.
     pub fn integer(&self, name: &str) -> Option<u64> {
         read!(self, name, Integer).copied()
     }
 
-    /// A time.
+    /// A time, which the configuration gives in seconds.
     pub fn seconds(&self, name: &str) -> Option<Duration> {
         read!(self, name, Seconds).copied()
     }

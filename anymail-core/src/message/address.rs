@@ -240,7 +240,7 @@ pub(super) fn checked(
         .with_domain_literal();
     let wire = format!("{local}@{}", ascii_domain.as_deref().unwrap_or(domain));
     if let Err(error) = EmailAddress::parse_with_options(&wire, options) {
-        return fail(Reason::from(error));
+        return fail(Reason::of(error));
     }
     // The crate looks for the last "@"; a quoted local part may hold one, an unquoted may not.
     if local.contains('@') && !local.starts_with('"') {
@@ -289,8 +289,8 @@ pub enum AddressErrorReason {
 
 use AddressErrorReason as Reason;
 
-impl From<email_address::Error> for Reason {
-    fn from(error: email_address::Error) -> Self {
+impl Reason {
+    fn of(error: email_address::Error) -> Self {
         use email_address::Error as E;
         match error {
             E::MissingSeparator => Self::NoAt,

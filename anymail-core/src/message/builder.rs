@@ -101,21 +101,21 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds recipients.
+    /// Adds recipients: one text may hold several. Unless it is a batch, each sees the others.
     pub fn to(mut self, addresses: impl Into<AddressInput>) -> Self {
         let mut more = self.many("to", addresses.into());
         self.message.to.value_or_default().append(&mut more);
         self
     }
 
-    /// Adds recipients of a copy.
+    /// Adds recipients of a copy, whom everybody sees. In a batch they get a copy of each message.
     pub fn cc(mut self, addresses: impl Into<AddressInput>) -> Self {
         let mut more = self.many("cc", addresses.into());
         self.message.cc.value_or_default().append(&mut more);
         self
     }
 
-    /// Adds recipients of a blind copy.
+    /// Adds recipients of a copy whom nobody sees. In a batch they get a copy of each message.
     pub fn bcc(mut self, addresses: impl Into<AddressInput>) -> Self {
         let mut more = self.many("bcc", addresses.into());
         self.message.bcc.value_or_default().append(&mut more);
@@ -207,7 +207,7 @@ impl MessageBuilder {
         self
     }
 
-    /// Sets one value that comes back with the message's events.
+    /// Sets one value, as text, that comes back with the message's events.
     pub fn metadata(mut self, key: impl Into<String>, value: impl ToString) -> Self {
         let metadata = self.message.metadata.value_or_default();
         metadata.insert(key.into(), value.to_string());
@@ -311,19 +311,19 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds a tag.
+    /// Adds a tag, a word of one line to find the message by. How many, and how long, the ESP says.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.message.tags.value_or_default().push(tag.into());
         self
     }
 
-    /// Whether openings shall be reported.
+    /// Whether openings shall be reported. Without it, what the ESP is set to.
     pub fn track_opens(mut self, on: bool) -> Self {
         self.message.track_opens = Field::Value(on);
         self
     }
 
-    /// Whether clicks shall be reported.
+    /// Whether clicks shall be reported. Without it, what the ESP is set to.
     pub fn track_clicks(mut self, on: bool) -> Self {
         self.message.track_clicks = Field::Value(on);
         self

@@ -1,7 +1,7 @@
 //! [`EmailBackend`], the one trait that carries mail to an ESP, and what it is given.
 //!
-//! What core has done before it is called is `mailer.rs`'s; how to write one is told in the
-//! guide.
+//! What core has done before it is called is `mailer.rs`'s; how to write one is told in
+//! `anymail_test_utils::guide::writing_a_backend`.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -26,6 +26,12 @@ use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message
 /// in which nobody got the message into an error, and runs the post-send hooks.
 ///
 /// A backend is used by many tasks at once, and a future of its may be dropped at any await.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no backend",
+    label = "this does not implement `EmailBackend`",
+    note = "most backends are made of a configuration, and give a `Result`: \
+            `AcmeBackend::new(config)?`"
+)]
 #[async_trait]
 pub trait EmailBackend: Debug + Send + Sync {
     /// The name in statuses, errors and configuration: lower case, for example `acme`.

@@ -66,6 +66,7 @@ impl Mailer {
 
     /// Sends many unrelated messages and waits for all: one result each, in their order, as
     /// [`Mailer::send_all`](crate::Mailer::send_all).
+    #[must_use = "each message has a result of its own, and may have failed"]
     pub fn send_all(&self, messages: &[Message]) -> Vec<Result<SendStatus, SendError>> {
         match self.outside_of_async() {
             Ok(runtime) => runtime.block_on(self.mailer.send_all(messages)),

@@ -110,6 +110,7 @@ impl Mailer {
 
     /// Sends any number of unrelated messages, in as few calls as the ESP allows; gives one
     /// result for each, in their order. One that cannot be sent does not spoil the others.
+    #[must_use = "each message has a result of its own, and may have failed"]
     pub async fn send_all(&self, messages: &[Message]) -> Vec<Result<SendStatus, SendError>> {
         self.send_all_with(messages, |_, _| {}).await
     }
@@ -468,6 +469,7 @@ impl fmt::Debug for MailerBuilder {
 /// What [`Mailer::check`] found. `Display` tells all of it in one line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[must_use = "it says what is wrong, and is no error by itself"]
 pub struct Check {
     /// What no ESP could send.
     pub faults: Vec<Fault>,

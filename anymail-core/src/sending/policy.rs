@@ -26,6 +26,7 @@ pub enum UnsupportedPolicy {
 
 /// One thing that a message asks for and its ESP cannot do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Unsupported {
     /// The feature; none where it is a rule of one ESP that no feature stands for.
     pub feature: Option<Feature>,

@@ -325,6 +325,24 @@ async fn a_person_signs_up_looks_and_leaves_in_a_browser() {
     // By itself: the page loads anew.
     browser.wait_for("ann@example.com delivered");
 
+    // She opens the mail and answers it, by the pages of the fake.
+    let mailbox = format!("{}/mailbox", site.fake.url());
+    browser.open(&format!("{mailbox}/{}", mail.id));
+    browser.wait_for("Deliver");
+    browser.focus("form[action$='/open'] button");
+    browser.press_enter();
+    browser.wait_for("HTTP 200");
+    browser.open(&format!("{mailbox}/receive"));
+    browser.wait_for("It is posted to");
+    browser.type_into("#from", "Ann <ann@example.com>");
+    browser.type_into("#to", "letter@example.com");
+    browser.type_into("#subject", "How nice");
+    browser.press_enter();
+    browser.wait_for("HTTP 200");
+    browser.open(&site.url("/status"));
+    browser.wait_for("ann@example.com opened");
+    browser.wait_for("How nice");
+
     let text = mail.text_body.clone().unwrap();
     let (_, link) = text.split_once("no more: ").unwrap();
     browser.open(link.trim());

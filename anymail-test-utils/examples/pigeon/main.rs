@@ -1,6 +1,7 @@
 //! A complete small backend for an ESP that does not exist, and the conformance suite on it.
 //!
-//! It is the backend of the guide (`anymail_test_utils::guide`). The suite runs with
+//! It is the backend of the page "Writing a backend"
+//! (`anymail_test_utils::guide::writing_a_backend`). The suite runs with
 //! `cargo test -p anymail-test-utils --example pigeon`.
 
 #![allow(

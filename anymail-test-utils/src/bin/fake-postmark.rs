@@ -18,7 +18,7 @@ Usage: fake-postmark [OPTIONS]
       --port PORT            port on 127.0.0.1; 0 for a free one [default: 8025]
       --token TOKEN          server token to accept; may be repeated [default: server-token]
       --webhook URL          post deliveries, bounces, opens and clicks to URL
-      --inbound-webhook URL  post received mail to URL; receive some by
+      --inbound-webhook URL  post received mail to URL; receive some in the browser, or by
                              curl --data-binary @mail.eml http://127.0.0.1:8025/mailbox/receive
       --deliver              deliver each message at once (and tell the webhook)
   -h, --help                 print this

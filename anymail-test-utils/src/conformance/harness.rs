@@ -25,7 +25,8 @@ pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 /// The suite brings the server, the messages, what goes wrong on the network, and the
 /// assertions. It calls a harness from several threads at once.
 ///
-/// A whole one stands in the [guide](crate::guide#5-describe-the-esp-to-the-suite).
+/// A whole one stands in
+/// [Writing a backend](crate::guide::writing_a_backend#5-describe-the-esp-to-the-suite).
 pub trait Harness: Send + Sync + 'static {
     /// Makes the backend, to talk to this server with this secret.
     ///

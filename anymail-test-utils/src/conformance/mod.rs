@@ -1,7 +1,8 @@
 //! The conformance suite: whether a backend keeps what [`EmailBackend`] promises.
 //!
 //! A backend's author writes a [`Harness`], the ESP's side of the wire in a few lines, and gets
-//! one named trial for each rule. How to write both is told in the [guide](crate::guide).
+//! one named trial for each rule. How to write both is told in
+//! [Writing a backend](crate::guide::writing_a_backend).
 //!
 //! In the backend's `Cargo.toml`:
 //!

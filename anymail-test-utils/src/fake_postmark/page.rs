@@ -12,10 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use mail_builder::MessageBuilder;
+use mail_builder::headers::address::Address;
 
 use super::bounce_type::BounceType;
 use super::message::SentMessage;
-use super::page_view;
+use super::page_view::{self, Beside, RECEIVED};
 use super::state::Fake;
 use super::triggers;
 use super::webhooks::Posting;
@@ -98,13 +100,18 @@ fn show(fake: &Arc<Fake>, request: &Request<Bytes>, parts: &[&str]) -> Response<
     let url = format!("http://{}", host(request));
     let tab = request.uri().query().unwrap_or_default();
     match parts {
-        [] => html(page_view::render(fake, None, &url, tab)),
+        [] => html(page_view::render(fake, &url, &Beside::Nothing)),
+        ["receive"] => html(page_view::render(fake, &url, &Beside::Receive)),
         [id, rest @ ..] => {
             let Some(message) = fake.state().message(id).cloned() else {
                 return not_found();
             };
             match rest {
-                [] => html(page_view::render(fake, Some(&message), &url, tab)),
+                [] => html(page_view::render(
+                    fake,
+                    &url,
+                    &Beside::Message(&message, tab),
+                )),
                 ["html"] => html_body(&message),
                 ["json"] => json(&message),
                 ["attachments", index] => attachment(&message, index),
@@ -184,6 +191,7 @@ fn act(fake: &Arc<Fake>, request: &Request<Bytes>, parts: &[&str]) -> Response<B
     };
     let (id, action) = match parts {
         ["receive"] => return receive(fake, request),
+        ["receive", "form"] => return receive_form(fake, field),
         [id, action] => (*id, *action),
         _ => return not_found(),
     };
@@ -202,8 +210,13 @@ fn act(fake: &Arc<Fake>, request: &Request<Bytes>, parts: &[&str]) -> Response<B
         return not_found();
     };
     post(fake, id, postings);
+    see(&format!("/mailbox/{id}?events"))
+}
+
+/// The browser shall show this page.
+fn see(path: &str) -> Response<Bytes> {
     let mut response = plain(StatusCode::SEE_OTHER, "");
-    if let Ok(location) = format!("/mailbox/{id}?events").parse() {
+    if let Ok(location) = path.parse() {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
@@ -235,6 +248,34 @@ fn receive(fake: &Arc<Fake>, request: &Request<Bytes>) -> Response<Bytes> {
             plain(StatusCode::OK, &words)
         }
         Err(error) => plain(StatusCode::BAD_REQUEST, &format!("{error}\n")),
+    }
+}
+
+/// The mail that the form's fields make.
+fn receive_form<'a>(fake: &Arc<Fake>, field: impl Fn(&str) -> &'a str) -> Response<Bytes> {
+    let address = |name: &str| {
+        let address = anymail_core::Address::parse(field(name));
+        let address = address.map_err(|error| format!("{name}: {error}"))?;
+        let display_name = address.name().map(str::to_owned);
+        Ok::<_, String>(Address::new_address(
+            display_name,
+            address.email().to_owned(),
+        ))
+    };
+    let mail = || {
+        let mail = MessageBuilder::new()
+            .from(address("from")?)
+            .to(address("to")?);
+        let mail = mail.subject(field("subject")).text_body(field("text"));
+        let raw = mail.write_to_vec().map_err(|error| error.to_string())?;
+        triggers::received(fake, &raw, None).map_err(|error| error.to_string())
+    };
+    match mail() {
+        Ok(postings) => {
+            post(fake, RECEIVED, postings);
+            see("/mailbox/receive")
+        }
+        Err(problem) => plain(StatusCode::BAD_REQUEST, &problem),
     }
 }
 

@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 use super::bounce_type::BounceType;
 use super::message::{Mailbox, SentMessage};
 use super::state::Fake;
-use super::webhooks::WebhookReport;
+use super::webhooks::{Target, WebhookReport};
 
 const TEMPLATE: &str = include_str!("page.html");
+
+/// Whose the reports about received mail are, where a message has its id.
+pub(super) const RECEIVED: &str = "receive";
 
 /// How many messages the list has.
 const LISTED: usize = 200;
@@ -19,21 +22,42 @@ const LISTED: usize = 200;
 /// How many characters of the JSON are shown at once.
 const JSON_SHOWN: usize = 20_000;
 
-/// The page with the list, and with one message if there is one. `tab` is the one to be open.
-pub(super) fn render(fake: &Fake, message: Option<&SentMessage>, url: &str, tab: &str) -> String {
-    let (rows, total, message) = {
+/// What stands beside the list of messages.
+pub(super) enum Beside<'a> {
+    Nothing,
+    /// One of the messages; the tab of this name is open.
+    Message(&'a SentMessage, &'a str),
+    /// The form for a mail to receive.
+    Receive,
+}
+
+/// The page for the fake at `url`.
+pub(super) fn render(fake: &Fake, url: &str, beside: &Beside<'_>) -> String {
+    let (rows, total, message, receive) = {
         let state = fake.state();
         let newest = state.messages.iter().rev().take(LISTED);
         let rows: Vec<_> = newest.map(|message| row(message)).collect();
-        let message = message.map(|message| {
-            let events = state.events.get(&message.id).map_or(&[][..], Vec::as_slice);
-            let reports = state
-                .reports
-                .get(&message.id)
-                .map_or(&[][..], Vec::as_slice);
-            whole(message, events, reports, tab)
-        });
-        (rows, state.messages.len(), message)
+        let reports = |id: &str| state.reports.get(id).map_or(&[][..], Vec::as_slice);
+        let (message, receive) = match beside {
+            Beside::Nothing => (None, None),
+            Beside::Message(message, tab) => {
+                let events = state.events.get(&message.id).map_or(&[][..], Vec::as_slice);
+                let message = whole(message, events, reports(&message.id), tab);
+                (Some(message), None)
+            }
+            Beside::Receive => {
+                let webhook = Target::new(state.server.text("InboundHookUrl")).shown_url();
+                let pressed = state.reports.contains_key(RECEIVED);
+                let reports: Vec<_> = reports(RECEIVED).iter().map(report).collect();
+                let receive = json!({
+                    "waiting": pressed && reports.is_empty() && !webhook.is_empty(),
+                    "webhook": webhook,
+                    "reports": reports,
+                });
+                (None, Some(receive))
+            }
+        };
+        (rows, state.messages.len(), message, receive)
     };
     let kinds: Vec<_> = BounceType::ALL.iter().map(|kind| kind.as_str()).collect();
     let values = json!({
@@ -41,6 +65,7 @@ pub(super) fn render(fake: &Fake, message: Option<&SentMessage>, url: &str, tab:
         "total": total,
         "rows": rows,
         "message": message,
+        "receive": receive,
         "kinds": kinds,
     });
     let mut environment = Environment::new();

@@ -31,7 +31,7 @@ impl Target {
     }
 
     /// The URL without its user and password.
-    fn shown_url(&self) -> String {
+    pub(super) fn shown_url(&self) -> String {
         let Ok(mut url) = Url::parse(&self.url) else {
             return String::new();
         };

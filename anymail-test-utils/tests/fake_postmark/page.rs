@@ -1,5 +1,8 @@
 //! The mailbox page, as a browser without scripts would get it.
 
+use std::time::Duration;
+
+use anymail_test_utils::FakePostmark;
 use serde_json::{Value, json};
 
 use crate::caller::{Answer, Caller, send};
@@ -172,6 +175,62 @@ async fn a_mail_can_be_dropped_into_the_mailbox() {
     }
     assert_eq!(receiver.payloads()[0]["Subject"], "Dropped");
     assert_eq!(press(&caller, "mailbox/receive", "").await.status, 400);
+}
+
+#[tokio::test]
+async fn a_mail_can_be_typed_into_a_form() {
+    let caller = Caller::new().await;
+    let form = page(&caller, "mailbox/receive").await.text;
+    assert!(form.contains("No inbound webhook is set"), "{form}");
+    assert!(
+        !form.contains("http-equiv"),
+        "what is typed must not be lost"
+    );
+    let fields = "from=Ann+%3Cann@example.com%3E&to=shop@example.com&subject=A%0D%0AB&text=Hi%0A";
+    let answer = press(&caller, "mailbox/receive/form", fields).await;
+    assert_eq!(answer.status, 200);
+
+    let receiver = Receiver::answering(&[403]);
+    let url = receiver.url().replace("http://", "http://user:s3cret@");
+    caller.postmark.set_inbound_webhook(&url);
+    let form = page(&caller, "mailbox/receive").await.text;
+    assert!(
+        form.contains("It is posted to") && !form.contains("s3cret"),
+        "{form}"
+    );
+    // The client follows the redirect to the page.
+    let answer = press(&caller, "mailbox/receive/form", fields).await;
+    assert!(
+        answer.text.contains("HTTP 403") && !answer.text.contains("s3cret"),
+        "{}",
+        answer.text
+    );
+    let mail = receiver.payloads().remove(0);
+    assert_eq!(mail["FromFull"]["Name"], "Ann");
+    assert_eq!(mail["OriginalRecipient"], "shop@example.com");
+    assert_eq!(mail["Subject"], "A B");
+    assert_eq!(mail["TextBody"].as_str().unwrap().trim(), "Hi");
+
+    let bad = press(
+        &caller,
+        "mailbox/receive/form",
+        "from=Ann&to=shop@example.com",
+    )
+    .await;
+    assert_eq!(bad.status, 400);
+    assert!(bad.text.starts_with("from: "), "{}", bad.text);
+}
+
+#[tokio::test]
+async fn the_form_says_when_nobody_has_taken_the_mail_yet() {
+    let hour = Duration::from_secs(3600);
+    let caller = Caller::of(FakePostmark::builder().webhook_minute(hour)).await;
+    let receiver = Receiver::answering(&[500]);
+    caller.postmark.set_inbound_webhook(&receiver.url());
+    let fields = "from=ann@example.com&to=shop@example.com";
+    let answer = press(&caller, "mailbox/receive/form", fields).await;
+    assert!(answer.text.contains("posted again"), "{}", answer.text);
+    assert_eq!(receiver.payloads().len(), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,37 @@
+#![doc = include_str!("../../docs/writing_a_backend/1_start.md")]
+#![doc = "\n`wire.rs`:\n\n```no_run"]
+#![doc = include_str!("../../examples/pigeon/wire.rs")]
+#![doc = "# fn main() {}\n```\n"]
+#![doc = include_str!("../../docs/writing_a_backend/2_call.md")]
+#![doc = "\n`backend.rs`:\n\n```no_run"]
+#![doc = include_str!("../../examples/pigeon/backend.rs")]
+#![doc = "# #[path = \"../../examples/pigeon/wire.rs\"] mod wire;"]
+#![doc = "# fn main() {}\n```\n"]
+#![doc = include_str!("../../docs/writing_a_backend/3_harness.md")]
+#![doc = "\n`harness.rs`:\n\n```no_run"]
+#![doc = include_str!("../../examples/pigeon/harness.rs")]
+#![doc = "# #[path = \"../../examples/pigeon/backend.rs\"] mod backend;"]
+#![doc = "# #[path = \"../../examples/pigeon/webhook.rs\"] mod webhook;"]
+#![doc = "# #[path = \"../../examples/pigeon/wire.rs\"] mod wire;"]
+#![doc = "# fn main() {}\n```\n"]
+#![doc = include_str!("../../docs/writing_a_backend/4_run.md")]
+#![doc = include_str!("../../docs/writing_a_backend/5_receive.md")]
+#![doc = "\n`webhook.rs`:\n\n```no_run"]
+#![doc = include_str!("../../examples/pigeon/webhook.rs")]
+#![doc = "# #[path = \"../../examples/pigeon/backend.rs\"] mod backend;"]
+#![doc = "# #[path = \"../../examples/pigeon/wire.rs\"] mod wire;"]
+#![doc = "# fn main() {}\n```\n"]
+#![doc = include_str!("../../docs/writing_a_backend/6_use.md")]
+
+// The text is in `docs/writing_a_backend`, between the files of the example, which are compiled
+// once more here: the hidden lines are what the compiler needs besides, with paths from there.
+
+// What the text links to.
+#[allow(unused_imports, reason = "rustdoc resolves links by them")]
+use anymail_core::{
+    Address, AddressKey, BackendFactory, EmailBackend, Event, PreparedMessage, Secret, SendError,
+    SendStatus, Webhook,
+};
+
+#[allow(unused_imports, reason = "rustdoc resolves links by them")]
+use crate::conformance::{Harness, LocalHarness, Profile, Target, Understood};
