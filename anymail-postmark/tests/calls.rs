@@ -297,12 +297,16 @@ async fn connections_are_used_again_and_a_dead_port_is_surely_not_accepted() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let config = PostmarkConfig::new("token").api_url(url);
+    let config = PostmarkConfig::new("token").api_url(&url);
     let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
     let error = mailer.send(&message("a@example.com")).await.unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::Connect);
     assert_eq!(error.accepted(), Accepted::No);
     assert!(error.is_transient());
+    assert!(
+        error.to_string().ends_with(&format!(", at {url}")),
+        "{error}"
+    );
 }
 
 #[cfg(feature = "rustls-tls")]

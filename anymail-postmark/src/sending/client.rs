@@ -239,7 +239,11 @@ fn no_answer(error: &reqwest::Error) -> SendError {
     } else {
         SendErrorKind::Disconnected
     };
-    SendError::new(kind, NAME, innermost(error))
+    let mut words = innermost(error);
+    if let (SendErrorKind::Connect, Some(url)) = (kind, error.url()) {
+        words = format!("{words}, at {}", url.origin().ascii_serialization());
+    }
+    SendError::new(kind, NAME, words)
 }
 
 /// What the end of an answer's body that never came leaves to be said: the status was there.
