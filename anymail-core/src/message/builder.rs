@@ -8,53 +8,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::attachment::{Attachment, AttachmentError};
-use super::{Address, Alternative, Fault, FaultKind, Field, JsonMap, Message, MessageError};
-
-/// Addresses as a caller has them: one text with one or several, or parsed ones.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum AddressInput {
-    /// As a user would type them: `ann@example.com, "Doe, Bob" <bob@example.com>`.
-    Text(String),
-    /// Parsed before.
-    Parsed(Vec<Address>),
-}
-
-impl From<&str> for AddressInput {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<String> for AddressInput {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<&String> for AddressInput {
-    fn from(text: &String) -> Self {
-        Self::Text(text.clone())
-    }
-}
-
-impl From<Address> for AddressInput {
-    fn from(address: Address) -> Self {
-        Self::Parsed(vec![address])
-    }
-}
-
-impl From<&Address> for AddressInput {
-    fn from(address: &Address) -> Self {
-        Self::Parsed(vec![address.clone()])
-    }
-}
-
-impl From<Vec<Address>> for AddressInput {
-    fn from(addresses: Vec<Address>) -> Self {
-        Self::Parsed(addresses)
-    }
-}
+use super::{
+    Address, AddressInput, Alternative, Fault, FaultKind, Field, JsonMap, Message, MessageError,
+};
 
 /// Builds a [`Message`]. A method that names one thing sets it, one that names a list or map
 /// adds to it; nothing fails before [`build`](Self::build).
@@ -101,7 +57,8 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds recipients: one text may hold several. Unless it is a batch, each sees the others.
+    /// Adds recipients: `"ann@example.com, Bob <bob@example.com>"`, or a list of such texts, or
+    /// of [`Address`]es. Unless it is a batch, each sees the others.
     pub fn to(mut self, addresses: impl Into<AddressInput>) -> Self {
         let mut more = self.many("to", addresses.into());
         self.message.to.value_or_default().append(&mut more);
@@ -380,14 +337,15 @@ impl MessageBuilder {
 
     fn one(&mut self, field: &str, input: AddressInput) -> Option<Address> {
         let problem = match input {
-            AddressInput::Text(text) => match Address::parse(&text) {
-                Ok(address) => return Some(address),
-                Err(error) => error.to_string(),
+            AddressInput::Texts(texts) => match texts.as_slice() {
+                [text] => match Address::parse(text) {
+                    Ok(address) => return Some(address),
+                    Err(error) => error.to_string(),
+                },
+                _ => not_one(texts.len()),
             },
             AddressInput::Parsed(mut found) if found.len() == 1 => return found.pop(),
-            AddressInput::Parsed(found) => {
-                format!("one address is wanted, {} were given", found.len())
-            }
+            AddressInput::Parsed(found) => not_one(found.len()),
         };
         self.fault(FaultKind::InvalidAddress, field, problem);
         None
@@ -396,10 +354,18 @@ impl MessageBuilder {
     fn many(&mut self, field: &str, input: AddressInput) -> Vec<Address> {
         match input {
             AddressInput::Parsed(addresses) => addresses,
-            AddressInput::Text(text) => Address::parse_list(&text).unwrap_or_else(|error| {
-                self.fault(FaultKind::InvalidAddress, field, error.to_string());
-                Vec::new()
-            }),
+            AddressInput::Texts(texts) => {
+                let mut found = Vec::new();
+                for text in texts {
+                    match Address::parse_list(&text) {
+                        Ok(mut list) => found.append(&mut list),
+                        Err(error) => {
+                            self.fault(FaultKind::InvalidAddress, field, error.to_string());
+                        }
+                    }
+                }
+                found
+            }
         }
     }
 
@@ -412,6 +378,10 @@ impl MessageBuilder {
         self.fault(FaultKind::InvalidValue, field, problem);
         None
     }
+}
+
+fn not_one(found: usize) -> String {
+    format!("one address is wanted, {found} were given")
 }
 
 /// The two headers of RFC 8058, 3.1. It takes https URLs only; a `>` or a space would end one.

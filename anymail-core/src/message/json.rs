@@ -207,7 +207,7 @@ fn addresses(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<Ve
         Value::String(text) => vec![text],
         list => typed::<Vec<String>>(builder, key, list)?,
     };
-    Some(texts.into_iter().map(AddressInput::Text).collect())
+    Some(texts.into_iter().map(AddressInput::from).collect())
 }
 
 /// The text of a string, number or boolean.

@@ -3,6 +3,7 @@
 //! Nothing here knows of backends; how a message is sent lives in `sending`.
 
 mod address;
+mod address_input;
 mod address_parser;
 mod attachment;
 mod builder;
@@ -22,8 +23,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 pub use address::{Address, AddressError, AddressErrorReason, AddressKey};
+pub use address_input::AddressInput;
 pub use attachment::{Attachment, AttachmentError};
-pub use builder::{AddressInput, MessageBuilder};
+pub use builder::MessageBuilder;
 pub use field::Field;
 pub use headers::{HeaderError, HeaderErrorReason, Headers};
 pub use merge::MergeMap;
