@@ -306,7 +306,7 @@ impl<'a> Build<'a> {
             let [long, bare] = option_names(factory.name(), spec.name);
             let place = unset_place(config, factory, spec.name);
             let problem = format!(
-                "{} needs it ({}): set it here, or {long} or {bare} in the environment",
+                "{} needs it ({}): set it in the configuration, or {long} or {bare} in the environment",
                 factory.name(),
                 spec.help
             );

@@ -67,7 +67,7 @@ fn all_faults_come_at_once_each_with_its_place() {
         "mailers.main.options.regions: a list of texts is wanted, not a text".to_owned(),
         "mailers.main.options.retries: a whole number from 0 is wanted, not a text".to_owned(),
         "mailers.main.options.server_token: acme needs it (the token from Acme's settings page): \
-         set it here, or ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment"
+         set it in the configuration, or ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment"
             .to_owned(),
         "mailers.main.options.timeout: a number of seconds from 0 is wanted".to_owned(),
         "mailers.none.backend: it must name the backend".to_owned(),
@@ -114,7 +114,7 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
             "ANYMAIL_ACME_SEND_DEFAULTS: it is no JSON object: \
              EOF while parsing an object at line 1 column 1",
             "ANYMAIL_ACME_SERVER_TOKEN: acme needs it (the token from Acme's settings page): \
-             set it here, or ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment",
+             set it in the configuration, or ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment",
             "ANYMAIL_ACME_SERVR_TOKEN: acme has no such option; did you mean \"server_token\"? \
              (known: server_token, api_url, debug, timeout, retries, regions, send_defaults, \
              webhook_secret)",
