@@ -224,31 +224,32 @@ async fn a_server_that_echoes_the_token_does_not_get_it_into_the_error() {
 
 #[tokio::test]
 async fn a_bad_row_of_a_batch_is_its_own_recipients_trouble() {
-    let answer = json!([
-        accepted("a@example.com", "id-a"),
-        {"ErrorCode": 1101, "Message": "The Template's 'Alias' is not valid."},
-        {"nonsense": true},
-        accepted("d@example.com", "id-d"),
-    ]);
-    let to = batch("a@example.com, b@example.com, c@example.com, d@example.com");
-    let status = send_json(&to, 200, answer).await.unwrap();
-    assert_eq!(
-        statuses(&status),
-        [
-            ("a@example.com", Status::Sent, Some("id-a")),
-            ("b@example.com", Status::Failed, None),
-            ("c@example.com", Status::Unknown, None),
-            ("d@example.com", Status::Sent, Some("id-d")),
-        ]
-    );
-    let detail = status
-        .recipient("b@example.com")
-        .unwrap()
-        .detail
-        .clone()
-        .unwrap();
-    assert_eq!(detail.code.as_deref(), Some("1101"));
-    assert_eq!(detail.message, "The Template's 'Alias' is not valid.");
+    // The last is JSON by its grammar, and no text.
+    for bad in [r#"{"nonsense": true}"#, "7", r#"{"Message": "\ud800"}"#] {
+        let (a, d) = (
+            accepted("a@example.com", "id-a"),
+            accepted("d@example.com", "id-d"),
+        );
+        let refused = r#"{"ErrorCode": 1101, "Message": "The Template's 'Alias' is not valid."}"#;
+        let answer = format!("[{a}, {refused}, {bad}, {d}]");
+        let to = batch("a@example.com, b@example.com, c@example.com, d@example.com");
+        let answer = ResponseTemplate::new(200).set_body_raw(answer, "application/json");
+        let status = send(&to, answer).await.unwrap();
+        assert_eq!(
+            statuses(&status),
+            [
+                ("a@example.com", Status::Sent, Some("id-a")),
+                ("b@example.com", Status::Failed, None),
+                ("c@example.com", Status::Unknown, None),
+                ("d@example.com", Status::Sent, Some("id-d")),
+            ],
+            "{bad}"
+        );
+        let refused = status.recipient("b@example.com").unwrap();
+        let detail = refused.detail.as_ref().unwrap();
+        assert_eq!(detail.code.as_deref(), Some("1101"));
+        assert_eq!(detail.message, "The Template's 'Alias' is not valid.");
+    }
 }
 
 #[tokio::test]

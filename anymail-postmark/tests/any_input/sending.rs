@@ -10,12 +10,15 @@
     reason = "what fails should panic"
 )]
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use anymail_core::{Accepted, Address, Mailer, Message, SendError, SendStatus, UnsupportedPolicy};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::LoopbackServer;
 use bytes::Bytes;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 /// A text as a list of addresses, and as one.
 pub(crate) fn addresses(input: &[u8]) {
@@ -113,17 +116,17 @@ pub(crate) fn answers(input: &[u8]) {
     }
 }
 
-/// Whether it names an error code, without which nothing is a refusal.
+/// Whether it, or a row of it, names an error code, without which nothing is a refusal.
 fn says_code(body: &[u8]) -> bool {
-    // A key may be written with escapes, so it is read.
-    fn any(value: &serde_json::Value) -> bool {
-        match value {
-            serde_json::Value::Object(map) => map.contains_key("ErrorCode"),
-            serde_json::Value::Array(items) => items.iter().any(any),
-            _ => false,
-        }
-    }
-    serde_json::from_str(&String::from_utf8_lossy(body)).is_ok_and(|json| any(&json))
+    let text = String::from_utf8_lossy(body);
+    let rows = serde_json::from_str::<Vec<&RawValue>>(&text);
+    let rows = rows.map(|rows| rows.into_iter().map(RawValue::get).collect());
+    // A key may be written with escapes, so it is read; a row that cannot be spoils no other.
+    let row_says = |row: &str| {
+        let members = serde_json::from_str::<HashMap<String, IgnoredAny>>(row);
+        members.is_ok_and(|members| members.contains_key("ErrorCode"))
+    };
+    rows.unwrap_or(vec![&*text]).into_iter().any(row_says)
 }
 
 fn check_error(error: &SendError, status: u16, body: &[u8]) {
