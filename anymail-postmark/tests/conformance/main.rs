@@ -8,6 +8,7 @@
 mod answer;
 mod posts;
 mod read;
+mod watch;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ struct PostmarkHarness;
 
 impl Harness for PostmarkHarness {
     fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError> {
+        watch::secret(&target.secret);
         let config = PostmarkConfig::new(&*target.secret)
             .api_url(&*target.url)
             .timeout(target.timeout);
@@ -72,5 +74,6 @@ impl Harness for PostmarkHarness {
 }
 
 fn main() {
+    watch::start();
     anymail_test_utils::conformance::main(PostmarkHarness)
 }
