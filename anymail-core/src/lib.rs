@@ -45,7 +45,8 @@
 //! - To choose by configuration: [`MailersConfig`], [`Registry`], [`Mailers`], [`Settings`].
 //! - Without an ESP: [`MemoryBackend`] for tests, [`ConsoleBackend`], [`FileBackend`]; over other
 //!   backends: [`Failover`], [`RoundRobin`]; for staging: [`RedirectTo`], [`AllowDomains`].
-//! - To take in what an ESP reports: [`Webhook`], [`WebhookAuth`], [`Event`].
+//! - To take in what an ESP reports: [`Webhook`], [`WebhookAuth`], [`WebhookSignature`],
+//!   [`Event`].
 //! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the way is
 //!   told in `anymail_test_utils::guide::writing_a_backend`, and the source of [`MemoryBackend`]
 //!   is the smallest example.
@@ -55,6 +56,7 @@
 //!
 //! - `mime` (default): [`Message::to_mime`] and [`FileBackend`].
 //! - `webhooks` (default): all that takes in what an ESP reports.
+//! - `signatures`: `StandardWebhooks` and `HmacSha256Keys`, for ESPs that sign what they post.
 //! - `axum`: routes for an axum application.
 //! - `blocking`: `blocking::Mailer`, for programs without a runtime.
 //! - `rate-limit`: `RateLimiter`, for backends that must not call their ESP too fast.

@@ -1,24 +1,37 @@
 //! [`WebhookAuth`]: who may post to a webhook.
 //!
-//! When it is asked is `webhook.rs`'s business: before anything else.
+//! When it is asked is decided in `webhook.rs`; what a signature is, in `signature.rs`.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Request};
 use serde::{Deserialize, Deserializer};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::signature::{SignatureError, WebhookSignature};
 use crate::secret::Secret;
 
-/// The secrets that a webhook takes: HTTP basic authentication (RFC 7617), or, spelled out,
-/// none.
+/// Who may post to a webhook: the form of authentication that its ESP has.
+///
+/// | form | made by | checked |
+/// | --- | --- | --- |
+/// | HTTP basic authentication (RFC 7617) | [`basic`](Self::basic) | before the body is read |
+/// | a signature | [`signature`](Self::signature) | when the body has been read up to its limit |
+/// | both: a request must pass both | [`basic`](Self::basic) and [`and_signature`](Self::and_signature) | each at its time |
+/// | none | [`none`](Self::none), spelled out | |
+///
+/// Where an ESP can do both, both are worth having: a signature holds even if a proxy logs
+/// headers, and basic authentication keeps strangers from having their bodies read at all.
 ///
 /// Several pairs of user and password may be valid at once. To change a secret without losing
-/// an event, add the new pair here, then give it to the ESP, then remove the old one.
+/// an event, add the new pair here, then give it to the ESP, then remove the old one. A
+/// signature can have several keys in the same way.
 ///
 /// ```
 /// use anymail_core::WebhookAuth;
@@ -29,7 +42,7 @@ use crate::secret::Secret;
 /// # Ok::<(), anymail_core::WebhookAuthError>(())
 /// ```
 ///
-/// In configuration it is `"user:password"`, or a list of such:
+/// In configuration, basic authentication is `"user:password"`, or a list of such:
 ///
 /// ```
 /// # use anymail_core::WebhookAuth;
@@ -37,7 +50,11 @@ use crate::secret::Secret;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct WebhookAuth(Vec<Pair>);
+pub struct WebhookAuth {
+    /// Any of these; if there are none, basic authentication is not asked for.
+    pairs: Vec<Pair>,
+    signature: Option<Arc<dyn WebhookSignature>>,
+}
 
 #[derive(Clone)]
 struct Pair {
@@ -46,10 +63,11 @@ struct Pair {
 }
 
 /// Why a request is not let in.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
     NoSecret,
     WrongSecret,
+    Signature(SignatureError),
 }
 
 impl WebhookAuth {
@@ -77,24 +95,44 @@ impl WebhookAuth {
         if checked.is_empty() {
             return Err(WebhookAuthError(Fault::NoPair));
         }
-        Ok(Self(checked))
+        Ok(Self {
+            pairs: checked,
+            signature: None,
+        })
+    }
+
+    /// Takes requests that the ESP has signed.
+    pub fn signature(signature: impl WebhookSignature + 'static) -> Self {
+        Self::none().and_signature(signature)
+    }
+
+    /// Wants a signature as well, in place of one that was wanted before.
+    #[must_use]
+    pub fn and_signature(mut self, signature: impl WebhookSignature + 'static) -> Self {
+        self.signature = Some(Arc::new(signature));
+        self
     }
 
     /// Takes every request. For a webhook that something else protects: a proxy that checks
     /// the secret, a private network.
     pub fn none() -> Self {
-        Self(Vec::new())
+        Self {
+            pairs: Vec::new(),
+            signature: None,
+        }
     }
 
+    /// What the headers alone can tell: whether to read the body.
+    ///
     /// Compares in constant time: neither which pair matched nor how much of one can be
     /// learnt from how long it took. (The length of a secret can.)
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        if self.0.is_empty() {
+        if self.pairs.is_empty() {
             return Ok(());
         }
         let given = headers.get(AUTHORIZATION).ok_or(Refusal::NoSecret)?;
         let (user, password) = decode(given.as_bytes()).ok_or(Refusal::WrongSecret)?;
-        let found = self.0.iter().fold(Choice::from(0), |found, pair| {
+        let found = self.pairs.iter().fold(Choice::from(0), |found, pair| {
             let same_user = pair.user.expose().as_bytes().ct_eq(&user);
             let same_password = pair.password.expose().as_bytes().ct_eq(&password);
             found | (same_user & same_password)
@@ -104,6 +142,22 @@ impl WebhookAuth {
         } else {
             Err(Refusal::WrongSecret)
         }
+    }
+
+    /// What needs the body, which is within its limit.
+    pub(super) fn verify(&self, request: &Request<Bytes>) -> Result<(), Refusal> {
+        match &self.signature {
+            Some(signature) => signature.verify(request).map_err(Refusal::Signature),
+            None => Ok(()),
+        }
+    }
+
+    /// The challenge of an answer with status 401, which must have one (RFC 9110, 15.5.2).
+    pub(super) fn challenge(&self) -> HeaderValue {
+        HeaderValue::from_static(match self.pairs.is_empty() {
+            false => "Basic realm=\"webhook\", charset=\"UTF-8\"",
+            true => "Signature realm=\"webhook\"",
+        })
     }
 }
 
@@ -151,23 +205,25 @@ impl<'de> Deserialize<'de> for WebhookAuth {
     }
 }
 
-/// Prints how many secrets there are.
+/// Prints how many secrets there are, and nothing of a signature, whatever its own `Debug` does.
 impl fmt::Debug for WebhookAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.len() {
-            0 => f.write_str("WebhookAuth(none)"),
-            n => write!(f, "WebhookAuth({n} secrets)"),
+        match (self.pairs.len(), self.signature.is_some()) {
+            (0, false) => f.write_str("WebhookAuth(none)"),
+            (0, true) => f.write_str("WebhookAuth(signature)"),
+            (n, false) => write!(f, "WebhookAuth({n} secrets)"),
+            (n, true) => write!(f, "WebhookAuth({n} secrets and a signature)"),
         }
     }
 }
 
-/// A webhook secret that was not taken. Does not quote it.
+/// A webhook secret or signing key that was not taken. Does not quote it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct WebhookAuthError(Fault);
+pub struct WebhookAuthError(pub(super) Fault);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Fault {
+pub(super) enum Fault {
     #[error(
         "there is no webhook secret; \
          a webhook that anybody may post to is made with WebhookAuth::none()"
@@ -179,6 +235,18 @@ enum Fault {
     ColonInUser,
     #[error("a webhook secret must have the form \"user:password\"")]
     NoColon,
+    #[cfg(feature = "signatures")]
+    #[error("there is no signing key")]
+    NoKey,
+    #[cfg(feature = "signatures")]
+    #[error("a signing key is blank")]
+    BlankKey,
+    #[cfg(feature = "signatures")]
+    #[error(
+        "a signing key is not base64; \
+         copy all of it from the ESP, with or without the `whsec_` before it"
+    )]
+    KeyNotBase64,
 }
 
 #[cfg(test)]
@@ -194,6 +262,7 @@ mod tests {
             Ok(()) => "in",
             Err(Refusal::NoSecret) => "no secret",
             Err(Refusal::WrongSecret) => "wrong secret",
+            Err(Refusal::Signature(_)) => "wrong signature",
         }
     }
 

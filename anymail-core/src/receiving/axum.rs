@@ -24,8 +24,8 @@ use super::webhook::Webhook;
 /// and bear being dropped at an await when the ESP hangs up. What else is answered is told at
 /// [`answer_webhook`](crate::answer_webhook).
 ///
-/// A body is read only of a request that bears the secret, and up to
-/// [`Webhook::body_limit`]; axum's own limit does not apply.
+/// Where basic authentication is asked for, a body is read only of a request that passes it; and
+/// it is read up to [`Webhook::body_limit`]: axum's own limit does not apply.
 ///
 /// ```
 /// use std::sync::Arc;

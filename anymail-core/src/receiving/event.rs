@@ -319,13 +319,18 @@ pub fn dedup_key(parts: &[impl AsRef<[u8]>]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let mut key = String::with_capacity(32);
-    for byte in hash.finalize().iter().take(16) {
+    hex(hash.finalize().get(..16).unwrap_or_default())
+}
+
+/// Two lower-case digits for each byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let mut digits = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         for digit in [byte >> 4, byte & 15] {
-            key.extend(char::from_digit(u32::from(digit), 16));
+            digits.extend(char::from_digit(u32::from(digit), 16));
         }
     }
-    key
+    digits
 }
 
 #[cfg(test)]

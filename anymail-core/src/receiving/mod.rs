@@ -8,10 +8,15 @@ mod axum;
 mod content;
 mod event;
 mod headers;
+#[cfg(feature = "signatures")]
+mod hmac;
 mod inbound;
 mod mime;
 mod raw;
 mod serve;
+mod signature;
+#[cfg(feature = "signatures")]
+mod standard_webhooks;
 mod trace;
 mod webhook;
 
@@ -19,7 +24,12 @@ pub use auth::{WebhookAuth, WebhookAuthError};
 #[cfg(feature = "axum")]
 pub use axum::webhook_routes;
 pub use event::{Event, EventType, InboundEvent, RejectReason, TrackingEvent, dedup_key};
+#[cfg(feature = "signatures")]
+pub use hmac::HmacSha256Keys;
 pub use inbound::{InboundAddress, InboundAttachment, InboundMessage};
 pub use raw::RawBytes;
 pub use serve::{answer_webhook, serve_webhook};
+pub use signature::{SignatureError, TimestampTolerance, WebhookSignature};
+#[cfg(feature = "signatures")]
+pub use standard_webhooks::StandardWebhooks;
 pub use webhook::{Webhook, WebhookError, WebhookErrorKind, WebhookKind};

@@ -16,12 +16,12 @@ use tracing::Instrument;
 
 use super::event::Event;
 use super::trace::WebhookTrace;
-use super::webhook::{Webhook, WebhookError, WebhookErrorKind, admit, too_large};
+use super::webhook::{Webhook, WebhookError, WebhookErrorKind, admit, parse, too_large};
 
 /// Reads a request's body and answers it: for hyper, tower, and whatever has `http`'s types.
 ///
-/// The body is read only of a request that bears the secret, and up to
-/// [`Webhook::body_limit`]. For the rest see [`answer_webhook`].
+/// If [`Webhook::auth`] asks for basic authentication, the body is read only of a request that
+/// passes it. It is read up to [`Webhook::body_limit`]. For the rest see [`answer_webhook`].
 pub async fn serve_webhook<W, B, H, F, E>(
     webhook: &W,
     request: Request<B>,
@@ -78,8 +78,9 @@ where
 /// Gives the events to the handler one by one, in order, and waits for it. The answer is 200
 /// when the handler took all of them, 500 as soon as it fails (the ESP then posts all of them
 /// again: see [`Event::dedup_key`]), and what [`Webhook::status`] says for a request that
-/// cannot be read. `HEAD` and `OPTIONS` are answered without a secret: some ESPs try a URL
-/// with them.
+/// cannot be read. The answer to a wrong secret or signature does not say what is wrong with
+/// it; the log does, at WARN. `HEAD` and `OPTIONS` are answered without a secret: some ESPs try
+/// a URL with them.
 ///
 /// ```
 /// use anymail_core::{answer_webhook, Event, Webhook};
@@ -128,7 +129,7 @@ where
     E: fmt::Display,
 {
     trace.body(request.body().len());
-    let events = match webhook.parse(request) {
+    let events = match parse(webhook, request) {
         Ok(events) => events,
         Err(error) => return answer_error(webhook, &error),
     };
@@ -157,7 +158,7 @@ fn answer_error<W: Webhook + ?Sized>(webhook: &W, error: &WebhookError) -> Respo
     tracing::warn!(%error, status = status.as_u16(), "a webhook's request was refused");
     let mut response = answer(status, error.response_text());
     if error.kind() == WebhookErrorKind::NoSecret {
-        let challenge = HeaderValue::from_static("Basic realm=\"webhook\", charset=\"UTF-8\"");
+        let challenge = webhook.auth().challenge();
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     if error.kind() == WebhookErrorKind::WrongMethod {

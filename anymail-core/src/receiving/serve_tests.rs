@@ -2,7 +2,9 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::receiving::{EventType, RawBytes, TrackingEvent, WebhookAuth, WebhookKind};
+use crate::receiving::{
+    EventType, RawBytes, SignatureError, TrackingEvent, WebhookAuth, WebhookKind, WebhookSignature,
+};
 
 /// Reads a body of `n` bytes as `n` events, and one of `!` as no payload of its ESP.
 #[derive(Debug)]
@@ -193,8 +195,82 @@ fn an_error_prints_where_and_what_but_no_secret() {
     let error = postbox().parse(&request).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "postbox tracking webhook: the request bears a wrong secret"
+        "postbox tracking webhook: the request has the wrong user or password"
     );
     assert!(!format!("{error:?}").contains("wrong:"), "{error:?}");
     assert_eq!(error.kind(), WebhookErrorKind::WrongSecret);
+}
+
+/// Signs by writing the body's length into a header.
+struct LengthSignature;
+
+impl WebhookSignature for LengthSignature {
+    fn verify(&self, request: &Request<Bytes>) -> Result<(), SignatureError> {
+        let length = request.headers().get("length");
+        let length = length.ok_or(SignatureError::Missing("length"))?;
+        match *length == *request.body().len().to_string() {
+            true => Ok(()),
+            false => Err(SignatureError::NoMatch),
+        }
+    }
+}
+
+#[test]
+fn a_signature_is_checked_after_the_limit_and_before_anything_is_read() {
+    let signed = |authorization, length: Option<&'static str>, body| {
+        let mut request = request("POST", authorization, body);
+        if let Some(length) = length {
+            let length = HeaderValue::from_static(length);
+            request.headers_mut().insert("Length", length);
+        }
+        request
+    };
+    let basic = || WebhookAuth::basic([("user", "pass")]).unwrap();
+    let alone = Postbox(WebhookAuth::signature(LengthSignature));
+    let both = Postbox(basic().and_signature(LengthSignature));
+    for (webhook, request, status, challenge, text) in [
+        (&alone, signed("", Some("2"), "12"), 200, "", ""),
+        (&alone, signed("", Some("1"), "12"), 503, "", ""),
+        (&alone, signed("", None, "12"), 401, "Signature", ""),
+        (&alone, signed("", Some("0"), "!"), 503, "", ""),
+        (
+            &alone,
+            signed("", Some("1"), "!"),
+            410,
+            "",
+            "it is no letter",
+        ),
+        (
+            &alone,
+            signed("", Some("4"), "1234"),
+            413,
+            "",
+            "the body is longer than the limit of 3 bytes",
+        ),
+        (&both, signed(RIGHT, Some("2"), "12"), 200, "", ""),
+        (&both, signed(RIGHT, Some("1"), "12"), 503, "", ""),
+        (&both, signed(RIGHT, None, "12"), 401, "Basic", ""),
+        (&both, signed(WRONG, Some("2"), "12"), 503, "", ""),
+        (&both, signed("", Some("2"), "12"), 401, "Basic", ""),
+        (&both, signed("", Some("4"), "1234"), 401, "Basic", ""),
+    ] {
+        let taken = async |_| Ok::<(), Infallible>(());
+        let answer = block_on(answer_webhook(webhook, &request, taken));
+        assert_eq!(answer.status(), status, "{request:?}");
+        assert_eq!(answer.body(), text, "{request:?}");
+        let found = answer.headers().get("WWW-Authenticate");
+        let found = found.map_or("", |value| value.to_str().unwrap());
+        assert_eq!(found.split(' ').next(), Some(challenge), "{request:?}");
+    }
+}
+
+#[test]
+fn the_error_says_why_a_signature_does_not_count_and_the_answer_does_not() {
+    let webhook = Postbox(WebhookAuth::signature(LengthSignature));
+    let error = webhook.parse(&request("POST", "", "12")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "postbox tracking webhook: the request is not signed as expected: `length` is missing"
+    );
+    assert_eq!(error.response_text(), "");
 }

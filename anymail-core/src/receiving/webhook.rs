@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::auth::{Refusal, WebhookAuth};
 use super::event::Event;
+use super::signature::SignatureError;
 
 /// What a webhook is for, and so the last part of its URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,8 +53,9 @@ impl fmt::Display for WebhookKind {
 /// Apps call [`parse`](Self::parse), or let [`serve_webhook`](crate::serve_webhook) do it, or
 /// mount the routes for their web framework. It is synchronous and does no input or output.
 ///
-/// A backend implements the rest. Before [`read`](Self::read) is called, core has checked the
-/// secret, the method and the body's length; no webhook repeats that, and none can forget it.
+/// A backend implements the rest. Before [`read`](Self::read) is called, core has checked
+/// [`auth`](Self::auth), the method and the body's length; no webhook repeats that, and none can
+/// forget it.
 pub trait Webhook: fmt::Debug + Send + Sync {
     /// The ESP's name, in lower case; it stands in the URL and on every event.
     fn esp(&self) -> &str;
@@ -86,18 +88,16 @@ pub trait Webhook: fmt::Debug + Send + Sync {
         error.status()
     }
 
-    /// Reads a request: the secret first, then the method, the length, and the body.
+    /// Reads a request: basic authentication first, then the method, the length, the signature,
+    /// and the body.
     ///
-    /// Not to be overridden.
+    /// Not to be overridden. [`serve_webhook`](crate::serve_webhook) and the routes for web
+    /// frameworks go the same way even if it is.
     ///
     /// # Errors
     /// [`WebhookError`]; [`status`](Self::status) says what to answer.
     fn parse(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
-        admit(self, request.method(), request.headers())?;
-        if request.body().len() > self.body_limit() {
-            return Err(too_large(self));
-        }
-        self.read(request)
+        parse(self, request)
     }
 }
 
@@ -140,27 +140,29 @@ macro_rules! forward {
 forward!(Arc);
 forward!(Box);
 
+/// Reads a request, whatever a webhook makes of [`Webhook::parse`]: nothing is read of it that
+/// is not authenticated.
+pub(super) fn parse<W: Webhook + ?Sized>(
+    webhook: &W,
+    request: &Request<Bytes>,
+) -> Result<Vec<Event>, WebhookError> {
+    admit(webhook, request.method(), request.headers())?;
+    if request.body().len() > webhook.body_limit() {
+        return Err(too_large(webhook));
+    }
+    let verified = webhook.auth().verify(request);
+    verified.map_err(|refusal| refused(webhook, refusal))?;
+    webhook.read(request)
+}
+
 /// What can be told before the body is there: whether to read it at all.
 pub(super) fn admit<W: Webhook + ?Sized>(
     webhook: &W,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<(), WebhookError> {
-    webhook
-        .auth()
-        .check(headers)
-        .map_err(|refusal| match refusal {
-            Refusal::NoSecret => WebhookError::new(
-                webhook,
-                WebhookErrorKind::NoSecret,
-                "the request bears no secret",
-            ),
-            Refusal::WrongSecret => WebhookError::new(
-                webhook,
-                WebhookErrorKind::WrongSecret,
-                "the request bears a wrong secret",
-            ),
-        })?;
+    let checked = webhook.auth().check(headers);
+    checked.map_err(|refusal| refused(webhook, refusal))?;
     if method != Method::POST {
         let detail = format!("the method is {method}, not POST");
         return Err(WebhookError::new(
@@ -170,6 +172,21 @@ pub(super) fn admit<W: Webhook + ?Sized>(
         ));
     }
     Ok(())
+}
+
+fn refused<W: Webhook + ?Sized>(webhook: &W, refusal: Refusal) -> WebhookError {
+    let kind = match refusal {
+        Refusal::NoSecret | Refusal::Signature(SignatureError::Missing(_)) => {
+            WebhookErrorKind::NoSecret
+        }
+        Refusal::WrongSecret | Refusal::Signature(_) => WebhookErrorKind::WrongSecret,
+    };
+    let detail = match refusal {
+        Refusal::NoSecret => "the request has no `authorization` header".to_owned(),
+        Refusal::WrongSecret => "the request has the wrong user or password".to_owned(),
+        Refusal::Signature(error) => format!("the request is not signed as expected: {error}"),
+    };
+    WebhookError::new(webhook, kind, detail)
 }
 
 pub(super) fn too_large<W: Webhook + ?Sized>(webhook: &W) -> WebhookError {
@@ -182,9 +199,11 @@ pub(super) fn too_large<W: Webhook + ?Sized>(webhook: &W) -> WebhookError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookErrorKind {
-    /// There is no `Authorization` header.
+    /// The request proves nothing: it has no `Authorization` header, or no signature.
     NoSecret,
-    /// The secret is none of those that are valid.
+    /// The password, or the key of the signature, is none of those that are valid; or the
+    /// signature is too old. Which of them it is stands in the error, for the log, and not in
+    /// the answer.
     WrongSecret,
     /// The payload is one of the same ESP's other webhook: the URLs are mixed up.
     WrongWebhook,
@@ -211,7 +230,7 @@ impl WebhookErrorKind {
     /// | kind | status | because |
     /// | --- | --- | --- |
     /// | `NoSecret` | 401 | a stranger, or a webhook that was never set up to the end |
-    /// | `WrongSecret` | 503 | a secret that was changed on one side only: the event shall come again |
+    /// | `WrongSecret` | 503 | a secret that was changed on one side only, or a wrong clock: the event shall come again |
     /// | `WrongWebhook` | 501 | two URLs that were mixed up: the event shall come again |
     /// | `MalformedBody` | 400 | it would be as malformed the next time |
     /// | `WrongShape` | 422 | likewise |
