@@ -46,7 +46,7 @@
 //! - Without an ESP: [`MemoryBackend`] for tests, [`ConsoleBackend`], [`FileBackend`]; over other
 //!   backends: [`Failover`], [`RoundRobin`]; for staging: [`RedirectTo`], [`AllowDomains`].
 //! - To take in what an ESP reports: [`Webhook`], [`WebhookAuth`], [`WebhookSignature`],
-//!   [`Event`].
+//!   [`Event`]; to handle none twice: [`handled_once`], [`ReplayGuard`].
 //! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the way is
 //!   told in `anymail_test_utils::guide::writing_a_backend`, and the source of [`MemoryBackend`]
 //!   is the smallest example.

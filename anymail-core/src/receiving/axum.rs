@@ -20,8 +20,8 @@ use super::webhook::Webhook;
 ///
 /// The handler gets the events one by one. The ESP is answered when it is done: 200 when it
 /// gives `Ok`, 500 when it gives an error, and the event comes again. It should therefore be
-/// quick (write the event down, work on it later), bear a repeat (see [`Event::dedup_key`]),
-/// and bear being dropped at an await when the ESP hangs up. What else is answered is told at
+/// quick (write the event down, work on it later), bear a repeat (or have it kept away by
+/// [`handled_once`](crate::handled_once)), and bear being dropped at an await when the ESP hangs up. What else is answered is told at
 /// [`answer_webhook`](crate::answer_webhook).
 ///
 /// Where basic authentication is asked for, a body is read only of a request that passes it; and

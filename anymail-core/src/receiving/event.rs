@@ -127,8 +127,9 @@ impl fmt::Display for RejectReason {
 /// What a webhook gives to the app: news of a mail that was sent, or a mail that came in.
 ///
 /// ESPs post an event again when they are not sure that it arrived, and now and then for no
-/// reason at all; order is not promised either. An app for which a repeat matters keeps the
-/// [`dedup_key`](Self::dedup_key)s that it has seen.
+/// reason at all; order is not promised either. An app for which a repeat matters has a
+/// [`ReplayGuard`](crate::ReplayGuard) keep the [`dedup_key`](Self::dedup_key)s of the events
+/// that it has handled.
 ///
 /// It is plain data: it goes into JSON and comes back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -312,6 +313,11 @@ impl InboundEvent {
 /// assert_ne!(key, dedup_key(&["Bounce", "471", "1ann@example.com"]));
 /// ```
 pub fn dedup_key(parts: &[impl AsRef<[u8]>]) -> String {
+    hex(&digest(parts))
+}
+
+/// 128 bits of the SHA-256 of the parts.
+pub(super) fn digest(parts: &[impl AsRef<[u8]>]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for part in parts {
         let part = part.as_ref();
@@ -319,7 +325,11 @@ pub fn dedup_key(parts: &[impl AsRef<[u8]>]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hex(hash.finalize().get(..16).unwrap_or_default())
+    let mut digest = [0; 16];
+    for (byte, hashed) in digest.iter_mut().zip(hash.finalize()) {
+        *byte = hashed;
+    }
+    digest
 }
 
 /// Two lower-case digits for each byte.

@@ -13,6 +13,7 @@ mod hmac;
 mod inbound;
 mod mime;
 mod raw;
+mod replay;
 mod serve;
 mod signature;
 #[cfg(feature = "signatures")]
@@ -28,6 +29,7 @@ pub use event::{Event, EventType, InboundEvent, RejectReason, TrackingEvent, ded
 pub use hmac::HmacSha256Keys;
 pub use inbound::{InboundAddress, InboundAttachment, InboundMessage};
 pub use raw::RawBytes;
+pub use replay::{EventClaim, MemoryReplayGuard, ReplayGuard, ReplayGuardError, handled_once};
 pub use serve::{answer_webhook, serve_webhook};
 pub use signature::{SignatureError, TimestampTolerance, WebhookSignature};
 #[cfg(feature = "signatures")]

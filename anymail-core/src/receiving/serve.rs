@@ -8,13 +8,14 @@ use std::fmt;
 use std::future::Future;
 
 use bytes::Bytes;
-use http::header::{ALLOW, WWW_AUTHENTICATE};
+use http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tracing::Instrument;
 
 use super::event::Event;
+use super::replay::{Claimed, EventClaim};
 use super::trace::WebhookTrace;
 use super::webhook::{Webhook, WebhookError, WebhookErrorKind, admit, parse, too_large};
 
@@ -77,8 +78,8 @@ where
 ///
 /// Gives the events to the handler one by one, in order, and waits for it. The answer is 200
 /// when the handler took all of them, 500 as soon as it fails (the ESP then posts all of them
-/// again: see [`Event::dedup_key`]), and what [`Webhook::status`] says for a request that
-/// cannot be read. The answer to a wrong secret or signature does not say what is wrong with
+/// again: see [`Event::dedup_key`] and [`handled_once`](crate::handled_once)), and what
+/// [`Webhook::status`] says for a request that cannot be read. The answer to a wrong secret or signature does not say what is wrong with
 /// it; the log does, at WARN. `HEAD` and `OPTIONS` are answered without a secret: some ESPs try
 /// a URL with them.
 ///
@@ -135,14 +136,64 @@ where
     };
     trace.events(events.len());
     for event in events {
+        let claimed = match claim(webhook, &event).await {
+            Ok(claimed) => claimed,
+            Err(None) => continue,
+            Err(Some(answer)) => return answer,
+        };
         let (kind, key) = (event.event_type(), event.dedup_key().to_owned());
         if let Err(error) = handler(event).await {
             tracing::error!(esp = webhook.esp(), event = %kind, key, %error, "a handler failed");
             return answer(StatusCode::INTERNAL_SERVER_ERROR, "");
         }
+        if let Some(claimed) = claimed
+            && let Err(error) = claimed.confirm().await
+        {
+            tracing::error!(
+                esp = webhook.esp(), event = %kind, key, %error,
+                "an event was handled and could not be remembered; if posted again, it is \
+                 handled again"
+            );
+        }
     }
     answer(StatusCode::OK, "")
 }
+
+/// Claims an event for this delivery, where a guard wants that. Else it is to be passed over,
+/// or the whole request to be answered.
+async fn claim<'w, W: Webhook + ?Sized>(
+    webhook: &'w W,
+    event: &Event,
+) -> Result<Option<Claimed<'w>>, Option<Response<Bytes>>> {
+    let Some(guard) = webhook.replay_guard() else {
+        return Ok(None);
+    };
+    let (esp, kind, key) = (event.esp(), event.event_type(), event.dedup_key());
+    match guard.claim(esp, key).await {
+        Ok(EventClaim::Granted) => Ok(Some(Claimed::new(guard, event))),
+        Ok(EventClaim::Handled) => {
+            tracing::debug!(esp, event = %kind, key, "an event was posted again");
+            Err(None)
+        }
+        Ok(EventClaim::InProgress) => {
+            tracing::debug!(esp, event = %kind, key, "an event is being handled already");
+            let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "");
+            let wait = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(RETRY_AFTER, wait);
+            Err(Some(response))
+        }
+        Err(error) => {
+            tracing::error!(
+                esp, event = %kind, key, error = %error,
+                "whether an event was handled could not be looked up"
+            );
+            Err(Some(answer(StatusCode::INTERNAL_SERVER_ERROR, "")))
+        }
+    }
+}
+
+/// When an event that is being handled may be posted again. Handlers should be quick.
+const RETRY_AFTER_SECONDS: &str = "10";
 
 /// `HEAD` and `OPTIONS`.
 fn answer_without_events(method: &Method) -> Option<Response<Bytes>> {

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::auth::{Refusal, WebhookAuth};
 use super::event::Event;
+use super::replay::ReplayGuard;
 use super::signature::SignatureError;
 
 /// What a webhook is for, and so the last part of its URL.
@@ -88,6 +89,12 @@ pub trait Webhook: fmt::Debug + Send + Sync {
         error.status()
     }
 
+    /// The memory of handled events, if there is one. An ESP's webhook has none: an app adds it
+    /// by [`handled_once`](crate::handled_once).
+    fn replay_guard(&self) -> Option<&dyn ReplayGuard> {
+        None
+    }
+
     /// Reads a request: basic authentication first, then the method, the length, the signature,
     /// and the body.
     ///
@@ -128,6 +135,10 @@ macro_rules! forward {
 
             fn status(&self, error: WebhookErrorKind) -> StatusCode {
                 (**self).status(error)
+            }
+
+            fn replay_guard(&self) -> Option<&dyn ReplayGuard> {
+                (**self).replay_guard()
             }
 
             fn parse(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
