@@ -32,7 +32,7 @@ pub(super) fn store_all(
     message: &PreparedMessage,
     mut store: impl FnMut(Message) -> io::Result<String>,
 ) -> Result<SendStatus, SendError> {
-    let mut status = SendStatus::unknown(name, message.message());
+    let mut status = SendStatus::unknown(name.to_owned(), message.message());
     let mut failed = None;
     for copy in message.copies() {
         let recipients: Vec<_> = copy.recipients().map(|address| address.key()).collect();

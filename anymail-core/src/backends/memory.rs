@@ -94,7 +94,7 @@ impl EmailBackend for MemoryBackend {
     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
         // All recipients are in the status from the start, as unknown: what the ESP does not
         // speak of is not lost.
-        let mut status = SendStatus::unknown(self.name(), message.message());
+        let mut status = SendStatus::unknown("memory", message.message());
 
         // Here an ESP's backend writes a request, sends it, and reads the answer. Whatever goes
         // wrong becomes a `SendError` that says whether the ESP may have the message. To keep

@@ -59,6 +59,12 @@ impl AddressKey {
         )
     }
 
+    /// Whether `text` has this key.
+    pub(crate) fn is_of(&self, text: &str) -> bool {
+        // Nearly all are addr-specs in ASCII, and need not be parsed.
+        self.0.eq_ignore_ascii_case(text) || (!text.is_ascii() && *self == Self::of(text))
+    }
+
     /// The key as text, for example `ann@xn--pklad-zsa96e.cz`.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -220,7 +220,7 @@ impl Message {
     }
 
     /// All recipients: `to`, then `cc`, then `bcc`.
-    pub fn recipients(&self) -> impl Iterator<Item = &Address> {
+    pub fn recipients(&self) -> impl Iterator<Item = &Address> + Clone {
         let lists = [&self.to, &self.cc, &self.bcc];
         lists.into_iter().flat_map(|list| list.items())
     }

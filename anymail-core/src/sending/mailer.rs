@@ -342,7 +342,7 @@ impl Mailer {
         }
         match &result {
             Ok(status) => tracing::debug!(
-                esp = status.esp,
+                esp = &*status.esp,
                 recipients = status.recipients().len(),
                 "sent"
             ),

@@ -16,6 +16,7 @@ mod mailer;
 mod policy;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
+mod recipients;
 mod retry;
 mod staging;
 mod status;

@@ -2,13 +2,14 @@
 //!
 //! A message that nobody got is a `SendError` (`error.rs`), which can hold a status, too.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use indexmap::IndexMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::policy::Unsupported;
+use super::recipients::Recipients;
 use crate::message::{Address, AddressKey, Message};
 
 /// What an ESP says of a message for one recipient. The names are django-anymail's.
@@ -111,7 +112,7 @@ impl fmt::Display for MemberError {
 #[non_exhaustive]
 pub struct SendStatus {
     /// The backend that sent it, for example `acme`.
-    pub esp: String,
+    pub esp: Cow<'static, str>,
     /// The member that sent it, where the backend is a failover or a round robin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
@@ -124,28 +125,12 @@ pub struct SendStatus {
     pub hook_errors: Vec<String>,
     /// The ESP's raw answers, one a call.
     pub esp_responses: Vec<String>,
-    #[serde(
-        serialize_with = "write_recipients",
-        deserialize_with = "read_recipients"
-    )]
-    recipients: IndexMap<AddressKey, RecipientStatus>,
+    recipients: Recipients,
 }
 
 impl SendStatus {
     /// A status in which nothing is known of any recipient of `message`.
-    pub fn unknown(esp: impl Into<String>, message: &Message) -> Self {
-        let unknown = |address: &Address| RecipientStatus {
-            email: address.email().to_owned(),
-            status: Status::Unknown,
-            message_id: None,
-            detail: None,
-        };
-        let mut recipients = IndexMap::with_capacity(message.recipients().count());
-        for address in message.recipients() {
-            recipients
-                .entry(address.key())
-                .or_insert_with(|| unknown(address));
-        }
+    pub fn unknown(esp: impl Into<Cow<'static, str>>, message: &Message) -> Self {
         Self {
             esp: esp.into(),
             member: None,
@@ -153,7 +138,7 @@ impl SendStatus {
             dropped: Vec::new(),
             hook_errors: Vec::new(),
             esp_responses: Vec::new(),
-            recipients,
+            recipients: Recipients::unknown(message.recipients()),
         }
     }
 
@@ -176,20 +161,18 @@ impl SendStatus {
 
     /// Adds a recipient whom a pre-send hook left out; one who is in it stays as they are.
     pub(super) fn withhold(&mut self, recipient: &Address, reason: &str) {
-        self.recipients
-            .entry(recipient.key())
-            .or_insert_with(|| RecipientStatus {
-                email: recipient.email().to_owned(),
-                status: Status::Failed,
-                message_id: None,
-                detail: Some(StatusDetail::new(None, reason)),
-            });
+        self.recipients.insert(RecipientStatus {
+            email: recipient.email().to_owned(),
+            status: Status::Failed,
+            message_id: None,
+            detail: Some(StatusDetail::new(None, reason)),
+        });
     }
 
     /// The recipients, in the order `to`, `cc`, `bcc`, and behind them those whom a pre-send
     /// hook left out.
     pub fn recipients(&self) -> impl ExactSizeIterator<Item = &RecipientStatus> {
-        self.recipients.values()
+        self.recipients.iter()
     }
 
     /// What became of one recipient, written in whatever case or form of its domain.
@@ -232,27 +215,10 @@ impl fmt::Debug for SendStatus {
             .field("esp", &self.esp)
             .field("member", &self.member)
             .field("member_errors", &self.member_errors)
-            .field("recipients", &self.recipients.values())
+            .field("recipients", &self.recipients)
             .field("dropped", &self.dropped)
             .field("hook_errors", &self.hook_errors)
             .field("esp_response_bytes", &sizes)
             .finish()
     }
-}
-
-fn write_recipients<S: Serializer>(
-    recipients: &IndexMap<AddressKey, RecipientStatus>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(recipients.values())
-}
-
-fn read_recipients<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<IndexMap<AddressKey, RecipientStatus>, D::Error> {
-    let list = Vec::<RecipientStatus>::deserialize(deserializer)?;
-    Ok(list
-        .into_iter()
-        .map(|r| (AddressKey::of(&r.email), r))
-        .collect())
 }
