@@ -92,7 +92,7 @@ async fn the_next_member_is_asked_only_if_it_helps_and_cannot_send_twice() {
         if moves_on {
             let status = result.unwrap();
             assert_eq!(
-                (status.esp.as_str(), status.member.as_deref()),
+                (status.esp.as_ref(), status.member.as_deref()),
                 ("second", Some("b"))
             );
             assert_eq!(status.member_errors.len(), 1, "{shown}");
@@ -270,9 +270,9 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
     let failover = Failover::new(pair(&large, &small)).unsupported(drop);
     let mailer = Mailer::builder(failover).unsupported(drop).build();
     let status = mailer.send(&tagged).await.unwrap();
-    assert_eq!((status.esp.as_str(), status.dropped.len()), ("large", 0));
+    assert_eq!((status.esp.as_ref(), status.dropped.len()), ("large", 0));
     let status = mailer.send(&tagged).await.unwrap();
-    assert_eq!((status.esp.as_str(), status.dropped.len()), ("small", 1));
+    assert_eq!((status.esp.as_ref(), status.dropped.len()), ("small", 1));
     assert_eq!(status.dropped[0].esp, "small");
     assert_eq!(small.calls()[0][0].tags.items(), ["one"]);
     let status = mailer.send(&with_header).await.unwrap();

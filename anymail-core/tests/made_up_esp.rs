@@ -201,7 +201,7 @@ async fn an_app_switches_by_one_value() {
             "failover" => {
                 assert_eq!(registry.outbox().len(), stored + 1);
                 assert_eq!(
-                    (status.esp.as_str(), status.member.as_deref()),
+                    (&*status.esp, status.member.as_deref()),
                     ("memory", Some("memory"))
                 );
                 assert_eq!(status.member_errors[0].member, "fake_esp");

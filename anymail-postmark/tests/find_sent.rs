@@ -70,7 +70,7 @@ async fn an_id_that_the_app_gave_itself_is_kept_so_that_it_can_ask_after_a_crash
 
     // In a batch each recipient's own id is theirs; one for all would be nobody's.
     let mut batch = message("a@example.com, b@example.com");
-    batch.metadata = one.metadata;
+    batch.metadata = one.metadata.clone();
     let own = json!({"anymail_id": "own-a"});
     batch
         .merge_metadata

@@ -3,7 +3,7 @@
 //!
 //! How defaults merge is said in `sending/defaults.rs`.
 
-use crate::message::{Field, Message};
+use crate::message::{Field, MessageFields};
 use crate::sending::SendDefaults;
 
 /// The send defaults that all members share, and each member's own.
@@ -20,13 +20,14 @@ pub(super) struct Apart {
 /// A field that any member sets is laid by each at its turn, so that it is laid once: by those
 /// that do not set it with the shared value.
 pub(super) fn apart(shared: &SendDefaults, own: &[SendDefaults]) -> Apart {
-    let mut shared = shared.message().clone();
-    let mut own: Vec<Message> = own.iter().map(|own| own.message().clone()).collect();
+    let fields = |defaults: &SendDefaults| MessageFields::clone(defaults.message());
+    let mut shared = fields(shared);
+    let mut own: Vec<_> = own.iter().map(fields).collect();
     let mut refused = Vec::new();
     macro_rules! fields {
         (at_once: $($fixed:ident)* ; in_turn: $($free:ident)*) => {
             // A new field does not compile until it stands here.
-            let Message { $($fixed: _,)* $($free: _),* } = &shared;
+            let MessageFields { $($fixed: _,)* $($free: _),* } = &shared;
             $(
                 for (at, member) in own.iter_mut().enumerate() {
                     if !member.$fixed.is_unset() && member.$fixed != shared.$fixed {

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::attachment::{Attachment, AttachmentError};
 use super::{
     Address, AddressInput, Alternative, Fault, FaultKind, Field, JsonMap, Message, MessageError,
+    MessageFields,
 };
 
 /// Builds a [`Message`]. A method that names one thing sets it, one that names a list or map
@@ -43,7 +44,7 @@ use super::{
 #[derive(Debug, Clone, Default)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct MessageBuilder {
-    pub(super) message: Message,
+    pub(super) message: MessageFields,
     pub(super) faults: Vec<Fault>,
     reply_to_header: Option<Vec<Address>>,
 }
@@ -321,7 +322,7 @@ impl MessageBuilder {
         self.message.normalize();
         self.faults.extend(self.message.shape_faults());
         if self.faults.is_empty() {
-            Ok(self.message)
+            Ok(self.message.into())
         } else {
             Err(MessageError::new(self.faults))
         }

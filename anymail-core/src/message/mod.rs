@@ -16,6 +16,8 @@ mod mime;
 mod text;
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -46,7 +48,8 @@ const MAX_JSON_DEPTH: usize = 120;
 
 /// A mail to send, in terms that every ESP shares.
 ///
-/// Each field is a [`Field`]: unset (a send default may apply), never (not even the default),
+/// Its fields are those of [`MessageFields`]: `message.subject` reads and sets one. Each is a
+/// [`Field`]: unset (a send default may apply), never (not even the default),
 /// or a value. What is wrong with the parts cannot exist (an [`Address`] or a header's line
 /// break, say); what is wrong with the whole comes out of [`MessageBuilder::build`] and,
 /// after the defaults and hooks had their turn, of the [`Mailer`](crate::Mailer), all at
@@ -77,9 +80,16 @@ const MAX_JSON_DEPTH: usize = 120;
 ///
 /// `Debug` shows addresses, the subject, names and sizes. Bodies, the values of headers,
 /// metadata and merge fields and `esp_extra` (which may hold a token) do not print.
+///
+/// Cloning a message is cheap: clones share their fields until one of them is changed, which then
+/// copies them.
+#[derive(Clone, PartialEq, Default)]
+pub struct Message(Arc<MessageFields>);
+
+/// The fields of a [`Message`].
 #[derive(Clone, PartialEq, Default, Serialize)]
 #[non_exhaustive]
-pub struct Message {
+pub struct MessageFields {
     /// The author, one.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub from: Field<Address>,
@@ -211,6 +221,46 @@ impl Message {
         MessageBuilder::default()
     }
 
+    /// The fields; copied if another message shares them.
+    pub(crate) fn into_fields(self) -> MessageFields {
+        Arc::unwrap_or_clone(self.0)
+    }
+}
+
+impl From<MessageFields> for Message {
+    fn from(fields: MessageFields) -> Self {
+        Self(Arc::new(fields))
+    }
+}
+
+impl Deref for Message {
+    type Target = MessageFields;
+
+    fn deref(&self) -> &MessageFields {
+        &self.0
+    }
+}
+
+impl DerefMut for Message {
+    /// The fields to change: copied first if another message shares them.
+    fn deref_mut(&mut self) -> &mut MessageFields {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl Serialize for Message {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl MessageFields {
     /// Whether each of `to` gets a message of its own and sees no other: any of `merge_data`,
     /// `merge_metadata` and `merge_headers` is set, even if empty.
     pub fn is_batch(&self) -> bool {
@@ -307,15 +357,33 @@ impl Message {
 
     /// Puts every value where backends look for it: the first HTML alternative becomes the
     /// HTML body of a message that has none, and `send_at` loses what is below a second.
-    pub(crate) fn normalize(&mut self) {
-        if self.html_body.value().is_none()
+    fn normalize(&mut self) {
+        if let Some(at) = self.stray_html()
             && let Some(alternatives) = self.alternatives.value_mut()
-            && let Some(at) = alternatives.iter().position(|part| part.is("text/html"))
         {
             self.html_body = Field::Value(alternatives.remove(at).content);
         }
         if let Some(at) = self.send_at.value_mut() {
             *at = OffsetDateTime::from_unix_timestamp(at.unix_timestamp()).unwrap_or(*at);
+        }
+    }
+
+    /// The alternative that is the HTML body.
+    fn stray_html(&self) -> Option<usize> {
+        if self.html_body.value().is_some() {
+            return None;
+        }
+        let mut alternatives = self.alternatives.items().iter();
+        alternatives.position(|part| part.is("text/html"))
+    }
+}
+
+impl Message {
+    /// Puts every value where backends look for it. Copies nothing that is there.
+    pub(crate) fn normalize(&mut self) {
+        let precise = |at: &OffsetDateTime| at.nanosecond() != 0;
+        if self.stray_html().is_some() || self.send_at.value().is_some_and(precise) {
+            MessageFields::normalize(self);
         }
     }
 }
@@ -336,7 +404,7 @@ fn is_too_deep(map: &JsonMap) -> bool {
     false
 }
 
-impl fmt::Debug for Message {
+impl fmt::Debug for MessageFields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Message");
         let mut show = |name: &str, set: bool, value: &dyn fmt::Debug| {

@@ -131,7 +131,7 @@ pub struct PreparedMessage(Arc<Prepared>);
 
 #[derive(Debug)]
 struct Prepared {
-    message: Box<Message>,
+    message: Message,
     from: Address,
     dropped: Vec<Unsupported>,
     withheld: Vec<Withheld>,
@@ -139,7 +139,7 @@ struct Prepared {
 
 impl PreparedMessage {
     pub(super) fn new(
-        message: Box<Message>,
+        message: Message,
         from: Address,
         dropped: Vec<Unsupported>,
         withheld: Vec<Withheld>,

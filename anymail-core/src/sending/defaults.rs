@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::message::{Field, JsonMap, Message};
+use crate::message::{Field, JsonMap, Message, MessageFields};
 
 /// Values for all messages of a mailer; the JSON form is that of a [`Message`].
 ///
@@ -39,6 +39,12 @@ impl From<Message> for SendDefaults {
     }
 }
 
+impl From<MessageFields> for SendDefaults {
+    fn from(fields: MessageFields) -> Self {
+        Self(fields.into())
+    }
+}
+
 impl SendDefaults {
     /// The values as a message.
     pub fn message(&self) -> &Message {
@@ -47,14 +53,14 @@ impl SendDefaults {
 
     /// Whether they say nothing.
     pub fn is_empty(&self) -> bool {
-        self.0 == Message::default()
+        *self.0 == MessageFields::default()
     }
 
     /// These defaults with those of one ESP in their place, field by field: a field that
     /// `esp` sets replaces the general one whole.
     #[must_use]
     pub fn replaced_by(&self, esp: &Self) -> Self {
-        let (mut fields, esp) = (self.0.clone(), esp.0.clone());
+        let (mut fields, esp) = (MessageFields::clone(&self.0), esp.0.clone().into_fields());
         macro_rules! replace {
             ($($name:ident)*) => {
                 $(fields.$name = wins(fields.$name, esp.$name);)*
@@ -65,15 +71,23 @@ impl SendDefaults {
             envelope_sender metadata merge_metadata merge_headers merge_data merge_global_data
             tags track_opens track_clicks send_at template_id esp_extra
         }
-        Self(fields)
+        fields.into()
     }
 
     /// `message` with these defaults under it.
     #[must_use]
     pub fn under(&self, message: &Message) -> Message {
-        let under = self.0.clone();
+        self.below(message.clone())
+    }
+
+    /// The same for a message that is handed over: what nobody shares is not copied.
+    pub(super) fn below(&self, message: Message) -> Message {
+        if self.is_empty() {
+            return message;
+        }
+        let under = MessageFields::clone(&self.0);
         // Named one by one, so that a new field does not compile until it has a rule.
-        let Message {
+        let MessageFields {
             from,
             to,
             cc,
@@ -97,9 +111,9 @@ impl SendDefaults {
             send_at,
             template_id,
             esp_extra,
-        } = message.clone();
+        } = message.into_fields();
         let extend = |mine: &mut IndexMap<_, _>, over| mine.extend(over);
-        Message {
+        let fields = MessageFields {
             from: wins(under.from, from),
             to: lay(under.to, to, join),
             cc: lay(under.cc, cc, join),
@@ -131,7 +145,8 @@ impl SendDefaults {
             send_at: wins(under.send_at, send_at),
             template_id: wins(under.template_id, template_id),
             esp_extra: lay(under.esp_extra, esp_extra, deep),
-        }
+        };
+        fields.into()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::message::Message;
 impl PreparedMessage {
     /// Validates a message whose defaults are in place, and applies the policy to it.
     pub(super) fn make(
-        mut message: Box<Message>,
+        mut message: Message,
         backend: &dyn EmailBackend,
         policy: UnsupportedPolicy,
         withheld: Vec<Withheld>,
@@ -60,6 +60,6 @@ impl PreparedMessage {
             return Ok(self.clone());
         }
         let message = defaults.under(self.message());
-        Self::make(Box::new(message), backend, policy, Vec::new())
+        Self::make(message, backend, policy, Vec::new())
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::error::{SendError, SendErrorKind};
 use super::status::SendStatus;
-use crate::message::{Address, AddressKey, Message};
+use crate::message::{Address, AddressKey, Message, MessageFields};
 
 /// Any error of an app's hook. What it prints goes into statuses, errors and logs.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
@@ -51,7 +51,8 @@ impl Withheld {
         let out: BTreeSet<AddressKey> = recipients.iter().map(Address::key).collect();
         let had_to = !message.to.items().is_empty();
         let mut withheld = Vec::new();
-        for list in [&mut message.to, &mut message.cc, &mut message.bcc] {
+        let fields: &mut MessageFields = message;
+        for list in [&mut fields.to, &mut fields.cc, &mut fields.bcc] {
             if let Some(list) = list.value_mut() {
                 let leaving = list.extract_if(.., |address| out.contains(&address.key()));
                 withheld.extend(leaving.map(|recipient| Self {

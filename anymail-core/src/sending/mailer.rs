@@ -81,7 +81,7 @@ impl Mailer {
     /// What keeps `message` from being sent, or would be left out of it: all at once, without
     /// sending. The send defaults count, the hooks do not run.
     pub fn check(&self, message: &Message) -> Check {
-        let message = self.with_defaults(Box::new(message.clone()));
+        let message = self.with_defaults(message.clone());
         Check {
             faults: message.faults(),
             unsupported: policy::unsupported(self.backend(), &message),
@@ -100,7 +100,7 @@ impl Mailer {
     /// [`SendError`] when nobody was sent the message, or nobody can tell. Its
     /// [`accepted`](SendError::accepted) says whether it can be sent again.
     pub async fn send(&self, message: &Message) -> Result<SendStatus, SendError> {
-        let prepared = self.prepare(Box::new(message.clone())).await?;
+        let prepared = self.prepare(message.clone()).await?;
         let prepared = slice::from_ref(&prepared);
         match self.carry(prepared, Way::Single).await.pop() {
             Some(result) => result,
@@ -164,7 +164,6 @@ impl Mailer {
     ) -> impl Stream<Item = (usize, Result<SendStatus, SendError>)> + use<S> {
         let mailer = self.clone();
         messages
-            .map(Box::new)
             .enumerate()
             .ready_chunks(self.backend().max_batch().max(1))
             .map(move |chunk| {
@@ -176,7 +175,7 @@ impl Mailer {
     }
 
     /// Sends messages that go to the backend together.
-    async fn send_chunk(&self, chunk: Vec<(usize, Box<Message>)>) -> Vec<(usize, Outcome)> {
+    async fn send_chunk(&self, chunk: Vec<(usize, Message)>) -> Vec<(usize, Outcome)> {
         let mut results = Vec::with_capacity(chunk.len());
         let mut places = Vec::with_capacity(chunk.len());
         let mut ready = Vec::with_capacity(chunk.len());
@@ -307,18 +306,15 @@ impl Mailer {
     }
 
     /// Defaults, hooks, validation, the backend's own limits: all that happens before sending.
-    async fn prepare(&self, message: Box<Message>) -> Result<PreparedMessage, SendError> {
+    async fn prepare(&self, message: Message) -> Result<PreparedMessage, SendError> {
         let mut message = self.with_defaults(message);
         let esp = self.backend().name();
         let withheld = hooks::run(&self.0.pre_send, &mut message, esp).await?;
         PreparedMessage::make(message, self.backend(), self.0.policy, withheld)
     }
 
-    /// A message is a thousand bytes, so it is moved by its box, here and from here on.
-    fn with_defaults(&self, mut message: Box<Message>) -> Box<Message> {
-        if !self.0.defaults.is_empty() {
-            *message = self.0.defaults.under(&message);
-        }
+    fn with_defaults(&self, message: Message) -> Message {
+        let mut message = self.0.defaults.below(message);
         message.normalize();
         message
     }

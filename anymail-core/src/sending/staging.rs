@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::hooks::{HookError, PreSend, PreSendVerdict};
 use crate::message::{
-    Address, AddressError, AddressErrorReason as Reason, Field, Headers, JsonMap, MergeMap, Message,
+    Address, AddressError, AddressErrorReason as Reason, Field, Headers, JsonMap, MergeMap,
+    Message, MessageFields,
 };
 
 /// Sends every mail to one address instead of its recipients.
@@ -110,19 +111,17 @@ impl PreSend for RedirectTo {
         if message.recipients().next().is_none() {
             return Ok(PreSendVerdict::Send);
         }
-        let headers = message.headers.value_or_default();
-        keep(headers, ORIGINAL_CC, message.cc.items())?;
-        keep(headers, ORIGINAL_BCC, message.bcc.items())?;
-        (message.cc, message.bcc) = (Field::Never, Field::Never);
-        if message.is_batch() {
+        let fields: &mut MessageFields = message;
+        let headers = fields.headers.value_or_default();
+        keep(headers, ORIGINAL_CC, fields.cc.items())?;
+        keep(headers, ORIGINAL_BCC, fields.bcc.items())?;
+        (fields.cc, fields.bcc) = (Field::Never, Field::Never);
+        if fields.is_batch() {
             self.redirect_batch(message)?;
         } else {
-            keep(
-                message.headers.value_or_default(),
-                ORIGINAL_TO,
-                message.to.items(),
-            )?;
-            message.to = Field::Value(vec![self.0.clone()]);
+            let headers = fields.headers.value_or_default();
+            keep(headers, ORIGINAL_TO, fields.to.items())?;
+            fields.to = Field::Value(vec![self.0.clone()]);
         }
         Ok(PreSendVerdict::Send)
     }

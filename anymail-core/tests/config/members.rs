@@ -35,7 +35,7 @@ async fn a_failover_is_configured_over_mailers_or_plain_backends() {
     let _ = other.backend.clone().fails(down);
     let status = mailers.default_mailer().send(&message()).await.unwrap();
     assert_eq!(
-        (status.esp.as_str(), status.member.as_deref()),
+        (status.esp.as_ref(), status.member.as_deref()),
         ("acme", Some("first"))
     );
 

@@ -290,7 +290,8 @@ fn nonsense() -> Vec<Mutant> {
                     let told = told.by_key(&to.key());
                     told.is_some_and(|it| it.status != Status::Unknown)
                 };
-                for list in [&mut named.to, &mut named.cc, &mut named.bcc] {
+                let fields = &mut *named;
+                for list in [&mut fields.to, &mut fields.cc, &mut fields.bcc] {
                     list.value_mut()
                         .into_iter()
                         .for_each(|list| list.retain(is_known));
