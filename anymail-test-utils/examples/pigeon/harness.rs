@@ -7,17 +7,21 @@
 
 use std::sync::Arc;
 
-use anymail_core::{Address, AddressError, EmailBackend, JsonMap, Secret, Status, WebhookAuth};
+use anymail_core::{
+    Address, AddressError, EmailBackend, HmacSha256Keys, JsonMap, Secret, Status, WebhookAuth,
+};
 use anymail_test_utils::conformance::{
-    Answer, File, Harness, HarnessError, Posts, Profile, Target, Trouble, Understood,
+    Answer, File, Harness, HarnessError, Posts, Profile, Signer, Signing, Target, Trouble,
+    Understood,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use serde_json::{Value, json};
 
 use crate::backend::Pigeon;
+use crate::signature::PigeonSignature;
 use crate::webhook::PigeonWebhook;
 
 /// Knows Pigeon's API.
@@ -96,6 +100,31 @@ impl Harness for PigeonHarness {
                 ])),
             ],
         }]
+    }
+
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        Some(Arc::new(PigeonSigner))
+    }
+}
+
+/// Signs as Pigeon does.
+pub struct PigeonSigner;
+
+impl Signer for PigeonSigner {
+    fn auth(&self, keys: &[&str]) -> Result<WebhookAuth, HarnessError> {
+        let signature = PigeonSignature::new(keys.iter().copied())?;
+        Ok(WebhookAuth::signature(signature))
+    }
+
+    fn sign(&self, request: &mut Request<Bytes>, how: &Signing<'_>) -> Result<(), HarnessError> {
+        let time = how.unix_seconds.to_string();
+        let signed = [time.as_bytes(), b".", request.body()];
+        let signature = HmacSha256Keys::new([how.key])?.sign_hex(&signed);
+        let signature = HeaderValue::from_bytes(&how.spell(&signature))?;
+        let headers = request.headers_mut();
+        headers.insert("Pigeon-Time", how.unix_seconds.into());
+        headers.insert("Pigeon-Signature", signature);
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod backend;
 mod harness;
+mod signature;
 mod webhook;
 mod wire;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -18,6 +18,11 @@ pub(super) struct Capture {
 impl Capture {
     /// Runs `work`, keeping what is traced on this thread.
     pub(super) fn over<T>(&self, work: impl FnOnce() -> T) -> T {
+        // While there is one dispatcher in the process, tracing asks only the current thread
+        // whether a callsite is of interest, and keeps the answer for all threads: one that
+        // captures nothing would answer for this one.
+        static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
+        ANOTHER.get_or_init(|| Dispatch::new(Self::default()));
         tracing::dispatcher::with_default(&Dispatch::new(self.clone()), work)
     }
 

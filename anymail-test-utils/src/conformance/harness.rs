@@ -11,6 +11,7 @@ use anymail_core::{Address, EmailBackend, JsonMap, Status, Webhook, WebhookAuth}
 use bytes::Bytes;
 use http::{Request, Response};
 
+use super::signer::Signer;
 use super::understood::Understood;
 
 /// Whatever goes wrong in a harness. The suite prints it.
@@ -58,11 +59,17 @@ pub trait Harness: Send + Sync + 'static {
         Profile::default()
     }
 
-    /// The backend's webhooks, made with these secrets, each with requests as the ESP posts
+    /// The backend's webhooks, made with this authentication, each with requests as the ESP posts
     /// them. By default there are none.
     fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
         let _ = auth;
         Vec::new()
+    }
+
+    /// How the ESP signs what it posts to the [`webhooks`](Self::webhooks). By default it does
+    /// not.
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        None
     }
 }
 
@@ -196,8 +203,8 @@ impl fmt::Display for TroubleKind {
 pub struct Posts {
     /// The webhook.
     pub webhook: Arc<dyn Webhook>,
-    /// Requests as the ESP makes them, with all their headers but `Authorization`, which the
-    /// suite adds: each with at least one event, and no event in two of them.
+    /// Requests as the ESP makes them, with all their headers but `Authorization` and without
+    /// a signature, which the suite adds: each with at least one event, and no event in two of them.
     pub requests: Vec<Request<Bytes>>,
 }
 

@@ -44,6 +44,8 @@ mod many;
 mod network;
 mod rig;
 mod secrets;
+mod signatures;
+mod signer;
 mod statuses;
 mod suite;
 mod tasks;
@@ -55,6 +57,7 @@ pub use harness::{
     Answer, Harness, HarnessError, LocalHarness, Mailbox, MessageIds, Posts, Profile, Recipient,
     Target, Trouble, TroubleKind,
 };
+pub use signer::{Signer, Signing};
 pub use suite::{Outcome, Suite};
 pub use understood::{File, Understood};
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::capture::Capture;
 use super::desk::{Desk, Plan, lock};
 use super::harness::{Answer, Harness, LocalHarness, Mailbox, Posts, Profile, Target, TroubleKind};
+use super::signer::Signer;
 use super::trial::{Stop, Verdict};
 use super::understood::{Part, Understood, differences};
 use crate::{Fault, LoopbackServer};
@@ -45,6 +46,14 @@ impl Subject {
             Self::Local(harness) => harness.backend().map(|(backend, _)| backend),
         };
         made.map_err(|error| Stop::fail(format!("the harness made no backend: {error}")))
+    }
+
+    /// Whether the ESP signs what it posts.
+    pub(super) fn signs(&self) -> bool {
+        match self {
+            Self::Remote(harness) => harness.signer().is_some(),
+            Self::Local(_) => false,
+        }
     }
 
     /// Which webhooks there are.
@@ -135,6 +144,14 @@ impl Rig {
         match &self.esp {
             Esp::Remote { desk, .. } => desk.harness.webhooks(auth),
             Esp::Local(_) => Vec::new(),
+        }
+    }
+
+    /// How the ESP signs, if it does.
+    pub(super) fn signer(&self) -> Option<Arc<dyn Signer>> {
+        match &self.esp {
+            Esp::Remote { desk, .. } => desk.harness.signer(),
+            Esp::Local(_) => None,
         }
     }
 

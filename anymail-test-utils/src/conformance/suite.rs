@@ -11,7 +11,7 @@ use super::rig::Subject;
 use super::trial::{Stop, Trial};
 use super::{
     about, addresses, answers, attachments, batch, features, mails, many, network, secrets,
-    statuses, tasks, webhooks,
+    signatures, statuses, tasks, webhooks,
 };
 
 /// The trials that apply to one backend.
@@ -58,7 +58,11 @@ impl Suite {
         let (trials, cannot_start) = match subject.idle_backend() {
             Ok(backend) => {
                 let mut trials = trials(backend.capabilities(), local);
-                trials.extend(webhooks::trials(&subject.webhook_kinds()));
+                let kinds = subject.webhook_kinds();
+                trials.extend(webhooks::trials(&kinds));
+                if subject.signs() {
+                    trials.extend(signatures::trials(&kinds));
+                }
                 (trials, None)
             }
             Err(Stop::Fail(why) | Stop::Skip(why)) => (Vec::new(), Some(why)),

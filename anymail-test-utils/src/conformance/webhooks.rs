@@ -97,7 +97,7 @@ fn authorized(rig: &Rig, request: &Request<Bytes>) -> Request<Bytes> {
 }
 
 /// Parses; a panic is a failure of its own.
-fn parse(
+pub(super) fn parse(
     rig: &Rig,
     webhook: &dyn Webhook,
     request: &Request<Bytes>,
@@ -111,12 +111,16 @@ fn parse(
     })
 }
 
-fn start_of(body: &[u8]) -> String {
+pub(super) fn start_of(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     format!("{:?}", text.chars().take(300).collect::<String>())
 }
 
-fn events(rig: &Rig, webhook: &dyn Webhook, request: &Request<Bytes>) -> Verdict<Vec<Event>> {
+pub(super) fn events(
+    rig: &Rig,
+    webhook: &dyn Webhook,
+    request: &Request<Bytes>,
+) -> Verdict<Vec<Event>> {
     parse(rig, webhook, request)?.map_err(|error| {
         let body = start_of(request.body());
         rig.fail(format!(

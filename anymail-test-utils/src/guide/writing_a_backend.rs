@@ -11,6 +11,7 @@
 #![doc = "\n`harness.rs`:\n\n```no_run"]
 #![doc = include_str!("../../examples/pigeon/harness.rs")]
 #![doc = "# #[path = \"../../examples/pigeon/backend.rs\"] mod backend;"]
+#![doc = "# #[path = \"../../examples/pigeon/signature.rs\"] mod signature;"]
 #![doc = "# #[path = \"../../examples/pigeon/webhook.rs\"] mod webhook;"]
 #![doc = "# #[path = \"../../examples/pigeon/wire.rs\"] mod wire;"]
 #![doc = "# fn main() {}\n```\n"]
@@ -21,6 +22,9 @@
 #![doc = "# #[path = \"../../examples/pigeon/backend.rs\"] mod backend;"]
 #![doc = "# #[path = \"../../examples/pigeon/wire.rs\"] mod wire;"]
 #![doc = "# fn main() {}\n```\n"]
+#![doc = "\n`signature.rs`:\n\n```no_run"]
+#![doc = include_str!("../../examples/pigeon/signature.rs")]
+#![doc = "# fn main() {}\n```\n"]
 #![doc = include_str!("../../docs/writing_a_backend/6_use.md")]
 
 // The text is in `docs/writing_a_backend`, between the files of the example, which are compiled
@@ -30,8 +34,8 @@
 #[allow(unused_imports, reason = "rustdoc resolves links by them")]
 use anymail_core::{
     Address, AddressKey, BackendFactory, EmailBackend, Event, PreparedMessage, Secret, SendError,
-    SendStatus, Webhook,
+    SendStatus, TimestampTolerance, Webhook, WebhookAuth, WebhookSignature,
 };
 
 #[allow(unused_imports, reason = "rustdoc resolves links by them")]
-use crate::conformance::{Harness, LocalHarness, Profile, Target, Understood};
+use crate::conformance::{Harness, LocalHarness, Profile, Signer, Target, Understood};

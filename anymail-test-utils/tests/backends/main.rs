@@ -19,6 +19,8 @@ mod file;
 mod harness;
 mod members;
 mod memory;
+#[path = "../../examples/pigeon/signature.rs"]
+mod signature;
 #[path = "../../examples/pigeon/webhook.rs"]
 mod webhook;
 #[path = "../../examples/pigeon/wire.rs"]

@@ -47,6 +47,8 @@ pub enum Break {
     Capabilities(fn(&Capabilities) -> Capabilities),
     /// In what it reads of a webhook's request.
     Events(fn(&Request<Bytes>, ReadResult) -> ReadResult),
+    /// In how it verifies a signature.
+    Signature(Forgery),
     /// In the backend's own workings.
     Own(Own),
 }
@@ -79,6 +81,28 @@ pub enum Own {
     IgnoresWebhookSecrets,
     ParsesWebhooksItself,
     PrintsWebhookSecrets,
+    VerifiesAfterReading,
+    PrintsTheSigningKey,
+    TracesTheSigningKey,
+}
+
+/// What a careless verifier lets in, or dies of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgery {
+    NeverVerifies,
+    VerifiesOnlyWhatIsSigned,
+    ComparesAPrefix,
+    AcceptsAnEmptySignature,
+    UsesTheFirstKeyOnly,
+    IgnoresTheAge,
+    ChecksTheAgeOneWay,
+    LeavesOutTheBody,
+    DecodesWithoutLooking,
+    TakesOtherSpellings,
+    LooksForTheHeaderByItsSpelling,
+    NeedsNoKey,
+    TakesAnEmptyKey,
+    ToleratesNoDelay,
 }
 
 /// Changes a text of the mail.

@@ -11,6 +11,7 @@ use http::Request;
 
 use crate::breaks::Break::{Events, Own};
 use crate::breaks::{Break, Mutant, Own as O, mutant};
+use crate::in_signatures::Keys;
 use crate::webhook::PigeonWebhook;
 
 pub fn mutants() -> Vec<Mutant> {
@@ -100,10 +101,11 @@ pub struct MutantWebhook {
     auth: WebhookAuth,
     /// Of the last request that was let in.
     seen: std::sync::Mutex<String>,
+    signing_keys: Keys,
 }
 
 impl MutantWebhook {
-    pub fn new(broken: Break, auth: WebhookAuth) -> Self {
+    pub fn new(broken: Break, auth: WebhookAuth, signing_keys: Keys) -> Self {
         let open = matches!(broken, Own(O::IgnoresWebhookSecrets));
         let auth = if open { WebhookAuth::none() } else { auth };
         Self {
@@ -111,6 +113,7 @@ impl MutantWebhook {
             broken,
             auth,
             seen: Default::default(),
+            signing_keys,
         }
     }
 }
@@ -140,6 +143,10 @@ impl Webhook for MutantWebhook {
         *self.seen.lock().unwrap() = format!("{:?}", request.headers());
         match self.broken {
             Own(O::ParsesWebhooksItself) => self.read(request),
+            Own(O::VerifiesAfterReading) => {
+                let events = self.read(request)?;
+                self.pigeon.parse(request).map(|_| events)
+            }
             _ if request.body().len() > self.body_limit() => self.pigeon.parse(request),
             _ => match self.pigeon.parse(request) {
                 Ok(_) => self.read(request),
@@ -162,6 +169,9 @@ impl fmt::Debug for MutantWebhook {
         let mut out = f.debug_struct("MutantWebhook");
         if let Own(O::PrintsWebhookSecrets) = self.broken {
             out.field("last_request", &self.seen.lock().unwrap());
+        }
+        if let Own(O::PrintsTheSigningKey) = self.broken {
+            out.field("keys", &self.signing_keys.lock().unwrap());
         }
         out.finish()
     }

@@ -22,8 +22,11 @@ mod in_contents;
 mod in_errors;
 mod in_people;
 mod in_secrets;
+mod in_signatures;
 mod in_webhooks;
 mod mutant;
+#[path = "../../examples/pigeon/signature.rs"]
+mod signature;
 #[path = "../../examples/pigeon/webhook.rs"]
 mod webhook;
 #[path = "../../examples/pigeon/wire.rs"]
@@ -47,6 +50,7 @@ fn mutants() -> Vec<Mutant> {
         in_answers::mutants(),
         in_errors::mutants(),
         in_secrets::mutants(),
+        in_signatures::mutants(),
         in_webhooks::mutants(),
     ]
     .concat()

@@ -10,7 +10,7 @@ use anymail_core::{
     SendErrorKind, SendStatus, Webhook, WebhookAuth,
 };
 use anymail_test_utils::conformance::{
-    Answer, Harness, HarnessError, Posts, Profile, Target, Trouble, Understood,
+    Answer, Harness, HarnessError, Posts, Profile, Signer, Target, Trouble, Understood,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::backend::{NAME, Pigeon, Tally};
 use crate::breaks::{Break, Mutant, Own, SendResult};
 use crate::harness::PigeonHarness;
+use crate::in_signatures::{Keys, MutantSigner};
 use crate::in_webhooks::MutantWebhook;
 use crate::wire;
 
@@ -27,6 +28,7 @@ use crate::wire;
 pub struct MutantHarness {
     broken: Break,
     made: AtomicUsize,
+    signing_keys: Keys,
 }
 
 impl MutantHarness {
@@ -34,6 +36,7 @@ impl MutantHarness {
         Self {
             broken: mutant.broken,
             made: AtomicUsize::new(0),
+            signing_keys: Keys::default(),
         }
     }
 }
@@ -64,11 +67,21 @@ impl Harness for MutantHarness {
         let posts = PigeonHarness.webhooks(auth.clone()).into_iter();
         posts
             .map(|posts| Posts {
-                webhook: Arc::new(MutantWebhook::new(self.broken, auth.clone()))
-                    as Arc<dyn Webhook>,
+                webhook: Arc::new(MutantWebhook::new(
+                    self.broken,
+                    auth.clone(),
+                    Arc::clone(&self.signing_keys),
+                )) as Arc<dyn Webhook>,
                 ..posts
             })
             .collect()
+    }
+
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        Some(Arc::new(MutantSigner::new(
+            self.broken,
+            Arc::clone(&self.signing_keys),
+        )))
     }
 }
 

@@ -1,0 +1,521 @@
+//! Signed webhooks: which posts are let in, and what is told of the others.
+//!
+//! How an ESP signs is said by the harness (`signer.rs`); what holds for every webhook is in
+//! `webhooks.rs`.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
+
+use anymail_core::{
+    Event, MemoryReplayGuard, Webhook, WebhookErrorKind, WebhookKind, answer_webhook, handled_once,
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use uuid::Uuid;
+
+use super::answers::nonsense;
+use super::harness::Posts;
+use super::rig::Rig;
+use super::secrets::holds;
+use super::signer::{Signer, Signing};
+use super::trial::{Stop, Trial, Verdict, trial};
+use super::webhooks::{events, parse, start_of};
+use crate::LoopbackServer;
+
+pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
+    const VERIFY: &str = "your WebhookSignature::verify; Signer::sign";
+    let of_kind = |&kind: &WebhookKind| {
+        [
+            on_desks(kind, "a_signed_post_is_read", VERIFY, read),
+            on_desks(kind, "header_names_may_be_in_any_case", VERIFY, any_case),
+            on_desks(
+                kind,
+                "a_post_without_the_right_signature_is_not_read",
+                "your WebhookSignature::verify: the whole signature is compared, with \
+                 HmacSha256Keys, say; the webhook's auth() is what it was made with",
+                forged,
+            ),
+            on_desks(
+                kind,
+                "a_signature_counts_for_a_limited_time",
+                "TimestampTolerance::check in your WebhookSignature::verify; Signer::tolerance",
+                limited,
+            ),
+            on_desks(
+                kind,
+                "nothing_is_read_of_a_post_that_is_not_signed",
+                "Webhook::parse is not to be overridden",
+                verified_first,
+            ),
+            on_desks(
+                kind,
+                "any_bytes_for_a_signature_are_refused",
+                "how your WebhookSignature::verify decodes a signature",
+                any_bytes,
+            ),
+            on_desks(
+                kind,
+                "without_a_key_nothing_is_read",
+                "what makes your WebhookSignature must refuse an empty key, and none at all",
+                keyless,
+            ),
+            on_desks(
+                kind,
+                "a_post_that_is_signed_anew_is_handled_once",
+                "your events' dedup_key must not depend on the signature or its time",
+                anew,
+            ),
+            on_desks(
+                kind,
+                "signing_keys_are_in_no_debug_text_answer_or_log",
+                "anymail_core::Secret or HmacSha256Keys for everything that holds a key",
+                unprinted,
+            )
+            .traced(),
+        ]
+    };
+    kinds.iter().flat_map(of_kind).collect()
+}
+
+/// A rule that is tried with each signed webhook of a kind.
+fn on_desks<F, R>(kind: WebhookKind, name: &str, look_at: &str, check: F) -> Trial
+where
+    F: Fn(Arc<Rig>, SigningDesk) -> R + Copy + Send + Sync + 'static,
+    R: Future<Output = Verdict> + Send,
+{
+    let name = format!("signatures::{kind}::{name}");
+    trial(name, look_at, move |rig| async move {
+        let rig = Arc::new(rig);
+        for desk in desks(&rig, kind)? {
+            check(Arc::clone(&rig), desk).await?;
+        }
+        Ok(())
+    })
+}
+
+/// A webhook that takes signatures, the ESP that makes them, and the keys.
+struct SigningDesk {
+    signer: Arc<dyn Signer>,
+    posts: Posts,
+    new: String,
+    old: String,
+    other: String,
+}
+
+fn desks(rig: &Rig, kind: WebhookKind) -> Verdict<Vec<SigningDesk>> {
+    let signer = rig
+        .signer()
+        .ok_or_else(|| Stop::skip("this ESP does not sign"))?;
+    let (new, old) = (format!("new{}", rig.secret), format!("old{}", rig.secret));
+    let auth = signer.auth(&[&new, &old]);
+    let auth = auth.map_err(|error| rig.fail(format!("Signer::auth failed: {error}")))?;
+    let posts = rig.webhooks(auth).into_iter();
+    let desk = |posts| SigningDesk {
+        signer: Arc::clone(&signer),
+        posts,
+        new: new.clone(),
+        old: old.clone(),
+        other: format!("other{}", Uuid::new_v4().simple()),
+    };
+    Ok(posts
+        .filter(|posts| posts.webhook.kind() == kind)
+        .map(desk)
+        .collect())
+}
+
+impl SigningDesk {
+    fn webhook(&self) -> &dyn Webhook {
+        &*self.posts.webhook
+    }
+
+    /// The request, signed; `None` if it cannot carry a signature that is spelt so.
+    fn spelt(
+        &self,
+        request: &Request<Bytes>,
+        key: &str,
+        spell: &dyn Fn(&str) -> Vec<u8>,
+    ) -> Option<Request<Bytes>> {
+        let mut signed = request.clone();
+        let how = Signing {
+            key,
+            unix_seconds: now(),
+            spell,
+        };
+        self.signer.sign(&mut signed, &how).ok()?;
+        Some(signed)
+    }
+
+    /// The request, signed so many seconds from now.
+    fn signed(
+        &self,
+        rig: &Rig,
+        request: &Request<Bytes>,
+        key: &str,
+        seconds: i64,
+    ) -> Verdict<Request<Bytes>> {
+        let mut signed = request.clone();
+        let how = Signing {
+            key,
+            unix_seconds: now().saturating_add(seconds),
+            spell: &|signature| signature.into(),
+        };
+        let made = self.signer.sign(&mut signed, &how);
+        made.map_err(|error| rig.fail(format!("Signer::sign failed: {error}")))?;
+        Ok(signed)
+    }
+
+    fn tolerance(&self) -> Option<i64> {
+        self.signer.tolerance()?.as_secs().try_into().ok()
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
+}
+
+/// Fails unless the request is refused for what it proves, and learns no more than that.
+async fn refused(
+    rig: &Rig,
+    webhook: &dyn Webhook,
+    request: &Request<Bytes>,
+    what: &str,
+) -> Verdict {
+    let kind = match parse(rig, webhook, request)? {
+        Err(error) => error.kind(),
+        Ok(events) => {
+            return Err(rig.fail(format!("{what}: it was read, as {} events", events.len())));
+        }
+    };
+    rig.ensure(
+        matches!(
+            kind,
+            WebhookErrorKind::NoSecret | WebhookErrorKind::WrongSecret
+        ),
+        || format!("{what}: NoSecret or WrongSecret was expected, not {kind:?}"),
+    )?;
+    let handled = AtomicUsize::new(0);
+    let answer = answer(webhook, request, &handled).await;
+    rig.ensure(handled.load(Ordering::SeqCst) == 0, || {
+        format!("{what}: its events were handled")
+    })?;
+    let status = answer.status();
+    rig.ensure(
+        status == webhook.status(kind) && !status.is_success(),
+        || format!("{what}: the answer was {status}"),
+    )?;
+    rig.ensure(answer.body().is_empty(), || {
+        format!("{what}: the answer says why: {}", start_of(answer.body()))
+    })
+}
+
+async fn answer(
+    webhook: &dyn Webhook,
+    request: &Request<Bytes>,
+    handled: &AtomicUsize,
+) -> Response<Bytes> {
+    let handler = async |_: Event| {
+        handled.fetch_add(1, Ordering::SeqCst);
+        Ok::<(), Infallible>(())
+    };
+    answer_webhook(webhook, request, handler).await
+}
+
+async fn read(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    let near = desk.tolerance().unwrap_or_default() / 2;
+    for request in &desk.posts.requests {
+        for key in [&desk.new, &desk.old] {
+            for seconds in [0, -near, near] {
+                let signed = desk.signed(&rig, request, key, seconds)?;
+                let found = events(&rig, desk.webhook(), &signed)?;
+                rig.ensure(!found.is_empty(), || {
+                    format!("a signed post gave no event: {}", start_of(request.body()))
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn any_case(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    for request in &desk.posts.requests {
+        let signed = desk.signed(&rig, request, &desk.new, 0)?;
+        for case in [str::to_ascii_uppercase, str::to_ascii_lowercase] {
+            let arrived = over_the_wire(&signed, case).await;
+            let arrived = arrived.map_err(|error| rig.fail(format!("on loopback: {error}")))?;
+            events(&rig, desk.webhook(), &arrived)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a server makes of a request whose header names are written like this.
+async fn over_the_wire(
+    request: &Request<Bytes>,
+    case: fn(&str) -> String,
+) -> io::Result<Request<Bytes>> {
+    let server = LoopbackServer::start(|_| Response::new(Bytes::new()))?;
+    let mut wire = b"POST / HTTP/1.1\r\n".to_vec();
+    let length = request.body().len().to_string();
+    let mut headers = request.headers().clone();
+    for (name, value) in [
+        ("host", "localhost"),
+        ("connection", "close"),
+        ("content-length", &length),
+    ] {
+        headers.insert(name, value.parse().map_err(io::Error::other)?);
+    }
+    for (name, value) in &headers {
+        wire.extend(
+            [
+                case(name.as_str()).as_bytes(),
+                b": ",
+                value.as_bytes(),
+                b"\r\n",
+            ]
+            .concat(),
+        );
+    }
+    wire.extend(b"\r\n");
+    wire.extend(request.body());
+    let mut stream = TcpStream::connect(server.address()).await?;
+    stream.write_all(&wire).await?;
+    stream.read_to_end(&mut Vec::new()).await?;
+    server
+        .requests()
+        .pop()
+        .ok_or_else(|| io::Error::other("no request arrived"))
+}
+
+async fn forged(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    let webhook = desk.webhook();
+    for request in &desk.posts.requests {
+        refused(&rig, webhook, request, "a post without a signature").await?;
+        let by_another = desk.signed(&rig, request, &desk.other, 0)?;
+        refused(&rig, webhook, &by_another, "a signature by another key").await?;
+
+        let mut longer = desk.signed(&rig, request, &desk.new, 0)?;
+        *longer.body_mut() = [longer.body(), &b" "[..]].concat().into();
+        refused(
+            &rig,
+            webhook,
+            &longer,
+            "the signature of a body that is shorter by a space",
+        )
+        .await?;
+        for other in desk
+            .posts
+            .requests
+            .iter()
+            .filter(|other| other.body() != request.body())
+        {
+            let mut another = desk.signed(&rig, request, &desk.new, 0)?;
+            another.body_mut().clone_from(other.body());
+            refused(&rig, webhook, &another, "the signature of another post").await?;
+        }
+
+        type Spelling = fn(&str) -> String;
+        let spellings: [(&str, Spelling); 8] = [
+            ("an empty signature", |_| String::new()),
+            ("a blank signature", |_| " ".to_owned()),
+            ("the beginning of the right signature", |right| {
+                right.chars().take(right.chars().count() / 2).collect()
+            }),
+            ("the first 8 characters of the right signature", |right| {
+                right.chars().take(8).collect()
+            }),
+            ("the right signature without its beginning", |right| {
+                right.chars().skip(right.chars().count() / 2).collect()
+            }),
+            ("the right signature twice, as one word", |right| {
+                right.repeat(2)
+            }),
+            ("zeros for a signature", |right| "0".repeat(right.len())),
+            ("the right signature backwards", |right| {
+                right.chars().rev().collect()
+            }),
+        ];
+        for (what, spelling) in spellings {
+            let spelt = desk.spelt(request, &desk.new, &|right| spelling(right).into_bytes());
+            if let Some(spelt) = spelt {
+                refused(&rig, webhook, &spelt, what).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn limited(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    const DAY: i64 = 86_400;
+    let Some(tolerance) = desk.tolerance() else {
+        return Err(Stop::skip("this ESP signs no time"));
+    };
+    for request in &desk.posts.requests {
+        for away in [
+            tolerance.saturating_mul(2).saturating_add(5),
+            tolerance + DAY,
+            400 * DAY,
+        ] {
+            for (seconds, what) in [(-away, "old"), (away, "from the future")] {
+                let signed = desk.signed(&rig, request, &desk.new, seconds)?;
+                let what = format!("a signature that is {away} s {what}");
+                refused(&rig, desk.webhook(), &signed, &what).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn verified_first(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    for request in &desk.posts.requests {
+        let limit = desk.webhook().body_limit();
+        for body in nonsense().into_iter().filter(|body| body.len() <= limit) {
+            let mut changed = desk.signed(&rig, request, &desk.new, 0)?;
+            *changed.body_mut() = body.clone();
+            let what = format!("the body {} with another's signature", start_of(&body));
+            refused(&rig, desk.webhook(), &changed, &what).await?;
+            let mut unsigned = request.clone();
+            *unsigned.body_mut() = body;
+            refused(
+                &rig,
+                desk.webhook(),
+                &unsigned,
+                "nonsense without a signature",
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes a signature that is wrong already, so that no way to write it can make it right.
+fn spellings(wrong: &str) -> Vec<Vec<u8>> {
+    let text = |text: String| text.into_bytes();
+    let without_the_last: String = wrong
+        .chars()
+        .take(wrong.chars().count().saturating_sub(1))
+        .collect();
+    let list = |separator: &str| text(vec![wrong; 20_000].join(separator));
+    vec![
+        text(without_the_last),
+        text(format!("{wrong}0")),
+        text(format!("0x{wrong}")),
+        text(wrong.to_uppercase()),
+        text(wrong.to_lowercase()),
+        text(wrong.replace('+', "-").replace('/', "_")),
+        text(wrong.replace('=', "")),
+        text(format!("{wrong}====")),
+        text(format!("{wrong},{wrong}")),
+        text(format!("\"{wrong}\"")),
+        text(wrong.replace(|_| true, "%41")),
+        text("ü".repeat(40)),
+        text("🕊".repeat(16)),
+        text("=".repeat(64)),
+        text(",".repeat(50_000)),
+        text("v1,".repeat(20_000)),
+        text("t=1,".repeat(20_000)),
+        text("f".repeat(100_001)),
+        list(" "),
+        list(","),
+        vec![b'a', 0, b'b'],
+        [wrong.as_bytes(), b"\0"].concat(),
+        vec![0xff; 64],
+        vec![0xc3, 0x28, 0x80],
+        b"\t".to_vec(),
+        b"{}[]\"'\\".to_vec(),
+    ]
+}
+
+async fn any_bytes(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    for request in &desk.posts.requests {
+        for place in 0..spellings("").len() {
+            let spell = |wrong: &str| spellings(wrong).swap_remove(place);
+            let Some(spelt) = desk.spelt(request, &desk.other, &spell) else {
+                continue;
+            };
+            let what = format!("{} for a signature", start_of(&spell("abcdef")));
+            refused(&rig, desk.webhook(), &spelt, &what).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn keyless(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    for keys in [&[][..], &[""]] {
+        let Ok(auth) = desk.signer.auth(keys) else {
+            continue;
+        };
+        for posts in rig.webhooks(auth) {
+            for request in &posts.requests {
+                for key in [&desk.new, ""] {
+                    let signed = desk.spelt(request, key, &|signature| signature.into());
+                    let request = signed.as_ref().unwrap_or(request);
+                    let what = format!("with {} empty keys, a post", keys.len());
+                    refused(&rig, &*posts.webhook, request, &what).await?;
+                }
+                let what = format!("with {} empty keys, a post without a signature", keys.len());
+                refused(&rig, &*posts.webhook, request, &what).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn anew(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    let guard = Arc::new(MemoryReplayGuard::default());
+    for webhook in handled_once([Arc::clone(&desk.posts.webhook)], guard) {
+        for request in &desk.posts.requests {
+            let handled = AtomicUsize::new(0);
+            let before = -desk.tolerance().unwrap_or_default() / 2;
+            let first = desk.signed(&rig, request, &desk.new, before)?;
+            let expected = events(&rig, &webhook, &first)?.len();
+            let second = desk.signed(&rig, request, &desk.old, 0)?;
+            for request in [&first, &first, &second] {
+                let status = answer(&webhook, request, &handled).await.status();
+                rig.ensure(status.is_success(), || format!("the answer was {status}"))?;
+            }
+            let handled = handled.into_inner();
+            rig.ensure(handled == expected, || {
+                format!("{expected} events were posted three times, and {handled} were handled")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+async fn unprinted(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
+    let webhook = desk.webhook();
+    for request in &desk.posts.requests {
+        let wrong = desk.signed(&rig, request, &desk.other, 0)?;
+        let right = desk.signed(&rig, request, &desk.new, 0)?;
+        let old = desk.signed(&rig, request, &desk.new, -400 * 86_400)?;
+        for request in [request, &wrong, &right, &old] {
+            if let Err(error) = parse(&rig, webhook, request)? {
+                let text = format!("{error} {error:?} {}", error.response_text());
+                unheard(&rig, "an error", &text)?;
+            }
+            let answer = answer(webhook, request, &AtomicUsize::new(0)).await;
+            unheard(&rig, "an answer", &format!("{answer:?}"))?;
+        }
+    }
+    let auth = webhook.auth();
+    let debug = format!("{webhook:?} {webhook:#?} {auth:?} {auth:#?}");
+    unheard(&rig, "the webhook's Debug", &debug)?;
+    let traced = rig.traced.text();
+    rig.ensure(!traced.is_empty(), || {
+        "nothing was traced, not even by core".to_owned()
+    })?;
+    unheard(&rig, "what was traced", &traced)
+}
+
+fn unheard(rig: &Rig, whence: &str, text: &str) -> Verdict {
+    rig.ensure(!holds(text, &rig.secret), || {
+        format!("{whence} holds a signing key")
+    })
+}
