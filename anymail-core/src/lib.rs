@@ -47,6 +47,8 @@
 //!   backends: [`Failover`], [`RoundRobin`]; for staging: [`RedirectTo`], [`AllowDomains`].
 //! - To take in what an ESP reports: [`Webhook`], [`WebhookAuth`], [`WebhookSignature`],
 //!   [`Event`]; to handle none twice: [`handled_once`], [`ReplayGuard`].
+//! - Not to write to addresses that bounced, complained or unsubscribed, whichever ESP is in use:
+//!   [`SuppressionStore`], [`FileSuppressionStore`], [`MemorySuppressionStore`].
 //! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the way is
 //!   told in `anymail_test_utils::guide::writing_a_backend`, and the source of [`MemoryBackend`]
 //!   is the smallest example.
@@ -70,6 +72,7 @@ mod message;
 mod receiving;
 mod secret;
 mod sending;
+mod suppressions;
 
 pub use backends::*;
 pub use config::*;
@@ -78,3 +81,4 @@ pub use message::*;
 pub use receiving::*;
 pub use secret::Secret;
 pub use sending::*;
+pub use suppressions::*;

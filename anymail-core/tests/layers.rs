@@ -8,15 +8,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules the code of a module may use, besides its own.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("secret", &[]),
     ("message", &[]),
     ("sending", &["message", "secret"]),
     ("receiving", &["message", "secret"]),
     ("backends", &["sending", "message", "secret"]),
     (
+        "suppressions",
+        &["sending", "receiving", "message", "secret"],
+    ),
+    (
         "config",
-        &["backends", "sending", "receiving", "message", "secret"],
+        &[
+            "backends",
+            "suppressions",
+            "sending",
+            "receiving",
+            "message",
+            "secret",
+        ],
     ),
 ];
 

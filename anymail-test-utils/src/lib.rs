@@ -9,6 +9,7 @@
 //! - What it does when Postmark refuses, when the network fails, when a webhook comes:
 //!   [`FakePostmark`] is Postmark's API on loopback. Nothing of the client under test is
 //!   replaced, and it may be written in any language.
+//! - That a store of suppressions of its own keeps the rules: [`suppression_stores::check`].
 //! - How its mails look: the program `fake-postmark` is the same with a mailbox in the browser.
 //!
 //! [`guide::testing_your_apps_mail`] shows all of it.
@@ -57,6 +58,7 @@ mod faults;
 mod fixtures;
 pub mod guide;
 mod server;
+pub mod suppression_stores;
 
 pub use assertions::{Mail, assert_not_sent, assert_nothing_else_sent, assert_sent, mail};
 pub use fake_esp::{FakeEsp, FakeEspBackend, FakeEspConfig, FakeEspConfigError, FakeEspFactory};

@@ -65,9 +65,33 @@ impl AddressKey {
         self.0.eq_ignore_ascii_case(text) || (!text.is_ascii() && *self == Self::of(text))
     }
 
+    /// What [`as_str`](Self::as_str) gave before, which is not parsed again.
+    pub(crate) fn from_compared(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The key as text, for example `ann@xn--pklad-zsa96e.cz`.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl fmt::Display for AddressKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for AddressKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Reads any text, as [`AddressKey::of`] does.
+impl<'de> Deserialize<'de> for AddressKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self::of(&text))
     }
 }
 

@@ -1,0 +1,255 @@
+//! The file of a `FileSuppressionStore`: locked, read, extended, and written anew.
+//!
+//! What counts in memory is in `records.rs`.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::line::{self, Line, MAX_LINE};
+use super::records::{Records, SHARDS};
+
+/// A line of a suppression file that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DamagedLine {
+    /// The line's number, from 1.
+    pub number: u64,
+    /// What is wrong with it. The line is not quoted.
+    pub problem: String,
+    start: u64,
+    length: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    /// Where the file really is, behind symbolic links: compaction must not replace the link.
+    path: PathBuf,
+    file: File,
+    /// Up to here the file is known to be whole.
+    length: u64,
+    lines: u64,
+    /// A write failed and what it left could not be cut off.
+    torn: bool,
+    damaged: Vec<DamagedLine>,
+    /// Keeps other stores out. The file itself cannot: compaction replaces it.
+    _lock: File,
+}
+
+/// Below this many outdated lines a file is not worth to be written anew.
+const MIN_OUTDATED: u64 = 1000;
+
+impl Journal {
+    /// Opens the file and reads all of it.
+    pub(super) fn open(path: &Path, records: &Records) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = private().append(true).read(true).open(path)?;
+        if !file.metadata()?.is_file() {
+            let words = "it is not a regular file";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
+        }
+        let path = fs::canonicalize(path)?;
+        let lock = lock(&path)?;
+        // It may have been replaced between opening and locking.
+        drop(file);
+        let file = private().append(true).read(true).open(&path)?;
+        let mut journal = Self {
+            path,
+            file,
+            length: 0,
+            lines: 0,
+            torn: false,
+            damaged: Vec::new(),
+            _lock: lock,
+        };
+        journal.read(records)?;
+        Ok(journal)
+    }
+
+    pub(super) fn damaged(&self) -> &[DamagedLine] {
+        &self.damaged
+    }
+
+    fn read(&mut self, records: &Records) -> io::Result<()> {
+        let mut reader = BufReader::new(&self.file);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let Some((length, ended)) = read_line(&mut reader, &mut line)? else {
+                break;
+            };
+            self.lines += 1;
+            let start = self.length;
+            self.length += length + u64::from(ended);
+            self.torn = !ended;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match line::read(&line) {
+                Ok(Line::Suppressed(suppression)) => {
+                    records.add(&suppression);
+                }
+                Ok(Line::Reactivated(reactivation)) => {
+                    records.remove(&reactivation);
+                }
+                Err(problem) => self.damaged.push(DamagedLine {
+                    number: self.lines,
+                    problem: problem.to_string(),
+                    start,
+                    length,
+                }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends whole lines, or none of them.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(lines.len() + 1);
+        if self.torn {
+            bytes.push(b'\n');
+        }
+        bytes.extend(lines);
+        let written = self.file.write_all(&bytes);
+        match written.and_then(|()| self.file.sync_data()) {
+            Ok(()) => {
+                let ends = lines.iter().filter(|byte| **byte == b'\n').count();
+                self.lines += ends as u64;
+                self.length += bytes.len() as u64;
+                self.torn = false;
+                Ok(())
+            }
+            Err(error) => {
+                if self.file.set_len(self.length).is_err() {
+                    // The next change starts on a line of its own.
+                    self.torn = true;
+                    self.length = self.file.metadata().map_or(self.length, |m| m.len());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn is_worth_compacting(&self, records: &Records) -> bool {
+        let useful = records.changes() + self.damaged.len() as u64;
+        let outdated = self.lines.saturating_sub(useful);
+        outdated >= MIN_OUTDATED && outdated > useful
+    }
+
+    /// Writes the file anew and puts it in the place of the old one.
+    pub(super) fn compact(&mut self, records: &Records) -> io::Result<()> {
+        let unfinished = with_ending(&self.path, ".unfinished");
+        let written = self.write_anew(&unfinished, records);
+        if written.is_err() {
+            // What is left, if anything is, bears a name that nobody reads.
+            let _ = fs::remove_file(&unfinished);
+        }
+        let (file, lines, damaged) = written?;
+        self.length = file.metadata()?.len();
+        self.file = file;
+        self.lines = lines;
+        self.damaged = damaged;
+        self.torn = false;
+        // Makes the new name survive a crash. Not every system lets a folder be synced.
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+            tracing::debug!(%error, "the folder was not synced");
+        }
+        Ok(())
+    }
+
+    fn write_anew(
+        &mut self,
+        unfinished: &Path,
+        records: &Records,
+    ) -> io::Result<(File, u64, Vec<DamagedLine>)> {
+        match fs::remove_file(unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = private().append(true).read(true).open(unfinished)?;
+        file.set_permissions(self.file.metadata()?.permissions())?;
+        let mut out = BufWriter::new(&file);
+        let mut damaged = self.damaged.clone();
+        let (mut lines, mut written) = (0, 0);
+        for line in &mut damaged {
+            let mut old = &self.file;
+            old.seek(SeekFrom::Start(line.start))?;
+            io::copy(&mut old.take(line.length), &mut out)?;
+            out.write_all(b"\n")?;
+            lines += 1;
+            (line.number, line.start) = (lines, written);
+            written += line.length + 1;
+        }
+        let mut changes = Vec::new();
+        for shard in 0..SHARDS {
+            changes.clear();
+            for suppression in records.list(shard) {
+                line::push_suppression(&mut changes, &suppression)?;
+                lines += 1;
+            }
+            for reactivation in records.reactivations(shard) {
+                line::push_reactivation(&mut changes, &reactivation)?;
+                lines += 1;
+            }
+            out.write_all(&changes)?;
+        }
+        out.flush()?;
+        drop(out);
+        file.sync_all()?;
+        fs::rename(unfinished, &self.path)?;
+        Ok((file, lines, damaged))
+    }
+}
+
+/// Reads a line, of which it keeps no more than can be a change. Gives its whole length, without
+/// its end, and whether it has one; nothing at the end of the file.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<(u64, bool)>> {
+    let mut length = 0;
+    loop {
+        let bytes = reader.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok((length > 0).then_some((length, false)));
+        }
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+        let room = (MAX_LINE + 1).saturating_sub(line.len());
+        line.extend(part.iter().take(room));
+        length += part.len() as u64;
+        let used = part.len() + usize::from(end.is_some());
+        reader.consume(used);
+        if end.is_some() {
+            return Ok(Some((length, true)));
+        }
+    }
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let lock = private().write(true).open(with_ending(path, ".lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "another process, or another store in this process, has it open; processes that \
+             share suppressions need a store in a database",
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Creates files that only their owner can read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}

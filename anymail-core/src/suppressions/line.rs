@@ -1,0 +1,92 @@
+//! The JSON line of a change, as it stands in the file of a [`FileSuppressionStore`].
+//!
+//! [`FileSuppressionStore`]: super::file::FileSuppressionStore
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::suppression::{Reactivation, Suppression};
+
+/// The longest line that is read. An address has 254 characters at most, so the rest is a
+/// scope, a source and an event.
+pub(super) const MAX_LINE: usize = 64 * 1024;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Line {
+    Suppressed(Suppression),
+    Reactivated(Reactivation),
+}
+
+/// The same, borrowed.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum LineRef<'a> {
+    Suppressed(&'a Suppression),
+    Reactivated(&'a Reactivation),
+}
+
+/// Appends a suppression's line.
+pub(super) fn push_suppression(
+    out: &mut Vec<u8>,
+    suppression: &Suppression,
+) -> serde_json::Result<()> {
+    push(out, &LineRef::Suppressed(suppression))
+}
+
+/// Appends a reactivation's line.
+pub(super) fn push_reactivation(
+    out: &mut Vec<u8>,
+    reactivation: &Reactivation,
+) -> serde_json::Result<()> {
+    push(out, &LineRef::Reactivated(reactivation))
+}
+
+fn push(out: &mut Vec<u8>, line: &LineRef<'_>) -> serde_json::Result<()> {
+    let before = out.len();
+    let written = serde_json::to_writer(&mut *out, line);
+    if written.is_err() {
+        out.truncate(before);
+        return written;
+    }
+    out.push(b'\n');
+    Ok(())
+}
+
+/// Reads a line without its end.
+pub(super) fn read(line: &[u8]) -> Result<Line, Problem> {
+    if line.len() > MAX_LINE {
+        return Err(Problem(format!("it is longer than {MAX_LINE} bytes")));
+    }
+    let read: Line = serde_json::from_slice(line).map_err(|error| Problem(unquoted(&error)))?;
+    let address = match &read {
+        Line::Suppressed(suppression) => &suppression.address,
+        Line::Reactivated(reactivation) => &reactivation.address,
+    };
+    match address.as_str().contains('@') {
+        true => Ok(read),
+        false => Err(Problem("it has no email address".to_owned())),
+    }
+}
+
+/// What is wrong with a line, without what stands in it: it may be an address.
+#[derive(Debug)]
+pub(super) struct Problem(String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn unquoted(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "the line ends too early",
+        serde_json::error::Category::Syntax => "it is not JSON",
+        serde_json::error::Category::Data => "it is not a suppression or a reactivation",
+        serde_json::error::Category::Io => "it could not be read",
+    };
+    format!("{what} (column {})", error.column())
+}

@@ -1,0 +1,136 @@
+//! [`MemorySuppressionStore`]: suppressions for as long as the process lives.
+//!
+//! How they are packed is in `records.rs`; a store that survives a restart is in `file.rs`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt};
+
+use super::records::{Records, SHARDS};
+use super::store::{SuppressionStore, SuppressionStoreError};
+use super::suppression::{Reactivation, Suppression};
+use crate::message::AddressKey;
+
+/// A [`SuppressionStore`] in memory: for tests, and for an app that fills it from elsewhere at
+/// each start.
+///
+/// It holds a limited number of addresses, 1,000,000 by default, which take some 110 bytes
+/// each. A full store refuses further addresses with an error and forgets none that is
+/// suppressed. To make room it first forgets addresses that have been reactivated; a suppression
+/// from before the reactivation that is reported after that counts again.
+///
+/// Clones share what they hold.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// use anymail_core::{
+///     Address, MemorySuppressionStore, Suppression, SuppressionReason, SuppressionStore,
+/// };
+/// use time::OffsetDateTime;
+///
+/// let store = MemorySuppressionStore::new();
+/// let ann: Address = "ann@example.com".parse()?;
+/// let now = OffsetDateTime::now_utc();
+/// store.add(&[Suppression::new(&ann, SuppressionReason::HardBounce, now)]).await?;
+///
+/// let found = store.look_up(&[ann.key()]).await?;
+/// assert_eq!(found[0].reason, SuppressionReason::HardBounce);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct MemorySuppressionStore {
+    records: Arc<Records>,
+    limit: usize,
+}
+
+impl MemorySuppressionStore {
+    /// An empty store for 1,000,000 addresses.
+    pub fn new() -> Self {
+        Self::with_limit(1_000_000)
+    }
+
+    /// An empty store for this many addresses.
+    pub fn with_limit(addresses: usize) -> Self {
+        Self {
+            records: Arc::new(Records::new()),
+            limit: addresses,
+        }
+    }
+
+    /// How many addresses it holds, among them those that have been reactivated.
+    pub fn addresses(&self) -> usize {
+        self.records.addresses()
+    }
+
+    fn make_room(&self, address: &AddressKey) -> Result<(), SuppressionStoreError> {
+        let is_full = || self.addresses() >= self.limit && !self.records.contains(address);
+        if !is_full() {
+            return Ok(());
+        }
+        self.records.forget_unsuppressed();
+        match is_full() {
+            false => Ok(()),
+            true => Err(format!(
+                "the suppression store in memory is full: it holds its limit of {} addresses; \
+                 raise the limit",
+                self.limit
+            )
+            .into()),
+        }
+    }
+}
+
+impl Default for MemorySuppressionStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl SuppressionStore for MemorySuppressionStore {
+    async fn look_up(
+        &self,
+        keys: &[AddressKey],
+    ) -> Result<Vec<Suppression>, SuppressionStoreError> {
+        Ok(look_up(&self.records, keys))
+    }
+
+    async fn add(&self, suppressions: &[Suppression]) -> Result<(), SuppressionStoreError> {
+        for suppression in suppressions {
+            self.make_room(&suppression.address)?;
+            self.records.add(suppression);
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, reactivations: &[Reactivation]) -> Result<(), SuppressionStoreError> {
+        for reactivation in reactivations {
+            self.make_room(&reactivation.address)?;
+            self.records.remove(reactivation);
+        }
+        Ok(())
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<Suppression, SuppressionStoreError>> {
+        list(&self.records)
+    }
+}
+
+pub(super) fn look_up(records: &Records, keys: &[AddressKey]) -> Vec<Suppression> {
+    let mut found = Vec::new();
+    for key in keys {
+        records.look_up(key, &mut found);
+    }
+    found
+}
+
+pub(super) fn list(records: &Records) -> BoxStream<'_, Result<Suppression, SuppressionStoreError>> {
+    let shards = stream::iter(0..SHARDS);
+    shards
+        .flat_map(|shard| stream::iter(records.list(shard)))
+        .map(Ok)
+        .boxed()
+}

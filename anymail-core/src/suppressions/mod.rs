@@ -1,0 +1,19 @@
+//! Suppressions: addresses that must not get mail, whichever ESP is in use.
+//!
+//! Stores keep them, a pre-send hook leaves suppressed recipients out of messages, and ESPs'
+//! events feed the stores. How mail is sent and how events are read lives in `sending` and
+//! `receiving`, which know nothing of this.
+
+mod file;
+mod journal;
+mod line;
+mod memory;
+mod records;
+mod store;
+mod suppression;
+
+pub use file::FileSuppressionStore;
+pub use journal::DamagedLine;
+pub use memory::MemorySuppressionStore;
+pub use store::{SuppressionStore, SuppressionStoreError};
+pub use suppression::{Reactivation, Suppression, SuppressionOrigin, SuppressionReason};

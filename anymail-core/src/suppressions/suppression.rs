@@ -1,0 +1,203 @@
+//! [`Suppression`] and [`Reactivation`]: the two changes that a store keeps.
+//!
+//! Which of two changes wins is said at `SuppressionStore`, in `store.rs`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::message::{Address, AddressKey};
+
+/// Why an address must not get mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressionReason {
+    /// The receiving server refused mail to the address for good.
+    HardBounce,
+    /// The recipient reported a message as spam.
+    SpamComplaint,
+    /// The recipient unsubscribed.
+    Unsubscribe,
+    /// Somebody who runs the app, or the account at the ESP, decided so.
+    Manual,
+}
+
+impl SuppressionReason {
+    /// All reasons.
+    pub const ALL: [Self; 4] = [
+        Self::HardBounce,
+        Self::SpamComplaint,
+        Self::Unsubscribe,
+        Self::Manual,
+    ];
+
+    /// The name as it stands in JSON and in configurations, for example `hard_bounce`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HardBounce => "hard_bounce",
+            Self::SpamComplaint => "spam_complaint",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Manual => "manual",
+        }
+    }
+
+    /// The reason of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
+impl fmt::Display for SuppressionReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a suppression comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SuppressionOrigin {
+    /// The name of the ESP that reported it, or a word for another source: `one_click` for
+    /// one-click unsubscribe, or what the app calls its own.
+    pub source: String,
+    /// The [`dedup_key`](crate::Event::dedup_key) of the event that reported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+}
+
+impl SuppressionOrigin {
+    /// A source without an event.
+    pub fn new(source: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            event: None,
+        }
+    }
+
+    /// The same with the key of the event that reported it.
+    #[must_use]
+    pub fn with_event(mut self, key: impl Into<String>) -> Self {
+        self.event = Some(key.into());
+        self
+    }
+}
+
+/// One address that must not get mail, and why.
+///
+/// An address can be suppressed several times: for different reasons and in different scopes.
+///
+/// ```
+/// use anymail_core::{Address, Suppression, SuppressionReason};
+/// use time::OffsetDateTime;
+///
+/// let ann: Address = "Ann@Example.com".parse()?;
+/// let now = OffsetDateTime::now_utc();
+/// let suppression = Suppression::new(&ann, SuppressionReason::Unsubscribe, now).in_scope("news");
+/// assert_eq!(suppression.address.as_str(), "ann@example.com");
+/// # Ok::<(), anymail_core::AddressError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Suppression {
+    /// The address in its comparison form.
+    pub address: AddressKey,
+    /// The stream or list that the suppression is about. `None` suppresses all mail; a name
+    /// suppresses only messages with that
+    /// [`suppression_scope`](crate::Message::suppression_scope).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Why.
+    pub reason: SuppressionReason,
+    /// When what is reported happened, to the microsecond.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    /// Who reported it.
+    #[serde(flatten)]
+    pub origin: SuppressionOrigin,
+}
+
+impl Suppression {
+    /// Suppresses all mail to `address`, by the app's own decision.
+    ///
+    /// The source is `app`; see [`with_origin`](Self::with_origin).
+    pub fn new(address: &Address, reason: SuppressionReason, since: OffsetDateTime) -> Self {
+        Self::of_key(address.key(), reason, since)
+    }
+
+    /// As [`new`](Self::new), for an address that is already in its comparison form.
+    pub fn of_key(address: AddressKey, reason: SuppressionReason, since: OffsetDateTime) -> Self {
+        Self {
+            address,
+            scope: None,
+            reason,
+            since,
+            origin: SuppressionOrigin::new("app"),
+        }
+    }
+
+    /// The same for one stream or list only.
+    #[must_use]
+    pub fn in_scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// The same from another source.
+    #[must_use]
+    pub fn with_origin(mut self, origin: SuppressionOrigin) -> Self {
+        self.origin = origin;
+        self
+    }
+}
+
+/// The end of an address's suppressions in one scope: it may get mail again.
+///
+/// It ends only suppressions with exactly its own scope. A reactivation in the scope `news` does
+/// not end a suppression of all mail, and a reactivation without a scope does not end the
+/// suppression in `news`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reactivation {
+    /// The address in its comparison form.
+    pub address: AddressKey,
+    /// The scope of the suppressions that end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The reasons of the suppressions that end.
+    pub reasons: Vec<SuppressionReason>,
+    /// When this happened, to the microsecond. Suppressions of a later time stay.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+}
+
+impl Reactivation {
+    /// Ends the suppressions of all mail to `address`, whatever their reasons.
+    pub fn new(address: &Address, at: OffsetDateTime) -> Self {
+        Self::of_key(address.key(), at)
+    }
+
+    /// As [`new`](Self::new), for an address that is already in its comparison form.
+    pub fn of_key(address: AddressKey, at: OffsetDateTime) -> Self {
+        Self {
+            address,
+            scope: None,
+            reasons: SuppressionReason::ALL.to_vec(),
+            at,
+        }
+    }
+
+    /// The same in one stream or list only.
+    #[must_use]
+    pub fn in_scope(mut self, scope: impl Into<String>) -> Self {
+        self.scope = Some(scope.into());
+        self
+    }
+
+    /// The same for suppressions with these reasons only.
+    #[must_use]
+    pub fn only(mut self, reasons: impl IntoIterator<Item = SuppressionReason>) -> Self {
+        self.reasons = reasons.into_iter().collect();
+        self
+    }
+}

@@ -1,0 +1,10 @@
+//! Suppressions as an app relies on them: stores, and the mail that does not go out.
+// Clippy does not see that functions beside tests are tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod stores;

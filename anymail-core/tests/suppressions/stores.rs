@@ -1,0 +1,258 @@
+//! The stores of core: both keep the rules, and the file survives what happens to files.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anymail_core::{
+    AddressKey, FileSuppressionStore, MemorySuppressionStore, Reactivation, Suppression,
+    SuppressionReason, SuppressionStore,
+};
+use anymail_test_utils::suppression_stores;
+use futures_util::TryStreamExt;
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+const START: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+fn key(n: usize) -> AddressKey {
+    AddressKey::of(&format!("person{n}@example.com"))
+}
+
+fn bounced(n: usize, minutes: i64) -> Suppression {
+    let since = START + Duration::minutes(minutes);
+    Suppression::of_key(key(n), SuppressionReason::HardBounce, since)
+}
+
+fn reactivated(n: usize, minutes: i64) -> Reactivation {
+    Reactivation::of_key(key(n), START + Duration::minutes(minutes))
+}
+
+async fn suppressed(store: &dyn SuppressionStore) -> Vec<String> {
+    let all: Vec<_> = store.list().try_collect().await.unwrap();
+    let mut names: Vec<_> = all.iter().map(|one| one.address.to_string()).collect();
+    names.sort();
+    names
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read(path).unwrap();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_store_in_memory_keeps_the_rules() {
+    suppression_stores::check(&MemorySuppressionStore::new())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_store_in_a_file_keeps_the_rules_and_still_knows_all_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new folder").join("suppressions.jsonl");
+    let store = FileSuppressionStore::open(&path).unwrap();
+    suppression_stores::check(&store).await.unwrap();
+    let mut before: Vec<_> = store.list().try_collect().await.unwrap();
+    drop(store);
+
+    let store = FileSuppressionStore::open(&path).unwrap();
+    let mut after: Vec<Suppression> = store.list().try_collect().await.unwrap();
+    let order = |one: &Suppression| (one.address.clone(), one.scope.clone(), one.reason);
+    before.sort_by_key(order);
+    after.sort_by_key(order);
+    assert!(before.len() > 400);
+    assert_eq!(before, after);
+    assert_eq!(store.damaged_lines(), []);
+}
+
+#[tokio::test]
+async fn a_full_store_in_memory_refuses_new_addresses_and_forgets_nobody_who_is_suppressed() {
+    let store = MemorySuppressionStore::with_limit(3);
+    store
+        .add(&[bounced(1, 0), bounced(2, 0), bounced(3, 0)])
+        .await
+        .unwrap();
+    let error = store.add(&[bounced(4, 0)]).await.unwrap_err();
+    assert!(
+        error.to_string().contains("limit of 3 addresses"),
+        "{error}"
+    );
+    // An address that is in it already takes no room.
+    store.add(&[bounced(3, 5)]).await.unwrap();
+    assert_eq!(suppressed(&store).await.len(), 3);
+
+    store.remove(&[reactivated(2, 10)]).await.unwrap();
+    store.add(&[bounced(4, 0)]).await.unwrap();
+    assert_eq!(
+        suppressed(&store).await,
+        [
+            "person1@example.com",
+            "person3@example.com",
+            "person4@example.com"
+        ]
+    );
+    assert_eq!(store.addresses(), 3);
+}
+
+#[tokio::test]
+async fn a_damaged_line_is_told_by_its_number_and_nothing_else_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.jsonl");
+    let store = FileSuppressionStore::open(&path).unwrap();
+    store
+        .add(&[bounced(1, 0), bounced(2, 0), bounced(3, 0)])
+        .await
+        .unwrap();
+    store.remove(&[reactivated(3, 1)]).await.unwrap();
+    drop(store);
+
+    let mut text: Vec<Vec<u8>> = lines(&path).into_iter().map(String::into_bytes).collect();
+    text.insert(
+        1,
+        b"{\"suppressed\": {\"address\": \"secret@example.com\"".to_vec(),
+    );
+    text.insert(3, b"\xff\xfe\x00 not even text".to_vec());
+    text.insert(4, b"{\"unknown\": {}}".to_vec());
+    text.insert(5, Vec::new());
+    text.insert(6, "x".repeat(200_000).into_bytes());
+    let nobody = "{\"suppressed\":{\"address\":\"nobody\",\"reason\":\"manual\",\
+                  \"since\":\"2026-11-01T12:00:00Z\",\"source\":\"app\"}}";
+    text.push(nobody.into());
+    // The crash of a process that was writing: the last line has no end.
+    text.push(b"{\"suppressed\": {\"addr".to_vec());
+    fs::write(&path, text.join(&b'\n')).unwrap();
+
+    let store = FileSuppressionStore::open(&path).unwrap();
+    let damaged = store.damaged_lines();
+    let numbers: Vec<_> = damaged.iter().map(|line| line.number).collect();
+    assert_eq!(numbers, [2, 4, 5, 7, 10, 11]);
+    for line in &damaged {
+        assert!(!line.problem.contains("secret"), "{}", line.problem);
+    }
+    let expected = ["person1@example.com", "person2@example.com"];
+    assert_eq!(suppressed(&store).await, expected);
+
+    // What is written next does not run into the torn line.
+    store.add(&[bounced(4, 0)]).await.unwrap();
+    store.compact().await.unwrap();
+    let numbers: Vec<_> = store
+        .damaged_lines()
+        .iter()
+        .map(|line| line.number)
+        .collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6], "they are kept, in front");
+    drop(store);
+    let store = FileSuppressionStore::open(&path).unwrap();
+    assert_eq!(suppressed(&store).await.len(), 3);
+    assert_eq!(store.damaged_lines().len(), 6);
+    assert!(lines(&path)[4].contains("nobody"));
+    assert!(lines(&path)[5].ends_with("{\"addr"));
+}
+
+#[tokio::test]
+async fn a_torn_long_last_line_does_not_swallow_the_next_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.jsonl");
+    fs::write(&path, "x".repeat(300_000)).unwrap();
+    let store = FileSuppressionStore::open(&path).unwrap();
+    store.add(&[bounced(1, 0)]).await.unwrap();
+    drop(store);
+    let store = FileSuppressionStore::open(&path).unwrap();
+    assert_eq!(suppressed(&store).await, ["person1@example.com"]);
+    assert_eq!(store.damaged_lines().len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_store_of_the_same_file_is_refused_until_the_first_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.jsonl");
+    let store = FileSuppressionStore::open(&path).unwrap();
+    let error = FileSuppressionStore::open(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    assert!(error.to_string().contains("another process"), "{error}");
+    // Compaction replaces the file; the lock must not go with it.
+    store.compact().await.unwrap();
+    assert!(FileSuppressionStore::open(&path).is_err());
+    drop(store);
+    assert!(FileSuppressionStore::open(&path).is_ok());
+}
+
+#[tokio::test]
+async fn a_repeated_change_does_not_make_the_file_grow() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.jsonl");
+    let store = FileSuppressionStore::open(&path).unwrap();
+    for _ in 0..3 {
+        store.add(&[bounced(1, 5), bounced(2, 5)]).await.unwrap();
+        store.add(&[bounced(1, 0)]).await.unwrap();
+        store.remove(&[reactivated(2, 6)]).await.unwrap();
+    }
+    assert_eq!(lines(&path).len(), 3);
+}
+
+#[tokio::test]
+async fn a_file_of_mostly_outdated_lines_is_compacted_when_it_is_opened_and_reactivations_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.jsonl");
+    let store = FileSuppressionStore::open(&path).unwrap();
+    for round in 0..60 {
+        let again: Vec<_> = (0..50).map(|n| bounced(n, 2 * round)).collect();
+        store.add(&again).await.unwrap();
+    }
+    let lift: Vec<_> = (0..10).map(|n| reactivated(n, 1000)).collect();
+    store.remove(&lift).await.unwrap();
+    assert_eq!(lines(&path).len(), 3010);
+    drop(store);
+
+    let store = FileSuppressionStore::open(&path).unwrap();
+    assert_eq!(suppressed(&store).await.len(), 40);
+    // 40 suppressions, and 10 addresses with a reactivation for each of the four reasons.
+    assert_eq!(lines(&path).len(), 80);
+    store.add(&[bounced(3, 999)]).await.unwrap();
+    assert_eq!(
+        suppressed(&store).await.len(),
+        40,
+        "a late old event counted"
+    );
+    store.add(&[bounced(3, 1001)]).await.unwrap();
+    drop(store);
+    let store = FileSuppressionStore::open(&path).unwrap();
+    assert_eq!(suppressed(&store).await.len(), 41);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_can_read_a_new_file_and_a_symbolic_link_stays_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.jsonl");
+    let link = folder.path().join("link");
+    drop(FileSuppressionStore::open(&path).unwrap());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let store = FileSuppressionStore::open(&link).unwrap();
+    assert!(
+        FileSuppressionStore::open(&path).is_err(),
+        "the link hid it"
+    );
+    store.add(&[bounced(1, 0)]).await.unwrap();
+    store.compact().await.unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(mode(&path), 0o640);
+    assert_eq!(lines(&path).len(), 1);
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = FileSuppressionStore::open(folder.path()).unwrap_err();
+    let place = folder.path().display().to_string();
+    assert!(error.to_string().contains(&place), "{error}");
+    #[cfg(unix)]
+    FileSuppressionStore::open("/dev/null").unwrap_err();
+}
