@@ -12,11 +12,12 @@ use axum::extract::Request;
 use axum::routing::any;
 
 use super::event::Event;
+use super::paths::webhook_path;
 use super::serve::serve_webhook;
 use super::webhook::Webhook;
 
 /// Routes for webhooks: `/anymail/{esp}/tracking/` and `/anymail/{esp}/inbound/`, with and
-/// without the last slash.
+/// without the last slash (see [`webhook_path`]).
 ///
 /// The handler gets the events one by one. The ESP is answered when it is done: 200 when it
 /// gives `Ok`, 500 when it gives an error, and the event comes again. It should therefore be
@@ -53,7 +54,7 @@ where
 {
     let mut router = Router::new();
     for webhook in webhooks {
-        let path = format!("/anymail/{}/{}", webhook.esp(), webhook.kind());
+        let path = webhook_path(&webhook);
         let handler = handler.clone();
         let route = any(move |request: Request| {
             let (webhook, handler) = (webhook.clone(), handler.clone());
@@ -64,8 +65,8 @@ where
             }
         });
         router = router
-            .route(&path, route.clone())
-            .route(&format!("{path}/"), route);
+            .route(path.trim_end_matches('/'), route.clone())
+            .route(&path, route);
     }
     router
 }

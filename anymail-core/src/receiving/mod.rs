@@ -12,6 +12,7 @@ mod headers;
 mod hmac;
 mod inbound;
 mod mime;
+mod paths;
 mod raw;
 mod replay;
 mod serve;
@@ -28,6 +29,7 @@ pub use event::{Event, EventType, InboundEvent, RejectReason, TrackingEvent, ded
 #[cfg(feature = "signatures")]
 pub use hmac::HmacSha256Keys;
 pub use inbound::{InboundAddress, InboundAttachment, InboundMessage};
+pub use paths::{webhook_at, webhook_path};
 pub use raw::RawBytes;
 pub use replay::{EventClaim, MemoryReplayGuard, ReplayGuard, ReplayGuardError, handled_once};
 pub use serve::{answer_webhook, serve_webhook};

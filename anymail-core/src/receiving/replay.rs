@@ -255,6 +255,10 @@ impl Webhook for Guarded {
         self.webhook.kind()
     }
 
+    fn url_name(&self) -> &str {
+        self.webhook.url_name()
+    }
+
     fn auth(&self) -> &WebhookAuth {
         self.webhook.auth()
     }

@@ -14,7 +14,7 @@ use super::event::Event;
 use super::replay::ReplayGuard;
 use super::signature::SignatureError;
 
-/// What a webhook is for, and so the last part of its URL.
+/// What a webhook is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookKind {
@@ -25,7 +25,8 @@ pub enum WebhookKind {
 }
 
 impl WebhookKind {
-    /// The name, `tracking` or `inbound`.
+    /// The name, `tracking` or `inbound`: the last part of a webhook's URL, unless
+    /// [`Webhook::url_name`] says otherwise.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tracking => "tracking",
@@ -63,6 +64,12 @@ pub trait Webhook: fmt::Debug + Send + Sync {
 
     /// What the webhook is for.
     fn kind(&self) -> WebhookKind;
+
+    /// The last part of its URL: the kind's name, unless the ESP wants another. (Some post raw
+    /// mails only to URLs that end in a certain word.) Letters, digits, `-`, `_` and `.` only.
+    fn url_name(&self) -> &str {
+        self.kind().as_str()
+    }
 
     /// Who may post to it. Must be asked for by whatever makes the webhook: there is no
     /// default.
@@ -119,6 +126,10 @@ macro_rules! forward {
 
             fn kind(&self) -> WebhookKind {
                 (**self).kind()
+            }
+
+            fn url_name(&self) -> &str {
+                (**self).url_name()
             }
 
             fn auth(&self) -> &WebhookAuth {
