@@ -59,7 +59,7 @@ async fn the_next_member_is_asked_only_if_it_helps_and_cannot_send_twice() {
         (Answer::Fails(error(K::Configuration)), true),
         (Answer::Fails(error(K::Refused)), true),
         (
-            Answer::Fails(SendError::from_http_status("first", 503)),
+            Answer::Fails(SendError::from_http_status("first", 503).said_by_esp()),
             true,
         ),
         (Answer::All(Status::Failed), true),
@@ -142,7 +142,7 @@ async fn many_messages_stay_together_on_their_way() {
     let (first, second) = (Scripted::new("first"), Scripted::new("second"));
     let script = (0..10).map(|at| match at {
         3 => Answer::Fails(SendError::from_http_status("first", 500)),
-        _ if at % 2 == 0 => Answer::Fails(SendError::from_http_status("first", 422)),
+        _ if at % 2 == 0 => Answer::Fails(SendError::from_http_status("first", 422).said_by_esp()),
         _ => Answer::All(Status::Sent),
     });
     let first = first.answers(script);
@@ -216,7 +216,7 @@ async fn a_member_that_fails_is_left_alone_for_a_while() {
 #[tokio::test]
 async fn a_member_at_rest_is_asked_when_nobody_else_takes_the_message() {
     let first = Scripted::new("first").fails(error(SendErrorKind::Connect));
-    let down = Answer::Fails(SendError::from_http_status("second", 503));
+    let down = Answer::Fails(SendError::from_http_status("second", 503).said_by_esp());
     let second = Scripted::new("second").answers([Answer::All(Status::Sent), down]);
     let (_clock, failover) = with_clock(&first, &second);
     let mailer = Mailer::new(failover);
@@ -265,7 +265,7 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
     let drop = UnsupportedPolicy::Drop;
     let large = large.answers([
         Answer::All(Status::Sent),
-        Answer::Fails(SendError::from_http_status("large", 503)),
+        Answer::Fails(SendError::from_http_status("large", 503).said_by_esp()),
     ]);
     let failover = Failover::new(pair(&large, &small)).unsupported(drop);
     let mailer = Mailer::builder(failover).unsupported(drop).build();

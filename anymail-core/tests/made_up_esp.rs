@@ -134,6 +134,9 @@ async fn each_way_to_fail_says_whether_the_message_may_have_been_accepted() {
         Fault::not_json(),
         Fault::empty(),
         Fault::status(500),
+        Fault::status(422),
+        Fault::status(503),
+        Fault::html_page(503),
     ] {
         let shown = format!("{fault:?}");
         esp.server().inject(fault, 1);
@@ -143,8 +146,6 @@ async fn each_way_to_fail_says_whether_the_message_may_have_been_accepted() {
     for (fault, kind) in [
         (Fault::rate_limited(None), SendErrorKind::RateLimited),
         (Fault::status(401), SendErrorKind::Authentication),
-        (Fault::status(422), SendErrorKind::Refused),
-        (Fault::status(503), SendErrorKind::ServerError),
     ] {
         esp.server().inject(fault, 1);
         let error = mailer(&esp).send(&message(json!({}))).await.unwrap_err();
@@ -159,8 +160,8 @@ async fn each_way_to_fail_says_whether_the_message_may_have_been_accepted() {
         .await
         .unwrap_err();
     assert_eq!(
-        (error.esp_code(), error.message()),
-        (Some("subject"), "a message needs a subject")
+        (error.esp_code(), error.message(), error.accepted()),
+        (Some("subject"), "a message needs a subject", Accepted::No)
     );
     let backend = FakeEspBackend::new(FakeEspConfig::new("s3cret", esp.url())).unwrap();
     let error = Mailer::new(backend)

@@ -46,11 +46,16 @@ const CODES: &[(i64, SendErrorKind, bool)] = &[
 
 /// The error that a code and the HTTP status it came with stand for.
 ///
-/// Where the status alone says that the message may have been accepted (a 500, say), no code
-/// makes that a no.
+/// The code stands in Postmark's own error body, so Postmark itself says that it refuses. Where
+/// even that leaves it open whether the message was accepted (a 500, say), no code makes it a no;
+/// a 503 is one only with a code that is known.
 pub(crate) fn error(code: i64, http_status: u16, words: &str) -> SendError {
-    let by_status = SendError::from_http_status(NAME, http_status);
+    let alone = SendError::from_http_status(NAME, http_status);
     let known = CODES.iter().find(|(known, ..)| *known == code);
+    let by_status = match http_status {
+        503 if known.is_none() => alone,
+        _ => alone.said_by_esp(),
+    };
     let (kind, transient) = match known {
         Some((_, kind, transient)) => (*kind, *transient || by_status.is_transient()),
         // Postmark says in a 200 that it did not take the message.
@@ -88,6 +93,8 @@ mod tests {
             (451, 200, K::Refused, No, false),
             (100, 200, K::ServerError, No, true),
             (99_999, 422, K::Refused, No, false),
+            (99_999, 503, K::ServerError, Maybe, true),
+            (10, 409, K::Authentication, Maybe, false),
             (99_999, 429, K::RateLimited, No, true),
             (99_999, 502, K::ServerError, Maybe, true),
         ] {

@@ -48,6 +48,22 @@ enum Entry {
     Failed,
 }
 
+/// What a proxy between app and Postmark answers by itself: before it hands a request on, and
+/// afterwards, in the place of Postmark's answer.
+fn lying_proxy() -> Vec<Fault> {
+    let mut faults = vec![Fault::CutShort { bytes: 0 }, Fault::CutShort { bytes: 60 }];
+    for status in [403, 502, 503, 504] {
+        faults.push(Fault::html_page(status));
+        faults.push(Fault::status(status));
+        for body in ["<html><h1>Service unavailable</h1></html>", ""] {
+            let page = http::Response::builder().status(status);
+            let page = page.header("content-type", "text/html");
+            faults.push(Fault::Replace(page.body(body.into()).unwrap()));
+        }
+    }
+    faults
+}
+
 /// A fake Postmark whose every third call goes wrong, and what it takes to wait for its calls.
 struct BrokenPostmark {
     postmark: FakePostmark,
@@ -65,7 +81,9 @@ impl BrokenPostmark {
         let mut faults = Fault::one_of_each();
         // What can be sent again comes more often, so that the app has something to do.
         faults.extend(vec![Fault::rate_limited(None); 4]);
-        faults.extend(vec![Fault::status(503); 4]);
+        let maintenance = FakePostmark::api_error(503, 100, "Under maintenance.");
+        faults.extend(vec![maintenance; 4]);
+        faults.extend(lying_proxy());
         let rule = move |call, _: &_| {
             let mut dice = Dice(seed ^ call);
             let fault = match dice.roll(3) {

@@ -12,6 +12,12 @@ use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+/// Of an API gateway that got no answer.
+const GATEWAY: &str = r#"{"message": "Service Unavailable"}"#;
+/// In Postmark's form, with a code that nothing is known of.
+const UNKNOWN: &str = r#"{"ErrorCode": 99999, "Message": "Service unavailable."}"#;
+const MAINTENANCE: &str = r#"{"ErrorCode": 100, "Message": "Under maintenance."}"#;
+
 async fn server(answer: ResponseTemplate) -> MockServer {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(answer).mount(&server).await;
@@ -185,13 +191,19 @@ async fn a_page_an_empty_or_a_huge_body_is_an_error_by_its_status() {
         ),
         (302, page(), K::InvalidResponse, Accepted::Maybe),
         (401, page(), K::Authentication, Accepted::No),
-        (404, page(), K::Refused, Accepted::No),
+        (403, page(), K::Authentication, Accepted::Maybe),
+        (404, page(), K::Refused, Accepted::Maybe),
         (413, page(), K::Refused, Accepted::No),
-        (422, "x".repeat(100_001), K::Refused, Accepted::No),
+        (422, "x".repeat(100_001), K::Refused, Accepted::Maybe),
+        (422, String::new(), K::Refused, Accepted::Maybe),
         (429, String::new(), K::RateLimited, Accepted::No),
         (500, page(), K::ServerError, Accepted::Maybe),
         (502, String::new(), K::ServerError, Accepted::Maybe),
-        (503, page(), K::ServerError, Accepted::No),
+        (503, page(), K::ServerError, Accepted::Maybe),
+        (503, String::new(), K::ServerError, Accepted::Maybe),
+        (503, GATEWAY.to_owned(), K::ServerError, Accepted::Maybe),
+        (503, UNKNOWN.to_owned(), K::ServerError, Accepted::Maybe),
+        (503, MAINTENANCE.to_owned(), K::ServerError, Accepted::No),
         (504, page(), K::ServerError, Accepted::Maybe),
     ] {
         let answer = ResponseTemplate::new(status)

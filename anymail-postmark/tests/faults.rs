@@ -50,7 +50,7 @@ fn matrix() -> Vec<(Fault, Effect)> {
         Lost(Kind::Disconnected, true),     // garbage
         NotThere(Kind::RateLimited),        // 429
         Lost(Kind::ServerError, true),      // 500
-        NotThere(Kind::ServerError),        // 503
+        Lost(Kind::ServerError, true),      // 503, by nobody knows whom
         Lost(Kind::ServerError, true),      // 502 with a page
         Lost(Kind::InvalidResponse, false), // empty
         Lost(Kind::InvalidResponse, false), // no JSON
@@ -144,7 +144,7 @@ enum Stage {
     First,
     /// In a call on a connection that has carried others.
     Reused,
-    /// In the second and last try, after a 503.
+    /// In the second and last try, after a 429.
     Second,
     /// In every try.
     Always,
@@ -199,7 +199,7 @@ fn expected(way: Way, stage: Stage, fault: &Fault, effect: Effect) -> (Vec<Told>
         transient,
         tries,
     };
-    // The 503 of the second stage is a try, too.
+    // The 429 of the second stage is a try, too.
     let before = u32::from(stage == Stage::Second);
     let calls = u64::from(before) + 1;
     match effect {
@@ -269,7 +269,7 @@ async fn run(way: Way, stage: Stage, fault: Fault, effect: Effect) -> Result<(),
                 mailer.send(&Way::Single.messages()[0]).await.unwrap();
             }
         }
-        Stage::Second => server.inject(Fault::status(503), 1),
+        Stage::Second => server.inject(Fault::rate_limited(None), 1),
     }
     let (calls, accepted) = (postmark.calls(), postmark.accepted());
     let times = if stage == Stage::Always { 10 } else { 1 };
@@ -440,4 +440,27 @@ async fn a_refused_connection_is_surely_no_mail_and_is_tried_again() {
     postmark.server().accept_again().await.unwrap();
     mailer.send(&Way::Single.messages()[0]).await.unwrap();
     assert_eq!((postmark.calls(), postmark.accepted()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_proxy_that_handed_the_message_on_and_then_answers_by_a_page_makes_no_second_mail() {
+    for status in [403, 422, 500, 502, 503, 504, 520] {
+        for body in ["<html><h1>Service unavailable</h1></html>", ""] {
+            let postmark = fake().await;
+            let page = http::Response::builder().status(status);
+            let page = page.header("content-type", "text/html");
+            let page = page.body(body.into()).unwrap();
+            postmark.server().inject(Fault::Replace(page), 3);
+            let mailer = Mailer::builder(PostmarkBackend::new(config(&postmark)).unwrap())
+                .retry(tries(4))
+                .build();
+            let error = mailer.send(&Way::Single.messages()[0]).await.unwrap_err();
+            assert_eq!(
+                error.accepted(),
+                Accepted::Maybe,
+                "{status} {body:?}: {error}"
+            );
+            assert_eq!(postmark.accepted(), 1, "{status} {body:?}");
+        }
+    }
 }

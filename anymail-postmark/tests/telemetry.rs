@@ -86,7 +86,8 @@ async fn send(postmark: &FakePostmark) {
         message.subject("S").text_body("B").build().unwrap()
     };
     let two = [message("a@example.com, b@example.com"), message("a@bad")];
-    postmark.server().inject(Fault::status(503), 1);
+    let maintenance = FakePostmark::api_error(503, 100, "Under maintenance.");
+    postmark.server().inject(maintenance, 1);
     let _ = mailer.send_all(&two).await;
     postmark.server().inject(Fault::AcceptThenReset, 1);
     mailer.send(&message("a@example.com")).await.unwrap_err();

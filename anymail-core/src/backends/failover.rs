@@ -18,7 +18,7 @@ use crate::sending::{
 ///
 /// **No mail is sent twice.** A member's error leads on to the next only if its
 /// [`accepted`](SendError::accepted) is `No` and another could do better: no connection, too
-/// many requests, a token that is not known, a 503, a refusal of the message. A `Maybe` (the
+/// many requests, a token that is not known, a 503 in its own words, a refusal of the message. A `Maybe` (the
 /// answer was lost) is the end, and so are recipients whom the ESP refuses: it knows why, and
 /// another must not send to them.
 ///

@@ -122,27 +122,79 @@ impl SendError {
         }))
     }
 
-    /// What an HTTP status means for a request to send.
+    /// The error that an HTTP status stands for, whoever wrote the answer.
     ///
-    /// 401 and 403 are `Authentication`, 429 is `RateLimited`, any other 4xx is `Refused`, all
-    /// of them surely not accepted, but 408, which is a `Timeout`. 503 is a `ServerError` that
-    /// surely did not accept it, any other 5xx one that may have. All else, a 200 among them,
-    /// is an `InvalidResponse`: call this for a 200 only when its body makes no sense.
+    /// Between an app and its ESP stand proxies, load balancers and firewalls. They write answers
+    /// of their own, some of them after they passed the request on. So a status alone is
+    /// [`Accepted::No`] only if nobody answers with it once the request was handed on. Where the
+    /// body of the answer is the ESP's own, say so by [`said_by_esp`](Self::said_by_esp): the last
+    /// column then applies.
+    ///
+    /// | status | kind | who answers with it, and when | status alone | said by the ESP |
+    /// | --- | --- | --- | --- | --- |
+    /// | 401, 407 | `Authentication` | the ESP or a proxy, before it looks at the request: "has not been applied" (RFC 9110, 15.5.2 and 15.5.8) | `No` | `No` |
+    /// | 411, 413, 414, 415, 431 | `Refused` | whoever reads the request first and finds it too long or of the wrong form; what was passed on is incomplete at most (RFC 9110, 15.5; RFC 6585, 5) | `No` | `No` |
+    /// | 421 | `Refused`, transient | a server that the connection should not have reached; it handles nothing (RFC 9110, 15.5.20) | `No` | `No` |
+    /// | 425 | `Refused`, transient | a server that "is unwilling to risk processing" early data (RFC 8470, 5.2) | `No` | `No` |
+    /// | 429 | `RateLimited`, transient | the ESP or a gateway that counts requests as they come in, before it passes them on (RFC 6585, 4) | `No` | `No` |
+    /// | 511 | `ServerError`, transient | a network that wants a login first; never the ESP (RFC 6585, 6) | `No` | `No` |
+    /// | 408 | `Timeout`, transient | the ESP or a proxy; some proxies use it for an ESP that took too long | `Maybe` | `Maybe` |
+    /// | 409 | `Refused` | an ESP that has, or works on, the same request: the mail may be the earlier one | `Maybe` | `Maybe` |
+    /// | 499 | `Timeout`, transient | a proxy whose own client, another proxy, went away while the ESP worked (nginx) | `Maybe` | `Maybe` |
+    /// | 403 | `Authentication` | the ESP, or a firewall that replaces an answer which it does not like (response rules of a web application firewall) | `Maybe` | `No` |
+    /// | any other 4xx | `Refused` | likewise | `Maybe` | `No` |
+    /// | 503 | `ServerError`, transient | the ESP, or a proxy whose ESP closed the connection or took too long | `Maybe` | `No` |
+    /// | 500 | `ServerError`, transient | something broke; nobody knows how far it came | `Maybe` | `Maybe` |
+    /// | 502, 504, 520 to 527, any other 5xx | `ServerError`, transient | a gateway that waited for the ESP. Some codes of vendors mean "never connected" (Cloudflare's 521), but no standard reserves them | `Maybe` | `Maybe` |
+    /// | anything below 400 | `InvalidResponse` | a success whose body cannot be read, or a redirect | `Maybe` | `Maybe` |
+    ///
+    /// Sources: the RFCs named above; for 499, 52x and answers that firewalls replace, the
+    /// vendors' documentation (nginx, Cloudflare, OWASP Core Rule Set), as of 2026. How proxies
+    /// behave beyond that is not standardized, which is why every doubt is a `Maybe`.
+    ///
+    /// ```
+    /// use anymail_core::{Accepted, SendError};
+    ///
+    /// let page = SendError::from_http_status("acme", 503); // HTML, by whoever wrote it
+    /// assert_eq!(page.accepted(), Accepted::Maybe);
+    ///
+    /// // {"error": "maintenance", "request_id": "..."}, as Acme documents it.
+    /// let own = SendError::from_http_status("acme", 503).said_by_esp();
+    /// assert_eq!(own.accepted(), Accepted::No);
+    /// ```
     pub fn from_http_status(esp: impl Into<String>, status: u16) -> Self {
         use SendErrorKind as K;
         let kind = match status {
-            401 | 403 => K::Authentication,
-            408 => K::Timeout,
+            401 | 403 | 407 => K::Authentication,
+            408 | 499 => K::Timeout,
             429 => K::RateLimited,
             400..=499 => K::Refused,
             500..=599 => K::ServerError,
             _ => K::InvalidResponse,
         };
-        let error = Self::new(kind, esp, "").with_http_status(status);
-        if status == 503 {
-            return error.with_accepted(Accepted::No);
-        }
+        let accepted = match status {
+            401 | 407 | 411 | 413 | 414 | 415 | 421 | 425 | 429 | 431 | 511 => Accepted::No,
+            _ => Accepted::Maybe,
+        };
+        let mut error = Self::new(kind, esp, "")
+            .with_http_status(status)
+            .with_accepted(accepted);
+        error.0.transient |= matches!(status, 421 | 425);
         error
+    }
+
+    /// With the ESP's own word for it: the body of the answer is in the form that the ESP
+    /// documents for errors, and bears what only the ESP knows (its error code, say).
+    ///
+    /// Then a refusal (4xx) and a 503 are [`Accepted::No`], but for the statuses of the table at
+    /// [`from_http_status`](Self::from_http_status) whose last column says otherwise. An HTML
+    /// page, an empty body, or JSON of another form proves nothing.
+    #[must_use]
+    pub fn said_by_esp(mut self) -> Self {
+        if matches!(self.0.http_status, Some(400..=407 | 410..=498 | 503)) {
+            self.0.accepted = Accepted::No;
+        }
+        self
     }
 
     /// With the words that tell what happened, the ESP's own where it had any.
@@ -428,28 +480,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_http_status_says_whether_the_message_may_be_sent_again() {
+    fn a_status_alone_is_a_no_only_where_nobody_says_it_once_the_request_was_handed_on() {
         use Accepted::{Maybe, No};
         use SendErrorKind as K;
-        for (status, kind, accepted, transient) in [
-            (400, K::Refused, No, false),
-            (401, K::Authentication, No, false),
-            (403, K::Authentication, No, false),
-            (408, K::Timeout, Maybe, true),
-            (413, K::Refused, No, false),
-            (422, K::Refused, No, false),
-            (429, K::RateLimited, No, true),
-            (500, K::ServerError, Maybe, true),
-            (502, K::ServerError, Maybe, true),
-            (503, K::ServerError, No, true),
-            (504, K::ServerError, Maybe, true),
-            (200, K::InvalidResponse, Maybe, false),
-            (302, K::InvalidResponse, Maybe, false),
+        for (status, kind, alone, by_esp, transient) in [
+            (200, K::InvalidResponse, Maybe, Maybe, false),
+            (302, K::InvalidResponse, Maybe, Maybe, false),
+            (400, K::Refused, Maybe, No, false),
+            (401, K::Authentication, No, No, false),
+            (403, K::Authentication, Maybe, No, false),
+            (404, K::Refused, Maybe, No, false),
+            (407, K::Authentication, No, No, false),
+            (408, K::Timeout, Maybe, Maybe, true),
+            (409, K::Refused, Maybe, Maybe, false),
+            (411, K::Refused, No, No, false),
+            (413, K::Refused, No, No, false),
+            (414, K::Refused, No, No, false),
+            (415, K::Refused, No, No, false),
+            (421, K::Refused, No, No, true),
+            (422, K::Refused, Maybe, No, false),
+            (425, K::Refused, No, No, true),
+            (429, K::RateLimited, No, No, true),
+            (431, K::Refused, No, No, false),
+            (451, K::Refused, Maybe, No, false),
+            (499, K::Timeout, Maybe, Maybe, true),
+            (500, K::ServerError, Maybe, Maybe, true),
+            (502, K::ServerError, Maybe, Maybe, true),
+            (503, K::ServerError, Maybe, No, true),
+            (504, K::ServerError, Maybe, Maybe, true),
+            (511, K::ServerError, No, No, true),
+            (521, K::ServerError, Maybe, Maybe, true),
+            (524, K::ServerError, Maybe, Maybe, true),
+            (599, K::ServerError, Maybe, Maybe, true),
         ] {
             let error = SendError::from_http_status("esp", status);
             assert_eq!(error.kind(), kind, "{status}");
-            assert_eq!(error.accepted(), accepted, "{status}");
+            assert_eq!(error.accepted(), alone, "{status}");
             assert_eq!(error.is_transient(), transient, "{status}");
+            let own = error.clone().said_by_esp();
+            assert_eq!(own.accepted(), by_esp, "{status}");
+            assert_eq!(own.is_transient(), transient, "{status}");
             assert_eq!(error.http_status(), Some(status));
         }
     }

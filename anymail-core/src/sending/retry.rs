@@ -13,8 +13,8 @@ use super::error::{Accepted, SendError};
 /// When a [`Mailer`](crate::Mailer) sends again by itself.
 ///
 /// Only what may work later and was surely not accepted is tried again: a refused connection,
-/// a 429, a 503. What may have been accepted (a lost answer, a 500, a timeout) never is, since
-/// that could send a mail twice. Waits grow by the factor 2, each between its nominal length
+/// a 429, a 503 in the ESP's own words. What may have been accepted (a lost answer, a 500, a
+/// timeout, a 503 that a proxy may have written) never is, since that could send a mail twice. Waits grow by the factor 2, each between its nominal length
 /// and twice that (so that many clients do not come back at once), and are no shorter than the
 /// `Retry-After` of the ESP.
 ///
@@ -145,7 +145,7 @@ mod tests {
         let safe = |error: &SendError| is_safe(error);
         assert!(safe(&SendError::new(K::Connect, "esp", "")));
         assert!(safe(&SendError::from_http_status("esp", 429)));
-        assert!(safe(&SendError::from_http_status("esp", 503)));
+        assert!(safe(&SendError::from_http_status("esp", 503).said_by_esp()));
         for kind in [
             K::Timeout,
             K::Disconnected,
@@ -154,7 +154,7 @@ mod tests {
         ] {
             assert!(!safe(&SendError::new(kind, "esp", "")), "{kind:?}");
         }
-        for status in [400, 401, 422, 500, 502, 504] {
+        for status in [400, 401, 422, 500, 502, 503, 504] {
             assert!(
                 !safe(&SendError::from_http_status("esp", status)),
                 "{status}"

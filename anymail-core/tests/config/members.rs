@@ -31,7 +31,7 @@ async fn a_failover_is_configured_over_mailers_or_plain_backends() {
         .send(&message())
         .await
         .unwrap();
-    let down = anymail_core::SendError::from_http_status("other", 503);
+    let down = anymail_core::SendError::from_http_status("other", 503).said_by_esp();
     let _ = other.backend.clone().fails(down);
     let status = mailers.default_mailer().send(&message()).await.unwrap();
     assert_eq!(
@@ -69,7 +69,7 @@ async fn a_failover_is_configured_by_the_environment_too() {
     ]);
     let config = MailersConfig::from_env(&env, &registry);
     let mailers = config.build_in(&env, &registry).unwrap();
-    let down = anymail_core::SendError::from_http_status("acme", 503);
+    let down = anymail_core::SendError::from_http_status("acme", 503).said_by_esp();
     let _ = factory.backend.clone().fails(down);
     let status = mailers.default_mailer().send(&message()).await.unwrap();
     assert_eq!(status.esp, "memory");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anymail_core::Message;
-use anymail_test_utils::{Fault, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, SuppressionReason};
 use http::request::Parts;
 
 use crate::rabbitmq::RabbitMq;
@@ -40,7 +40,7 @@ impl Calls {
         }
         match self.others.fetch_add(1, Ordering::SeqCst) {
             2 => Some(Fault::rate_limited(None)),
-            5 => Some(Fault::status(503)),
+            5 => Some(FakePostmark::api_error(503, 100, "Under maintenance.")),
             8 => Some(Fault::AcceptThenReset),
             _ => None,
         }

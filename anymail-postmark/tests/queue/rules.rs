@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use anymail_core::Message;
 use anymail_postmark::PostmarkOptions;
-use anymail_test_utils::{Fault, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, SuppressionReason};
 use lapin::BasicProperties;
 
 use crate::rabbitmq::RabbitMq;
@@ -51,7 +51,8 @@ pub(crate) async fn waits(server: &RabbitMq) {
     let rig = Rig::start(server, "waits", &settings).await;
     let worker = rig.worker("others");
     // 503, a second wait, and then it goes through: RabbitMQ does not take it for a circle.
-    rig.fake.server().inject(Fault::status(503), 3);
+    let maintenance = FakePostmark::api_error(503, 100, "Under maintenance.");
+    rig.fake.server().inject(maintenance, 3);
     rig.publish([("a", &message("ann@example.com"))]);
     rig.until("the fourth try", async || rig.fake.accepted() == 1)
         .await;

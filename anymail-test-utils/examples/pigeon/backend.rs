@@ -105,14 +105,18 @@ impl Pigeon {
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
         let body = answer.text().await;
         if http_status != 200 {
-            // The status says enough, even if the body is cut off or no JSON.
+            // Without Pigeon's own words the status alone has to do: a proxy may have written it.
             let json = body
                 .ok()
                 .and_then(|body| serde_json::from_str::<Value>(&body).ok());
             let words = json.as_ref().and_then(|json| json.get("error")?.as_str());
-            return Err(SendError::from_http_status(NAME, http_status)
+            let error = SendError::from_http_status(NAME, http_status)
                 .with_message(self.key.redact(words.unwrap_or_default()))
-                .with_retry_after(retry_after));
+                .with_retry_after(retry_after);
+            return Err(match words {
+                Some(_) => error.said_by_esp(),
+                None => error,
+            });
         }
         serde_json::from_str(&body.map_err(no_answer)?).map_err(|_| no_sense())
     }

@@ -95,15 +95,18 @@ async fn wrong_shape(rig: Rig) -> Verdict {
 
 async fn any_status(rig: Rig) -> Verdict {
     for status in [
-        201, 203, 206, 300, 304, 400, 404, 405, 409, 410, 415, 418, 451, 499, 501, 505, 520, 599,
+        201, 203, 206, 300, 304, 400, 403, 404, 405, 408, 409, 410, 411, 415, 418, 421, 425, 431,
+        451, 499, 500, 501, 502, 503, 504, 505, 520, 521, 524, 599,
     ] {
         rig.inject(Fault::status(status), 1)?;
         let result = rig.send(&plain()).await?;
         let accepted = result.as_ref().map_err(SendError::accepted);
         let right = match status {
-            400..=499 => matches!(accepted, Err(Accepted::No)),
-            // 501 and 505 could be read as a sure no.
-            500.. => accepted.is_err(),
+            // Anybody may have written it, so it is a no only where the status itself is one.
+            400.. => match SendError::from_http_status("", status).accepted() {
+                Accepted::No => accepted.is_err(),
+                Accepted::Maybe => is_open(&result),
+            },
             300..=399 => is_open(&result),
             _ => is_open(&result) || !rig.profile.answers_have_a_body,
         };

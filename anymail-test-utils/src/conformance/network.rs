@@ -60,29 +60,63 @@ fn lost() -> Vec<(&'static str, Fault, Option<Accepted>)> {
 }
 
 /// What the ESP, or something before it, says by an HTTP status.
+///
+/// A page or an empty body may be anybody's, so it proves no more than its status does: see
+/// [`SendError::from_http_status`]. The ESP's own error body proves that it refused.
 fn told() -> Vec<(&'static str, Told, SendErrorKind, Accepted, bool)> {
     use Accepted::{Maybe, No};
     use SendErrorKind as K;
+    let by = Told::By;
     let page = |status| Told::Page(Fault::html_page(status));
     let bare = |status| Told::Page(Fault::status(status));
+    let gateway = |status| Told::Page(gateway_json(status));
     vec![
         (
             "a_bad_token",
-            Told::By(TroubleKind::BadToken),
+            by(TroubleKind::BadToken),
             K::Authentication,
             No,
             false,
         ),
         (
+            "a_page_of_a_firewall",
+            page(403),
+            K::Authentication,
+            Maybe,
+            false,
+        ),
+        (
             "a_refused_request",
-            Told::By(TroubleKind::Refused),
+            by(TroubleKind::Refused),
+            K::Refused,
+            No,
+            false,
+        ),
+        ("a_refusal_by_a_page", page(422), K::Refused, Maybe, false),
+        (
+            "a_refusal_without_a_body",
+            bare(422),
+            K::Refused,
+            Maybe,
+            false,
+        ),
+        (
+            "a_proxy_that_finds_it_too_large",
+            page(413),
             K::Refused,
             No,
             false,
         ),
         (
             "too_many_requests",
-            Told::By(TroubleKind::RateLimited),
+            by(TroubleKind::RateLimited),
+            K::RateLimited,
+            No,
+            true,
+        ),
+        (
+            "too_many_requests_by_a_proxys_page",
+            page(429),
             K::RateLimited,
             No,
             true,
@@ -96,14 +130,22 @@ fn told() -> Vec<(&'static str, Told, SendErrorKind, Accepted, bool)> {
         ),
         (
             "a_crash_of_the_esp",
-            Told::By(TroubleKind::Crashed),
+            by(TroubleKind::Crashed),
+            K::ServerError,
+            Maybe,
+            true,
+        ),
+        ("a_crash_by_a_page", page(500), K::ServerError, Maybe, true),
+        (
+            "a_crash_without_a_body",
+            bare(500),
             K::ServerError,
             Maybe,
             true,
         ),
         (
             "maintenance",
-            Told::By(TroubleKind::Unavailable),
+            by(TroubleKind::Unavailable),
             K::ServerError,
             No,
             true,
@@ -112,7 +154,21 @@ fn told() -> Vec<(&'static str, Told, SendErrorKind, Accepted, bool)> {
             "maintenance_by_a_proxys_page",
             page(503),
             K::ServerError,
-            No,
+            Maybe,
+            true,
+        ),
+        (
+            "maintenance_by_a_gateways_json",
+            gateway(503),
+            K::ServerError,
+            Maybe,
+            true,
+        ),
+        (
+            "maintenance_without_a_body",
+            bare(503),
+            K::ServerError,
+            Maybe,
             true,
         ),
         ("a_bad_gateway", page(502), K::ServerError, Maybe, true),
@@ -123,14 +179,18 @@ fn told() -> Vec<(&'static str, Told, SendErrorKind, Accepted, bool)> {
             Maybe,
             true,
         ),
-        (
-            "a_proxy_that_finds_it_too_large",
-            page(413),
-            K::Refused,
-            No,
-            false,
-        ),
     ]
+}
+
+/// What an API gateway in front of the ESP writes when it got no answer.
+fn gateway_json(status: u16) -> Fault {
+    let mut response = http_status(status);
+    let json = http::HeaderValue::from_static("application/json");
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, json);
+    *response.body_mut() = bytes::Bytes::from_static(br#"{"message": "Service Unavailable"}"#);
+    Fault::Replace(response)
 }
 
 /// Who says it.
@@ -288,11 +348,18 @@ async fn status(
     accepted: Accepted,
     transient: bool,
 ) -> Verdict {
+    let told_by_esp = matches!(what, Told::By(_));
     match what {
         Told::By(trouble) => rig.trouble(trouble, "words of the ESP"),
         Told::Page(fault) => rig.inject(fault, 1)?,
     }
     let error = error(&rig).await?;
+    let says_nothing = || rig.last_answer().is_some_and(|it| it.body().is_empty());
+    if told_by_esp && accepted == Accepted::No && says_nothing() {
+        return Err(Stop::skip(
+            "this ESP's error has no body that tells it from a proxy's",
+        ));
+    }
     rig.ensure(error.kind() == kind, || {
         format!(
             "expected   kind: {kind:?}\ntold       kind: {:?}: {error}",
@@ -329,7 +396,9 @@ async fn sent_once(rig: Rig) -> Verdict {
         Fault::garbage(),
         Fault::Replace(http_status(500)),
         Fault::Replace(http_status(502)),
+        Fault::Replace(http_status(503)),
         Fault::Replace(http_status(504)),
+        gateway_json(503),
     ];
     for (i, fault) in faults.into_iter().enumerate() {
         let to = format!("to{i}@example.com");
@@ -370,7 +439,7 @@ async fn leaves_retries(rig: Rig) -> Verdict {
 }
 
 async fn sent_again(rig: Rig) -> Verdict {
-    rig.inject(Fault::status(503), 1)?;
+    rig.inject(Fault::status(429), 1)?;
     let policy = RetryPolicy {
         first_wait: Duration::from_millis(1),
         ..RetryPolicy::standard()
@@ -380,7 +449,7 @@ async fn sent_again(rig: Rig) -> Verdict {
     match rig.send_by(&mailer, &plain()).await? {
         Ok(status) => super::statuses::ids(&rig, &status),
         Err(error) => Err(rig.fail(format!(
-            "a 503 came and then all was well; the mailer should have sent again: {error}"
+            "a 429 came and then all was well; the mailer should have sent again: {error}"
         ))),
     }
 }

@@ -57,7 +57,7 @@ impl Client {
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
         let text = response.text().await.map_err(|error| match http_status {
             ..400 => no_answer(&error),
-            // What it refused it has not got, whatever the words were.
+            // Without the body, the status alone has to do.
             _ => SendError::from_http_status(NAME, http_status).with_retry_after(retry_after),
         })?;
         Ok(Answer {

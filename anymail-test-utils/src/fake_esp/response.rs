@@ -20,7 +20,8 @@ pub(super) fn read(answer: &Answer, message: &PreparedMessage) -> Result<SendSta
             error = error.with_message(words);
         }
         return Err(match json.pointer("/error/code").and_then(Value::as_str) {
-            Some(code) => error.with_esp_code(code),
+            // Only the ESP knows its codes: no proxy's body has one.
+            Some(code) => error.with_esp_code(code).said_by_esp(),
             None => error,
         });
     }

@@ -93,7 +93,7 @@ fn asks_the_other() -> Vec<(&'static str, &'static str)> {
             ONCE,
         ),
         (
-            "network::maintenance_by_a_proxys_page_is_told_as_it_is",
+            "network::too_many_requests_by_a_proxys_page_is_told_as_it_is",
             ONCE,
         ),
         (

@@ -43,9 +43,54 @@ fn judgements() -> Vec<Mutant> {
                 "network::a_refused_request_is_told_as_it_is",
                 "network::too_many_requests_is_told_as_it_is",
                 "network::maintenance_is_told_as_it_is",
-                "network::maintenance_by_a_proxys_page_is_told_as_it_is",
                 "network::a_proxy_that_finds_it_too_large_is_told_as_it_is",
                 "retries::the_mailer_sends_again_what_was_not_accepted",
+            ],
+        ),
+        mutant(
+            "takes_every_refusal_for_the_esps_own",
+            Error(SendError::said_by_esp),
+            &[
+                "network::a_page_of_a_firewall_is_told_as_it_is",
+                "network::a_refusal_by_a_page_is_told_as_it_is",
+                "network::a_refusal_without_a_body_is_told_as_it_is",
+                "network::maintenance_by_a_proxys_page_is_told_as_it_is",
+                "network::maintenance_by_a_gateways_json_is_told_as_it_is",
+                "network::maintenance_without_a_body_is_told_as_it_is",
+            ],
+        ),
+        mutant(
+            "takes_no_refusal_for_the_esps_own",
+            Error(|error| match error.http_status() {
+                Some(status) => SendError::from_http_status(NAME, status),
+                None => error,
+            }),
+            &[
+                "network::a_refused_request_is_told_as_it_is",
+                "network::maintenance_is_told_as_it_is",
+            ],
+        ),
+        mutant(
+            "takes_every_5xx_for_a_no",
+            Error(|error| match error.kind() {
+                K::ServerError => error.with_accepted(Accepted::No),
+                _ => error,
+            }),
+            &[
+                "network::a_crash_by_a_page_is_told_as_it_is",
+                "network::a_crash_without_a_body_is_told_as_it_is",
+            ],
+        ),
+        mutant(
+            "takes_a_status_without_words_for_a_maybe",
+            Error(|error| match error.message() {
+                "" => error.with_accepted(Accepted::Maybe),
+                _ => error,
+            }),
+            &[
+                "network::too_many_requests_by_a_proxys_page_is_told_as_it_is",
+                "network::too_many_requests_without_a_body_is_told_as_it_is",
+                "network::a_proxy_that_finds_it_too_large_is_told_as_it_is",
             ],
         ),
         mutant(
