@@ -48,7 +48,8 @@
 //! - To take in what an ESP reports: [`Webhook`], [`WebhookAuth`], [`WebhookSignature`],
 //!   [`Event`]; to handle none twice: [`handled_once`], [`ReplayGuard`].
 //! - Not to write to addresses that bounced, complained or unsubscribed, whichever ESP is in use:
-//!   [`SuppressionStore`], [`FileSuppressionStore`], [`MemorySuppressionStore`].
+//!   [`SuppressionHook`] over a [`SuppressionStore`]: [`FileSuppressionStore`],
+//!   [`MemorySuppressionStore`].
 //! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the way is
 //!   told in `anymail_test_utils::guide::writing_a_backend`, and the source of [`MemoryBackend`]
 //!   is the smallest example.

@@ -47,7 +47,7 @@ pub(super) fn apart(shared: &SendDefaults, own: &[SendDefaults]) -> Apart {
         };
     }
     fields! {
-        at_once: from to cc bcc merge_data merge_metadata merge_headers;
+        at_once: from to cc bcc merge_data merge_metadata merge_headers suppression_scope;
         in_turn: reply_to subject text_body html_body alternatives headers attachments
             envelope_sender metadata merge_global_data tags track_opens track_clicks send_at
             template_id esp_extra

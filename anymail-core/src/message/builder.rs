@@ -299,6 +299,13 @@ impl MessageBuilder {
         self
     }
 
+    /// The stream or list that the message belongs to, for
+    /// [suppressions](crate::SuppressionHook). Not sent to the ESP.
+    pub fn suppression_scope(mut self, scope: impl Into<String>) -> Self {
+        self.message.suppression_scope = Field::Value(scope.into());
+        self
+    }
+
     /// Adds options of one ESP: anything that serializes to a JSON object, a later key over an
     /// earlier one.
     pub fn esp_extra(mut self, options: impl Serialize) -> Self {

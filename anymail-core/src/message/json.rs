@@ -157,6 +157,7 @@ impl MessageBuilder {
             "track_clicks" => set!(track_clicks, typed),
             "send_at" => set!(send_at, posix_seconds),
             "template_id" => set!(template_id, scalar),
+            "suppression_scope" => set!(suppression_scope, typed),
             "esp_extra" => set!(esp_extra, typed),
             _ => self.fault(
                 FaultKind::UnknownField,

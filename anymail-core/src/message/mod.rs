@@ -161,6 +161,11 @@ pub struct MessageFields {
     /// The ESP's name or number of a stored template.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub template_id: Field<String>,
+    /// The stream or list that the message belongs to, for
+    /// [suppressions](crate::SuppressionHook): a recipient who unsubscribed from it is left out,
+    /// and one who unsubscribed from another one is not. Never sent to the ESP.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub suppression_scope: Field<String>,
     /// Options of one ESP, in its own words. May hold a token for this message: mind where
     /// the message's JSON goes.
     #[serde(skip_serializing_if = "Field::is_unset")]
@@ -442,6 +447,7 @@ impl fmt::Debug for MessageFields {
             track_clicks: &self.track_clicks;
             send_at: &self.send_at;
             template_id: &self.template_id;
+            suppression_scope: &self.suppression_scope;
             esp_extra: &keys(self.esp_extra.value());
         }
         out.finish()

@@ -12,9 +12,9 @@ use time::OffsetDateTime;
 
 use super::error::SendError;
 use super::features::Capabilities;
-use super::hooks::Withheld;
 use super::policy::{Objection, Unsupported};
 use super::status::SendStatus;
+use super::withheld::Withheld;
 use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message, Metadata};
 
 /// Carries messages to one ESP.

@@ -69,7 +69,8 @@ impl SendDefaults {
         replace! {
             from to cc bcc reply_to subject text_body html_body alternatives headers attachments
             envelope_sender metadata merge_metadata merge_headers merge_data merge_global_data
-            tags track_opens track_clicks send_at template_id esp_extra
+            tags track_opens track_clicks send_at template_id suppression_scope
+            esp_extra
         }
         fields.into()
     }
@@ -110,6 +111,7 @@ impl SendDefaults {
             track_clicks,
             send_at,
             template_id,
+            suppression_scope,
             esp_extra,
         } = message.into_fields();
         let extend = |mine: &mut IndexMap<_, _>, over| mine.extend(over);
@@ -144,6 +146,7 @@ impl SendDefaults {
             track_clicks: wins(under.track_clicks, track_clicks),
             send_at: wins(under.send_at, send_at),
             template_id: wins(under.template_id, template_id),
+            suppression_scope: wins(under.suppression_scope, suppression_scope),
             esp_extra: lay(under.esp_extra, esp_extra, deep),
         };
         fields.into()

@@ -28,7 +28,8 @@ pub enum SendErrorKind {
     Hook,
     /// The backend is not set up right: a token that cannot be sent, an unusable URL.
     Configuration,
-    /// The ESP refuses every recipient; see [`SendError::status`].
+    /// The ESP refuses every recipient, or a pre-send hook left out all of them; see
+    /// [`SendError::status`].
     RecipientsRefused,
     /// The ESP does not know the token, or it may not do this.
     Authentication,
@@ -86,6 +87,8 @@ struct Inner {
     tries: u32,
     faults: Vec<Fault>,
     unsupported: Vec<Unsupported>,
+    /// Whether the backend was not asked, because no recipient was left.
+    without_a_call: bool,
     status: Option<SendStatus>,
     member_errors: Vec<MemberError>,
     response: Option<Arc<str>>,
@@ -115,6 +118,7 @@ impl SendError {
             tries: 1,
             faults: Vec::new(),
             unsupported: Vec::new(),
+            without_a_call: false,
             status: None,
             member_errors: Vec::new(),
             response: None,
@@ -303,6 +307,11 @@ impl SendError {
         error
     }
 
+    pub(super) fn without_a_call(mut self) -> Self {
+        self.0.without_a_call = true;
+        self
+    }
+
     pub(crate) fn status_mut(&mut self) -> Option<&mut SendStatus> {
         self.0.status.as_mut()
     }
@@ -421,6 +430,9 @@ impl fmt::Display for SendError {
             K::Cancelled => write!(f, "a pre-send hook cancelled the message")?,
             K::Hook => write!(f, "a pre-send hook failed, nothing was sent")?,
             K::Configuration => write!(f, "{esp} is not set up right")?,
+            K::RecipientsRefused if inner.without_a_call => {
+                write!(f, "every recipient was left out, {esp} was not called")?;
+            }
             K::RecipientsRefused => write!(f, "{esp} refuses every recipient")?,
             K::Authentication => write!(f, "{esp} does not accept the token")?,
             K::RateLimited => write!(f, "{esp} asks for fewer requests")?,

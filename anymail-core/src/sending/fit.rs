@@ -5,8 +5,8 @@
 use super::backend::{EmailBackend, PreparedMessage};
 use super::defaults::SendDefaults;
 use super::error::{SendError, SendErrorKind};
-use super::hooks::Withheld;
 use super::policy::{self, UnsupportedPolicy};
+use super::withheld::Withheld;
 use crate::message::Message;
 
 impl PreparedMessage {

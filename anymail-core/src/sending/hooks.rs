@@ -2,14 +2,14 @@
 //!
 //! When they run is decided in `mailer.rs`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::error::{SendError, SendErrorKind};
+use super::error::{Accepted, SendError, SendErrorKind};
 use super::status::SendStatus;
-use crate::message::{Address, AddressKey, Message, MessageFields};
+use super::withheld::{self, Withheld};
+use crate::message::Message;
 
 /// Any error of an app's hook. What it prints goes into statuses, errors and logs.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,78 +20,94 @@ pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 pub enum PreSendVerdict {
     /// Go on, with the message as the hook left it.
     Send,
-    /// Go on, but not to these recipients. Core takes them out of `to`, `cc` and `bcc`; the
-    /// status lists them as [`Failed`](crate::Status::Failed), with the reason. A message that
-    /// so loses its last `to`, or its last recipient, is cancelled.
-    SendWithout {
-        /// Whom to leave out.
-        recipients: Vec<Address>,
-        /// Why, in words.
-        reason: String,
-    },
+    /// Go on, but not to these recipients.
+    ///
+    /// Core takes them out of `to`, `cc` and `bcc`, and the message's status lists them with the
+    /// status and reason given here. If no recipient is left, or no `to` of a message that had
+    /// some, nothing is sent, and the caller gets an error with that status: of the kind
+    /// [`RecipientsRefused`](SendErrorKind::RecipientsRefused) if everybody left out is
+    /// [`Rejected`](crate::Status::Rejected) or [`Invalid`](crate::Status::Invalid), else
+    /// [`Cancelled`](SendErrorKind::Cancelled).
+    SendWithout(Vec<Withheld>),
     /// Do not send it. The reason stands in the error that the caller gets.
     Cancel(String),
 }
 
-/// A recipient whom a hook left out, and why.
-#[derive(Debug, Clone)]
-pub(super) struct Withheld {
-    pub(super) recipient: Address,
-    pub(super) reason: String,
-}
-
-impl Withheld {
-    /// Takes recipients out of a message. Gives those who were in it, and whether the message
-    /// can still go out.
-    pub(super) fn from(
-        message: &mut Message,
-        recipients: &[Address],
-        reason: &str,
-    ) -> (Vec<Self>, bool) {
-        let out: BTreeSet<AddressKey> = recipients.iter().map(Address::key).collect();
-        let had_to = !message.to.items().is_empty();
-        let mut withheld = Vec::new();
-        let fields: &mut MessageFields = message;
-        for list in [&mut fields.to, &mut fields.cc, &mut fields.bcc] {
-            if let Some(list) = list.value_mut() {
-                let leaving = list.extract_if(.., |address| out.contains(&address.key()));
-                withheld.extend(leaving.map(|recipient| Self {
-                    recipient,
-                    reason: reason.to_owned(),
-                }));
-            }
-        }
-        let lost_to = had_to && message.to.items().is_empty();
-        let can_go = !lost_to && message.recipients().next().is_some();
-        (withheld, can_go)
-    }
-}
-
-/// Runs hooks in order; gives the recipients whom they left out.
+/// Runs hooks in order over messages that go out together. Gives for each message the
+/// recipients whom they left out.
 pub(super) async fn run(
     hooks: &[Arc<dyn PreSend>],
-    message: &mut Message,
+    messages: &mut [Message],
     esp: &str,
-) -> Result<Vec<Withheld>, SendError> {
-    let cancelled = |reason| Err(SendError::new(SendErrorKind::Cancelled, esp, reason));
-    let mut withheld = Vec::new();
+) -> Vec<Result<Vec<Withheld>, SendError>> {
+    let mut outcomes: Vec<_> = messages.iter().map(|_| Ok(Vec::new())).collect();
     for hook in hooks {
-        match hook.pre_send(message, esp).await {
-            Ok(PreSendVerdict::Send) => {}
-            Ok(PreSendVerdict::SendWithout { recipients, reason }) => {
-                let (more, can_go) = Withheld::from(message, &recipients, &reason);
-                if !can_go {
-                    return cancelled(reason);
-                }
-                withheld.extend(more);
+        let (mut going, mut places) = (Vec::new(), Vec::new());
+        for (message, outcome) in messages.iter_mut().zip(&mut outcomes) {
+            if outcome.is_ok() {
+                going.push(message);
+                places.push(outcome);
             }
-            Ok(PreSendVerdict::Cancel(reason)) => return cancelled(reason),
-            Err(error) => {
-                return Err(SendError::new(SendErrorKind::Hook, esp, error.to_string()));
+        }
+        let mut verdicts = hook.pre_send_many(&mut going, esp).await.into_iter();
+        for (message, outcome) in going.into_iter().zip(places) {
+            let verdict = verdicts
+                .next()
+                .unwrap_or_else(|| Err("the hook gave no verdict for the message".into()));
+            if let Ok(withheld) = outcome
+                && let Err(error) = follow(verdict, message, withheld, esp)
+            {
+                *outcome = Err(error);
             }
         }
     }
-    Ok(withheld)
+    outcomes
+}
+
+/// Does what a verdict says.
+fn follow(
+    verdict: Result<PreSendVerdict, HookError>,
+    message: &mut Message,
+    withheld: &mut Vec<Withheld>,
+    esp: &str,
+) -> Result<(), SendError> {
+    match verdict {
+        Ok(PreSendVerdict::Send) => Ok(()),
+        Ok(PreSendVerdict::SendWithout(recipients)) => {
+            let (more, can_go) = withheld::take_out(message, recipients);
+            withheld.extend(more);
+            match can_go {
+                true => Ok(()),
+                false => Err(nobody_left(esp, message, withheld)),
+            }
+        }
+        Ok(PreSendVerdict::Cancel(reason)) => {
+            Err(SendError::new(SendErrorKind::Cancelled, esp, reason))
+        }
+        // A hook that knows more than that it failed says so.
+        Err(error) => Err(match error.downcast::<SendError>() {
+            Ok(error) => error.with_accepted(Accepted::No),
+            Err(error) => SendError::new(SendErrorKind::Hook, esp, error.to_string()),
+        }),
+    }
+}
+
+fn nobody_left(esp: &str, message: &Message, withheld: &[Withheld]) -> SendError {
+    let all_refused = withheld.iter().all(|one| one.status().is_refused());
+    let kind = match all_refused {
+        true => SendErrorKind::RecipientsRefused,
+        false => SendErrorKind::Cancelled,
+    };
+    let last = withheld.last().map(|one| one.detail().clone());
+    let words = last
+        .as_ref()
+        .map_or("no recipient", |detail| &detail.message);
+    let error = SendError::new(kind, esp, words).without_a_call();
+    let error = error.with_status(withheld::status_of_nobody(esp, message, withheld));
+    match last.and_then(|detail| detail.code) {
+        Some(code) => error.with_esp_code(code),
+        None => error,
+    }
 }
 
 /// Runs before each message, with the send defaults in place; may change or cancel it.
@@ -104,9 +120,27 @@ pub trait PreSend: Send + Sync {
     ///
     /// # Errors
     /// Any: the message is then not sent, and the caller gets
-    /// [`SendErrorKind::Hook`](crate::SendErrorKind::Hook).
+    /// [`SendErrorKind::Hook`](crate::SendErrorKind::Hook). A hook that returns a [`SendError`]
+    /// decides itself what the caller gets, for example one that is
+    /// [transient](SendError::with_transient); it always counts as not accepted.
     async fn pre_send(&self, message: &mut Message, esp: &str)
     -> Result<PreSendVerdict, HookError>;
+
+    /// Looks at messages that go out together, and gives one verdict for each, in their order.
+    ///
+    /// By default it calls [`pre_send`](Self::pre_send) for one after the other. A hook that
+    /// asks a database does better to ask once for all of them.
+    async fn pre_send_many(
+        &self,
+        messages: &mut [&mut Message],
+        esp: &str,
+    ) -> Vec<Result<PreSendVerdict, HookError>> {
+        let mut verdicts = Vec::with_capacity(messages.len());
+        for message in messages {
+            verdicts.push(self.pre_send(message, esp).await);
+        }
+        verdicts
+    }
 }
 
 #[async_trait]

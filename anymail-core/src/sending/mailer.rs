@@ -100,12 +100,16 @@ impl Mailer {
     /// [`SendError`] when nobody was sent the message, or nobody can tell. Its
     /// [`accepted`](SendError::accepted) says whether it can be sent again.
     pub async fn send(&self, message: &Message) -> Result<SendStatus, SendError> {
-        let prepared = self.prepare(message.clone()).await?;
-        let prepared = slice::from_ref(&prepared);
-        match self.carry(prepared, Way::Single).await.pop() {
-            Some(result) => result,
-            None => Err(self.lost_result()),
-        }
+        let prepared = match self.prepare(vec![message.clone()]).await.pop() {
+            Some(Ok(prepared)) => prepared,
+            Some(Err(error)) => return self.not_sent(error),
+            None => return Err(self.lost_result()),
+        };
+        let sent = self
+            .carry(slice::from_ref(&prepared), Way::Single)
+            .await
+            .pop();
+        sent.unwrap_or_else(|| Err(self.lost_result()))
     }
 
     /// Sends any number of unrelated messages, in as few calls as the ESP allows; gives one
@@ -179,13 +183,14 @@ impl Mailer {
         let mut results = Vec::with_capacity(chunk.len());
         let mut places = Vec::with_capacity(chunk.len());
         let mut ready = Vec::with_capacity(chunk.len());
-        for (place, message) in chunk {
-            match self.prepare(message).await {
+        let (all, messages): (Vec<_>, Vec<_>) = chunk.into_iter().unzip();
+        for (place, prepared) in all.into_iter().zip(self.prepare(messages).await) {
+            match prepared {
                 Ok(prepared) => {
                     places.push(place);
                     ready.push(prepared);
                 }
-                Err(error) => results.push((place, Err(error))),
+                Err(error) => results.push((place, self.not_sent(error))),
             }
         }
         let mut sent = self.carry(&ready, Way::Many).await.into_iter();
@@ -306,11 +311,25 @@ impl Mailer {
     }
 
     /// Defaults, hooks, validation, the backend's own limits: all that happens before sending.
-    async fn prepare(&self, message: Message) -> Result<PreparedMessage, SendError> {
-        let mut message = self.with_defaults(message);
-        let esp = self.backend().name();
-        let withheld = hooks::run(&self.0.pre_send, &mut message, esp).await?;
-        PreparedMessage::make(message, self.backend(), self.0.policy, withheld)
+    async fn prepare(&self, messages: Vec<Message>) -> Vec<Result<PreparedMessage, SendError>> {
+        let messages = messages.into_iter().map(|it| self.with_defaults(it));
+        let mut messages: Vec<_> = messages.collect();
+        let hooks = &self.0.pre_send;
+        let withheld = hooks::run(hooks, &mut messages, self.backend().name()).await;
+        let both = messages.into_iter().zip(withheld);
+        let make = |(message, withheld): (_, Result<_, _>)| {
+            PreparedMessage::make(message, self.backend(), self.0.policy, withheld?)
+        };
+        both.map(make).collect()
+    }
+
+    /// What the caller learns of a message that did not go to the backend.
+    fn not_sent(&self, error: SendError) -> Outcome {
+        let refused = error.kind() == SendErrorKind::RecipientsRefused;
+        match error.status() {
+            Some(status) if refused && self.0.ignore_recipient_status => Ok(status.clone()),
+            _ => Err(error),
+        }
     }
 
     fn with_defaults(&self, message: Message) -> Message {
@@ -333,7 +352,7 @@ impl Mailer {
                 .dropped
                 .splice(..0, prepared.dropped().iter().cloned());
             for withheld in prepared.withheld() {
-                status.withhold(&withheld.recipient, &withheld.reason);
+                status.withhold(withheld.recipient(), withheld.status(), withheld.detail());
             }
         }
         match &result {

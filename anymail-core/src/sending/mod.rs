@@ -21,6 +21,7 @@ mod retry;
 mod staging;
 mod status;
 mod trace;
+mod withheld;
 
 pub use backend::{EmailBackend, PreparedMessage};
 pub use defaults::SendDefaults;
@@ -35,3 +36,4 @@ pub use retry::RetryPolicy;
 pub use staging::{AllowDomains, RedirectTo};
 pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};
 pub use trace::CallTrace;
+pub use withheld::Withheld;

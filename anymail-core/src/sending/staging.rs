@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::hooks::{HookError, PreSend, PreSendVerdict};
+use super::status::Status;
+use super::withheld::Withheld;
 use crate::message::{
     Address, AddressError, AddressErrorReason as Reason, Field, Headers, JsonMap, MergeMap,
     Message, MessageFields,
@@ -210,9 +212,11 @@ impl PreSend for AllowDomains {
         if let Some(key) = address_in_extra(message, |address| self.allows(address)) {
             return Ok(cancel(&key));
         }
-        let others = message.recipients().filter(|address| !self.allows(address));
-        let recipients: Vec<_> = others.cloned().collect();
-        if recipients.is_empty() {
+        let mut others = message
+            .recipients()
+            .filter(|address| !self.allows(address))
+            .peekable();
+        if others.peek().is_none() {
             return Ok(PreSendVerdict::Send);
         }
         let domains: Vec<_> = self.0.iter().map(String::as_str).collect();
@@ -220,7 +224,8 @@ impl PreSend for AllowDomains {
             "only these domains get mail from here: {}",
             domains.join(", ")
         );
-        Ok(PreSendVerdict::SendWithout { recipients, reason })
+        let withheld = others.map(|address| Withheld::new(address, Status::Failed, &*reason));
+        Ok(PreSendVerdict::SendWithout(withheld.collect()))
     }
 }
 

@@ -160,12 +160,12 @@ impl SendStatus {
     }
 
     /// Adds a recipient whom a pre-send hook left out; one who is in it stays as they are.
-    pub(super) fn withhold(&mut self, recipient: &Address, reason: &str) {
+    pub(super) fn withhold(&mut self, recipient: &Address, status: Status, detail: &StatusDetail) {
         self.recipients.insert(RecipientStatus {
             email: recipient.email().to_owned(),
-            status: Status::Failed,
+            status,
             message_id: None,
-            detail: Some(StatusDetail::new(None, reason)),
+            detail: Some(detail.clone()),
         });
     }
 

@@ -5,6 +5,7 @@
 //! `receiving`, which know nothing of this.
 
 mod file;
+mod hook;
 mod journal;
 mod line;
 mod memory;
@@ -13,6 +14,7 @@ mod store;
 mod suppression;
 
 pub use file::FileSuppressionStore;
+pub use hook::{StoreFailurePolicy, SuppressionHook};
 pub use journal::DamagedLine;
 pub use memory::MemorySuppressionStore;
 pub use store::{SuppressionStore, SuppressionStoreError};

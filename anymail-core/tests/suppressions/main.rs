@@ -7,4 +7,7 @@
     clippy::indexing_slicing
 )]
 
+mod hook;
+#[path = "../scripted/mod.rs"]
+mod scripted;
 mod stores;
