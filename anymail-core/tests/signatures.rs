@@ -39,6 +39,51 @@ fn post(headers: &[(&str, &str)], body: &str) -> Request<Bytes> {
         .unwrap()
 }
 
+/// Headers that nobody made with the key, and bodies of all kinds.
+#[cfg(feature = "signatures")]
+mod any_bytes {
+    use anymail_core::StandardWebhooks;
+    use http::HeaderValue;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Bytes that a header can carry, often those of a signature.
+    fn value() -> impl Strategy<Value = HeaderValue> {
+        let like_one = "(v1a?,)?[A-Za-z0-9+/=_-]{0,60}( v1,[A-Za-z0-9+/]{43}=){0,3}";
+        let any = vec(
+            prop_oneof![0x20..=0x7e_u8, 0x80..=0xff_u8, Just(b'\t')],
+            0..80,
+        );
+        prop_oneof![like_one.prop_map(String::into_bytes), any]
+            .prop_map(|bytes| HeaderValue::from_bytes(&bytes).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn are_refused(
+            id in value(),
+            time in prop_oneof![value(), "16142653[0-9]{2}".prop_map(|it| it.parse().unwrap())],
+            signatures in vec(value(), 0..4),
+            body in vec(any::<u8>(), 0..200),
+        ) {
+            let webhooks = StandardWebhooks::new(["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]);
+            let webhooks = webhooks.unwrap().tolerance(at(1_614_265_330));
+            let mut request = Request::post("/").body(Bytes::from(body)).unwrap();
+            let headers = request.headers_mut();
+            headers.insert("webhook-id", id);
+            headers.insert("webhook-timestamp", time);
+            for signature in signatures {
+                headers.append("webhook-signature", signature);
+            }
+            let error = webhooks.verify(&request).unwrap_err();
+            let printed = format!("{error} {error:?}");
+            prop_assert!(!printed.contains("MfKQ"), "{}", printed);
+        }
+    }
+}
+
 /// ECDSA over P-256 of the timestamp and the body, as SendGrid signs its events. Keys,
 /// signature and payload are those of its library (sendgrid-nodejs,
 /// `packages/eventwebhook/src/eventwebhook.spec.js`).

@@ -1,0 +1,121 @@
+//! What the log says of a webhook's request that was refused, and the answer does not. One test:
+//! a subscriber that works beside others may miss lines.
+#![cfg(feature = "signatures")]
+// Clippy does not see that functions beside tests are tests.
+#![allow(clippy::unwrap_used)]
+
+use std::convert::Infallible;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use anymail_core::{
+    Event, StandardWebhooks, TimestampTolerance, Webhook, WebhookAuth, WebhookError, WebhookKind,
+    answer_webhook,
+};
+use bytes::Bytes;
+use http::Request;
+
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NOW: i64 = 1_614_265_330;
+
+#[derive(Debug)]
+struct Postbox(WebhookAuth);
+
+impl Webhook for Postbox {
+    fn esp(&self) -> &str {
+        "postbox"
+    }
+
+    fn kind(&self) -> WebhookKind {
+        WebhookKind::Tracking
+    }
+
+    fn auth(&self) -> &WebhookAuth {
+        &self.0
+    }
+
+    fn read(&self, _: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+        Ok(Vec::new())
+    }
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The status and body of the answer to a post that was signed at that time, by that key.
+async fn answered(key: &str, time: i64, sign: bool) -> (u16, Bytes) {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs());
+    let tolerance = TimestampTolerance::default().with_clock(move || now);
+    let signature = StandardWebhooks::new([KEY]).unwrap().tolerance(tolerance);
+    let webhook = Postbox(WebhookAuth::signature(signature));
+    let mut request = Request::post("/")
+        .header("webhook-id", "msg_1")
+        .header("webhook-timestamp", time);
+    if sign {
+        let signature = StandardWebhooks::new([key])
+            .unwrap()
+            .sign("msg_1", time, b"{}");
+        request = request.header("webhook-signature", signature);
+    }
+    let request = request.body(Bytes::from("{}")).unwrap();
+    let handler = async |_| Ok::<(), Infallible>(());
+    let answer = answer_webhook(&webhook, &request, handler).await;
+    (answer.status().as_u16(), answer.into_body())
+}
+
+#[test]
+fn the_log_says_why_a_signature_does_not_count_and_the_answer_does_not() {
+    let log = Log::default();
+    let own = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || own.clone())
+        .finish();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        let other = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+        for (key, time, sign, status, line) in [
+            (KEY, NOW, true, 200, ""),
+            (KEY, NOW, false, 401, "`webhook-signature` is missing"),
+            (
+                other,
+                NOW,
+                true,
+                503,
+                "no configured key made this signature",
+            ),
+            (KEY, NOW - 301, true, 503, "the signature is 301 s old"),
+            (
+                KEY,
+                NOW + 301,
+                true,
+                503,
+                "the signature is 301 s in the future",
+            ),
+        ] {
+            let (found, body) = runtime.block_on(answered(key, time, sign));
+            assert_eq!(found, status, "{line}");
+            assert!(body.is_empty(), "{line}: {body:?}");
+            let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+            assert!(text.contains(line), "{line}: {text}");
+            assert_eq!(text.contains(" WARN "), !line.is_empty(), "{text}");
+            for secret in ["MfKQ9r8GKYqrTwjU", "C2FVsBQIhrscChlQ"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+    });
+}
