@@ -25,6 +25,7 @@ use crate::secret::Secret;
 /// | a signature | [`signature`](Self::signature) | when the body has been read up to its limit |
 /// | both: a request must pass both | [`basic`](Self::basic) and [`and_signature`](Self::and_signature) | each at its time |
 /// | none | [`none`](Self::none), spelled out | |
+/// | one or another | [`or`](Self::or) | each at its time |
 ///
 /// Where an ESP can do both, both are worth having: a signature holds even if a proxy logs
 /// headers, and basic authentication keeps strangers from having their bodies read at all.
@@ -51,6 +52,13 @@ use crate::secret::Secret;
 /// ```
 #[derive(Clone)]
 pub struct WebhookAuth {
+    /// Any of these lets a request in; there is at least one.
+    ways: Vec<Way>,
+}
+
+/// What is asked for all at once.
+#[derive(Clone, Default)]
+struct Way {
     /// Any of these; if there are none, basic authentication is not asked for.
     pairs: Vec<Pair>,
     signature: Option<Arc<dyn WebhookSignature>>,
@@ -62,8 +70,8 @@ struct Pair {
     password: Secret,
 }
 
-/// Why a request is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a request is not let in; the later ones came nearer to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Refusal {
     NoSecret,
     WrongSecret,
@@ -95,10 +103,11 @@ impl WebhookAuth {
         if checked.is_empty() {
             return Err(WebhookAuthError(Fault::NoPair));
         }
-        Ok(Self {
+        let way = Way {
             pairs: checked,
             signature: None,
-        })
+        };
+        Ok(Self { ways: vec![way] })
     }
 
     /// Takes requests that the ESP has signed.
@@ -109,7 +118,10 @@ impl WebhookAuth {
     /// Wants a signature as well, in place of one that was wanted before.
     #[must_use]
     pub fn and_signature(mut self, signature: impl WebhookSignature + 'static) -> Self {
-        self.signature = Some(Arc::new(signature));
+        let signature: Arc<dyn WebhookSignature> = Arc::new(signature);
+        for way in &mut self.ways {
+            way.signature = Some(Arc::clone(&signature));
+        }
         self
     }
 
@@ -117,16 +129,60 @@ impl WebhookAuth {
     /// the secret, a private network.
     pub fn none() -> Self {
         Self {
-            pairs: Vec::new(),
-            signature: None,
+            ways: vec![Way::default()],
         }
     }
 
+    /// Takes what this one takes, and what the other takes: for two accounts at one ESP that
+    /// post to the same URL.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.ways.extend(other.ways);
+        self
+    }
+
     /// What the headers alone can tell: whether to read the body.
-    ///
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        any(self.ways.iter().map(|way| way.check(headers)))
+    }
+
+    /// What needs the body, which is within its limit.
+    pub(super) fn verify(&self, request: &Request<Bytes>) -> Result<(), Refusal> {
+        any(self.ways.iter().map(|way| {
+            way.check(request.headers())?;
+            match &way.signature {
+                Some(signature) => signature.verify(request).map_err(Refusal::Signature),
+                None => Ok(()),
+            }
+        }))
+    }
+
+    /// The challenge of an answer with status 401, which must have one (RFC 9110, 15.5.2).
+    pub(super) fn challenge(&self) -> HeaderValue {
+        let is_basic = self.ways.iter().any(|way| !way.pairs.is_empty());
+        HeaderValue::from_static(match is_basic {
+            true => "Basic realm=\"webhook\", charset=\"UTF-8\"",
+            false => "Signature realm=\"webhook\"",
+        })
+    }
+}
+
+/// Whether one of the ways lets a request in; else why not, by the way that came nearest.
+fn any(verdicts: impl Iterator<Item = Result<(), Refusal>>) -> Result<(), Refusal> {
+    let mut nearest = Refusal::NoSecret;
+    for verdict in verdicts {
+        match verdict {
+            Ok(()) => return Ok(()),
+            Err(refusal) => nearest = nearest.max(refusal),
+        }
+    }
+    Err(nearest)
+}
+
+impl Way {
     /// Compares in constant time: neither which pair matched nor how much of one can be
     /// learnt from how long it took. (The length of a secret can.)
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         if self.pairs.is_empty() {
             return Ok(());
         }
@@ -137,27 +193,10 @@ impl WebhookAuth {
             let same_password = pair.password.expose().as_bytes().ct_eq(&password);
             found | (same_user & same_password)
         });
-        if found.into() {
-            Ok(())
-        } else {
-            Err(Refusal::WrongSecret)
+        match found.into() {
+            true => Ok(()),
+            false => Err(Refusal::WrongSecret),
         }
-    }
-
-    /// What needs the body, which is within its limit.
-    pub(super) fn verify(&self, request: &Request<Bytes>) -> Result<(), Refusal> {
-        match &self.signature {
-            Some(signature) => signature.verify(request).map_err(Refusal::Signature),
-            None => Ok(()),
-        }
-    }
-
-    /// The challenge of an answer with status 401, which must have one (RFC 9110, 15.5.2).
-    pub(super) fn challenge(&self) -> HeaderValue {
-        HeaderValue::from_static(match self.pairs.is_empty() {
-            false => "Basic realm=\"webhook\", charset=\"UTF-8\"",
-            true => "Signature realm=\"webhook\"",
-        })
     }
 }
 
@@ -208,12 +247,19 @@ impl<'de> Deserialize<'de> for WebhookAuth {
 /// Prints how many secrets there are, and nothing of a signature, whatever its own `Debug` does.
 impl fmt::Debug for WebhookAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.pairs.len(), self.signature.is_some()) {
-            (0, false) => f.write_str("WebhookAuth(none)"),
-            (0, true) => f.write_str("WebhookAuth(signature)"),
-            (n, false) => write!(f, "WebhookAuth({n} secrets)"),
-            (n, true) => write!(f, "WebhookAuth({n} secrets and a signature)"),
+        f.write_str("WebhookAuth(")?;
+        for (place, way) in self.ways.iter().enumerate() {
+            if place > 0 {
+                f.write_str(" or ")?;
+            }
+            match (way.pairs.len(), way.signature.is_some()) {
+                (0, false) => f.write_str("none")?,
+                (0, true) => f.write_str("signature")?,
+                (n, false) => write!(f, "{n} secrets")?,
+                (n, true) => write!(f, "{n} secrets and a signature")?,
+            }
         }
+        f.write_str(")")
     }
 }
 
@@ -339,6 +385,44 @@ mod tests {
             assert_eq!(verdict(&auth, Some(basic("u:p:q").as_bytes())), "in");
         }
         assert!("u:p".parse::<WebhookAuth>().is_ok());
+    }
+
+    #[test]
+    fn either_of_two_is_let_in_and_no_mix_of_them() {
+        struct Never;
+        impl WebhookSignature for Never {
+            fn verify(&self, _: &Request<Bytes>) -> Result<(), SignatureError> {
+                Err(SignatureError::NoMatch)
+            }
+        }
+        let basic = |pair| WebhookAuth::basic([pair]).unwrap();
+        let one = basic(("a", "1")).and_signature(Never);
+        let auth = one.or(basic(("b", "2"))).or(basic(("c", "3")));
+        assert_eq!(
+            format!("{auth:?}"),
+            "WebhookAuth(1 secrets and a signature or 1 secrets or 1 secrets)"
+        );
+        let never = Refusal::Signature(SignatureError::NoMatch);
+        for (pair, checked, verified) in [
+            (Some("a:1"), Ok(()), Err(never)),
+            (Some("b:2"), Ok(()), Ok(())),
+            (Some("c:3"), Ok(()), Ok(())),
+            (
+                Some("a:2"),
+                Err(Refusal::WrongSecret),
+                Err(Refusal::WrongSecret),
+            ),
+            (None, Err(Refusal::NoSecret), Err(Refusal::NoSecret)),
+        ] {
+            let mut request = Request::post("/");
+            if let Some(pair) = pair {
+                let token = format!("Basic {}", STANDARD.encode(pair));
+                request = request.header(AUTHORIZATION, token);
+            }
+            let request = request.body(Bytes::new()).unwrap();
+            assert_eq!(auth.check(request.headers()), checked, "{pair:?}");
+            assert_eq!(auth.verify(&request), verified, "{pair:?}");
+        }
     }
 
     #[test]

@@ -12,12 +12,13 @@ use axum::extract::Request;
 use axum::routing::any;
 
 use super::event::Event;
-use super::paths::webhook_path;
+use super::paths::{one_for_each_path, webhook_path};
 use super::serve::serve_webhook;
 use super::webhook::Webhook;
 
 /// Routes for webhooks: `/anymail/{esp}/tracking/` and `/anymail/{esp}/inbound/`, with and
-/// without the last slash (see [`webhook_path`]).
+/// without the last slash (see [`webhook_path`]). Several webhooks of one ESP and kind share
+/// their URL: a request is for the one whose secret it bears.
 ///
 /// The handler gets the events one by one. The ESP is answered when it is done: 200 when it
 /// gives `Ok`, 500 when it gives an error, and the event comes again. It should therefore be
@@ -53,7 +54,7 @@ where
     E: fmt::Display + Send,
 {
     let mut router = Router::new();
-    for webhook in webhooks {
+    for webhook in one_for_each_path(webhooks) {
         let path = webhook_path(&webhook);
         let handler = handler.clone();
         let route = any(move |request: Request| {

@@ -29,7 +29,7 @@ pub use event::{Event, EventType, InboundEvent, RejectReason, TrackingEvent, ded
 #[cfg(feature = "signatures")]
 pub use hmac::HmacSha256Keys;
 pub use inbound::{InboundAddress, InboundAttachment, InboundMessage};
-pub use paths::{webhook_at, webhook_path};
+pub use paths::{one_for_each_path, webhook_at, webhook_path};
 pub use raw::RawBytes;
 pub use replay::{EventClaim, MemoryReplayGuard, ReplayGuard, ReplayGuardError, handled_once};
 pub use serve::{answer_webhook, serve_webhook};

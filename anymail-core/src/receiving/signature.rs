@@ -93,7 +93,7 @@ impl<S: WebhookSignature + ?Sized> WebhookSignature for Arc<S> {
 /// Why a request's signature does not count.
 ///
 /// It holds no text of the request and no key, so it may be logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
     /// The request has no signature: the header or field with this name is not there.
