@@ -8,13 +8,13 @@
 //! them to the app over HTTP, with the secret in the URL as Postmark has it. The app prints each
 //! event and stores what is attached to inbound mail in a folder, `INBOUND_DIR` or a new one.
 
-use std::collections::HashSet;
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anymail_core::{
-    Event, InboundMessage, Mailer, Message, TrackingEvent, WebhookAuth, webhook_routes,
+    Event, InboundMessage, Mailer, MemoryReplayGuard, Message, TrackingEvent, WebhookAuth,
+    handled_once, webhook_routes,
 };
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::{BounceType, FakePostmark};
@@ -26,10 +26,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(folder) => PathBuf::from(folder),
         None => std::env::temp_dir().join(format!("anymail-inbound-{}", std::process::id())),
     };
-    let app = Arc::new(App::new(folder));
+    let app = Arc::new(App { folder });
 
     let auth = WebhookAuth::basic([("postmark", "a long random password")])?;
-    let routes = webhook_routes(anymail_postmark::webhooks(auth), move |event| {
+    let guard = Arc::new(MemoryReplayGuard::default());
+    let webhooks = handled_once(anymail_postmark::webhooks(auth), guard);
+    let routes = webhook_routes(webhooks, move |event| {
         let app = app.clone();
         async move { app.take(event).await }
     });
@@ -83,25 +85,14 @@ async fn send(mailer: &Mailer, to: &str) -> Result<String, Box<dyn Error>> {
     Ok(status.message_id().ok_or("no message id")?.to_owned())
 }
 
-/// What the app knows. A real one keeps it in its database.
 struct App {
-    seen: Mutex<HashSet<String>>,
     folder: PathBuf,
 }
 
 impl App {
-    fn new(folder: PathBuf) -> Self {
-        let seen = Mutex::default();
-        Self { seen, folder }
-    }
-
     /// The handler. What it gives is Postmark's answer: with an error, the event comes again.
     async fn take(&self, event: Event) -> std::io::Result<()> {
         let key = event.dedup_key().to_owned();
-        if self.has_seen(&key) {
-            println!("  a repeat of {key}");
-            return Ok(());
-        }
         match event {
             Event::Tracking(event) => print_tracking(&event),
             Event::Inbound(event) => {
@@ -110,15 +101,7 @@ impl App {
             }
             _ => {}
         }
-        // Only now: an event whose handling failed has not been seen.
-        if let Ok(mut seen) = self.seen.lock() {
-            seen.insert(key);
-        }
         Ok(())
-    }
-
-    fn has_seen(&self, key: &str) -> bool {
-        self.seen.lock().is_ok_and(|seen| seen.contains(key))
     }
 
     async fn store_attachments(&self, key: &str, mail: &InboundMessage) -> std::io::Result<()> {

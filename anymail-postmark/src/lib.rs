@@ -61,8 +61,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! Routes for axum are `anymail_core::webhook_routes(webhooks(auth), handler)`; for other
-//! servers, see the example `webhooks_hyper`.
+//! Routes for axum are `anymail_core::webhook_routes(webhooks(auth), handler)`; for hyper, tower
+//! and actix-web, see `examples/frameworks` in the repository.
 //!
 //! # Postmark's limits
 //!
