@@ -69,6 +69,7 @@ mod backends;
 mod config;
 pub mod guide;
 mod message;
+mod panics;
 #[cfg(feature = "webhooks")]
 mod receiving;
 mod secret;

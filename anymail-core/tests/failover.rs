@@ -186,6 +186,12 @@ async fn a_member_that_fails_is_left_alone_for_a_while() {
                 .with_retry_after(Some(Duration::from_secs(90))),
             90,
         ),
+        // It asks for a year.
+        (
+            SendError::from_http_status("first", 429)
+                .with_retry_after(Some(Duration::from_secs(365 * 86_400))),
+            600,
+        ),
         // It is about that message, not about the member.
         (error(SendErrorKind::Refused), 0),
     ] {

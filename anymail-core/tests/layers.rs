@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which modules the code of a module may use, besides its own.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("secret", &[]),
+    ("panics", &[]),
     ("message", &[]),
-    ("sending", &["message", "secret"]),
-    ("receiving", &["message", "secret"]),
+    ("sending", &["message", "panics", "secret"]),
+    ("receiving", &["message", "panics", "secret"]),
     ("backends", &["sending", "message", "secret"]),
     (
         "suppressions",

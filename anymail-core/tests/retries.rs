@@ -109,3 +109,18 @@ async fn a_future_that_is_dropped_leaves_the_mailer_usable() {
     assert!(dropped.is_err());
     assert!(mailer.send(&one).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_time_limit_or_a_retry_after_beyond_what_the_clock_can_tell_does_no_harm() {
+    let asked = error(K::RateLimited).with_retry_after(Some(Duration::MAX));
+    let backend = told([asked]);
+    let mailer = mailer(&backend)
+        .retry(RetryPolicy::standard())
+        .time_limit(Duration::MAX)
+        .build();
+    let error = mailer.send(&message("a")).await.unwrap_err();
+    assert_eq!(
+        (error.retry_after(), error.tries()),
+        (Some(Duration::MAX), 1)
+    );
+}

@@ -18,12 +18,13 @@ use crate::sending::{
 ///
 /// **No mail is sent twice.** A member's error leads on to the next only if its
 /// [`accepted`](SendError::accepted) is `No` and another could do better: no connection, too
-/// many requests, a token that is not known, a 503 in its own words, a refusal of the message. A `Maybe` (the
-/// answer was lost) is the end, and so are recipients whom the ESP refuses: it knows why, and
-/// another must not send to them.
+/// many requests, a token that is not known, a 503 in the ESP's own words, a refusal of the
+/// message. A `Maybe` (the answer was lost) is the end, and so are recipients whom the ESP
+/// refuses: it knows why, and another must not send to them.
 ///
-/// **A member that fails is left alone** for a while (60 seconds, or longer where it asks for
-/// that): until then it is asked only when no other member took the message.
+/// **A member that fails is left alone** for a while (60 seconds, or longer where its
+/// `Retry-After` asks for that, up to 10 minutes): until then it is asked only when no other
+/// member took the message.
 ///
 /// **What it can do.** A message must fit every member, so that a mail which goes out today
 /// goes out as well when the first member is down: the capabilities are what all have in

@@ -61,6 +61,10 @@ impl Member {
 
 pub(super) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
+/// The longest rest that an ESP gets by asking for it: a member that asks for a year must not be
+/// out of use for a year. What it asked for is in the error.
+const LONGEST_ASKED_REST: Duration = Duration::from_secs(600);
+
 /// The members of a failover or round robin.
 pub(super) struct Members {
     name: &'static str,
@@ -278,7 +282,11 @@ impl Members {
                 "a member did not take the message"
             );
             if is_about_the_member(error.kind()) {
-                let wait = error.retry_after().unwrap_or_default().max(self.rest);
+                let asked = error
+                    .retry_after()
+                    .unwrap_or_default()
+                    .min(LONGEST_ASKED_REST);
+                let wait = asked.max(self.rest);
                 slot.rest((self.clock)(), wait);
             }
         };

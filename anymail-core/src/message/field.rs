@@ -53,12 +53,11 @@ impl<T> Field<T> {
     where
         T: Default,
     {
-        if self.value().is_none() {
-            *self = Self::Value(T::default());
-        }
-        match self {
-            Self::Value(value) => value,
-            Self::Unset | Self::Never => unreachable!("it was given a value just above"),
+        loop {
+            match self {
+                Self::Value(value) => return value,
+                Self::Unset | Self::Never => *self = Self::Value(T::default()),
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use super::event::Event;
 use super::replay::{Claimed, EventClaim};
 use super::trace::WebhookTrace;
 use super::webhook::{Webhook, WebhookError, WebhookErrorKind, admit, parse, too_large};
+use crate::panics::caught;
 
 /// Reads a request's body and answers it: for hyper, tower, and whatever has `http`'s types.
 ///
@@ -49,7 +50,7 @@ where
             Err(error) => answer_error(webhook, &error),
         }
     };
-    let answer = answer.instrument(trace.span()).await;
+    let answer = or_500(webhook, answer).instrument(trace.span()).await;
     trace.end(&answer);
     answer
 }
@@ -80,7 +81,7 @@ where
 /// Answers a webhook's request, whatever server it came through.
 ///
 /// Gives the events to the handler one by one, in order, and waits for it. The answer is 200
-/// when the handler took all of them, 500 as soon as it fails (the ESP then posts all of them
+/// when the handler took all of them, 500 as soon as it fails or panics (the ESP then posts all of them
 /// again: see [`Event::dedup_key`] and [`handled_once`](crate::handled_once)), and what
 /// [`Webhook::status`] says for a request that cannot be read. The answer to a wrong secret or signature does not say what is wrong with
 /// it; the log does, at WARN. `HEAD` and `OPTIONS` are answered without a secret: some ESPs try
@@ -114,9 +115,25 @@ where
     }
     let trace = WebhookTrace::start(webhook);
     let answer = answer_events(webhook, request, handler, &trace);
-    let answer = answer.instrument(trace.span()).await;
+    let answer = or_500(webhook, answer).instrument(trace.span()).await;
     trace.end(&answer);
     answer
+}
+
+/// A panic of the handler, the webhook or the replay guard is answered with 500, as their errors
+/// are: the server goes on, and the ESP posts the events again.
+async fn or_500<W: Webhook + ?Sized>(
+    webhook: &W,
+    answering: impl Future<Output = Response<Bytes>>,
+) -> Response<Bytes> {
+    caught(answering).await.unwrap_or_else(|_| {
+        // The panic's message may quote the request: it is left to the program's panic hook.
+        tracing::error!(
+            esp = webhook.esp(),
+            "a webhook, its handler or its guard panicked"
+        );
+        answer(StatusCode::INTERNAL_SERVER_ERROR, "")
+    })
 }
 
 /// Hands the events of a request on.

@@ -274,3 +274,52 @@ fn the_error_says_why_a_signature_does_not_count_and_the_answer_does_not() {
     );
     assert_eq!(error.response_text(), "");
 }
+
+#[test]
+fn a_handler_that_panics_is_answered_with_500_and_the_next_request_is_handled() {
+    let mut seen = Vec::new();
+    let mut deliver = |body: &'static str| {
+        let handler = |event: Event| {
+            seen.push(event.dedup_key().to_owned());
+            assert_ne!(seen.len(), 2, "no such customer");
+            std::future::ready(Ok::<_, Infallible>(()))
+        };
+        let request = request("POST", RIGHT, body);
+        let answer = block_on(answer_webhook(&postbox(), &request, handler));
+        (answer.status().as_u16(), answer.into_body())
+    };
+    assert_eq!(deliver("123"), (500, Bytes::new()));
+    assert_eq!(deliver("1"), (200, Bytes::new()));
+    assert_eq!(seen, ["0", "1", "0"]);
+}
+
+/// Panics over any body.
+#[derive(Debug)]
+struct Clumsy(WebhookAuth);
+
+impl Webhook for Clumsy {
+    fn esp(&self) -> &str {
+        "clumsy"
+    }
+
+    fn kind(&self) -> WebhookKind {
+        WebhookKind::Tracking
+    }
+
+    fn auth(&self) -> &WebhookAuth {
+        &self.0
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+        panic!("{:?}", request.body())
+    }
+}
+
+#[test]
+fn a_webhook_that_panics_is_answered_with_500() {
+    let webhook = Clumsy(WebhookAuth::none());
+    let handler = |_| std::future::ready(Ok::<_, Infallible>(()));
+    let request = request("POST", "", "1");
+    let answer = block_on(answer_webhook(&webhook, &request, handler));
+    assert_eq!((answer.status().as_u16(), answer.body().len()), (500, 0));
+}

@@ -10,6 +10,7 @@ use super::error::{Accepted, SendError, SendErrorKind};
 use super::status::SendStatus;
 use super::withheld::{self, Withheld};
 use crate::message::Message;
+use crate::panics::caught;
 
 /// Any error of an app's hook. What it prints goes into statuses, errors and logs.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
@@ -49,7 +50,9 @@ pub(super) async fn run(
                 places.push(outcome);
             }
         }
-        let mut verdicts = hook.pre_send_many(&mut going, esp).await.into_iter();
+        let verdicts = caught(hook.pre_send_many(&mut going, esp)).await;
+        let failed = |panic: String| going.iter().map(|_| Err(panicked(&panic))).collect();
+        let mut verdicts = verdicts.unwrap_or_else(failed).into_iter();
         for (message, outcome) in going.into_iter().zip(places) {
             let verdict = verdicts
                 .next()
@@ -110,6 +113,10 @@ fn nobody_left(esp: &str, message: &Message, withheld: &[Withheld]) -> SendError
     }
 }
 
+fn panicked(message: &str) -> HookError {
+    format!("it panicked: {message}").into()
+}
+
 /// Runs before each message, with the send defaults in place; may change or cancel it.
 ///
 /// What it makes of the message is checked like any other. A closure
@@ -123,6 +130,7 @@ pub trait PreSend: Send + Sync {
     /// [`SendErrorKind::Hook`](crate::SendErrorKind::Hook). A hook that returns a [`SendError`]
     /// decides itself what the caller gets, for example one that is
     /// [transient](SendError::with_transient); it always counts as not accepted.
+    /// A panic counts as an error.
     async fn pre_send(&self, message: &mut Message, esp: &str)
     -> Result<PreSendVerdict, HookError>;
 
@@ -137,7 +145,8 @@ pub trait PreSend: Send + Sync {
     ) -> Vec<Result<PreSendVerdict, HookError>> {
         let mut verdicts = Vec::with_capacity(messages.len());
         for message in messages {
-            verdicts.push(self.pre_send(message, esp).await);
+            let verdict = caught(self.pre_send(message, esp)).await;
+            verdicts.push(verdict.unwrap_or_else(|panic| Err(panicked(&panic))));
         }
         verdicts
     }
@@ -167,7 +176,7 @@ pub trait PostSend: Send + Sync {
     /// Looks at the message as it was given to the backend, and at what came of it.
     ///
     /// # Errors
-    /// Any; it does not change the result but is reported with it.
+    /// Any; it does not change the result but is reported with it. A panic counts as an error.
     async fn post_send(
         &self,
         message: &Message,

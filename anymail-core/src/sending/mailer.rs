@@ -1,6 +1,7 @@
 //! [`Mailer`]: the way of a message through core, a line a step.
 //!
-//! Each step is a module beside this one; carrying the message is the backend's.
+//! Each step is a module beside this one; what happens between a prepared message and its result
+//! is in `carry.rs`.
 
 use std::fmt;
 use std::pin::pin;
@@ -9,18 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
-use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::backend::{EmailBackend, PreparedMessage};
+use super::carry::{Outcome, Way};
 use super::defaults::SendDefaults;
-use super::error::{Accepted, SendError, SendErrorKind};
+use super::error::{SendError, SendErrorKind};
 use super::hooks::{self, PostSend, PreSend};
 use super::policy::{self, Unsupported, UnsupportedPolicy};
-use super::retry::{self, RetryPolicy};
+use super::retry::RetryPolicy;
 use super::status::SendStatus;
-use super::trace::SendTrace;
 use crate::message::{Fault, Message, write_list};
+use crate::panics::caught_in;
 
 /// Sends messages through one backend: the type that an app holds.
 ///
@@ -28,28 +28,18 @@ use crate::message::{Fault, Message, write_list};
 /// checked against what the backend can do, and goes out; its status comes back through the
 /// post-send hooks. Cloning a mailer is cheap and shares the backend.
 #[derive(Clone)]
-pub struct Mailer(Arc<Parts>);
+pub struct Mailer(pub(super) Arc<Parts>);
 
-struct Parts {
-    backend: Arc<dyn EmailBackend>,
+pub(super) struct Parts {
+    pub(super) backend: Arc<dyn EmailBackend>,
     defaults: SendDefaults,
     policy: UnsupportedPolicy,
-    ignore_recipient_status: bool,
+    pub(super) ignore_recipient_status: bool,
     pre_send: Vec<Arc<dyn PreSend>>,
-    post_send: Vec<Arc<dyn PostSend>>,
-    retry: RetryPolicy,
-    time_limit: Option<Duration>,
+    pub(super) post_send: Vec<Arc<dyn PostSend>>,
+    pub(super) retry: RetryPolicy,
+    pub(super) time_limit: Option<Duration>,
     concurrency: usize,
-}
-
-/// What came of one message.
-type Outcome = Result<SendStatus, SendError>;
-
-/// Which of a backend's two methods carries a message.
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    Single,
-    Many,
 }
 
 impl Mailer {
@@ -121,6 +111,10 @@ impl Mailer {
 
     /// As [`send_all`](Self::send_all), and tells each result as soon as it is there: the
     /// message's place in `messages`, and what came of it.
+    ///
+    /// If `on_result` panics, that is logged and noted in the
+    /// [`hook_errors`](SendStatus::hook_errors) of that message's status. The other messages are
+    /// sent and told.
     pub async fn send_all_with(
         &self,
         messages: &[Message],
@@ -129,8 +123,10 @@ impl Mailer {
         let mut results: Vec<Option<_>> = Vec::new();
         results.resize_with(messages.len(), || None);
         let mut sent = pin!(self.send_stream(stream::iter(messages.iter().cloned())));
-        while let Some((place, result)) = sent.next().await {
-            on_result(place, &result);
+        while let Some((place, mut result)) = sent.next().await {
+            if let Err(panic) = caught_in(|| on_result(place, &result)) {
+                self.note_failed_hooks(&mut result, vec![format!("on_result panicked: {panic}")]);
+            }
             if let Some(slot) = results.get_mut(place) {
                 *slot = Some(result);
             }
@@ -201,115 +197,6 @@ impl Mailer {
         results
     }
 
-    /// Takes prepared messages to the backend, again where the retry policy says so, and their
-    /// results through the post-send hooks.
-    async fn carry(&self, messages: &[PreparedMessage], way: Way) -> Vec<Outcome> {
-        if messages.is_empty() {
-            return Vec::new();
-        }
-        let trace = SendTrace::start(self.backend().name(), messages);
-        let (tries, results) = self.try_all(messages, way).instrument(trace.span()).await;
-        trace.end(tries, &results);
-        results
-    }
-
-    /// The tries, how many they were, and what came of each message.
-    async fn try_all(&self, messages: &[PreparedMessage], way: Way) -> (u32, Vec<Outcome>) {
-        let deadline = self.0.time_limit.map(|limit| Instant::now() + limit);
-        let started = Instant::now();
-        let mut waits = self.0.retry.waits();
-        let mut tried = 0;
-        // What is still to be sent, and where its result belongs.
-        let mut open: Vec<_> = messages.iter().cloned().enumerate().collect();
-        let mut results: Vec<Option<Outcome>> = Vec::new();
-        results.resize_with(messages.len(), || None);
-        while !open.is_empty() {
-            let (places, batch): (Vec<_>, Vec<_>) = open.drain(..).unzip();
-            let mut sent = self.try_once(&batch, way, deadline).await.into_iter();
-            tried += 1;
-            let mut again = Vec::new();
-            for (place, message) in places.into_iter().zip(batch) {
-                let result = sent.next().unwrap_or_else(|| Err(self.lost_result()));
-                let Some(slot) = results.get_mut(place) else {
-                    continue;
-                };
-                let before = match slot.take() {
-                    Some(Err(error)) => error.tries(),
-                    _ => 0,
-                };
-                if result.as_ref().is_err_and(retry::is_safe) {
-                    again.push((place, message));
-                }
-                *slot = Some(result.map_err(|error| {
-                    let tries = error.tries().saturating_add(before);
-                    error.with_tries(tries)
-                }));
-            }
-            let asked = again.iter().filter_map(|(place, _)| {
-                let error = results.get(*place)?.as_ref()?.as_ref().err()?;
-                error.retry_after()
-            });
-            let Some(wait) = waits.next(tried, started.elapsed(), asked.max()) else {
-                break;
-            };
-            if again.is_empty() || deadline.is_some_and(|end| Instant::now() + wait >= end) {
-                break;
-            }
-            tracing::info!(
-                esp = self.backend().name(),
-                messages = again.len(),
-                tried,
-                wait_ms = wait.as_millis(),
-                "sending again what was surely not accepted"
-            );
-            tokio::time::sleep(wait).await;
-            open = again;
-        }
-        let mut finished = Vec::with_capacity(messages.len());
-        for (message, result) in messages.iter().zip(results) {
-            let result = result.unwrap_or_else(|| Err(self.lost_result()));
-            finished.push(self.finish(message, result).await);
-        }
-        (tried, finished)
-    }
-
-    /// One try, within the time limit: what is under way when that ends may be accepted.
-    async fn try_once(
-        &self,
-        batch: &[PreparedMessage],
-        way: Way,
-        deadline: Option<Instant>,
-    ) -> Vec<Result<SendStatus, SendError>> {
-        let sending = async {
-            match (way, batch) {
-                (Way::Single, [message]) => vec![self.backend().send(message).await],
-                _ => self.backend().send_many(batch).await,
-            }
-        };
-        let Some(deadline) = deadline else {
-            return sending.await;
-        };
-        let late = || {
-            let words = "the mailer's time limit ended";
-            SendError::new(SendErrorKind::Timeout, self.backend().name(), words)
-        };
-        match tokio::time::timeout_at(deadline, sending).await {
-            Ok(results) => results,
-            Err(_) => batch.iter().map(|_| Err(late())).collect(),
-        }
-    }
-
-    /// The backend broke its promise of one result for each message.
-    fn lost_result(&self) -> SendError {
-        let esp = self.backend().name();
-        SendError::new(
-            SendErrorKind::InvalidResponse,
-            esp,
-            "the backend gave no result for it",
-        )
-        .with_accepted(Accepted::Maybe)
-    }
-
     /// Defaults, hooks, validation, the backend's own limits: all that happens before sending.
     async fn prepare(&self, messages: Vec<Message>) -> Vec<Result<PreparedMessage, SendError>> {
         let messages = messages.into_iter().map(|it| self.with_defaults(it));
@@ -318,9 +205,17 @@ impl Mailer {
         let withheld = hooks::run(hooks, &mut messages, self.backend().name()).await;
         let both = messages.into_iter().zip(withheld);
         let make = |(message, withheld): (_, Result<_, _>)| {
-            PreparedMessage::make(message, self.backend(), self.0.policy, withheld?)
+            let withheld = withheld?;
+            let make = || PreparedMessage::make(message, self.backend(), self.0.policy, withheld);
+            caught_in(make).unwrap_or_else(|_| Err(self.panicked_while_checking()))
         };
         both.map(make).collect()
+    }
+
+    /// The panic's message is the backend's and may hold a secret: it is not repeated.
+    fn panicked_while_checking(&self) -> SendError {
+        let words = "the backend panicked while it checked the message, which was not sent";
+        SendError::new(SendErrorKind::Configuration, self.backend().name(), words)
     }
 
     /// What the caller learns of a message that did not go to the backend.
@@ -336,67 +231,6 @@ impl Mailer {
         let mut message = self.0.defaults.below(message);
         message.normalize();
         message
-    }
-
-    /// What the caller learns: the status with what was dropped, or an error where nobody was
-    /// sent the message; the post-send hooks have seen it.
-    async fn finish(
-        &self,
-        prepared: &PreparedMessage,
-        result: Result<SendStatus, SendError>,
-    ) -> Result<SendStatus, SendError> {
-        let mut result = self.judge(result);
-        if let Some(status) = status_of(&mut result) {
-            // In front of what a failover's member had to leave out.
-            status
-                .dropped
-                .splice(..0, prepared.dropped().iter().cloned());
-            for withheld in prepared.withheld() {
-                status.withhold(withheld.recipient(), withheld.status(), withheld.detail());
-            }
-        }
-        match &result {
-            Ok(status) => tracing::debug!(
-                esp = &*status.esp,
-                recipients = status.recipients().len(),
-                "sent"
-            ),
-            Err(error) => tracing::warn!(
-                esp = error.esp(),
-                kind = ?error.kind(),
-                http_status = error.http_status(),
-                accepted = ?error.accepted(),
-                "not sent"
-            ),
-        }
-        let mut failed = Vec::new();
-        for hook in &self.0.post_send {
-            if let Err(error) = hook.post_send(prepared.message(), result.as_ref()).await {
-                tracing::error!(esp = self.backend().name(), %error, "a post-send hook failed");
-                failed.push(error.to_string());
-            }
-        }
-        if let Some(status) = status_of(&mut result) {
-            status.hook_errors = failed;
-        }
-        result
-    }
-
-    /// A status in which nobody got the message becomes an error.
-    fn judge(&self, result: Result<SendStatus, SendError>) -> Result<SendStatus, SendError> {
-        let status = result?;
-        let all_refused = status.recipients().all(|r| r.status.is_refused());
-        if status.may_be_accepted() || (all_refused && self.0.ignore_recipient_status) {
-            return Ok(status);
-        }
-        Err(SendError::from_refusal(status))
-    }
-}
-
-fn status_of(result: &mut Result<SendStatus, SendError>) -> Option<&mut SendStatus> {
-    match result {
-        Ok(status) => Some(status),
-        Err(error) => error.status_mut(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod backend;
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod carry;
 mod check;
 mod copies;
 mod defaults;

@@ -1,0 +1,29 @@
+//! Runs code that is not ours (an app's hooks and handlers, a backend) and turns a panic into a
+//! value.
+//!
+//! What a panic means for a message or a webhook is decided where the code is run.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::FutureExt;
+
+/// Runs a future to its end. A panic ends it and gives the panic's message.
+///
+/// The caller must not rely on anything that the future was changing when it panicked.
+pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
+    let ended = AssertUnwindSafe(future).catch_unwind().await;
+    ended.map_err(|payload| message(&*payload))
+}
+
+/// The same for a function.
+pub(crate) fn caught_in<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| message(&*payload))
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no message").to_owned()
+}

@@ -1,0 +1,235 @@
+//! From a prepared message to its result: the tries, what came of them, and the post-send hooks.
+//!
+//! What happens before is in `mailer.rs`; when a try is repeated is decided in `retry.rs`.
+
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::backend::PreparedMessage;
+use super::error::{Accepted, SendError, SendErrorKind};
+use super::mailer::Mailer;
+use super::retry::{self, Waits};
+use super::status::SendStatus;
+use super::trace::SendTrace;
+use crate::panics::caught;
+
+/// What came of one message.
+pub(super) type Outcome = Result<SendStatus, SendError>;
+
+/// Which of a backend's two methods carries a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    Single,
+    Many,
+}
+
+impl Mailer {
+    /// Takes prepared messages to the backend, again where the retry policy says so, and their
+    /// results through the post-send hooks. Gives one result for each message, in their order.
+    pub(super) async fn carry(&self, messages: &[PreparedMessage], way: Way) -> Vec<Outcome> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let trace = SendTrace::start(self.backend().name(), messages);
+        let carried = async {
+            let (tries, results) = self.try_all(messages, way).await;
+            let mut finished = Vec::with_capacity(messages.len());
+            for (message, result) in messages.iter().zip(results) {
+                finished.push(self.finish(message, result).await);
+            }
+            (tries, finished)
+        };
+        let (tries, results) = carried.instrument(trace.span()).await;
+        trace.end(tries, &results);
+        results
+    }
+
+    /// The tries, how many they were, and what came of each message.
+    async fn try_all(&self, messages: &[PreparedMessage], way: Way) -> (u32, Vec<Outcome>) {
+        // A limit beyond what the clock can tell is none.
+        let limit = self.0.time_limit;
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let started = Instant::now();
+        let mut results = self.try_once(messages, way, deadline).await;
+        let mut waits = self.0.retry.waits();
+        let mut tried = 1;
+        loop {
+            let again = safe_to_repeat(&results);
+            let Some(wait) = next_wait(&mut waits, tried, started, &again, &results) else {
+                break;
+            };
+            let left = deadline.map(|end| end.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| wait >= left) {
+                break;
+            }
+            tracing::info!(
+                esp = self.backend().name(),
+                messages = again.len(),
+                tried,
+                wait_ms = wait.as_millis(),
+                "sending again what was surely not accepted"
+            );
+            tokio::time::sleep(wait).await;
+            let batch = again.iter().filter_map(|place| messages.get(*place));
+            let batch: Vec<_> = batch.cloned().collect();
+            let repeated = self.try_once(&batch, way, deadline).await;
+            tried += 1;
+            for (place, result) in again.into_iter().zip(repeated) {
+                if let Some(slot) = results.get_mut(place) {
+                    let before = slot.as_ref().err().map_or(0, SendError::tries);
+                    *slot = result.map_err(|error| {
+                        let tries = error.tries().saturating_add(before);
+                        error.with_tries(tries)
+                    });
+                }
+            }
+        }
+        (tried, results)
+    }
+
+    /// One try, within the time limit. Gives one result for each message, whatever the backend
+    /// does: what is under way when the time is up, or when the backend panics, may be accepted.
+    async fn try_once(
+        &self,
+        batch: &[PreparedMessage],
+        way: Way,
+        deadline: Option<Instant>,
+    ) -> Vec<Outcome> {
+        let sending = caught(async {
+            match (way, batch) {
+                (Way::Single, [message]) => vec![self.backend().send(message).await],
+                _ => self.backend().send_many(batch).await,
+            }
+        });
+        let ended = match deadline {
+            None => Ok(sending.await),
+            Some(deadline) => tokio::time::timeout_at(deadline, sending).await,
+        };
+        let mut results = match ended {
+            Ok(Ok(results)) => results,
+            // The panic's message is the backend's and may hold a secret: it is not repeated.
+            Ok(Err(_)) => self.maybe_all(batch, "the backend panicked"),
+            Err(_) => {
+                let late = SendErrorKind::Timeout;
+                let late = || self.maybe(late, "the mailer's time limit ended");
+                batch.iter().map(|_| Err(late())).collect()
+            }
+        };
+        results.truncate(batch.len());
+        results.resize_with(batch.len(), || Err(self.lost_result()));
+        results
+    }
+
+    /// The backend broke its promise of one result for each message.
+    pub(super) fn lost_result(&self) -> SendError {
+        let kind = SendErrorKind::InvalidResponse;
+        self.maybe(kind, "the backend gave no result for it")
+    }
+
+    fn maybe_all(&self, batch: &[PreparedMessage], words: &str) -> Vec<Outcome> {
+        let error = || self.maybe(SendErrorKind::InvalidResponse, words);
+        batch.iter().map(|_| Err(error())).collect()
+    }
+
+    fn maybe(&self, kind: SendErrorKind, words: &str) -> SendError {
+        SendError::new(kind, self.backend().name(), words).with_accepted(Accepted::Maybe)
+    }
+
+    /// What the caller learns: the status with what was dropped, or an error where nobody was
+    /// sent the message; the post-send hooks have seen it.
+    async fn finish(&self, prepared: &PreparedMessage, result: Outcome) -> Outcome {
+        let mut result = self.judge(result);
+        if let Some(status) = status_of(&mut result) {
+            // In front of what a failover's member had to leave out.
+            status
+                .dropped
+                .splice(..0, prepared.dropped().iter().cloned());
+            for withheld in prepared.withheld() {
+                status.withhold(withheld.recipient(), withheld.status(), withheld.detail());
+            }
+        }
+        log(&result);
+        let mut failed = Vec::new();
+        for hook in &self.0.post_send {
+            let told = hook.post_send(prepared.message(), result.as_ref());
+            match caught(told).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => failed.push(error.to_string()),
+                Err(panic) => failed.push(format!("it panicked: {panic}")),
+            }
+        }
+        if !failed.is_empty() {
+            self.note_failed_hooks(&mut result, failed);
+        }
+        result
+    }
+
+    /// Logs what hooks had to say that failed after sending, and notes it in the status.
+    pub(super) fn note_failed_hooks(&self, result: &mut Outcome, failed: Vec<String>) {
+        for error in &failed {
+            tracing::error!(esp = self.backend().name(), %error, "a post-send hook failed");
+        }
+        if let Some(status) = status_of(result) {
+            status.hook_errors.extend(failed);
+        }
+    }
+
+    /// A status in which nobody got the message becomes an error.
+    fn judge(&self, result: Outcome) -> Outcome {
+        let status = result?;
+        let all_refused = status.recipients().all(|r| r.status.is_refused());
+        if status.may_be_accepted() || (all_refused && self.0.ignore_recipient_status) {
+            return Ok(status);
+        }
+        Err(SendError::from_refusal(status))
+    }
+}
+
+/// The places of the messages that can be sent again.
+fn safe_to_repeat(results: &[Outcome]) -> Vec<usize> {
+    let results = results.iter().enumerate();
+    let safe = results.filter(|(_, result)| result.as_ref().is_err_and(retry::is_safe));
+    safe.map(|(place, _)| place).collect()
+}
+
+/// How long to wait before `again` is tried; `None` where it is not.
+fn next_wait(
+    waits: &mut Waits,
+    tried: u32,
+    started: Instant,
+    again: &[usize],
+    results: &[Outcome],
+) -> Option<std::time::Duration> {
+    if again.is_empty() {
+        return None;
+    }
+    let asked = again.iter().filter_map(|place| {
+        let error = results.get(*place)?.as_ref().err()?;
+        error.retry_after()
+    });
+    waits.next(tried, started.elapsed(), asked.max())
+}
+
+fn log(result: &Outcome) {
+    match result {
+        Ok(status) => tracing::debug!(
+            esp = &*status.esp,
+            recipients = status.recipients().len(),
+            "sent"
+        ),
+        Err(error) => tracing::warn!(
+            esp = error.esp(),
+            kind = ?error.kind(),
+            http_status = error.http_status(),
+            accepted = ?error.accepted(),
+            "not sent"
+        ),
+    }
+}
+
+fn status_of(result: &mut Outcome) -> Option<&mut SendStatus> {
+    match result {
+        Ok(status) => Some(status),
+        Err(error) => error.status_mut(),
+    }
+}
