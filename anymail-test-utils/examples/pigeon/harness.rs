@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::backend::Pigeon;
 use crate::signature::PigeonSignature;
-use crate::webhook::PigeonWebhook;
+use crate::webhook::{PigeonInboundWebhook, PigeonWebhook};
 
 /// Knows Pigeon's API.
 pub struct PigeonHarness;
@@ -89,17 +89,36 @@ impl Harness for PigeonHarness {
             let request = Request::post("/").header("content-type", "application/json");
             request.body(events.to_string().into()).unwrap_or_default()
         };
-        vec![Posts {
-            webhook: Arc::new(PigeonWebhook::new(auth)),
-            requests: vec![
-                post(json!([event(1, "delivered")])),
-                post(json!([
-                    event(2, "returned"),
-                    event(3, "opened"),
-                    event(4, "news to come")
-                ])),
-            ],
-        }]
+        let mail = |id: u32, text: &str| {
+            let form = form_urlencoded::Serializer::new(String::new())
+                .append_pair("id", &id.to_string())
+                .append_pair("from", "Ann <ann@example.com>")
+                .append_pair("to", "shop@example.com")
+                .append_pair("recipient", "shop+4711@example.com")
+                .append_pair("subject", "Your receipt ✓")
+                .append_pair("text", text)
+                .finish();
+            let form_type = "application/x-www-form-urlencoded";
+            let request = Request::post("/").header("content-type", form_type);
+            request.body(form.into()).unwrap_or_default()
+        };
+        vec![
+            Posts {
+                webhook: Arc::new(PigeonWebhook::new(auth.clone())),
+                requests: vec![
+                    post(json!([event(1, "delivered")])),
+                    post(json!([
+                        event(2, "returned"),
+                        event(3, "opened"),
+                        event(4, "news to come")
+                    ])),
+                ],
+            },
+            Posts {
+                webhook: Arc::new(PigeonInboundWebhook::new(auth)),
+                requests: vec![mail(1, "It is wrong."), mail(2, "It is wrong & late: 100%")],
+            },
+        ]
     }
 
     fn signer(&self) -> Option<Arc<dyn Signer>> {

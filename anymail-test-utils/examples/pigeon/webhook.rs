@@ -1,8 +1,8 @@
-//! The webhook: Pigeon posts a list of events.
+//! The webhooks: Pigeon posts a list of events as JSON, and each mail that came in as a form.
 
 use anymail_core::{
-    Event, EventType, RawBytes, RejectReason, TrackingEvent, Webhook, WebhookAuth, WebhookError,
-    WebhookErrorKind, WebhookKind, dedup_key,
+    Event, EventType, InboundAddress, InboundEvent, InboundMessage, RawBytes, RejectReason,
+    TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind, dedup_key,
 };
 use bytes::Bytes;
 use http::Request;
@@ -17,7 +17,7 @@ pub struct PigeonWebhook {
 }
 
 impl PigeonWebhook {
-    /// A webhook that takes these secrets.
+    /// A webhook that lets these in.
     pub fn new(auth: WebhookAuth) -> Self {
         Self { auth }
     }
@@ -69,4 +69,59 @@ fn event(json: &Value) -> Event {
     event.recipient = text("email");
     event.reject_reason = reject_reason;
     Event::Tracking(event)
+}
+
+/// Mail that came in.
+#[derive(Debug)]
+pub struct PigeonInboundWebhook {
+    auth: WebhookAuth,
+}
+
+impl PigeonInboundWebhook {
+    /// A webhook that lets these in.
+    pub fn new(auth: WebhookAuth) -> Self {
+        Self { auth }
+    }
+}
+
+impl Webhook for PigeonInboundWebhook {
+    fn esp(&self) -> &str {
+        NAME
+    }
+
+    fn kind(&self) -> WebhookKind {
+        WebhookKind::Inbound
+    }
+
+    fn auth(&self) -> &WebhookAuth {
+        &self.auth
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+        let mut message = InboundMessage::default();
+        let mut id = None;
+        for (name, value) in form_urlencoded::parse(request.body()) {
+            match &*name {
+                "id" => id = Some(value.into_owned()),
+                "from" => message.from = InboundAddress::parse_list(&value),
+                "to" => message.to = InboundAddress::parse_list(&value),
+                "recipient" => message.envelope_recipient = Some(value.into_owned()),
+                "subject" => message.subject = Some(value.into_owned()),
+                "text" => message.set_text(value),
+                _ => {} // whatever Pigeon will think of
+            }
+        }
+        if message == InboundMessage::default() {
+            let words = "the form has no field of a mail";
+            return Err(WebhookError::new(self, WebhookErrorKind::WrongShape, words));
+        }
+        let raw = RawBytes::from(request.body().clone());
+        let key = match &id {
+            Some(id) => dedup_key(&["inbound", id]),
+            None => dedup_key(&[raw.as_bytes()]),
+        };
+        let mut event = InboundEvent::new(NAME, message, key, raw);
+        event.event_id = id;
+        Ok(vec![Event::Inbound(event)])
+    }
 }

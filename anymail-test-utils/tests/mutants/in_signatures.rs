@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anymail_core::{
-    HmacSha256Keys, SignatureError, TimestampTolerance, WebhookAuth, WebhookSignature,
+    Event, HmacSha256Keys, SignatureError, TimestampTolerance, WebhookAuth, WebhookSignature,
 };
 use anymail_test_utils::conformance::{HarnessError, Signer, Signing};
 use bytes::Bytes;
@@ -13,10 +13,13 @@ use http::Request;
 use crate::breaks::Break::{Events, Own, Signature};
 use crate::breaks::{Break, Forgery as F, Mutant, Own as O, mutant};
 use crate::harness::PigeonSigner;
+use crate::in_webhooks::keyed;
 
 pub fn mutants() -> Vec<Mutant> {
-    const FORGED: &[&str] =
-        &["signatures::tracking::a_post_without_the_right_signature_is_not_read"];
+    const FORGED: &[&str] = &[
+        "signatures::tracking::a_post_without_the_right_signature_is_not_read",
+        "signatures::inbound::a_post_without_the_right_signature_is_not_read",
+    ];
     vec![
         mutant("never_verifies", Signature(F::NeverVerifies), FORGED),
         mutant(
@@ -38,77 +41,110 @@ pub fn mutants() -> Vec<Mutant> {
         mutant(
             "uses_the_first_key_only",
             Signature(F::UsesTheFirstKeyOnly),
-            &["signatures::tracking::a_signed_post_is_read"],
+            &[
+                "signatures::tracking::a_signed_post_is_read",
+                "signatures::inbound::a_signed_post_is_read",
+            ],
         ),
         mutant(
             "tolerates_no_delay",
             Signature(F::ToleratesNoDelay),
-            &["signatures::tracking::a_signed_post_is_read"],
+            &[
+                "signatures::tracking::a_signed_post_is_read",
+                "signatures::inbound::a_signed_post_is_read",
+            ],
         ),
         mutant(
             "ignores_the_age",
             Signature(F::IgnoresTheAge),
-            &["signatures::tracking::a_signature_counts_for_a_limited_time"],
+            &[
+                "signatures::tracking::a_signature_counts_for_a_limited_time",
+                "signatures::inbound::a_signature_counts_for_a_limited_time",
+            ],
         ),
         mutant(
             "takes_what_comes_from_the_future",
             Signature(F::ChecksTheAgeOneWay),
-            &["signatures::tracking::a_signature_counts_for_a_limited_time"],
+            &[
+                "signatures::tracking::a_signature_counts_for_a_limited_time",
+                "signatures::inbound::a_signature_counts_for_a_limited_time",
+            ],
         ),
         mutant(
             "verifies_after_reading",
             Own(O::VerifiesAfterReading),
-            &["signatures::tracking::nothing_is_read_of_a_post_that_is_not_signed"],
+            &[
+                "signatures::tracking::nothing_is_read_of_a_post_that_is_not_signed",
+                "signatures::inbound::nothing_is_read_of_a_post_that_is_not_signed",
+            ],
         ),
         mutant(
             "decodes_signatures_without_looking",
             Signature(F::DecodesWithoutLooking),
-            &["signatures::tracking::any_bytes_for_a_signature_are_refused"],
+            &[
+                "signatures::tracking::any_bytes_for_a_signature_are_refused",
+                "signatures::inbound::any_bytes_for_a_signature_are_refused",
+            ],
         ),
         mutant(
             "takes_what_it_cannot_decode",
             Signature(F::TakesOtherSpellings),
-            &["signatures::tracking::any_bytes_for_a_signature_are_refused"],
+            &[
+                "signatures::tracking::any_bytes_for_a_signature_are_refused",
+                "signatures::inbound::any_bytes_for_a_signature_are_refused",
+            ],
         ),
         mutant(
             "looks_for_the_header_by_its_spelling",
             Signature(F::LooksForTheHeaderByItsSpelling),
-            &["signatures::tracking::header_names_may_be_in_any_case"],
+            &[
+                "signatures::tracking::header_names_may_be_in_any_case",
+                "signatures::inbound::header_names_may_be_in_any_case",
+            ],
         ),
         mutant(
             "needs_no_key",
             Signature(F::NeedsNoKey),
-            &["signatures::tracking::without_a_key_nothing_is_read"],
+            &[
+                "signatures::tracking::without_a_key_nothing_is_read",
+                "signatures::inbound::without_a_key_nothing_is_read",
+            ],
         ),
         mutant(
             "takes_an_empty_key",
             Signature(F::TakesAnEmptyKey),
-            &["signatures::tracking::without_a_key_nothing_is_read"],
+            &[
+                "signatures::tracking::without_a_key_nothing_is_read",
+                "signatures::inbound::without_a_key_nothing_is_read",
+            ],
         ),
         mutant(
             "takes_the_signature_for_the_events_key",
             Events(|request, events| {
                 let signature = request.headers().get("pigeon-signature");
-                let key = format!("{signature:?}");
-                let mut events = events?;
-                for event in &mut events {
-                    if let anymail_core::Event::Tracking(event) = event {
-                        event.dedup_key = format!("{} {key}", event.dedup_key);
-                    }
-                }
-                Ok(events)
+                let key = |event: &Event| format!("{} {signature:?}", event.dedup_key());
+                Ok(keyed(events?, key))
             }),
-            &["signatures::tracking::a_post_that_is_signed_anew_is_handled_once"],
+            &[
+                "signatures::tracking::a_post_that_is_signed_anew_is_handled_once",
+                "signatures::inbound::a_post_that_is_signed_anew_is_handled_once",
+            ],
         ),
         mutant(
             "prints_the_signing_key",
             Own(O::PrintsTheSigningKey),
-            &["signatures::tracking::signing_keys_are_in_no_debug_text_answer_or_log"],
+            &[
+                "signatures::tracking::signing_keys_are_in_no_debug_text_answer_or_log",
+                "signatures::inbound::signing_keys_are_in_no_debug_text_answer_or_log",
+            ],
         ),
         mutant(
             "traces_the_signing_key",
             Own(O::TracesTheSigningKey),
-            &["signatures::tracking::signing_keys_are_in_no_debug_text_answer_or_log"],
+            &[
+                "signatures::tracking::signing_keys_are_in_no_debug_text_answer_or_log",
+                "signatures::inbound::signing_keys_are_in_no_debug_text_answer_or_log",
+            ],
         ),
     ]
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anymail_core::{
     Accepted, Capabilities, EmailBackend, Message, Objection, PreparedMessage, Secret, SendError,
-    SendErrorKind, SendStatus, Webhook, WebhookAuth,
+    SendErrorKind, SendStatus, WebhookAuth,
 };
 use anymail_test_utils::conformance::{
     Answer, Harness, HarnessError, Posts, Profile, Signer, Target, Trouble, Understood,
@@ -64,16 +64,20 @@ impl Harness for MutantHarness {
     }
 
     fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
-        let posts = PigeonHarness.webhooks(auth.clone()).into_iter();
-        posts
-            .map(|posts| Posts {
-                webhook: Arc::new(MutantWebhook::new(
-                    self.broken,
-                    auth.clone(),
-                    Arc::clone(&self.signing_keys),
-                )) as Arc<dyn Webhook>,
-                ..posts
-            })
+        let open = matches!(self.broken, Break::Own(Own::IgnoresWebhookSecrets));
+        let auth = if open { WebhookAuth::none() } else { auth };
+        let broken = |posts: Posts| Posts {
+            webhook: Arc::new(MutantWebhook::new(
+                self.broken,
+                posts.webhook,
+                Arc::clone(&self.signing_keys),
+            )),
+            ..posts
+        };
+        PigeonHarness
+            .webhooks(auth)
+            .into_iter()
+            .map(broken)
             .collect()
     }
 
