@@ -81,11 +81,11 @@ where
 /// Answers a webhook's request, whatever server it came through.
 ///
 /// Gives the events to the handler one by one, in order, and waits for it. The answer is 200
-/// when the handler took all of them, 500 as soon as it fails or panics (the ESP then posts all of them
-/// again: see [`Event::dedup_key`] and [`handled_once`](crate::handled_once)), and what
-/// [`Webhook::status`] says for a request that cannot be read. The answer to a wrong secret or signature does not say what is wrong with
-/// it; the log does, at WARN. `HEAD` and `OPTIONS` are answered without a secret: some ESPs try
-/// a URL with them.
+/// when the handler took all of them, 500 as soon as it fails or panics (the ESP then posts all
+/// of them again: see [`Event::dedup_key`] and [`handled_once`](crate::handled_once)), and what
+/// [`Webhook::status`] says for a request that cannot be read. The answer to a wrong secret or
+/// signature does not say what is wrong with it; the log does, at WARN. `HEAD` and `OPTIONS` are
+/// answered without a secret: some ESPs try a URL with them.
 ///
 /// ```
 /// use anymail_core::{answer_webhook, Event, Webhook};
