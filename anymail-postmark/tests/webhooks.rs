@@ -15,7 +15,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anymail_core::{
-    Event, EventType, Mailer, Message, Webhook, WebhookAuth, WebhookErrorKind, webhook_routes,
+    Event, EventType, Mailer, MemoryReplayGuard, Message, Webhook, WebhookAuth, WebhookErrorKind,
+    handled_once, webhook_routes,
 };
 use anymail_postmark::{
     PostmarkBackend, PostmarkConfig, PostmarkInboundWebhook, PostmarkTrackingWebhook,
@@ -48,6 +49,10 @@ impl App {
             Arc::new(PostmarkTrackingWebhook::new(auth.clone()).with_body_limit(tracking)),
             Arc::new(PostmarkInboundWebhook::new(auth).with_body_limit(inbound)),
         ];
+        Self::serving(webhooks).await
+    }
+
+    async fn serving(webhooks: impl IntoIterator<Item = Arc<dyn Webhook>>) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let routes = webhook_routes(webhooks, move |event| {
             let sender = sender.clone();
@@ -109,6 +114,44 @@ async fn an_event_reaches_the_handler_and_postmark_gets_its_200() {
             };
             assert_eq!(event.message.text().as_deref(), Some("hi"));
         }
+    }
+}
+
+#[tokio::test]
+async fn two_accounts_post_to_one_url_each_with_a_secret_of_its_own() {
+    let account = |password| {
+        let auth = WebhookAuth::basic([("hook", password)]).unwrap();
+        anymail_postmark::webhooks(auth)
+    };
+    let mut app = App::serving(account("one").into_iter().chain(account("two"))).await;
+    for (password, status) in [("one", 200), ("two", 200), ("three", 503)] {
+        assert_eq!(app.post(TRACKING, password, DELIVERY).await.0, status);
+        assert_eq!(app.post(INBOUND, password, MAIL).await.0, status);
+    }
+    for _ in 0..4 {
+        app.events.recv().await.unwrap();
+    }
+    assert!(app.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn an_event_that_is_posted_again_is_handled_once_if_the_app_wants_that() {
+    let auth = WebhookAuth::basic([("hook", "new")]).unwrap();
+    let guard = Arc::new(MemoryReplayGuard::default());
+    let mut app = App::serving(handled_once(anymail_postmark::webhooks(auth), guard)).await;
+    for _ in 0..3 {
+        assert_eq!(app.post(TRACKING, "new", DELIVERY).await.0, 200);
+        assert_eq!(app.post(INBOUND, "new", MAIL).await.0, 200);
+    }
+    for _ in 0..2 {
+        app.events.recv().await.unwrap();
+    }
+    assert!(app.events.try_recv().is_err());
+    let fails = DELIVERY
+        .replace('}', r#", "Tag": "fail"}"#)
+        .replace("\"m\"", "\"n\"");
+    for _ in 0..2 {
+        assert_eq!(app.post(TRACKING, "new", &*fails).await.0, 500);
     }
 }
 

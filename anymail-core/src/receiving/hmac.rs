@@ -50,20 +50,15 @@ use crate::secret::Secret;
 pub struct HmacSha256Keys(Vec<SecretSlice<u8>>);
 
 impl HmacSha256Keys {
-    /// Takes keys that are texts, each used as it is written.
+    /// Takes keys that are texts, each used as it is written. White space around a key is none
+    /// of it: a file that holds a key often ends in a line break.
     ///
     /// # Errors
     /// [`WebhookAuthError`] for no key at all and for a blank one.
     pub fn new<K: Into<Secret>>(
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Self, WebhookAuthError> {
-        let bytes = |key: K| {
-            let key = key.into();
-            match key.is_blank() {
-                true => Vec::new(),
-                false => key.expose().as_bytes().to_vec(),
-            }
-        };
+        let bytes = |key: K| key.into().expose().trim().as_bytes().to_vec();
         Self::from_bytes(keys.into_iter().map(bytes))
     }
 
@@ -276,6 +271,13 @@ mod tests {
             );
         }
         assert!(HmacSha256Keys::from_bytes([Vec::new()]).is_err());
+    }
+
+    #[test]
+    fn a_key_from_a_file_may_end_in_a_line_break() {
+        let signature = |key| HmacSha256Keys::new([key]).unwrap().sign_hex(&[b"body"]);
+        assert_eq!(signature("key\r\n"), signature("key"));
+        assert_ne!(signature("k ey"), signature("key"));
     }
 
     #[test]

@@ -90,6 +90,12 @@ impl<S: WebhookSignature + ?Sized> WebhookSignature for Arc<S> {
     }
 }
 
+impl<S: WebhookSignature + ?Sized> WebhookSignature for Box<S> {
+    fn verify(&self, request: &Request<Bytes>) -> Result<(), SignatureError> {
+        (**self).verify(request)
+    }
+}
+
 /// Why a request's signature does not count.
 ///
 /// It holds no text of the request and no key, so it may be logged.
