@@ -124,6 +124,17 @@ impl fmt::Display for RejectReason {
     }
 }
 
+/// Who caused an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventActor {
+    /// The recipient, or the recipient's mail server.
+    Recipient,
+    /// Somebody who runs the account at the ESP, or the ESP itself.
+    Operator,
+}
+
 /// What a webhook gives to the app: news of a mail that was sent, or a mail that came in.
 ///
 /// ESPs post an event again when they are not sure that it arrived, and now and then for no
@@ -194,6 +205,14 @@ pub struct TrackingEvent {
     pub message_id: Option<String>,
     /// The recipient's address, as the ESP writes it.
     pub recipient: Option<String>,
+    /// The ESP's stream, list or group that the event is about. `None` for an ESP's default
+    /// stream, and where an ESP has none.
+    pub stream: Option<String>,
+    /// For a bounce or a rejected address: whether the ESP says that mail to the address will
+    /// never arrive (a hard bounce), or that it may (a soft one).
+    pub hard: Option<bool>,
+    /// Who caused it, where the ESP says so.
+    pub actor: Option<EventActor>,
     /// The message's tags.
     pub tags: Vec<String>,
     /// The message's metadata.
@@ -228,6 +247,9 @@ impl TrackingEvent {
             dedup_key: dedup_key.into(),
             message_id: None,
             recipient: None,
+            stream: None,
+            hard: None,
+            actor: None,
             tags: Vec::new(),
             metadata: Metadata::new(),
             reject_reason: None,
@@ -250,6 +272,9 @@ impl fmt::Debug for TrackingEvent {
             .field("dedup_key", &self.dedup_key)
             .field("message_id", &self.message_id)
             .field("recipient", &self.recipient)
+            .field("stream", &self.stream)
+            .field("hard", &self.hard)
+            .field("actor", &self.actor)
             .field("tags", &self.tags)
             .field("metadata", &self.metadata.keys().collect::<Vec<_>>())
             .field("reject_reason", &self.reject_reason)

@@ -25,7 +25,9 @@ mod webhook;
 pub use auth::{WebhookAuth, WebhookAuthError};
 #[cfg(feature = "axum")]
 pub use axum::webhook_routes;
-pub use event::{Event, EventType, InboundEvent, RejectReason, TrackingEvent, dedup_key};
+pub use event::{
+    Event, EventActor, EventType, InboundEvent, RejectReason, TrackingEvent, dedup_key,
+};
 #[cfg(feature = "signatures")]
 pub use hmac::HmacSha256Keys;
 pub use inbound::{InboundAddress, InboundAttachment, InboundMessage};

@@ -4,6 +4,8 @@
 //! events feed the stores. How mail is sent and how events are read lives in `sending` and
 //! `receiving`, which know nothing of this.
 
+#[cfg(feature = "webhooks")]
+mod feed;
 mod file;
 mod hook;
 mod journal;
@@ -13,6 +15,8 @@ mod records;
 mod store;
 mod suppression;
 
+#[cfg(feature = "webhooks")]
+pub use feed::SuppressionFeed;
 pub use file::FileSuppressionStore;
 pub use hook::{StoreFailurePolicy, SuppressionHook};
 pub use journal::DamagedLine;

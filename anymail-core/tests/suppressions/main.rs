@@ -7,6 +7,7 @@
     clippy::indexing_slicing
 )]
 
+mod feed;
 mod hook;
 #[path = "../scripted/mod.rs"]
 mod scripted;

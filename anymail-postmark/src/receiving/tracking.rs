@@ -3,8 +3,8 @@
 //! How its JSON is read lives in `json.rs`.
 
 use anymail_core::{
-    Event, EventType, Metadata, RawBytes, RejectReason, TrackingEvent, Webhook, WebhookAuth,
-    WebhookError, WebhookErrorKind, WebhookKind,
+    Event, EventActor, EventType, Metadata, RawBytes, RejectReason, TrackingEvent, Webhook,
+    WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind,
 };
 use bytes::Bytes;
 use http::Request;
@@ -95,6 +95,9 @@ impl Webhook for PostmarkTrackingWebhook {
     }
 }
 
+/// The stream of messages that name none.
+const DEFAULT_STREAM: &str = "outbound";
+
 /// What is read of all the record types. Each has some of it.
 #[derive(Default)]
 struct Payload<'a> {
@@ -102,6 +105,8 @@ struct Payload<'a> {
     bounce_type: Text<'a>,
     suppression_reason: Text<'a>,
     suppress_sending: Text<'a>,
+    inactive: Text<'a>,
+    origin: Text<'a>,
     has_from_full: bool,
     id: Text<'a>,
     message_id: Text<'a>,
@@ -127,6 +132,8 @@ impl<'a> Fields<'a> for Payload<'a> {
             "Type" => &mut self.bounce_type,
             "SuppressionReason" => &mut self.suppression_reason,
             "SuppressSending" => &mut self.suppress_sending,
+            "Inactive" => &mut self.inactive,
+            "Origin" => &mut self.origin,
             "ID" => &mut self.id,
             "MessageID" => &mut self.message_id,
             "MessageStream" => &mut self.message_stream,
@@ -233,6 +240,23 @@ impl Payload<'_> {
         known.unwrap_or((unless_known, None))
     }
 
+    /// Whether mail to the address will never arrive. Of a bounce type that is not known,
+    /// Postmark's own conclusion counts: whether it has deactivated the address.
+    fn is_hard(&self, event_type: EventType) -> Option<bool> {
+        if !matches!(event_type, EventType::Bounced | EventType::Rejected) {
+            return None;
+        }
+        let why = match self.record_type.get() {
+            Some("SubscriptionChange") => &self.suppression_reason,
+            _ => &self.bounce_type,
+        };
+        let known = why.get().filter(|why| meaning_of(why).is_some());
+        Some(match known {
+            Some(known) => matches!(known, "HardBounce" | "BadEmailAddress"),
+            None => self.inactive.is("true"),
+        })
+    }
+
     fn into_event(self, key: String, raw: RawBytes) -> TrackingEvent {
         let (event_type, reject_reason) = self.what_happened();
         let mut event = TrackingEvent::new(NAME, event_type, key, raw);
@@ -240,6 +264,17 @@ impl Payload<'_> {
             .time()
             .and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
         event.recipient = self.recipient().map(str::to_owned);
+        event.stream = self
+            .message_stream
+            .get()
+            .filter(|stream| *stream != DEFAULT_STREAM)
+            .map(str::to_owned);
+        event.hard = self.is_hard(event_type);
+        event.actor = match self.origin.get() {
+            Some("Recipient") => Some(EventActor::Recipient),
+            Some("Customer" | "Admin") => Some(EventActor::Operator),
+            _ => None,
+        };
         event.metadata = self.metadata.0.unwrap_or_default().0;
         let own_id = event.metadata.get(ANYMAIL_ID);
         event.message_id = own_id
