@@ -10,6 +10,7 @@ use async_trait::async_trait;
 
 use crate::config::{PostmarkConfig, PostmarkConfigError};
 use crate::sending::{MAX_ROWS, Sender, objections};
+use crate::suppressions::PostmarkSuppressions;
 
 /// The backend's name in statuses, errors and configuration.
 pub(crate) const NAME: &str = "postmark";
@@ -97,6 +98,12 @@ impl PostmarkBackend {
     /// again.
     pub async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
         self.sender.find_sent(id).await
+    }
+
+    /// The suppression list of a message stream (`outbound` is Postmark's default stream), at
+    /// the server of this backend's own token.
+    pub fn suppressions(&self, stream: &str) -> PostmarkSuppressions {
+        PostmarkSuppressions::new(self.sender.client().clone(), stream)
     }
 }
 

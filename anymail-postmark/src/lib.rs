@@ -101,6 +101,7 @@ mod options;
 #[cfg(feature = "webhooks")]
 mod receiving;
 mod sending;
+mod suppressions;
 
 pub use backend::PostmarkBackend;
 pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault};
@@ -108,6 +109,10 @@ pub use factory::PostmarkFactory;
 pub use options::{LinkTracking, PostmarkOptions};
 #[cfg(feature = "webhooks")]
 pub use receiving::{PostmarkInboundWebhook, PostmarkTrackingWebhook, webhooks};
+pub use suppressions::{
+    PostmarkSuppressions, PostmarkSuppressionsError, RefusedSuppression, SuppressionsRead,
+    SuppressionsWritten,
+};
 
 /// Pages on how to put it to use.
 pub mod guide {

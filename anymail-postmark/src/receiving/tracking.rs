@@ -15,6 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use super::json::{self, Fields, Object, Text};
 use super::{NAME, dedup_key};
 use crate::options::ANYMAIL_ID;
+use crate::suppressions::DEFAULT_STREAM;
 
 /// Postmark's tracking webhook: delivery, bounce, spam complaint, open, click, subscription
 /// change, and the errors of its SMTP service.
@@ -94,9 +95,6 @@ impl Webhook for PostmarkTrackingWebhook {
         Ok(vec![Event::Tracking(payload.into_event(key, raw))])
     }
 }
-
-/// The stream of messages that name none.
-const DEFAULT_STREAM: &str = "outbound";
 
 /// What is read of all the record types. Each has some of it.
 #[derive(Default)]

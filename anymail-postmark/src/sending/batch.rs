@@ -38,6 +38,10 @@ impl Sender {
         &self.config
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Whether Postmark has a mail with this id of ours: its own id for it, then.
     pub(crate) async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
         search::find_sent(&self.client, id, self.config.message_stream.as_deref()).await

@@ -25,7 +25,7 @@ const USER_AGENT: &str = concat!("anymail-postmark/", env!("CARGO_PKG_VERSION"))
 
 /// Calls Postmark with one token, over a pool of connections.
 #[derive(Debug, Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     url: Url,
     token: Secret,
@@ -36,10 +36,10 @@ pub(super) struct Client {
 
 /// A complete answer.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) http_status: u16,
+pub(crate) struct Answer {
+    pub(crate) http_status: u16,
     /// Its body; where the server echoed the token, without it.
-    pub(super) text: String,
+    pub(crate) text: String,
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -67,9 +67,15 @@ impl Client {
         })
     }
 
+    /// The same client with answers of at least this size.
+    pub(crate) fn reading_at_least(mut self, bytes: usize) -> Self {
+        self.max_response_bytes = self.max_response_bytes.max(bytes);
+        self
+    }
+
     /// Posts JSON (the pieces of it, in order) with so many messages, with a token of its own
     /// where there is one.
-    pub(super) async fn post(
+    pub(crate) async fn post(
         &self,
         path: &str,
         messages: usize,
@@ -85,7 +91,7 @@ impl Client {
     }
 
     /// Asks for something.
-    pub(super) async fn get(
+    pub(crate) async fn get(
         &self,
         path: &str,
         query: &[(&str, &str)],

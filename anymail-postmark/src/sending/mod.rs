@@ -16,4 +16,6 @@ mod settle;
 
 pub(crate) use batch::{Sender, answered, bodies};
 pub(crate) use check::objections;
+pub(crate) use client::{Answer, Client};
 pub(crate) use payload::MAX_ROWS;
+pub(crate) use response::failure;

@@ -125,7 +125,7 @@ pub(super) fn read(
 }
 
 /// The error that any answer but a 200 stands for: in Postmark's words, if it has any.
-pub(super) fn failure(answer: &Answer) -> SendError {
+pub(crate) fn failure(answer: &Answer) -> SendError {
     let (status, text) = (answer.http_status, answer.text.as_str());
     let error = match Json::read(text).map(|json| read_row(json.members())) {
         Ok(Outcome::Refused { code, words, .. }) => codes::error(code, status, &words),
