@@ -10,6 +10,8 @@ use anymail_core::Secret;
 use reqwest::header::HeaderValue;
 use url::Url;
 
+use crate::proxy::Proxy;
+
 /// Where Postmark's API is: <https://postmarkapp.com/developer/api/overview>.
 const API_URL: &str = "https://api.postmarkapp.com/";
 
@@ -40,6 +42,7 @@ pub struct PostmarkConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) max_response_bytes: usize,
     pub(crate) concurrency: usize,
+    pub(crate) proxy: Proxy,
     #[cfg(feature = "rate-limit")]
     pub(crate) rate_limiter: Option<anymail_core::RateLimiter>,
 }
@@ -71,6 +74,7 @@ impl PostmarkConfig {
             connect_timeout: Duration::from_secs(10),
             max_response_bytes: 10_000_000,
             concurrency: 8,
+            proxy: Proxy::default(),
             #[cfg(feature = "rate-limit")]
             rate_limiter: None,
         }
@@ -158,6 +162,14 @@ impl PostmarkConfig {
         self
     }
 
+    /// The HTTP proxy for calls to an `https` URL. By default the one that the environment names.
+    /// Calls to an `http` URL never go through a proxy.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
     /// Lets calls go out only when this limiter lets them, and after a 429 none for a while.
     /// None by default. Postmark publishes no limit. A clone of the limiter in another
     /// configuration shares it. Of a configuration from elsewhere its option
@@ -188,6 +200,9 @@ impl PostmarkConfig {
             if limit.is_zero() {
                 keep(option, "it is zero, so no call could succeed".to_owned());
             }
+        }
+        if let Some(problem) = self.proxy.problem() {
+            keep("proxy", problem.to_owned());
         }
         if self.concurrency == 0 {
             keep(
@@ -231,7 +246,13 @@ fn checked_url(text: &str, allow_plain_http: bool) -> Result<Url, String> {
         None => return Err(format!("{text:?} names no host")),
     };
     match url.scheme() {
-        "https" => {}
+        "https" if cfg!(feature = "rustls-tls") => {}
+        "https" => {
+            return Err(format!(
+                "{text:?} needs TLS, which this build does not have: switch on the feature \
+                 `rustls-tls` of anymail-postmark"
+            ));
+        }
         "http" if loopback || allow_plain_http => {}
         "http" => {
             return Err(format!(

@@ -8,6 +8,7 @@ use anymail_core::{BackendFactory, EmailBackend, OptionFault, OptionSpec, Option
 
 use crate::backend::{NAME, PostmarkBackend};
 use crate::config::{PostmarkConfig, PostmarkConfigFault};
+use crate::proxy::Proxy;
 
 /// Makes Postmark backends from a configuration; its name there is `postmark`.
 ///
@@ -45,7 +46,7 @@ pub struct PostmarkFactory;
 
 const CALLS_PER_SECOND: &str = "calls_per_second";
 
-const OPTIONS: [OptionSpec; 11] = [
+const OPTIONS: [OptionSpec; 12] = [
     OptionSpec::secret(
         "server_token",
         "the token of the Postmark server to send by",
@@ -77,6 +78,10 @@ const OPTIONS: [OptionSpec; 11] = [
     OptionSpec::integer(
         "concurrency",
         "calls under way at once for many rows; 8 by default",
+    ),
+    OptionSpec::secret(
+        "proxy",
+        "for https: a proxy's URL, `never`, or `environment`, which is the default",
     ),
     // Known without its feature, too: whoever sets it learns what to switch on.
     OptionSpec::integer(
@@ -121,6 +126,9 @@ impl BackendFactory for PostmarkFactory {
         };
         set(&mut config.max_response_bytes, size("max_response_bytes"));
         set(&mut config.concurrency, size("concurrency"));
+        if let Some(proxy) = options.secret("proxy") {
+            config.proxy = Proxy::named(proxy);
+        }
         let mut faults = Vec::new();
         if let Some(calls) = options.integer(CALLS_PER_SECOND)
             && let Err(problem) = limit_calls(&mut config, calls)
@@ -167,6 +175,9 @@ mod tests {
     use super::*;
     use anymail_core::{ConfigError, Env, Mailers, MailersConfig, Registry};
 
+    /// Needs no TLS, which the build may not have.
+    const LOCAL: &str = "http://127.0.0.1:9";
+
     fn build(options: &serde_json::Value) -> Result<Mailers, ConfigError> {
         let json = serde_json::json!({"backend": "postmark", "options": options});
         let config: MailersConfig = serde_json::from_value(json).unwrap();
@@ -179,7 +190,8 @@ mod tests {
             "server_token": "s3cret", "api_url": "http://proxy.example/pm",
             "allow_plain_http": true, "message_stream": "broadcast", "use_bulk_api": true,
             "generate_message_id": false, "timeout": 1.5, "connect_timeout": 2,
-            "max_response_bytes": 3, "concurrency": 4, CALLS_PER_SECOND: 5,
+            "max_response_bytes": 3, "concurrency": 4, "proxy": "http://u:s3cret@proxy.example",
+            CALLS_PER_SECOND: 5,
         });
         assert_eq!(all.as_object().map(|map| map.len()), Some(OPTIONS.len()));
         let mut seen = vec![
@@ -192,6 +204,7 @@ mod tests {
             "connect_timeout: 2s",
             "max_response_bytes: 3",
             "concurrency: 4",
+            "proxy: Url([redacted])",
         ];
         match cfg!(feature = "rate-limit") {
             true => seen.push("calls_per_second: 5"),
@@ -207,7 +220,9 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_with_the_options_is_told_at_once() {
-        let wrong = serde_json::json!({"server_token": "x\ny", "timeout": 0, CALLS_PER_SECOND: 0});
+        let wrong = serde_json::json!({
+            "server_token": "x\ny", "api_url": LOCAL, "timeout": 0, CALLS_PER_SECOND: 0,
+        });
         let error = build(&wrong).unwrap_err();
         let mut paths: Vec<_> = error.faults().iter().map(|fault| fault.path()).collect();
         paths.sort_unstable();
@@ -226,7 +241,9 @@ mod tests {
         let bad = [0, u64::from(u32::MAX) + 1, u64::MAX];
         let bad = bad.into_iter().map(serde_json::Value::from);
         for calls in bad.chain([serde_json::json!(-1), serde_json::json!("5")]) {
-            let error = build(&serde_json::json!({"server_token": "t", CALLS_PER_SECOND: calls}));
+            let error = build(&serde_json::json!({
+                "server_token": "t", "api_url": LOCAL, CALLS_PER_SECOND: calls,
+            }));
             let error = error.unwrap_err();
             assert_eq!(error.faults().len(), 1, "{error}");
             assert_eq!(error.faults()[0].path(), "options.calls_per_second");
@@ -239,5 +256,14 @@ mod tests {
         let options = serde_json::json!({"server_token": "t", CALLS_PER_SECOND: 5});
         let error = build(&options).unwrap_err().to_string();
         assert!(error.contains("feature `rate-limit`"), "{error}");
+    }
+
+    #[cfg(not(feature = "rustls-tls"))]
+    #[test]
+    fn https_without_its_feature_is_a_fault_that_names_it() {
+        let error = build(&serde_json::json!({"server_token": "t"})).unwrap_err();
+        assert_eq!(error.faults().len(), 1, "{error}");
+        assert_eq!(error.faults()[0].path(), "options.api_url");
+        assert!(error.to_string().contains("`rustls-tls`"), "{error}");
     }
 }

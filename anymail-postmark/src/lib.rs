@@ -62,7 +62,7 @@
 //! ```
 //!
 //! Routes for axum are `anymail_core::webhook_routes(webhooks(auth), handler)`; for hyper, tower
-//! and actix-web, see `examples/frameworks` in the repository.
+//! and actix-web, see `anymail-postmark/examples/frameworks` in the repository.
 //!
 //! # Postmark's limits
 //!
@@ -86,7 +86,8 @@
 //!
 //! # Features
 //!
-//! - `rustls-tls` (default): TLS by rustls. Without it only `http://` to loopback works.
+//! - `rustls-tls` (default): TLS by rustls. Without it an `https` URL, Postmark's own among them, is
+//!   a fault of the configuration.
 //! - `webhooks` (default): the webhooks; `axum`: routes for an axum application.
 //! - `blocking`: `anymail_core::blocking::Mailer`.
 //! - `rate-limit`: `PostmarkConfig::rate_limiter`, and the option `calls_per_second`.
@@ -98,6 +99,7 @@ mod codes;
 mod config;
 mod factory;
 mod options;
+mod proxy;
 #[cfg(feature = "webhooks")]
 mod receiving;
 mod sending;
@@ -107,6 +109,7 @@ pub use backend::PostmarkBackend;
 pub use config::{PostmarkConfig, PostmarkConfigError, PostmarkConfigFault};
 pub use factory::PostmarkFactory;
 pub use options::{LinkTracking, PostmarkOptions};
+pub use proxy::Proxy;
 #[cfg(feature = "webhooks")]
 pub use receiving::{PostmarkInboundWebhook, PostmarkTrackingWebhook, webhooks};
 pub use suppressions::{

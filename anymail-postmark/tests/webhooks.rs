@@ -69,7 +69,7 @@ impl App {
         Self {
             address,
             events,
-            client: Client::new(),
+            client: Client::builder().no_proxy().build().unwrap(),
         }
     }
 

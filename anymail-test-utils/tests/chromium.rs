@@ -93,7 +93,10 @@ async fn a_messages_scripts_do_not_run_in_the_mailbox() {
         "Headers": [{"Name": "X-Attack", "Value": attack}], "Metadata": {"<script>": "x"},
         "Attachments": [{"Name": "</td><script>", "Content": "YQ==", "ContentType": "text/html"}],
     });
-    let answer = reqwest::Client::new()
+    let answer = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .unwrap()
         .post(format!("{}/email", postmark.url()))
         .header("Accept", "application/json")
         .header("Content-Type", "application/json")

@@ -26,7 +26,7 @@ fn start(arguments: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
 }
 
 async fn send(url: &str, token: &str) -> u16 {
-    let response = reqwest::Client::new()
+    let response = reqwest::Client::builder().no_proxy().build().unwrap()
         .post(format!("{url}/email"))
         .header("Accept", "application/json")
         .header("Content-Type", "application/json")

@@ -42,13 +42,17 @@ fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
 }
 
 fn client() -> reqwest::Client {
-    reqwest::Client::new()
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// A client that gives up soon, for answers that never come.
 fn impatient() -> reqwest::Client {
     let timeout = Duration::from_secs(1);
-    reqwest::Client::builder().timeout(timeout).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(timeout)
+        .build()
+        .unwrap()
 }
 
 #[tokio::test]

@@ -22,8 +22,8 @@ use crate::panics::caught;
 
 /// Reads a request's body and answers it: for hyper, tower, and whatever has `http`'s types.
 ///
-/// The crate's repository has an example for hyper, for tower and for actix-web, in
-/// `examples/frameworks`; [`webhook_at`](crate::webhook_at) finds the webhook by its path.
+/// The repository has an example for hyper, for tower and for actix-web.
+/// [`webhook_at`](crate::webhook_at) finds the webhook by its path.
 ///
 /// If [`Webhook::auth`] asks for basic authentication, the body is read only of a request that
 /// passes it. It is read up to [`Webhook::body_limit`]. For the rest see [`answer_webhook`].

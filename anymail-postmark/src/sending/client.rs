@@ -48,15 +48,16 @@ impl Client {
         let url = config.checked()?;
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(ACCEPT, json.clone()), (CONTENT_TYPE, json)]);
+        let unusable = |error: reqwest::Error| PostmarkConfigError::new("http", innermost(&error));
         let http = reqwest::Client::builder()
             .default_headers(headers)
             .user_agent(USER_AGENT)
             // A redirect would carry the token to another place.
             .redirect(redirect::Policy::none())
             .connect_timeout(config.connect_timeout)
-            .timeout(config.timeout)
-            .build()
-            .map_err(|error| PostmarkConfigError::new("http", error.to_string()))?;
+            .timeout(config.timeout);
+        let http = config.proxy.apply(http, &url).map_err(unusable)?;
+        let http = http.build().map_err(unusable)?;
         Ok(Self {
             http,
             url,

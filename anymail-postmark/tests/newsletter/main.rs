@@ -53,7 +53,7 @@ impl Site {
             fake,
             address,
             secret,
-            client: Client::new(),
+            client: Client::builder().no_proxy().build().unwrap(),
         }
     }
 

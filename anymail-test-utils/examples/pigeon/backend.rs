@@ -58,11 +58,13 @@ impl Pigeon {
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(PigeonError::Key)?;
         authorization.set_sensitive(true); // so that it does not print
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none()) // it would take the key elsewhere
-            .build()
-            .map_err(PigeonError::Http)?;
+            .redirect(reqwest::redirect::Policy::none()); // it would take the key elsewhere
+        if !url.starts_with("https:") {
+            http = http.no_proxy(); // a proxy would see the key
+        }
+        let http = http.build().map_err(PigeonError::Http)?;
         Ok(Self {
             http,
             url: url.to_owned(),

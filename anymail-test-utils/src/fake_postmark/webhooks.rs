@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use reqwest::{Client, Url};
+use reqwest::{Client, Url, redirect};
 use serde_json::Value;
 
 use super::state::{Fake, new_id};
@@ -147,6 +147,7 @@ pub(super) struct Poster {
     /// Made when there is something to post: where the build has reqwest's TLS without a
     /// provider of it, making a client panics.
     client: Arc<OnceLock<Client>>,
+    tls_client: Arc<OnceLock<Client>>,
     minute: Duration,
 }
 
@@ -156,8 +157,11 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 impl Poster {
     /// Pauses of a minute take `minute` instead.
     pub(super) fn new(minute: Duration) -> Self {
-        let client = Arc::default();
-        Self { client, minute }
+        Self {
+            client: Arc::default(),
+            tls_client: Arc::default(),
+            minute,
+        }
     }
 
     /// Posts one event until the receiver takes it, refuses it, or the tries are used up.
@@ -192,6 +196,28 @@ impl Poster {
         report
     }
 
+    /// A client for posts to `url`. They hold passwords and messages, so a proxy may carry them
+    /// inside TLS only: the client that uses one follows no redirect out of TLS.
+    fn client(&self, url: &str) -> reqwest::Result<Client> {
+        let within_tls = redirect::Policy::custom(|attempt| match attempt.url().scheme() {
+            "https" if attempt.previous().len() <= 10 => attempt.follow(),
+            _ => attempt.stop(),
+        });
+        let (place, builder) = match Url::parse(url) {
+            Ok(url) if url.scheme() == "https" => {
+                (&self.tls_client, Client::builder().redirect(within_tls))
+            }
+            _ => (&self.client, Client::builder().no_proxy()),
+        };
+        match place.get() {
+            Some(client) => Ok(client.clone()),
+            None => {
+                let client = builder.build()?;
+                Ok(place.get_or_init(|| client).clone())
+            }
+        }
+    }
+
     async fn try_once(
         &self,
         target: &Target,
@@ -199,7 +225,14 @@ impl Poster {
         remaining: usize,
         trace_id: &str,
     ) -> WebhookTry {
-        let client = self.client.get_or_init(Client::new);
+        let failed = |error: reqwest::Error| WebhookTry {
+            status: None,
+            answer: describe(&error.without_url()),
+        };
+        let client = match self.client(&target.url) {
+            Ok(client) => client,
+            Err(error) => return failed(error),
+        };
         let mut request = client
             .post(&target.url)
             .timeout(TIMEOUT)
@@ -222,10 +255,7 @@ impl Poster {
                 status: Some(response.status().as_u16()),
                 answer: response.text().await.unwrap_or_default(),
             },
-            Err(error) => WebhookTry {
-                status: None,
-                answer: describe(&error.without_url()),
-            },
+            Err(error) => failed(error),
         }
     }
 }

@@ -47,7 +47,7 @@ impl Caller {
     pub(crate) async fn of(builder: FakePostmarkBuilder) -> Self {
         Self {
             postmark: builder.start().await.unwrap(),
-            client: Client::new(),
+            client: Client::builder().no_proxy().build().unwrap(),
         }
     }
 

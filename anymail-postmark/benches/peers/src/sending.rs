@@ -53,7 +53,7 @@ pub fn one_after_another(runtime: &Runtime, server: &Server) -> Row {
     ));
     let body = bench::bodies(&messages, &config).next().unwrap().unwrap();
     let body = Bytes::from(body.concat());
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/email", server.url);
     let ours = on(runtime, || async {
         for _ in 0..SENDS {
