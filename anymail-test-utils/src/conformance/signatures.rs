@@ -261,7 +261,9 @@ async fn over_the_wire(
     case: fn(&str) -> String,
 ) -> io::Result<Request<Bytes>> {
     let server = LoopbackServer::start(|_| Response::new(Bytes::new()))?;
-    let mut wire = b"POST / HTTP/1.1\r\n".to_vec();
+    let target = request.uri().path_and_query();
+    let target = target.map_or("/", |target| target.as_str());
+    let mut wire = format!("POST {target} HTTP/1.1\r\n").into_bytes();
     let length = request.body().len().to_string();
     let mut headers = request.headers().clone();
     for (name, value) in [
