@@ -49,7 +49,8 @@
 //!   [`Event`]; to handle none twice: [`handled_once`], [`ReplayGuard`].
 //! - Not to write to addresses that bounced, complained or unsubscribed, whichever ESP is in use:
 //!   [`SuppressionHook`] over a [`SuppressionStore`]: [`FileSuppressionStore`],
-//!   [`MemorySuppressionStore`].
+//!   [`MemorySuppressionStore`]; fed by a
+//!   [`SuppressionFeed`] and by [`OneClickUnsubscribe`].
 //! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the way is
 //!   told in `anymail_test_utils::guide::writing_a_backend`, and the source of [`MemoryBackend`]
 //!   is the smallest example.
@@ -59,7 +60,8 @@
 //!
 //! - `mime` (default): [`Message::to_mime`] and [`FileBackend`].
 //! - `webhooks` (default): all that takes in what an ESP reports.
-//! - `signatures`: `StandardWebhooks` and `HmacSha256Keys`, for ESPs that sign what they post.
+//! - `signatures`: `StandardWebhooks` and `HmacSha256Keys`, for ESPs that sign what they post,
+//!   and `OneClickUnsubscribe`.
 //! - `axum`: routes for an axum application.
 //! - `blocking`: `blocking::Mailer`, for programs without a runtime.
 //! - `rate-limit`: `RateLimiter`, for backends that must not call their ESP too fast.

@@ -393,7 +393,7 @@ fn not_one(found: usize) -> String {
 }
 
 /// The two headers of RFC 8058, 3.1. It takes https URLs only; a `>` or a space would end one.
-fn unsubscribe_headers(url: &str) -> Result<[(&'static str, String); 2], String> {
+pub(crate) fn unsubscribe_headers(url: &str) -> Result<[(&'static str, String); 2], String> {
     let host = url.strip_prefix("https://").unwrap_or_default();
     let printable = url
         .bytes()

@@ -28,6 +28,8 @@ pub use address::{Address, AddressError, AddressErrorReason, AddressKey};
 pub use address_input::AddressInput;
 pub use attachment::{Attachment, AttachmentError};
 pub use builder::MessageBuilder;
+#[cfg(feature = "signatures")]
+pub(crate) use builder::unsubscribe_headers;
 pub use field::Field;
 pub use headers::{HeaderError, HeaderErrorReason, Headers};
 pub use merge::MergeMap;

@@ -9,6 +9,8 @@
 
 mod feed;
 mod hook;
+#[cfg(feature = "signatures")]
+mod one_click;
 #[path = "../scripted/mod.rs"]
 mod scripted;
 mod stores;

@@ -1,0 +1,29 @@
+//! [`unsubscribe_routes`]: one-click unsubscribe in an axum application.
+//!
+//! What is answered is decided in `one_click.rs`; nothing here knows.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::any;
+
+use super::one_click::OneClickUnsubscribe;
+
+/// The route of unsubscribe URLs, for example `/anymail/unsubscribe/{token}`: the path of the
+/// URL that [`OneClickUnsubscribe`] was made with, and a token (features `axum` and `signatures`).
+///
+/// ```
+/// use anymail_core::{OneClickUnsubscribe, unsubscribe_routes};
+///
+/// fn app(one_click: OneClickUnsubscribe) -> axum::Router {
+///     axum::Router::new().merge(unsubscribe_routes(one_click))
+/// }
+/// ```
+pub fn unsubscribe_routes(one_click: OneClickUnsubscribe) -> Router {
+    let path = format!("{}/{{token}}", one_click.path());
+    let route = any(move |request: Request| {
+        let one_click = one_click.clone();
+        async move { one_click.serve(request).await.map(Body::from) }
+    });
+    Router::new().route(&path, route)
+}
