@@ -42,7 +42,8 @@ pub enum OptionKind {
     /// A text. A number is none, lest `007` became `7`.
     Text,
     /// A text that never prints: the secret itself, `env:NAME` for the variable that has it, or
-    /// `file:PATH` for the file that has it (one line break at its end does not count).
+    /// `file:PATH` for the file that has it: UTF-8 text of up to 64 KiB, in which a byte order
+    /// mark at the start and one line break at the end do not count.
     Secret,
     /// `true` or `false`; in the environment also `1`, `0`, `yes`, `no`, `on`, `off`.
     Flag,

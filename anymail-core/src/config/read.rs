@@ -4,13 +4,14 @@
 //! Which keys there are is said in `settings.rs` and `mailer_config.rs`.
 
 use std::fs;
+use std::io::Read as _;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::env::Env;
 use super::error::{ConfigFault, ConfigFaultKind as Kind, nearest};
-use crate::message::JsonMap;
+use crate::message::{JsonMap, json_problem};
 use crate::secret::Secret;
 
 /// Where the keys of a table are.
@@ -128,8 +129,10 @@ impl Given {
     pub(super) fn table(&self) -> Read<JsonMap> {
         match &self.value {
             Value::Object(map) => Ok(map.clone()),
-            Value::String(text) if self.from_env => serde_json::from_str(text)
-                .map_err(|error| self.invalid(format!("it is no JSON object: {error}"))),
+            Value::String(text) if self.from_env => serde_json::from_str(text).map_err(|error| {
+                let problem = json_problem(&error);
+                self.invalid(format!("expected a JSON object: {problem}"))
+            }),
             _ => Err(self.wrong("a table")),
         }
     }
@@ -171,13 +174,10 @@ pub(super) fn resolve(given: &Secret, env: &Env, place: &str) -> Read<Secret> {
             }
         }
     } else if let Some(path) = given.expose().strip_prefix("file:") {
-        match fs::read_to_string(path) {
-            Ok(text) => {
-                let line = text.strip_suffix('\n').unwrap_or(&text);
-                Secret::new(line.strip_suffix('\r').unwrap_or(line))
-            }
-            Err(error) => {
-                let problem = format!("the file {path:?} cannot be read: {error}");
+        match read_file(path) {
+            Ok(secret) => secret,
+            Err(problem) => {
+                let problem = format!("could not read the file {path:?}: {problem}");
                 return fault(Kind::UnreadableSecret, problem);
             }
         }
@@ -188,6 +188,25 @@ pub(super) fn resolve(given: &Secret, env: &Env, place: &str) -> Read<Secret> {
         return fault(Kind::InvalidValue, "the secret is empty".to_owned());
     }
     Ok(secret)
+}
+
+/// The largest file that a secret is read from. Keys and tokens are far shorter; a device or a log
+/// file that was named by mistake is not.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// The secret in a file, without a byte order mark at its start and one line break at its end.
+fn read_file(path: &str) -> Result<Secret, String> {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path)
+        .and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes));
+    let length = read.map_err(|error| error.to_string())?;
+    if length as u64 > MAX_SECRET_BYTES {
+        return Err(format!("it is larger than {MAX_SECRET_BYTES} bytes"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let line = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))
 }
 
 /// A table that is read key by key.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::{ConfigFault, ConfigFaultKind as Kind};
 use super::read::{Given, Place, Table};
-use crate::message::{Address, Field, Message};
+use crate::message::{Address, Field, Message, json_problem};
 use crate::sending::{
     AllowDomains, MailerBuilder, RedirectTo, RetryPolicy, SendDefaults, UnsupportedPolicy,
 };
@@ -57,11 +57,12 @@ impl Settings {
             }),
             retry: table.read("retry", |given| {
                 let table = Value::Object(given.table()?);
-                serde_json::from_value(table).map_err(|error| given.invalid(error))
+                serde_json::from_value(table).map_err(|error| given.invalid(json_problem(&error)))
             }),
             time_limit: table.read("time_limit", Given::seconds),
             concurrency: table.read("concurrency", |given| {
-                usize::try_from(given.integer()?).map_err(|error| given.invalid(error))
+                let calls = usize::try_from(given.integer()?);
+                calls.map_err(|_| given.invalid("the number is too large"))
             }),
         }
     }

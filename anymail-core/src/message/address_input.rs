@@ -107,7 +107,7 @@ mod tests {
             .to(["\"Doe", "Ann\" <ann@example.com>", "eve@example.com"])
             .build();
         let error = message.unwrap_err();
-        let fields: Vec<_> = error.faults().iter().map(|fault| &fault.field).collect();
+        let fields: Vec<_> = error.faults().iter().map(|fault| fault.field()).collect();
         assert_eq!(fields, ["from", "to", "to"], "{error}");
     }
 }

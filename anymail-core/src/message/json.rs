@@ -7,6 +7,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::text::json_problem;
 
 use super::attachment::{Attachment, AttachmentError};
 use super::{
@@ -49,7 +52,7 @@ impl Message {
         }
         match serde_json::from_slice::<JsonMap>(json) {
             Ok(map) => Self::from_json_map(map),
-            Err(error) => fail(FaultKind::InvalidJson, unquoted(&error)),
+            Err(error) => fail(FaultKind::InvalidJson, json_problem(&error)),
         }
     }
 
@@ -155,7 +158,7 @@ impl MessageBuilder {
             "tags" => set!(tags, typed),
             "track_opens" => set!(track_opens, typed),
             "track_clicks" => set!(track_clicks, typed),
-            "send_at" => set!(send_at, posix_seconds),
+            "send_at" => set!(send_at, point_in_time),
             "template_id" => set!(template_id, scalar),
             "suppression_scope" => set!(suppression_scope, typed),
             "esp_extra" => set!(esp_extra, typed),
@@ -186,20 +189,8 @@ fn typed<T: for<'de> Deserialize<'de>>(
     value: Value,
 ) -> Option<T> {
     serde_json::from_value(value)
-        .map_err(|error| builder.bad_value(key, unquoted(&error)))
+        .map_err(|error| builder.bad_value(key, json_problem(&error)))
         .ok()
-}
-
-/// The words of an error without the value that they quote: it may be a body.
-fn unquoted(error: &serde_json::Error) -> String {
-    let words = error.to_string();
-    let quotes = ["invalid type: ", "invalid value: "];
-    match words.rsplit_once(", expected ") {
-        Some((before, wanted)) if quotes.iter().any(|quote| before.starts_with(quote)) => {
-            format!("it must be {wanted}")
-        }
-        _ => words,
-    }
 }
 
 /// A list of texts with addresses, or one such text.
@@ -282,9 +273,71 @@ fn merge_headers(
     })
 }
 
-fn posix_seconds(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<OffsetDateTime> {
-    let seconds = typed::<i64>(builder, key, value)?;
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .map_err(|error| builder.bad_value(key, error))
-        .ok()
+/// POSIX seconds, with or without a fraction, or a text as in RFC 3339. What is below a second is
+/// cut off later.
+fn point_in_time(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<OffsetDateTime> {
+    let read = match &value {
+        Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok(),
+        Value::Number(number) => seconds(number),
+        _ => None,
+    };
+    if read.is_none() {
+        builder.bad_value(
+            key,
+            "expected a number of seconds since 1970 or an RFC 3339 date, from year -9999 to 9999",
+        );
+    }
+    read
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "a number of seconds that is out of range stays out of range"
+)]
+fn seconds(number: &serde_json::Number) -> Option<OffsetDateTime> {
+    let whole = number.as_i64().or_else(|| {
+        let seconds = number.as_f64()?.floor();
+        seconds.is_finite().then_some(seconds as i64)
+    });
+    OffsetDateTime::from_unix_timestamp(whole?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn send_at(value: Value) -> Result<i64, String> {
+        let message = Message::from_json_map(JsonMap::from_iter([("send_at".to_owned(), value)]));
+        let message = message.map_err(|error| error.to_string())?;
+        let at = message.send_at.value().map(|at| at.unix_timestamp());
+        at.ok_or("unset".to_owned())
+    }
+
+    #[test]
+    fn send_at_is_read_from_seconds_with_a_fraction_and_from_rfc_3339() {
+        for (value, expected) in [
+            (json!(1_767_225_600), 1_767_225_600),
+            (json!(1.5), 1),
+            (json!(-1.5), -2),
+            (json!(1e9), 1_000_000_000),
+            (json!("2026-01-01T00:00:00Z"), 1_767_225_600),
+            (json!("2026-01-01T02:00:00.75+02:00"), 1_767_225_600),
+        ] {
+            assert_eq!(send_at(value.clone()), Ok(expected), "{value}");
+        }
+        for value in [
+            json!(1e300),
+            json!(-1e300),
+            json!(u64::MAX),
+            json!("2026-01-01"),
+            json!("tomorrow"),
+            json!("1767225600"),
+            json!(true),
+            json!([1]),
+        ] {
+            let error = send_at(value.clone()).unwrap_err();
+            assert!(error.contains("RFC 3339"), "{value}: {error}");
+        }
+    }
 }

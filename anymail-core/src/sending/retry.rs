@@ -129,7 +129,8 @@ mod seconds {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(D::Error::custom)
+        Duration::try_from_secs_f64(f64::deserialize(from)?)
+            .map_err(|_| D::Error::custom("expected a number of seconds from 0"))
     }
 }
 

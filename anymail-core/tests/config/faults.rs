@@ -61,7 +61,7 @@ fn all_faults_come_at_once_each_with_its_place() {
         "ignore_recipient_status: true or false is wanted, not a text".to_owned(),
         format!("mailers.bulk.backend: there is no backend \"acne\"; did you mean \"acme\"? (known: {backends})"),
         "mailers.empty.options.server_token: the secret is empty".to_owned(),
-        format!("mailers.file.options.server_token: the file \"/no/such/file\" cannot be read: {io}"),
+        format!("mailers.file.options.server_token: could not read the file \"/no/such/file\": {io}"),
         "mailers.main.options.api_url: a text is wanted, not a number".to_owned(),
         "mailers.main.options.debug: true or false is wanted, not a text".to_owned(),
         "mailers.main.options.regions: a list of texts is wanted, not a text".to_owned(),
@@ -77,7 +77,7 @@ fn all_faults_come_at_once_each_with_its_place() {
         "mailers.spare.options.members: the mailer \"spare\" would be a member of itself".to_owned(),
         "redirect_to: \"nobody\": it has no \"@\" (a display name with a comma must stand in double quotes)".to_owned(),
         "send_defaults.colour: no message has this field".to_owned(),
-        "send_defaults.tags: it must be a sequence".to_owned(),
+        "send_defaults.tags: expected a list".to_owned(),
         "send_defaults.to: \"bad\": it has no \"@\" (a display name with a comma must stand in double quotes)".to_owned(),
         "sendd_defaults: there is no such setting; did you mean \"send_defaults\"?".to_owned(),
         "webhook_secret: the environment variable \"NOT_SET\" is not set, or empty".to_owned(),
@@ -111,7 +111,7 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
         faults(config.build_in(&env, &registry)),
         [
             "ANYMAIL_ACME_RETRIES: a whole number from 0 is wanted",
-            "ANYMAIL_ACME_SEND_DEFAULTS: it is no JSON object: \
+            "ANYMAIL_ACME_SEND_DEFAULTS: expected a JSON object: \
              EOF while parsing an object at line 1 column 1",
             "ANYMAIL_ACME_SERVER_TOKEN: acme needs it (the token from Acme's settings page): \
              set it in the configuration, or ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment",
@@ -123,7 +123,7 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
             "ANYMAIL_IGNORE_UNSUPORTED_FEATURES: nothing reads it; \
              did you mean ANYMAIL_IGNORE_UNSUPPORTED_FEATURES?",
             "ANYMAIL_REDIRECT_TO: it is empty; to switch it off, do not set it",
-            "ANYMAIL_SEND_DEFAULTS.tags: it must be a sequence",
+            "ANYMAIL_SEND_DEFAULTS.tags: expected a list",
         ]
     );
     let nothing = MailersConfig::from_env(&no_env(), &registry);

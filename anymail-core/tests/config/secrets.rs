@@ -11,6 +11,7 @@ fn secrets_are_read_from_variables_and_files() {
         format!("file:{}", path.display())
     };
     let env = Env::from([("TOKEN", "from env"), ("EMPTY", "")]);
+    let long = "s".repeat(64 * 1024);
     for (given, expected) in [
         ("literal".to_owned(), Some("literal")),
         ("env:TOKEN".to_owned(), Some("from env")),
@@ -18,7 +19,11 @@ fn secrets_are_read_from_variables_and_files() {
         (file("line", "from file\n"), Some("from file")),
         (file("crlf", "from file\r\n"), Some("from file")),
         (file("two", "from file\n\n"), Some("from file\n")),
+        (file("bom", "\u{feff}from file\r\n"), Some("from file")),
         (file("empty", "\n"), None),
+        (file("bom_only", "\u{feff}\n"), None),
+        (file("longest", &long), Some(&*long)),
+        (file("too_long", &format!("{long}s")), None),
         ("env:EMPTY".to_owned(), None),
         ("file:".to_owned(), None),
         ("".to_owned(), None),
@@ -29,6 +34,27 @@ fn secrets_are_read_from_variables_and_files() {
         let tokens: Vec<_> = factory.given().into_iter().map(|given| given.0).collect();
         assert_eq!(tokens, expected.into_iter().collect::<Vec<_>>(), "{given}");
         assert_eq!(built.is_ok(), expected.is_some(), "{given}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_a_secret_is_a_fault_that_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("binary");
+    std::fs::write(&binary, b"\xff\xfe\x00s").unwrap();
+    let mut paths = vec![
+        (binary.display().to_string(), "it is not UTF-8 text"),
+        (folder.path().display().to_string(), "directory"),
+    ];
+    if cfg!(unix) {
+        paths.push(("/dev/zero".to_owned(), "larger than 65536 bytes"));
+    }
+    for (path, why) in paths {
+        let (_, registry) = acme();
+        let mailer = MailerConfig::new("acme").option("server_token", format!("file:{path}"));
+        let built = MailersConfig::from(mailer).build_in(&no_env(), &registry);
+        let error = built.unwrap_err().to_string();
+        assert!(error.contains(&path) && error.contains(why), "{error}");
     }
 }
 
