@@ -17,6 +17,7 @@ use super::options::{OptionKind, OptionSpec, OptionValue, Options};
 use super::read::{Given, Place, resolve};
 use super::registry::Registry;
 use super::settings::Settings;
+use super::suppressions::suppressions_lost;
 use crate::backends::Member;
 use crate::secret::Secret;
 use crate::sending::{EmailBackend, Mailer, MailerBuilder, SendDefaults};
@@ -61,6 +62,7 @@ impl MailersConfig {
         build.faults.extend(self.settings.conflicts(&self.place));
         build.check_backends();
         let mut mailers = Vec::new();
+        let mut suppressions = BTreeMap::new();
         for (name, config) in &self.mailers {
             build.faults.extend(config.faults.iter().cloned());
             build
@@ -69,7 +71,11 @@ impl MailersConfig {
             if let Some(made) = build.make(name) {
                 let settings = self.settings.replaced_by(&config.settings);
                 let builder = Mailer::builder(made.backend).send_defaults(made.defaults);
-                let builder = change(name, settings.apply(builder));
+                let mut builder = change(name, settings.apply(builder));
+                if let Some(heeded) = build.suppressions(settings.suppressions.as_ref()) {
+                    builder = builder.pre_send(heeded.hook());
+                    suppressions.insert(name.clone(), heeded);
+                }
                 mailers.push((name, settings.apply_staging(builder).build()));
             }
         }
@@ -94,6 +100,7 @@ impl MailersConfig {
         for (name, mailer) in &mailers {
             built = built.with(name.as_str(), mailer.clone());
         }
+        built.suppressions = suppressions;
         built.webhook_secrets = general;
         built.webhook_secrets_of = of_backends;
         Ok(built)
@@ -109,11 +116,11 @@ struct Made {
     members_have_own: bool,
 }
 
-struct Build<'a> {
+pub(super) struct Build<'a> {
     config: &'a MailersConfig,
-    registry: &'a Registry,
+    pub(super) registry: &'a Registry,
     env: &'a Env,
-    faults: Vec<ConfigFault>,
+    pub(super) faults: Vec<ConfigFault>,
     /// What was made, by the mailer's name; none where that failed, and was told.
     made: BTreeMap<String, Option<Made>>,
     /// The mailers that are being made, each a member of the one before.
@@ -121,7 +128,12 @@ struct Build<'a> {
 }
 
 impl<'a> Build<'a> {
-    fn fault(&mut self, kind: Kind, place: impl Into<String>, problem: impl Into<String>) {
+    pub(super) fn fault(
+        &mut self,
+        kind: Kind,
+        place: impl Into<String>,
+        problem: impl Into<String>,
+    ) {
         self.faults.push(ConfigFault::new(kind, place, problem));
     }
 
@@ -356,7 +368,7 @@ impl<'a> Build<'a> {
         given.unwrap_or_else(|| unset_place(config, factory, option))
     }
 
-    fn value(&mut self, given: &Given, kind: OptionKind) -> Option<OptionValue> {
+    pub(super) fn value(&mut self, given: &Given, kind: OptionKind) -> Option<OptionValue> {
         let value = match kind {
             OptionKind::Text => given.text().map(OptionValue::Text),
             OptionKind::Secret => given.text().and_then(|text| {
@@ -437,6 +449,9 @@ impl<'a> Build<'a> {
                 "its member {name:?} has other settings for staging (redirect_to, \
                  allow_domains), which would not apply: set them for all mailers alike"
             );
+            self.fault(Kind::Conflict, &given.place, problem);
+        }
+        if let Some(problem) = suppressions_lost(name, &config.settings, settings) {
             self.fault(Kind::Conflict, &given.place, problem);
         }
         let made = self.make(name)?;

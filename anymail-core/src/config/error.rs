@@ -84,6 +84,8 @@ impl fmt::Display for ConfigFault {
 pub enum ConfigFaultKind {
     /// No backend of this name is registered.
     UnknownBackend,
+    /// No store of suppressions of this name is registered.
+    UnknownStore,
     /// No mailer of this name is configured.
     UnknownMailer,
     /// There is no setting or option of this name; it could be a misspelt one.

@@ -10,6 +10,7 @@ use super::env::Env;
 use super::error::ConfigError;
 use super::mailer_config::MailersConfig;
 use super::registry::Registry;
+use super::suppressions::Suppressions;
 use crate::message::Message;
 use crate::secret::Secret;
 use crate::sending::{Check, Mailer};
@@ -28,6 +29,7 @@ pub struct Mailers {
     /// The first of the mailers.
     default: Mailer,
     mailers: IndexMap<String, Mailer>,
+    pub(super) suppressions: BTreeMap<String, Suppressions>,
     pub(super) webhook_secrets: Vec<Secret>,
     pub(super) webhook_secrets_of: BTreeMap<String, Vec<Secret>>,
 }
@@ -38,6 +40,7 @@ impl Mailers {
         Self {
             mailers: IndexMap::from([(name.into(), default.clone())]),
             default,
+            suppressions: BTreeMap::new(),
             webhook_secrets: Vec::new(),
             webhook_secrets_of: BTreeMap::new(),
         }

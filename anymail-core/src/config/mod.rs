@@ -14,6 +14,8 @@ mod options;
 mod read;
 mod registry;
 mod settings;
+mod suppression_store;
+mod suppressions;
 #[cfg(feature = "webhooks")]
 mod webhooks;
 
@@ -25,3 +27,5 @@ pub use mailers::Mailers;
 pub use options::{OptionFault, OptionKind, OptionSpec, Options};
 pub use registry::Registry;
 pub use settings::Settings;
+pub use suppression_store::SuppressionStoreFactory;
+pub use suppressions::SuppressionSettings;

@@ -3,11 +3,15 @@
 //! What a crate must give to be in it is said in `factory.rs`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::builtin::{ConsoleFactory, FailoverFactory, MemoryFactory, RoundRobinFactory};
 use super::factory::BackendFactory;
+use super::suppression_store::{FileStoreFactory, MemoryStoreFactory, SuppressionStoreFactory};
 use crate::backends::Outbox;
+use crate::message::JsonMap;
+use crate::suppressions::SuppressionStore;
 
 /// Backends by name. A value: two registries, in two tests say, have nothing in common.
 ///
@@ -20,7 +24,22 @@ use crate::backends::Outbox;
 #[derive(Debug, Clone)]
 pub struct Registry {
     factories: BTreeMap<String, Arc<dyn BackendFactory>>,
+    stores: BTreeMap<String, Arc<dyn SuppressionStoreFactory>>,
+    opened: Arc<Mutex<Vec<Opened>>>,
     outbox: Outbox,
+}
+
+/// A store that is shared by all who name it with the same options. `Debug` shows its name.
+struct Opened {
+    name: String,
+    options: JsonMap,
+    store: Arc<dyn SuppressionStore>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
 }
 
 impl Registry {
@@ -30,13 +49,17 @@ impl Registry {
         let outbox = Outbox::new();
         let registry = Self {
             factories: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            opened: Arc::default(),
             outbox: outbox.clone(),
         };
         let registry = registry
             .with(ConsoleFactory)
             .with(FailoverFactory)
             .with(MemoryFactory(outbox))
-            .with(RoundRobinFactory);
+            .with(RoundRobinFactory)
+            .with_suppression_store(FileStoreFactory)
+            .with_suppression_store(MemoryStoreFactory);
         #[cfg(feature = "mime")]
         let registry = registry.with(super::builtin::FileFactory);
         registry
@@ -58,6 +81,48 @@ impl Registry {
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.factories.keys().map(String::as_str)
+    }
+
+    /// The same with one more store of suppressions, in the place of one of the same name. There
+    /// are `file` and `memory`.
+    #[must_use]
+    pub fn with_suppression_store(
+        mut self,
+        factory: impl SuppressionStoreFactory + 'static,
+    ) -> Self {
+        let name = factory.name().to_owned();
+        self.stores.insert(name, Arc::new(factory));
+        self
+    }
+
+    pub(super) fn suppression_store(&self, name: &str) -> Option<&dyn SuppressionStoreFactory> {
+        self.stores.get(name).map(|factory| &**factory)
+    }
+
+    pub(super) fn suppression_store_names(&self) -> impl Iterator<Item = &str> {
+        self.stores.keys().map(String::as_str)
+    }
+
+    /// The store with these options, opened when it is first asked for. It stays open for as
+    /// long as the registry or a clone of it lives.
+    pub(super) fn opened_store<E>(
+        &self,
+        name: &str,
+        options: &JsonMap,
+        open: impl FnOnce() -> Result<Arc<dyn SuppressionStore>, E>,
+    ) -> Result<Arc<dyn SuppressionStore>, E> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |it: &&Opened| it.name == name && it.options == *options;
+        if let Some(same) = opened.iter().find(same) {
+            return Ok(Arc::clone(&same.store));
+        }
+        let store = open()?;
+        opened.push(Opened {
+            name: name.to_owned(),
+            options: options.clone(),
+            store: Arc::clone(&store),
+        });
+        Ok(store)
     }
 
     /// Where all mailers with the backend `memory` put their messages that are built with this

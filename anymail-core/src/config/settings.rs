@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::error::{ConfigFault, ConfigFaultKind as Kind};
 use super::read::{Given, Place, Table};
+use super::suppressions::SuppressionSettings;
 use crate::message::{Address, Field, Message, json_problem};
 use crate::sending::{
     AllowDomains, MailerBuilder, RedirectTo, RetryPolicy, SendDefaults, UnsupportedPolicy,
@@ -36,6 +37,9 @@ pub struct Settings {
     /// For staging: mail goes to these domains only ([`AllowDomains`]). A list; in the
     /// environment separated by commas.
     pub allow_domains: Option<AllowDomains>,
+    /// Which suppressions to heed ([`SuppressionSettings`]); a table, in the environment JSON.
+    /// None by default.
+    pub suppressions: Option<SuppressionSettings>,
     /// When to send again by itself; a table, in the environment JSON. Never by default.
     pub retry: Option<RetryPolicy>,
     /// The time limit of one message or batch with all its tries, in seconds. None by default.
@@ -55,6 +59,7 @@ impl Settings {
             allow_domains: table.read("allow_domains", |given| {
                 AllowDomains::new(given.list()?).map_err(|error| given.invalid(error))
             }),
+            suppressions: read_suppressions(table),
             retry: table.read("retry", |given| {
                 let table = Value::Object(given.table()?);
                 serde_json::from_value(table).map_err(|error| given.invalid(json_problem(&error)))
@@ -108,6 +113,7 @@ impl Settings {
             ignore_recipient_status: own
                 .ignore_recipient_status
                 .or(general.ignore_recipient_status),
+            suppressions: own.suppressions.or(general.suppressions),
             retry: own.retry.or(general.retry),
             time_limit: own.time_limit.or(general.time_limit),
             concurrency: own.concurrency.or(general.concurrency),
@@ -151,6 +157,12 @@ impl Settings {
         }
         builder
     }
+}
+
+fn read_suppressions(table: &mut Table) -> Option<SuppressionSettings> {
+    let given = table.take("suppressions")?;
+    let read = SuppressionSettings::read(&given);
+    read.map_err(|faults| table.faults.extend(faults)).ok()
 }
 
 fn address(given: &Given) -> Result<Address, ConfigFault> {

@@ -106,14 +106,14 @@ impl SuppressionHook {
         self
     }
 
+    pub(crate) const TRANSACTIONAL: [SuppressionReason; 2] =
+        [SuppressionReason::Unsubscribe, SuppressionReason::Manual];
+
     /// Messages with this scope also go to recipients who unsubscribed or were suppressed
     /// manually. Hard bounces and spam complaints still hold.
     #[must_use]
     pub fn transactional(self, scope: impl Into<String>) -> Self {
-        self.ignoring(
-            scope,
-            [SuppressionReason::Unsubscribe, SuppressionReason::Manual],
-        )
+        self.ignoring(scope, Self::TRANSACTIONAL)
     }
 
     /// Messages with this scope go out in spite of suppressions for these reasons.

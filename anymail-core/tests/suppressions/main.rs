@@ -7,6 +7,7 @@
     clippy::indexing_slicing
 )]
 
+mod config;
 mod feed;
 mod hook;
 #[cfg(feature = "signatures")]
