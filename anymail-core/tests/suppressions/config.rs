@@ -147,7 +147,7 @@ fn the_environment_takes_the_same_table() {
     assert!(mailers.suppression_store("default").is_some());
     assert!(path.exists());
     for (value, problem) in [
-        ("file.jsonl", "it is no JSON object"),
+        ("file.jsonl", "JSON"),
         ("{\"fil\": \"x\"}", "did you mean \"file\"?"),
     ] {
         let env = Env::from([
