@@ -260,6 +260,7 @@ impl Rig {
         self.tell("message", format!("{message:?}"));
         let result = mailer.send(message).await;
         self.tell("result", show_result(&result));
+        self.unpanicked(&result)?;
         self.trust()?;
         Ok(result)
     }
@@ -275,6 +276,7 @@ impl Rig {
             if place < 5 {
                 self.tell("result", format!("{place}: {}", show_result(result)));
             }
+            self.unpanicked(result)?;
         }
         self.trust()?;
         if results.len() != messages.len() {
@@ -282,6 +284,14 @@ impl Rig {
             return Err(self.fail(format!("{} messages gave {} results", counts.0, counts.1)));
         }
         Ok(results)
+    }
+
+    /// The mailer makes an error of a backend's panic; no backend may panic all the same.
+    fn unpanicked(&self, result: &Result<SendStatus, SendError>) -> Verdict {
+        let panicked = |error: &SendError| error.message() == "the backend panicked";
+        self.ensure(!result.as_ref().is_err_and(panicked), || {
+            "the backend panicked".to_owned()
+        })
     }
 
     /// Sends a message that must be sent.
