@@ -5,7 +5,7 @@
 //! cargo run -p anymail-postmark --example switch -- failover
 //! ```
 //!
-//! With `ANYMAIL_BACKEND` set, the environment is the configuration, as
+//! With `ANYMAIL_BACKEND` or `ANYMAIL_URL` set, the environment is the configuration, as
 //! [`MailersConfig::from_env`] reads it. Otherwise it is a file's text, which has `postmark` (a
 //! fake one in the same process), `console`, `file`, `memory` and `failover`, whose first member
 //! is down; the argument says which of them is the default. Before it sends, the app asks what
@@ -22,8 +22,10 @@ use anymail_test_utils::FakePostmark;
 #[tokio::main]
 async fn main() -> ExitCode {
     let env = Env::process();
-    let output = match (std::env::args().nth(1), env.get("ANYMAIL_BACKEND")) {
-        (None, Some(_)) => by_variables(&env).await,
+    let is_set = |name| env.get(name).is_some();
+    let by_env = is_set("ANYMAIL_BACKEND") || is_set("ANYMAIL_URL");
+    let output = match (std::env::args().nth(1), by_env) {
+        (None, true) => by_variables(&env).await,
         (choice, _) => {
             let choice = choice.as_deref().unwrap_or("postmark");
             let folder = std::env::temp_dir().join("anymail-switch");

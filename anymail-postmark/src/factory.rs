@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use anymail_core::{BackendFactory, EmailBackend, OptionFault, OptionSpec, Options};
+use anymail_core::{
+    BackendFactory, BackendUrl, EmailBackend, OptionFault, OptionSpec, Options, UrlOptions,
+};
 
 use crate::backend::{NAME, PostmarkBackend};
 use crate::config::{PostmarkConfig, PostmarkConfigFault};
@@ -28,6 +30,23 @@ use crate::proxy::Proxy;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # As a URL
+///
+/// `postmark://SERVER-TOKEN@default?message_stream=broadcast` gives the token and any of the other
+/// options. Another host, port and path than `default` are `api_url`, with https; for a fake on
+/// loopback, which speaks http, the scheme is `postmark+http`.
+///
+/// ```
+/// use anymail_core::{Env, MailersConfig, Registry};
+/// use anymail_postmark::PostmarkFactory;
+///
+/// let registry = Registry::new().with(PostmarkFactory);
+/// let env = Env::from([("ANYMAIL_URL", "postmark+http://POSTMARK_API_TEST@127.0.0.1:8025")]);
+/// let mailers = MailersConfig::from_env(&env, &registry).build_in(&env, &registry)?;
+/// assert_eq!(mailers.default_mailer().backend().name(), "postmark");
+/// # Ok::<(), anymail_core::ConfigError>(())
+/// ```
+///
 /// # A limit of calls
 ///
 /// `calls_per_second` (feature `rate-limit`) stands for `PostmarkConfig::rate_limiter` with a
@@ -43,6 +62,9 @@ use crate::proxy::Proxy;
 /// one `RateLimiter`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PostmarkFactory;
+
+/// The scheme of a URL for an API that speaks plain http: a fake on loopback.
+const PLAIN_HTTP: &str = "postmark+http";
 
 const CALLS_PER_SECOND: &str = "calls_per_second";
 
@@ -97,6 +119,20 @@ impl BackendFactory for PostmarkFactory {
 
     fn options(&self) -> &[OptionSpec] {
         &OPTIONS
+    }
+
+    fn url_schemes(&self) -> Vec<&str> {
+        vec![NAME, PLAIN_HTTP]
+    }
+
+    fn url_options(&self, url: &BackendUrl) -> UrlOptions {
+        let scheme = if url.scheme() == PLAIN_HTTP {
+            "http"
+        } else {
+            "https"
+        };
+        let options = UrlOptions::of(url).user("server_token");
+        options.api_url("api_url", scheme)
     }
 
     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
@@ -216,6 +252,66 @@ mod tests {
             assert!(shown.contains(value), "{value} is not in {shown}");
         }
         assert!(!shown.contains("s3cret"));
+    }
+
+    fn by_url(url: &str) -> Result<Mailers, ConfigError> {
+        let registry = Registry::new().with(PostmarkFactory);
+        let env = Env::from([("ANYMAIL_URL", url)]);
+        MailersConfig::from_env(&env, &registry).build_in(&env, &registry)
+    }
+
+    #[test]
+    fn a_url_gives_the_token_the_address_and_any_option() {
+        let url = "postmark+http://s3cret@127.0.0.1:9/pm?message_stream=broad%20cast&timeout=1.5";
+        let mailers = by_url(url).unwrap();
+        let shown = format!("{mailers:?}");
+        for value in ["http://127.0.0.1:9/pm", "\"broad cast\"", " 1.5s"] {
+            assert!(shown.contains(value), "{value} is not in {shown}");
+        }
+        assert!(!shown.contains("s3cret"), "{shown}");
+        #[cfg(feature = "rustls-tls")]
+        for (url, api) in [
+            ("postmark://s3cret@default", "https://api.postmarkapp.com/"),
+            (
+                "postmark://s3cret@relay.example:8443",
+                "https://relay.example:8443",
+            ),
+        ] {
+            let shown = format!("{:?}", by_url(url).unwrap());
+            assert!(shown.contains(api), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_a_fault_that_quotes_nothing_of_it() {
+        for (url, problem) in [
+            (
+                "postmark+http://s3cret@h0st.example",
+                "would send the token in clear",
+            ),
+            (
+                "postmark+http://s3cret:s3cret@127.0.0.1:9",
+                "it has a password, which postmark",
+            ),
+            (
+                "postmark://s3cret@default?api_url=ftp://s3cret",
+                "is neither https nor http",
+            ),
+            (
+                "postmark://s3cret@default?timeout=s3cret",
+                "a number of seconds",
+            ),
+            (
+                "postmark://s3cret@default?tokn=s3cret",
+                "an option that postmark does not have",
+            ),
+            ("postmark://tok%0Aen-s3cret@default", "it holds a character"),
+        ] {
+            let error = by_url(url).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(problem), "{url}: {shown}");
+            assert!(!shown.contains("s3cret"), "{url}: {shown}");
+        }
     }
 
     #[test]

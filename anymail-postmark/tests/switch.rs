@@ -87,4 +87,12 @@ async fn one_variable_changes_where_the_mail_goes() {
     let output = switch::by_variables(&env.into_iter().collect()).await;
     assert!(output.unwrap().contains("Sent by postmark:"));
     assert_eq!(fake.messages()[0].subject, "Your receipt");
+
+    let by_url = fake
+        .url()
+        .replace("http://", "postmark+http://server-token@");
+    let env = Env::from([("ANYMAIL_URL", by_url.as_str())]);
+    let output = switch::by_variables(&env).await;
+    assert!(output.unwrap().contains("Sent by postmark:"));
+    assert_eq!(fake.messages().len(), 2);
 }

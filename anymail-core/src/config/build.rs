@@ -5,20 +5,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::env::{Env, option_names};
 use super::error::{ConfigError, ConfigFault, ConfigFaultKind as Kind, known_names};
 use super::factory::BackendFactory;
+use super::find::{Chosen, is_url};
 use super::mailer_config::{MailerConfig, MailersConfig};
 use super::mailers::Mailers;
-use super::member_defaults::apart;
-use super::options::{OptionKind, OptionSpec, OptionValue, Options};
-use super::read::{Given, Place, resolve};
+use super::options::{OptionKind, OptionValue, Options};
+use super::read::{Given, Place, Source, resolve};
 use super::registry::Registry;
-use super::settings::Settings;
-use super::suppressions::suppressions_lost;
-use crate::backends::Member;
 use crate::secret::Secret;
 use crate::sending::{EmailBackend, Mailer, MailerBuilder, SendDefaults};
 
@@ -58,6 +53,7 @@ impl MailersConfig {
             faults: self.faults.clone(),
             made: BTreeMap::new(),
             open: Vec::new(),
+            open_urls: Vec::new(),
         };
         build.faults.extend(self.settings.conflicts(&self.place));
         build.check_backends();
@@ -109,22 +105,26 @@ impl MailersConfig {
 
 /// A mailer's backend, and the send defaults that its mailer lays.
 #[derive(Clone)]
-struct Made {
-    backend: Arc<dyn EmailBackend>,
+pub(super) struct Made {
+    /// The backend's name in a configuration.
+    pub(super) name: String,
+    pub(super) backend: Arc<dyn EmailBackend>,
     defaults: SendDefaults,
     /// Whether members of it have send defaults of their own.
-    members_have_own: bool,
+    pub(super) members_have_own: bool,
 }
 
 pub(super) struct Build<'a> {
-    config: &'a MailersConfig,
+    pub(super) config: &'a MailersConfig,
     pub(super) registry: &'a Registry,
-    env: &'a Env,
+    pub(super) env: &'a Env,
     pub(super) faults: Vec<ConfigFault>,
     /// What was made, by the mailer's name; none where that failed, and was told.
     made: BTreeMap<String, Option<Made>>,
     /// The mailers that are being made, each a member of the one before.
-    open: Vec<String>,
+    pub(super) open: Vec<String>,
+    /// The same of URLs.
+    open_urls: Vec<Secret>,
 }
 
 impl<'a> Build<'a> {
@@ -173,7 +173,7 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn backend_place(&self, name: &str) -> Place {
+    pub(super) fn backend_place(&self, name: &str) -> Place {
         match self.config.place {
             Place::Path(_) => Place::Path(format!("backends.{name}.")),
             Place::Env(_) => {
@@ -183,9 +183,12 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn factory(&mut self, name: &str, place: &str) -> Option<&'a dyn BackendFactory> {
+    pub(super) fn factory(&mut self, name: &str, place: &str) -> Option<&'a dyn BackendFactory> {
         let factory = self.registry.get(name);
-        if factory.is_none() {
+        if is_url(name) {
+            let problem = "this is no backend's name; a URL is given as url";
+            self.fault(Kind::UnknownBackend, place, problem);
+        } else if factory.is_none() {
             let names: Vec<_> = self.registry.names().collect();
             let problem = format!("there is no backend {name:?}{}", known_names(name, &names));
             self.fault(Kind::UnknownBackend, place, problem);
@@ -193,7 +196,7 @@ impl<'a> Build<'a> {
         factory
     }
 
-    fn unknown_options<'k>(
+    pub(super) fn unknown_options<'k>(
         &mut self,
         keys: impl Iterator<Item = &'k str>,
         factory: &dyn BackendFactory,
@@ -213,7 +216,7 @@ impl<'a> Build<'a> {
 
     /// The mailer of this name, made when it is first asked for: a member of several others is
     /// one and the same backend.
-    fn make(&mut self, name: &str) -> Option<Made> {
+    pub(super) fn make(&mut self, name: &str) -> Option<Made> {
         if let Some(made) = self.made.get(name) {
             return made.clone();
         }
@@ -227,30 +230,39 @@ impl<'a> Build<'a> {
         made
     }
 
-    /// A member that is no mailer but the name of a backend.
-    fn implied(&self, name: &str) -> MailerConfig {
-        let mut config = MailerConfig::new(name);
-        config.place = match &self.config.place {
-            Place::Path(_) => Place::Path(format!("mailers.{name}.")),
-            env => env.clone(),
+    pub(super) fn make_of(&mut self, config: &MailerConfig) -> Option<Made> {
+        let before = self.faults.len();
+        let chosen = self.chosen(config)?;
+        let Some(by_url) = &chosen.by_url else {
+            return self.make_chosen(&chosen, config, before);
         };
-        config
+        // A URL can name itself as a member only by way of a variable or file that has it.
+        let same = |open: &Secret| open.expose() == by_url.text.expose();
+        if self.open_urls.iter().any(same) {
+            let problem = "a backend would be a member of itself";
+            self.fault(Kind::Conflict, config.place.of("url"), problem);
+            return None;
+        }
+        self.open_urls.push(by_url.text.clone());
+        let made = self.make_chosen(&chosen, config, before);
+        self.open_urls.pop();
+        for fault in self.faults.iter_mut().skip(before) {
+            fault.change_problem(|problem| by_url.redact(problem));
+        }
+        made
     }
 
-    fn make_of(&mut self, config: &MailerConfig) -> Option<Made> {
-        let before = self.faults.len();
-        let Some(name) = config.backend.as_deref() else {
-            if config.faults.is_empty() {
-                let problem = "it must name the backend";
-                self.fault(Kind::Missing, config.place.of("backend"), problem);
-            }
-            return None;
-        };
-        let factory = self.factory(name, &config.place.of("backend"))?;
-        let keys = config.options.keys().map(String::as_str);
-        self.unknown_options(keys, factory, &config.place);
+    /// Makes a backend unless faults were found since there were so many.
+    fn make_chosen(
+        &mut self,
+        chosen: &Chosen<'_>,
+        config: &MailerConfig,
+        before: usize,
+    ) -> Option<Made> {
+        let factory = chosen.factory;
         let general = self.config.settings.all_defaults();
-        let mut defaults = general.replaced_by(&self.specific_defaults(config));
+        let specific = self.specific_defaults(factory.name(), config);
+        let mut defaults = general.replaced_by(&specific);
         let settings = self.config.settings.replaced_by(&config.settings);
         let mut options = Options {
             unsupported: settings.policy(),
@@ -258,7 +270,7 @@ impl<'a> Build<'a> {
         };
         let mut members_have_own = false;
         for spec in factory.options() {
-            let Some(given) = self.given(config, factory, spec) else {
+            let Some(given) = self.given(chosen, spec) else {
                 continue;
             };
             let value = if spec.kind == OptionKind::Mailers {
@@ -279,13 +291,14 @@ impl<'a> Build<'a> {
         }
         match factory.build(&options) {
             Ok(backend) => Some(Made {
+                name: factory.name().to_owned(),
                 backend,
                 defaults,
                 members_have_own,
             }),
             Err(faults) => {
                 for fault in faults {
-                    let place = self.option_place(config, factory, &fault.option);
+                    let place = chosen.place_of(&fault.option);
                     self.fault(Kind::InvalidValue, place, fault.problem);
                 }
                 None
@@ -294,85 +307,27 @@ impl<'a> Build<'a> {
     }
 
     /// What is said for this mailer or its backend, not for all.
-    fn specific_defaults(&self, config: &MailerConfig) -> SendDefaults {
-        let of_backend = config
-            .backend
-            .as_ref()
-            .and_then(|name| self.config.backends.get(name));
+    pub(super) fn specific_defaults(&self, backend: &str, config: &MailerConfig) -> SendDefaults {
+        let of_backend = self.config.backends.get(backend);
         let of_backend = of_backend
             .map(|b| b.send_defaults.clone())
             .unwrap_or_default();
         of_backend.replaced_by(&config.settings.all_defaults())
     }
 
-    /// An option from where it is given first: at the mailer, at the backend, in the environment.
-    /// Where it is not and must be, that is a fault.
-    fn given(
-        &mut self,
-        config: &MailerConfig,
-        factory: &dyn BackendFactory,
-        spec: &OptionSpec,
-    ) -> Option<Given> {
-        let given = self.find(config, factory, spec.name);
-        if given.is_none() && spec.required {
-            let [long, bare] = option_names(factory.name(), spec.name);
-            let place = unset_place(config, factory, spec.name);
-            let problem = format!(
-                "{} needs it ({}): set it in the configuration, or {long} or {bare} in the environment",
-                factory.name(),
-                spec.help
-            );
-            self.fault(Kind::Missing, place, problem);
-        }
-        given
-    }
-
-    fn find(
-        &self,
-        config: &MailerConfig,
-        factory: &dyn BackendFactory,
-        option: &str,
-    ) -> Option<Given> {
-        let in_table = |value: Option<&Value>, place: &Place| {
-            let value = value.filter(|value| !value.is_null())?;
-            Some(Given {
-                value: value.clone(),
-                place: place.of(&format!("options.{option}")),
-                from_env: false,
-            })
-        };
-        let of_backend = self.config.backends.get(factory.name());
-        let of_backend = of_backend.and_then(|backend| backend.options.get(option));
-        in_table(config.options.get(option), &config.place)
-            .or_else(|| in_table(of_backend, &self.backend_place(factory.name())))
-            .or_else(|| {
-                let names = option_names(factory.name(), option).into_iter();
-                let mut found = names.filter_map(|name| Some((self.env.get(&name)?, name)));
-                let (text, place) = found.next()?;
-                Some(Given {
-                    value: Value::from(text),
-                    place,
-                    from_env: true,
-                })
-            })
-    }
-
-    /// Where an option is given, or would be.
-    fn option_place(
-        &self,
-        config: &MailerConfig,
-        factory: &dyn BackendFactory,
-        option: &str,
-    ) -> String {
-        let given = self.find(config, factory, option).map(|given| given.place);
-        given.unwrap_or_else(|| unset_place(config, factory, option))
-    }
-
     pub(super) fn value(&mut self, given: &Given, kind: OptionKind) -> Option<OptionValue> {
         let value = match kind {
             OptionKind::Text => given.text().map(OptionValue::Text),
             OptionKind::Secret => given.text().and_then(|text| {
-                let secret = resolve(&Secret::new(text), self.env, &given.place)?;
+                let secret = match given.source {
+                    Source::Url if text.trim().is_empty() => {
+                        return Err(given.invalid("the secret is empty"));
+                    }
+                    Source::Url => Secret::new(text),
+                    Source::Table | Source::Env => {
+                        resolve(&Secret::new(text), self.env, &given.place)?
+                    }
+                };
                 Ok(OptionValue::Secret(secret))
             }),
             OptionKind::Flag => given.flag().map(OptionValue::Flag),
@@ -381,85 +336,6 @@ impl<'a> Build<'a> {
             OptionKind::List | OptionKind::Mailers => given.list().map(OptionValue::List),
         };
         value.map_err(|fault| self.faults.push(fault)).ok()
-    }
-
-    /// The members that an option names, and whether they have send defaults of their own; what
-    /// those are goes out of `defaults`.
-    fn members(
-        &mut self,
-        given: &Given,
-        settings: &Settings,
-        defaults: &mut SendDefaults,
-    ) -> Option<(Vec<Member>, bool)> {
-        let names = given.list().map_err(|fault| self.faults.push(fault)).ok()?;
-        let mut found = Vec::new();
-        for name in names {
-            if let Some((made, own)) = self.member(&name, given, settings) {
-                found.push((name, made, own));
-            }
-        }
-        let own: Vec<_> = found.iter().map(|(_, _, own)| own.clone()).collect();
-        let apart = apart(defaults, &own);
-        for (at, field) in apart.refused {
-            if let Some((name, ..)) = found.get(at) {
-                let problem = format!(
-                    "its member {name:?} has another send default for {field}, which must be the \
-                     same for all members: set it at the mailer that has the members"
-                );
-                self.fault(Kind::Conflict, &given.place, problem);
-            }
-        }
-        *defaults = apart.shared;
-        let have_own = apart.own.iter().any(|own| !own.is_empty());
-        let members = found.into_iter().zip(&apart.own);
-        let members = members
-            .map(|((name, made, _), own)| Member::new(name, made.backend).send_defaults(own));
-        Some((members.collect(), have_own))
-    }
-
-    /// A member's backend and its own send defaults.
-    fn member(
-        &mut self,
-        name: &str,
-        given: &Given,
-        settings: &Settings,
-    ) -> Option<(Made, SendDefaults)> {
-        let config = match self.config.mailers.get(name) {
-            Some(config) => config.clone(),
-            None if self.registry.get(name).is_some() => self.implied(name),
-            None => {
-                let mailers = self.config.mailers.keys().map(String::as_str);
-                let names: Vec<_> = mailers.chain(self.registry.names()).collect();
-                let known = known_names(name, &names);
-                let problem = format!("there is no mailer or backend {name:?}{known}");
-                self.fault(Kind::UnknownMailer, &given.place, problem);
-                return None;
-            }
-        };
-        if self.open.iter().any(|open| open == name) {
-            let problem = format!("the mailer {name:?} would be a member of itself");
-            self.fault(Kind::Conflict, &given.place, problem);
-            return None;
-        }
-        let own = self.config.settings.replaced_by(&config.settings);
-        if (&own.redirect_to, &own.allow_domains)
-            != (&settings.redirect_to, &settings.allow_domains)
-        {
-            let problem = format!(
-                "its member {name:?} has other settings for staging (redirect_to, \
-                 allow_domains), which would not apply: set them for all mailers alike"
-            );
-            self.fault(Kind::Conflict, &given.place, problem);
-        }
-        if let Some(problem) = suppressions_lost(name, &config.settings, settings) {
-            self.fault(Kind::Conflict, &given.place, problem);
-        }
-        let made = self.make(name)?;
-        if made.members_have_own {
-            let problem = format!("members of its member {name:?} have send defaults of their own");
-            self.fault(Kind::Conflict, &given.place, problem);
-        }
-        Some((made, self.specific_defaults(&config)))
     }
 
     fn webhook_secrets(&mut self, given: &[Secret], place: &str) -> Vec<Secret> {
@@ -482,15 +358,4 @@ impl<'a> Build<'a> {
 fn is_user_and_password(secret: &Secret) -> bool {
     let parts = secret.expose().split_once(':');
     parts.is_some_and(|(user, password)| !user.trim().is_empty() && !password.trim().is_empty())
-}
-
-/// Where an option that is not given would be.
-fn unset_place(config: &MailerConfig, factory: &dyn BackendFactory, option: &str) -> String {
-    match config.place {
-        Place::Path(_) => config.place.of(&format!("options.{option}")),
-        Place::Env(_) => {
-            let [name, _] = option_names(factory.name(), option);
-            name
-        }
-    }
 }

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "mime")]
+use super::backend_url::{BackendUrl, UrlOptions};
 use super::factory::BackendFactory;
 use super::options::{OptionFault, OptionSpec, Options};
 use crate::backends::{ConsoleBackend, Failover, MemoryBackend, Outbox, RoundRobin};
@@ -63,6 +65,11 @@ impl BackendFactory for FileFactory {
         )
         .required()];
         &OPTIONS
+    }
+
+    /// `file:///var/mail`: the path is the folder.
+    fn url_options(&self, url: &BackendUrl) -> UrlOptions {
+        UrlOptions::of(url).path("folder")
     }
 
     fn build(&self, options: &Options) -> Built {

@@ -12,6 +12,7 @@ use super::mailer_config::{BackendConfig, MailerConfig, MailersConfig};
 use super::read::{Given, Place, Table};
 use super::registry::Registry;
 use super::settings::Settings;
+use crate::secret::Secret;
 
 /// Environment variables as they were at one time. Tests make their own.
 ///
@@ -74,6 +75,7 @@ impl MailersConfig {
     /// | variable | what it is |
     /// | --- | --- |
     /// | `ANYMAIL_BACKEND` | the backend's name |
+    /// | `ANYMAIL_URL` | in its place, a [`BackendUrl`](crate::BackendUrl) with options |
     /// | `ANYMAIL_<BACKEND>_<OPTION>`, or `<BACKEND>_<OPTION>` | an option of the backend |
     /// | `ANYMAIL_<SETTING>` | one of [`Settings`], for example `ANYMAIL_REDIRECT_TO` |
     /// | `ANYMAIL_<BACKEND>_SEND_DEFAULTS` | send defaults for one backend, as JSON |
@@ -106,21 +108,26 @@ impl MailersConfig {
             place: Place::Env(PREFIX.to_owned()),
             ..Self::default()
         };
-        match table.read("backend", Given::text) {
-            Some(backend) => {
-                let mut mailer = MailerConfig::new(backend);
-                mailer.place = config.place.clone();
-                config.mailers.insert("default".to_owned(), mailer);
-            }
-            None if table.faults.is_empty() => {
-                let names: Vec<_> = registry.names().collect();
-                let problem = format!("it must name the backend; known: {}", names.join(", "));
-                let place = config.place.of("backend");
-                table
-                    .faults
-                    .push(ConfigFault::new(Kind::Missing, place, problem));
-            }
-            None => {}
+        let named = ["backend", "url"].map(|key| table.read(key, Given::text));
+        if named.iter().any(Option::is_some) {
+            let [backend, url] = named;
+            let mailer = MailerConfig {
+                backend,
+                url: url.map(Secret::new),
+                place: config.place.clone(),
+                ..MailerConfig::default()
+            };
+            config.mailers.insert("default".to_owned(), mailer);
+        } else if table.faults.is_empty() {
+            let names: Vec<_> = registry.names().collect();
+            let problem = format!(
+                "it must name the backend, or {} give its URL; known: {}",
+                config.place.of("url"),
+                names.join(", ")
+            );
+            let place = config.place.of("backend");
+            let fault = ConfigFault::new(Kind::Missing, place, problem);
+            table.faults.push(fault);
         }
         let staging = ["redirect_to", "allow_domains"].map(|key| config.place.of(key));
         for name in staging {

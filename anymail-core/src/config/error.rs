@@ -55,6 +55,11 @@ impl ConfigFault {
         }
     }
 
+    /// Says the problem in other words.
+    pub(super) fn change_problem(&mut self, change: impl FnOnce(&str) -> String) {
+        self.problem = change(&self.problem);
+    }
+
     /// What kind of fault it is.
     pub fn kind(&self) -> ConfigFaultKind {
         self.kind

@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::backend_url::{BackendUrl, UrlOptions};
 use super::options::{OptionFault, OptionSpec, Options};
 use crate::sending::EmailBackend;
 
@@ -74,6 +75,20 @@ pub trait BackendFactory: Debug + Send + Sync {
     /// is required, and reads secrets from where they are kept. `send_defaults` and
     /// `webhook_secret` are core's own names.
     fn options(&self) -> &[OptionSpec];
+
+    /// The schemes of the [`BackendUrl`]s that choose this backend, in lower case. By default its
+    /// [`name`](Self::name). A scheme cannot have a `_` (RFC 3986, 3.1): it has a `-` in its place.
+    fn url_schemes(&self) -> Vec<&str> {
+        vec![self.name()]
+    }
+
+    /// Says which options the parts of a URL before its query are. Core reads the query, whose
+    /// pairs are options by their names, and checks all of them as it does any other option.
+    ///
+    /// By default these parts are no options, and a URL that has one is a fault.
+    fn url_options(&self, url: &BackendUrl) -> UrlOptions {
+        UrlOptions::of(url)
+    }
 
     /// Makes a backend. Nothing is sent; a token that is wrong need not be found out.
     ///

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::error::{ConfigFault, ConfigFaultKind as Kind};
+use super::find::is_url;
 use super::read::{Given, Place, Table};
 use super::settings::{Settings, read_defaults};
 use crate::message::JsonMap;
@@ -30,7 +31,22 @@ use crate::sending::SendDefaults;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Several have one each, and [`Settings`] of their own over the general ones:
+/// A [`BackendUrl`](crate::BackendUrl) is a backend and its options in one value, which is best
+/// kept outside the file:
+///
+/// ```
+/// # use anymail_core::{Env, MailersConfig, Registry};
+/// let config: MailersConfig = toml::from_str(r#"
+///     url = "env:MAIL_URL"           # or "file:PATH", or the URL itself
+/// "#)?;
+/// let env = Env::from([("MAIL_URL", "failover://?members=memory,console&rest=30")]);
+/// let mailers = config.build_in(&env, &Registry::new())?;
+/// assert_eq!(mailers.default_mailer().backend().name(), "failover");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Several mailers have a backend or URL each, and [`Settings`] of their own over the general
+/// ones:
 ///
 /// ```
 /// # use anymail_core::{MailersConfig, Registry};
@@ -61,8 +77,8 @@ use crate::sending::SendDefaults;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// An option is looked for in the mailer's `options`, then in those of `backends`, then in the
-/// environment. Secrets may be given as `env:NAME` or `file:PATH`, and should be: a parser that
+/// An option is looked for in the mailer's `options` and its URL, then in the options of
+/// `backends`, then in the environment. Secrets may be given as `env:NAME` or `file:PATH`, and should be: a parser that
 /// stumbles over the line quotes it.
 ///
 /// Reading takes anything that is a table; what is wrong in it comes out when it is
@@ -127,16 +143,17 @@ impl MailersConfig {
                 .unwrap_or_default(),
             ..Self::default()
         };
-        let short = [table.take("backend"), table.take("options")];
+        let keys = ["backend", "url", "options"];
+        let short = keys.map(|key| table.take(key));
         if short.iter().any(Option::is_some) {
-            let keys = ["backend", "options"].into_iter().zip(short);
+            let keys = keys.into_iter().zip(short);
             let map = keys.filter_map(|(key, given)| Some((key.to_owned(), given?.value)));
             let mailer = MailerConfig::read(map.collect(), Place::default());
             config.mailers.insert("default".to_owned(), mailer);
         }
         for (name, map, place) in table.tables("mailers") {
             if name == "default" && config.mailers.contains_key(&name) {
-                let problem = "the mailer \"default\" is set by backend and options, too";
+                let problem = "the mailer \"default\" is set by backend, url or options as well";
                 let fault = ConfigFault::new(Kind::Conflict, "mailers.default", problem);
                 table.faults.push(fault);
             }
@@ -177,7 +194,7 @@ impl<'de> Deserialize<'de> for MailersConfig {
     }
 }
 
-/// One mailer: its backend's name, the backend's options, and settings of its own.
+/// One mailer: its backend, by name or by URL, the backend's options, and settings of its own.
 ///
 /// ```
 /// use anymail_core::{MailerConfig, MailersConfig, Registry};
@@ -198,6 +215,7 @@ pub struct MailerConfig {
     /// What this mailer has of its own.
     pub settings: Settings,
     pub(super) backend: Option<String>,
+    pub(super) url: Option<Secret>,
     pub(super) options: JsonMap,
     pub(super) place: Place,
     pub(super) faults: Vec<ConfigFault>,
@@ -212,6 +230,26 @@ impl MailerConfig {
         }
     }
 
+    /// A mailer with the backend that a [`BackendUrl`](crate::BackendUrl) names, and its options:
+    /// the URL itself, or `env:NAME` or `file:PATH` for the variable or file that has it. (What
+    /// begins with `file://` is a URL itself.)
+    ///
+    /// ```
+    /// use anymail_core::{Env, MailerConfig, MailersConfig, Registry};
+    ///
+    /// let env = Env::from([("MAIL_URL", "console://")]);
+    /// let config = MailersConfig::from(MailerConfig::from_url("env:MAIL_URL"));
+    /// let mailers = config.build_in(&env, &Registry::new())?;
+    /// assert_eq!(mailers.default_mailer().backend().name(), "console");
+    /// # Ok::<(), anymail_core::ConfigError>(())
+    /// ```
+    pub fn from_url(url: impl Into<Secret>) -> Self {
+        Self {
+            url: Some(url.into()),
+            ..Self::default()
+        }
+    }
+
     /// Sets an option of the backend.
     #[must_use]
     pub fn option(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
@@ -221,23 +259,20 @@ impl MailerConfig {
 
     fn read(map: JsonMap, place: Place) -> Self {
         let mut table = Table::new(map, place.clone());
-        let given = table.take("backend");
-        let backend = match given.as_ref().map(Given::text) {
-            Some(Ok(name)) => Some(name),
-            Some(Err(fault)) => {
-                table.faults.push(fault);
-                None
-            }
-            None => {
-                let problem = "it must name the backend";
-                let fault = ConfigFault::new(Kind::Missing, place.of("backend"), problem);
-                table.faults.push(fault);
-                None
-            }
-        };
+        let named = [table.take("backend"), table.take("url")];
+        if named.iter().all(Option::is_none) {
+            let problem = "a mailer needs a backend: set backend or url";
+            let fault = ConfigFault::new(Kind::Missing, place.of("backend"), problem);
+            table.faults.push(fault);
+        }
+        let [backend, url] = named.map(|given| {
+            let text = given?.text();
+            text.map_err(|fault| table.faults.push(fault)).ok()
+        });
         Self {
             settings: Settings::read(&mut table),
             backend,
+            url: url.map(Secret::new),
             options: table.read("options", Given::table).unwrap_or_default(),
             place,
             faults: table.finish(),
@@ -261,8 +296,12 @@ impl<'de> Deserialize<'de> for MailerConfig {
 /// Shows the names of options, not their values.
 impl fmt::Debug for MailerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A URL in the wrong place is a secret there, too.
+        let backend = self.backend.as_deref();
+        let backend = backend.map(|name| if is_url(name) { "[redacted]" } else { name });
         f.debug_struct("MailerConfig")
-            .field("backend", &self.backend)
+            .field("backend", &backend)
+            .field("url", &self.url)
             .field("options", &self.options.keys().collect::<Vec<_>>())
             .field("settings", &self.settings)
             .finish_non_exhaustive()

@@ -2,14 +2,17 @@
 //!
 //! What a backend or a setting does is said where it lives, in `backends` and `sending`.
 
+mod backend_url;
 mod build;
 mod builtin;
 mod env;
 mod error;
 mod factory;
+mod find;
 mod mailer_config;
 mod mailers;
 mod member_defaults;
+mod members;
 mod options;
 mod read;
 mod registry;
@@ -19,6 +22,7 @@ mod suppressions;
 #[cfg(feature = "webhooks")]
 mod webhooks;
 
+pub use backend_url::{BackendUrl, BackendUrlError, UrlOptions};
 pub use env::Env;
 pub use error::{ConfigError, ConfigFault, ConfigFaultKind};
 pub use factory::BackendFactory;

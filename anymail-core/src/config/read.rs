@@ -31,8 +31,11 @@ impl Place {
         }
     }
 
-    pub(super) fn is_env(&self) -> bool {
-        matches!(self, Self::Env(_))
+    fn source(&self) -> Source {
+        match self {
+            Self::Path(_) => Source::Table,
+            Self::Env(_) => Source::Env,
+        }
     }
 }
 
@@ -41,8 +44,22 @@ impl Place {
 pub(super) struct Given {
     pub(super) value: Value,
     pub(super) place: String,
-    /// In the environment all values are texts, and are read as what is wanted.
-    pub(super) from_env: bool,
+    pub(super) source: Source,
+}
+
+/// What kind of place a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Table,
+    Env,
+    Url,
+}
+
+impl Source {
+    /// Whether all values are texts there, and are read as what is wanted.
+    fn has_texts_only(self) -> bool {
+        self != Self::Table
+    }
 }
 
 type Read<T> = Result<T, ConfigFault>;
@@ -51,7 +68,7 @@ impl Given {
     /// Never quotes the value: it could be a secret in the wrong place.
     fn wrong(&self, wanted: &str) -> ConfigFault {
         let found = match &self.value {
-            Value::String(_) if self.from_env => "",
+            Value::String(_) if self.source.has_texts_only() => "",
             Value::Number(_) if wanted.contains("number") => "",
             Value::Null => ", not nothing",
             Value::Bool(_) => ", not true or false",
@@ -78,7 +95,7 @@ impl Given {
     pub(super) fn flag(&self) -> Read<bool> {
         let word = match &self.value {
             Value::Bool(on) => return Ok(*on),
-            Value::String(word) if self.from_env => word.to_ascii_lowercase(),
+            Value::String(word) if self.source.has_texts_only() => word.to_ascii_lowercase(),
             _ => String::new(),
         };
         match word.as_str() {
@@ -91,7 +108,7 @@ impl Given {
     pub(super) fn integer(&self) -> Read<u64> {
         let number = match &self.value {
             Value::Number(number) => number.as_u64(),
-            Value::String(text) if self.from_env => text.parse().ok(),
+            Value::String(text) if self.source.has_texts_only() => text.parse().ok(),
             _ => None,
         };
         number.ok_or_else(|| self.wrong("a whole number from 0"))
@@ -100,7 +117,7 @@ impl Given {
     pub(super) fn seconds(&self) -> Read<Duration> {
         let number = match &self.value {
             Value::Number(number) => number.as_f64(),
-            Value::String(text) if self.from_env => text.parse().ok(),
+            Value::String(text) if self.source.has_texts_only() => text.parse().ok(),
             _ => None,
         };
         number
@@ -110,7 +127,7 @@ impl Given {
 
     pub(super) fn list(&self) -> Read<Vec<String>> {
         match &self.value {
-            Value::String(text) if self.from_env => {
+            Value::String(text) if self.source.has_texts_only() => {
                 let items = text.split(',').map(str::trim);
                 Ok(items
                     .filter(|item| !item.is_empty())
@@ -129,10 +146,11 @@ impl Given {
     pub(super) fn table(&self) -> Read<JsonMap> {
         match &self.value {
             Value::Object(map) => Ok(map.clone()),
-            Value::String(text) if self.from_env => serde_json::from_str(text).map_err(|error| {
-                let problem = json_problem(&error);
-                self.invalid(format!("expected a JSON object: {problem}"))
-            }),
+            Value::String(text) if self.source.has_texts_only() => serde_json::from_str(text)
+                .map_err(|error| {
+                    let problem = json_problem(&error);
+                    self.invalid(format!("expected a JSON object: {problem}"))
+                }),
             _ => Err(self.wrong("a table")),
         }
     }
@@ -141,7 +159,7 @@ impl Given {
     /// stand in a JSON list.
     pub(super) fn secrets(&self) -> Read<Vec<Secret>> {
         let in_json = match &self.value {
-            Value::String(text) if self.from_env && text.starts_with('[') => {
+            Value::String(text) if self.source.has_texts_only() && text.starts_with('[') => {
                 serde_json::from_str(text).unwrap_or(Value::Null)
             }
             value => value.clone(),
@@ -237,7 +255,7 @@ impl Table {
         Some(Given {
             value,
             place: self.place.of(key),
-            from_env: self.place.is_env(),
+            source: self.place.source(),
         })
     }
 
@@ -261,7 +279,7 @@ impl Table {
             let given = Given {
                 value,
                 place: path.clone(),
-                from_env: false,
+                source: Source::Table,
             };
             match given.table() {
                 Ok(table) => tables.push((name, table, Place::Path(format!("{path}.")))),

@@ -78,6 +78,22 @@ impl Registry {
         self.factories.get(name).map(|factory| &**factory)
     }
 
+    /// The factory that reads URLs with this scheme.
+    pub(super) fn of_scheme(&self, scheme: &str) -> Option<&dyn BackendFactory> {
+        let mut factories = self.factories.values();
+        let reads = |factory: &&Arc<dyn BackendFactory>| {
+            let mut schemes = factory.url_schemes().into_iter();
+            schemes.any(|known| url_scheme(known) == scheme)
+        };
+        factories.find(reads).map(|factory| &**factory)
+    }
+
+    /// The schemes of URLs that choose a backend, sorted by the backend's name.
+    pub(super) fn schemes(&self) -> Vec<String> {
+        let schemes = self.factories.values().flat_map(|it| it.url_schemes());
+        schemes.map(url_scheme).collect()
+    }
+
     /// All names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.factories.keys().map(String::as_str)
@@ -146,6 +162,11 @@ impl Registry {
     pub fn outbox(&self) -> Outbox {
         self.outbox.clone()
     }
+}
+
+/// A name as it stands in a URL.
+fn url_scheme(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
 }
 
 impl Default for Registry {

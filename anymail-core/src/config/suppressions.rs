@@ -13,7 +13,7 @@ use super::build::Build;
 use super::error::{ConfigFault, ConfigFaultKind as Kind, known_names};
 use super::mailers::Mailers;
 use super::options::Options;
-use super::read::{Given, Place, Table};
+use super::read::{Given, Place, Source, Table};
 use super::settings::Settings;
 use super::suppression_store::SuppressionStoreFactory;
 use crate::message::JsonMap;
@@ -123,7 +123,7 @@ impl SuppressionSettings {
 
     pub(super) fn read(given: &Given) -> Result<Self, Vec<ConfigFault>> {
         let off = match &given.value {
-            Value::String(text) => given.from_env && text == "false",
+            Value::String(text) => given.source == Source::Env && text == "false",
             value => *value == Value::Bool(false),
         };
         if off {
@@ -209,7 +209,7 @@ fn inner(value: Value, place: String) -> Given {
     Given {
         value,
         place,
-        from_env: false,
+        source: Source::Table,
     }
 }
 

@@ -70,9 +70,9 @@ fn all_faults_come_at_once_each_with_its_place() {
          set it in the configuration, or ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment"
             .to_owned(),
         "mailers.main.options.timeout: a number of seconds from 0 is wanted".to_owned(),
-        "mailers.none.backend: it must name the backend".to_owned(),
+        "mailers.none.backend: a mailer needs a backend: set backend or url".to_owned(),
         "mailers.odd.backend: a text is wanted, not a number".to_owned(),
-        "mailers.odd.colour: there is no such setting (known: backend, default_from, send_defaults, ignore_unsupported_features, ignore_recipient_status, redirect_to, allow_domains, suppressions, retry, time_limit, concurrency, options)".to_owned(),
+        "mailers.odd.colour: there is no such setting (known: backend, url, default_from, send_defaults, ignore_unsupported_features, ignore_recipient_status, redirect_to, allow_domains, suppressions, retry, time_limit, concurrency, options)".to_owned(),
         format!("mailers.spare.options.members: there is no mailer or backend \"bulq\"; did you mean \"bulk\"? (known: bulk, empty, file, main, none, odd, spare, {backends})"),
         "mailers.spare.options.members: the mailer \"spare\" would be a member of itself".to_owned(),
         "redirect_to: \"nobody\": it has no \"@\" (a display name with a comma must stand in double quotes)".to_owned(),
@@ -129,8 +129,10 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
     let nothing = MailersConfig::from_env(&no_env(), &registry);
     assert_eq!(
         faults(nothing.build_in(&no_env(), &registry)),
-        ["ANYMAIL_BACKEND: it must name the backend; \
-          known: acme, acme_eu, console, failover, file, memory, round_robin"]
+        [
+            "ANYMAIL_BACKEND: it must name the backend, or ANYMAIL_URL give its URL; \
+          known: acme, acme_eu, console, failover, file, memory, round_robin"
+        ]
     );
 }
 
@@ -163,7 +165,7 @@ fn a_mailer_without_a_backend_is_a_fault_by_code_too() {
     let built = config.build_in(&no_env(), &Registry::new());
     assert_eq!(
         faults(built),
-        ["mailers.a.backend: it must name the backend"]
+        ["mailers.a.backend: a mailer needs a backend: set backend or url"]
     );
 }
 

@@ -11,6 +11,7 @@ mod faults;
 mod members;
 mod secrets;
 mod settings;
+mod urls;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

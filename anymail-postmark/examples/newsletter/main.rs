@@ -98,7 +98,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     let url = variable("NEWSLETTER_URL").unwrap_or_else(|| format!("http://{address}"));
 
-    let chosen = ["ANYMAIL_BACKEND", "POSTMARK_SERVER_TOKEN"];
+    let chosen = ["ANYMAIL_BACKEND", "ANYMAIL_URL", "POSTMARK_SERVER_TOKEN"];
     let fake = match chosen.iter().any(|name| variables.contains_key(*name)) {
         true => None,
         false => Some(
@@ -117,8 +117,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             fake.url()
         );
     }
-    let backend = variables.entry("ANYMAIL_BACKEND".to_owned());
-    backend.or_insert_with(|| "postmark".to_owned());
+    if !variables.contains_key("ANYMAIL_URL") {
+        let backend = variables.entry("ANYMAIL_BACKEND".to_owned());
+        backend.or_insert_with(|| "postmark".to_owned());
+    }
 
     let routes = app(&variables.into_iter().collect(), &url)?;
     println!("Sign up at {url}/ and see what became of it at {url}/status");

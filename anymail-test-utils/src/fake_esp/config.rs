@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anymail_core::{BackendFactory, EmailBackend, OptionFault, OptionSpec, Options, Secret};
+use anymail_core::{
+    BackendFactory, BackendUrl, EmailBackend, OptionFault, OptionSpec, Options, Secret, UrlOptions,
+};
 
 use super::NAME;
 use super::backend::FakeEspBackend;
@@ -83,6 +85,13 @@ impl BackendFactory for FakeEspFactory {
             OptionSpec::seconds("timeout", "the time limit of one call; 10 by default"),
         ];
         &OPTIONS
+    }
+
+    /// `fake-esp://API-KEY@127.0.0.1:PORT`: the fake speaks plain http.
+    fn url_options(&self, url: &BackendUrl) -> UrlOptions {
+        UrlOptions::of(url)
+            .user("api_key")
+            .api_url("api_url", "http")
     }
 
     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {

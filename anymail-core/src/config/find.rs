@@ -1,0 +1,238 @@
+//! Which backend a mailer has, by its name or by a URL, and where the values of its options are
+//! found.
+//!
+//! What is made of them is said in `build.rs`; how a value is read, in `read.rs`.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::backend_url::BackendUrl;
+use super::build::Build;
+use super::env::{Env, option_names};
+use super::error::{ConfigFaultKind as Kind, known_names};
+use super::factory::BackendFactory;
+use super::mailer_config::{BackendConfig, MailerConfig};
+use super::options::OptionSpec;
+use super::read::{Given, Place, Source, resolve};
+use crate::secret::Secret;
+
+/// A mailer's backend, and all places that may have an option of it.
+pub(super) struct Chosen<'c> {
+    pub(super) factory: &'c dyn BackendFactory,
+    pub(super) by_url: Option<ByUrl>,
+    config: &'c MailerConfig,
+    of_backend: Option<&'c BackendConfig>,
+    backend_place: Place,
+    env: &'c Env,
+}
+
+/// The options that a URL gives.
+pub(super) struct ByUrl {
+    /// The URL itself, to know it again.
+    pub(super) text: Secret,
+    place: String,
+    values: BTreeMap<&'static str, Secret>,
+}
+
+impl ByUrl {
+    /// A problem's words without the values of the URL. Those of one or two characters are
+    /// numbers and the like, which would be found everywhere.
+    pub(super) fn redact(&self, problem: &str) -> String {
+        let mut shown: Vec<String> = Vec::new();
+        for value in self.values.values() {
+            let value = value.expose().trim();
+            let escaped = format!("{value:?}");
+            shown.push(escaped.trim_matches('"').to_owned());
+            shown.push(value.to_owned());
+        }
+        shown.retain(|value| value.len() > 2);
+        // One may be a part of another.
+        shown.sort_by_key(|value| Reverse(value.len()));
+        let redacted = |problem: String, value: &String| problem.replace(value, "[redacted]");
+        shown.iter().fold(problem.to_owned(), redacted)
+    }
+}
+
+impl Chosen<'_> {
+    /// An option from where it is given first: at the mailer or in its URL, at the backend, in the
+    /// environment.
+    pub(super) fn find(&self, option: &str) -> Option<Given> {
+        let in_table = |value: Option<&Value>, place: &Place| {
+            let value = value.filter(|value| !value.is_null())?;
+            Some(Given {
+                value: value.clone(),
+                place: place.of(&format!("options.{option}")),
+                source: Source::Table,
+            })
+        };
+        let in_url = || {
+            let by_url = self.by_url.as_ref()?;
+            Some(Given {
+                value: Value::from(by_url.values.get(option)?.expose()),
+                place: format!("{} ({option})", by_url.place),
+                source: Source::Url,
+            })
+        };
+        let in_env = || {
+            let mut names = option_names(self.factory.name(), option).into_iter();
+            names.find_map(|place| {
+                Some(Given {
+                    value: Value::from(self.env.get(&place)?),
+                    place,
+                    source: Source::Env,
+                })
+            })
+        };
+        let of_backend = self.of_backend.and_then(|it| it.options.get(option));
+        in_table(self.config.options.get(option), &self.config.place)
+            .or_else(in_url)
+            .or_else(|| in_table(of_backend, &self.backend_place))
+            .or_else(in_env)
+    }
+
+    /// Where an option is given, or would be.
+    pub(super) fn place_of(&self, option: &str) -> String {
+        if let Some(given) = self.find(option) {
+            return given.place;
+        }
+        match self.config.place {
+            Place::Path(_) => self.config.place.of(&format!("options.{option}")),
+            Place::Env(_) => {
+                let [name, _] = option_names(self.factory.name(), option);
+                name
+            }
+        }
+    }
+}
+
+impl<'a> Build<'a> {
+    /// The backend that a mailer names, or its URL does.
+    pub(super) fn chosen<'c>(&mut self, config: &'c MailerConfig) -> Option<Chosen<'c>>
+    where
+        'a: 'c,
+    {
+        let url_place = config.place.of("url");
+        let (factory, by_url) = match (&config.backend, &config.url) {
+            (Some(name), None) => (self.factory(name, &config.place.of("backend"))?, None),
+            (None, Some(url)) => {
+                let (factory, by_url) = self.by_url(url, url_place)?;
+                (factory, Some(by_url))
+            }
+            (Some(_), Some(_)) => {
+                let problem = "backend is set as well: a URL names the backend itself";
+                self.fault(Kind::Conflict, url_place, problem);
+                return None;
+            }
+            (None, None) => {
+                if config.faults.is_empty() {
+                    let problem = "a mailer needs a backend: set backend or url";
+                    self.fault(Kind::Missing, config.place.of("backend"), problem);
+                }
+                return None;
+            }
+        };
+        let keys = config.options.keys().map(String::as_str);
+        self.unknown_options(keys, factory, &config.place);
+        let chosen = Chosen {
+            factory,
+            by_url,
+            config,
+            of_backend: self.config.backends.get(factory.name()),
+            backend_place: self.backend_place(factory.name()),
+            env: self.env,
+        };
+        if let Some(by_url) = &chosen.by_url {
+            let twice = by_url.values.keys();
+            for option in twice.filter(|option| config.options.contains_key(**option)) {
+                let problem = format!("the option {option} is in the mailer's options as well");
+                self.fault(Kind::Conflict, by_url.place.clone(), problem);
+            }
+        }
+        Some(chosen)
+    }
+
+    /// An option from where it is given first. Where it is not and must be, that is a fault.
+    pub(super) fn given(&mut self, chosen: &Chosen<'_>, spec: &OptionSpec) -> Option<Given> {
+        let given = chosen.find(spec.name);
+        if given.is_none() && spec.required {
+            let name = chosen.factory.name();
+            let [long, bare] = option_names(name, spec.name);
+            let problem = format!(
+                "{name} needs it ({}): set it in the configuration, or {long} or {bare} in the environment",
+                spec.help
+            );
+            self.fault(Kind::Missing, chosen.place_of(spec.name), problem);
+        }
+        given
+    }
+
+    fn by_url(&mut self, url: &Secret, place: String) -> Option<(&'a dyn BackendFactory, ByUrl)> {
+        let text = match resolve_url(url, self.env, &place) {
+            Ok(text) => text,
+            Err(fault) => {
+                self.faults.push(fault);
+                return None;
+            }
+        };
+        let url: BackendUrl = match text.expose().parse() {
+            Ok(url) => url,
+            Err(error) => {
+                self.fault(Kind::InvalidValue, place, error.to_string());
+                return None;
+            }
+        };
+        let Some(factory) = self.registry.of_scheme(url.scheme()) else {
+            let schemes = self.registry.schemes();
+            let schemes: Vec<_> = schemes.iter().map(String::as_str).collect();
+            let scheme = url.scheme();
+            let known = known_names(scheme, &schemes);
+            let problem = format!("there is no backend for {scheme}:// URLs{known}");
+            self.fault(Kind::UnknownBackend, place, problem);
+            return None;
+        };
+        let name = factory.name();
+        let made = factory.url_options(&url);
+        for part in made.unused() {
+            let problem = format!("it has a {part}, which {name} does not read");
+            self.fault(Kind::InvalidValue, place.clone(), problem);
+        }
+        let known: Vec<_> = factory.options().iter().map(|spec| spec.name).collect();
+        let made = made.options.iter().map(|(option, value)| (*option, value));
+        let mut values = BTreeMap::new();
+        for (option, value) in made.chain(url.query()) {
+            let Some(known) = known.iter().find(|known| **known == option) else {
+                // Not quoted: the URL is a secret, and its query may be all kinds of things.
+                let known = known_names(option, &known);
+                let problem = format!("it has an option that {name} does not have{known}");
+                self.fault(Kind::UnknownOption, place.clone(), problem);
+                continue;
+            };
+            if values.insert(*known, value.clone()).is_some() {
+                let problem = format!("it has the option {known} twice");
+                self.fault(Kind::Conflict, place.clone(), problem);
+            }
+        }
+        let by_url = ByUrl {
+            text,
+            place,
+            values,
+        };
+        Some((factory, by_url))
+    }
+}
+
+/// A URL, or what is in the variable or file that has it. `file://` begins a URL: the scheme of
+/// the backend `file`.
+fn resolve_url(given: &Secret, env: &Env, place: &str) -> Result<Secret, super::ConfigFault> {
+    match given.expose().starts_with("file://") {
+        true => Ok(given.clone()),
+        false => resolve(given, env, place),
+    }
+}
+
+/// Whether a name in a configuration is none, but a URL or the place of one. It is not quoted.
+pub(super) fn is_url(name: &str) -> bool {
+    name.contains([':', '@'])
+}
