@@ -45,8 +45,8 @@
 //! - To choose by configuration: [`MailersConfig`], [`Registry`], [`Mailers`], [`Settings`].
 //! - Without an ESP: [`MemoryBackend`] for tests, [`ConsoleBackend`], [`FileBackend`]; over other
 //!   backends: [`Failover`], [`RoundRobin`]; for staging: [`RedirectTo`], [`AllowDomains`].
-//! - To take in what an ESP reports: [`Webhook`], [`WebhookAuth`], [`WebhookSignature`],
-//!   [`Event`]; to handle none twice: [`handled_once`], [`ReplayGuard`].
+//! - To take in what an ESP reports: [`Mailers::webhooks`], [`Webhook`], [`WebhookAuth`],
+//!   [`WebhookSignature`], [`Event`]; to handle none twice: [`handled_once`], [`ReplayGuard`].
 //! - Not to write to addresses that bounced, complained or unsubscribed, whichever ESP is in use:
 //!   [`SuppressionHook`] over a [`SuppressionStore`]: [`FileSuppressionStore`],
 //!   [`MemorySuppressionStore`]; fed by a

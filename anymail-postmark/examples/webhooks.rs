@@ -1,11 +1,12 @@
-//! An app that learns what became of its mail, and gets mail: Postmark's webhooks in axum.
+//! An app that learns what became of its mail, and gets mail: webhooks in axum.
 //!
 //! ```sh
 //! cargo run -p anymail-postmark --example webhooks
 //! ```
 //!
 //! A fake Postmark in the same process takes the app's mail, lets things happen to it, and posts
-//! them to the app over HTTP, with the secret in the URL as Postmark has it. The app prints each
+//! them to the app over HTTP, with the secret in the URL as Postmark has it. The app takes the
+//! webhooks of whatever its configuration sends by: no code names an ESP for them. It prints each
 //! event and stores what is attached to inbound mail in a folder, `INBOUND_DIR` or a new one.
 
 use std::error::Error;
@@ -13,10 +14,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anymail_core::{
-    Event, InboundMessage, Mailer, MemoryReplayGuard, Message, TrackingEvent, WebhookAuth,
-    handled_once, webhook_routes,
+    Event, InboundMessage, Mailer, MailersConfig, MemoryReplayGuard, Message, Registry,
+    TrackingEvent, handled_once, webhook_routes,
 };
-use anymail_postmark::{PostmarkBackend, PostmarkConfig};
+use anymail_postmark::PostmarkFactory;
 use anymail_test_utils::{BounceType, FakePostmark};
 use tokio::net::TcpListener;
 
@@ -28,10 +29,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let app = Arc::new(App { folder });
 
-    let auth = WebhookAuth::basic([("postmark", "a long random password")])?;
+    let fake = FakePostmark::start().await?;
+    let registry = Registry::new().with(PostmarkFactory);
+    let config: MailersConfig = toml::from_str(&format!(
+        r#"
+        backend = "postmark"
+        webhook_secret = "postmark:a long random password"
+        options = {{ server_token = "server-token", api_url = "{}" }}
+        "#,
+        fake.url()
+    ))?;
+    let mailers = config.build(&registry)?;
+    let mailer = mailers.default_mailer();
+
     let guard = Arc::new(MemoryReplayGuard::default());
-    let webhooks = handled_once(anymail_postmark::webhooks(auth), guard);
-    let routes = webhook_routes(webhooks, move |event| {
+    let routes = webhook_routes(handled_once(mailers.webhooks()?, guard), move |event| {
         let app = app.clone();
         async move { app.take(event).await }
     });
@@ -40,14 +52,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(async move { axum::serve(listener, routes).await });
 
     let url = format!("http://postmark:a%20long%20random%20password@{address}/anymail/postmark");
-    let fake = FakePostmark::start().await?;
     fake.add_webhook(&format!("{url}/tracking/"));
     fake.set_inbound_webhook(&format!("{url}/inbound/"));
-    let config = PostmarkConfig::new("server-token").api_url(fake.url());
-    let mailer = Mailer::new(PostmarkBackend::new(config)?);
 
     println!("Ann reads her mail, and has enough of it:");
-    let ann = send(&mailer, "Ann <ann@example.com>").await?;
+    let ann = send(mailer, "Ann <ann@example.com>").await?;
     fake.deliver(&ann).await?;
     fake.open(&ann).await?;
     fake.click(&ann, "https://example.com/receipt").await?;
@@ -56,11 +65,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "\nBob's mailbox is gone (told twice: as a bounce, and as the end of a subscription):"
     );
-    let bob = send(&mailer, "bob@example.com").await?;
+    let bob = send(mailer, "bob@example.com").await?;
     fake.bounce(&bob, BounceType::HardBounce).await?;
 
     println!("\nCarol calls it spam (likewise):");
-    let carol = send(&mailer, "carol@example.com").await?;
+    let carol = send(mailer, "carol@example.com").await?;
     fake.complain(&carol).await?;
 
     println!("\nDan answers, once as fields and once as he wrote it:");

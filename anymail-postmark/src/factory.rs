@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "webhooks")]
+use anymail_core::Webhook;
 use anymail_core::{
     BackendFactory, BackendUrl, EmailBackend, OptionFault, OptionSpec, Options, UrlOptions,
 };
@@ -46,6 +48,13 @@ use crate::proxy::Proxy;
 /// assert_eq!(mailers.default_mailer().backend().name(), "postmark");
 /// # Ok::<(), anymail_core::ConfigError>(())
 /// ```
+///
+/// # Webhooks
+///
+/// Postmark does not sign what it posts; it has HTTP basic authentication. So `webhook_secret` is
+/// `user:password`, and Postmark posts to
+/// `https://user:password@app.example.com/anymail/postmark/tracking/` and `.../inbound/`
+/// (feature `webhooks`).
 ///
 /// # A limit of calls
 ///
@@ -133,6 +142,11 @@ impl BackendFactory for PostmarkFactory {
         };
         let options = UrlOptions::of(url).user("server_token");
         options.api_url("api_url", scheme)
+    }
+
+    #[cfg(feature = "webhooks")]
+    fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
+        Ok(crate::webhooks(options.webhook_auth()).into())
     }
 
     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {

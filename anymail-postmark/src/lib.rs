@@ -61,8 +61,10 @@
 //! # fn main() {}
 //! ```
 //!
-//! Routes for axum are `anymail_core::webhook_routes(webhooks(auth), handler)`; for hyper, tower
-//! and actix-web, see `anymail-postmark/examples/frameworks` in the repository.
+//! An app that is configured need not name a webhook: `mailers.webhooks()` has those of
+//! [`PostmarkFactory`], and `anymail_core::webhook_routes(mailers.webhooks()?, handler)` are routes
+//! for axum; for hyper, tower and actix-web, see `anymail-postmark/examples/frameworks` in the
+//! repository.
 //!
 //! # Postmark's limits
 //!

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use super::env::{Env, option_names};
 use super::error::{ConfigError, ConfigFault, ConfigFaultKind as Kind, known_names};
 use super::factory::BackendFactory;
-use super::find::{Chosen, is_url};
+use super::find::{Chosen, all_options, is_url};
 use super::mailer_config::{MailerConfig, MailersConfig};
 use super::mailers::Mailers;
 use super::options::{OptionKind, OptionValue, Options};
 use super::read::{Given, Place, Source, resolve};
 use super::registry::Registry;
+use super::webhooks::MakingWebhooks;
 use crate::secret::Secret;
 use crate::sending::{EmailBackend, Mailer, MailerBuilder, SendDefaults};
 
@@ -54,9 +55,11 @@ impl MailersConfig {
             made: BTreeMap::new(),
             open: Vec::new(),
             open_urls: Vec::new(),
+            webhooks: MakingWebhooks::default(),
         };
         build.faults.extend(self.settings.conflicts(&self.place));
         build.check_backends();
+        build.read_webhook_secrets();
         let mut mailers = Vec::new();
         let mut suppressions = BTreeMap::new();
         for (name, config) in &self.mailers {
@@ -76,16 +79,7 @@ impl MailersConfig {
             }
         }
         let default = build.default_name();
-        let general =
-            build.webhook_secrets(&self.webhook_secrets, &self.place.of("webhook_secret"));
-        let mut of_backends = BTreeMap::new();
-        for (name, backend) in &self.backends {
-            if !backend.webhook_secrets.is_empty() {
-                let place = build.backend_place(name).of("webhook_secret");
-                let secrets = build.webhook_secrets(&backend.webhook_secrets, &place);
-                of_backends.insert(name.clone(), secrets);
-            }
-        }
+        let webhooks = build.made_webhooks();
         let default = mailers
             .iter()
             .find(|(name, _)| Some(name.as_str()) == default);
@@ -97,8 +91,7 @@ impl MailersConfig {
             built = built.with(name.as_str(), mailer.clone());
         }
         built.suppressions = suppressions;
-        built.webhook_secrets = general;
-        built.webhook_secrets_of = of_backends;
+        built.webhooks = webhooks;
         Ok(built)
     }
 }
@@ -125,6 +118,7 @@ pub(super) struct Build<'a> {
     pub(super) open: Vec<String>,
     /// The same of URLs.
     open_urls: Vec<Secret>,
+    pub(super) webhooks: MakingWebhooks,
 }
 
 impl<'a> Build<'a> {
@@ -202,7 +196,7 @@ impl<'a> Build<'a> {
         factory: &dyn BackendFactory,
         place: &Place,
     ) {
-        let known: Vec<_> = factory.options().iter().map(|spec| spec.name).collect();
+        let known = all_options(factory);
         for key in keys.filter(|key| !known.contains(key)) {
             let name = factory.name();
             let problem = format!("{name} has no such option{}", known_names(key, &known));
@@ -290,16 +284,23 @@ impl<'a> Build<'a> {
             return None;
         }
         match factory.build(&options) {
-            Ok(backend) => Some(Made {
-                name: factory.name().to_owned(),
-                backend,
-                defaults,
-                members_have_own,
-            }),
+            Ok(backend) => {
+                self.make_webhooks(chosen, config);
+                Some(Made {
+                    name: factory.name().to_owned(),
+                    backend,
+                    defaults,
+                    members_have_own,
+                })
+            }
             Err(faults) => {
                 for fault in faults {
                     let place = chosen.place_of(&fault.option);
-                    self.fault(Kind::InvalidValue, place, fault.problem);
+                    let kind = match fault.is_missing {
+                        true => Kind::Missing,
+                        false => Kind::InvalidValue,
+                    };
+                    self.fault(kind, place, fault.problem);
                 }
                 None
             }
@@ -337,25 +338,4 @@ impl<'a> Build<'a> {
         };
         value.map_err(|fault| self.faults.push(fault)).ok()
     }
-
-    fn webhook_secrets(&mut self, given: &[Secret], place: &str) -> Vec<Secret> {
-        let mut secrets = Vec::new();
-        for secret in given {
-            match resolve(secret, self.env, place) {
-                Ok(secret) if is_user_and_password(&secret) => secrets.push(secret),
-                Ok(_) => {
-                    let problem = "a secret must have the form \"user:password\"";
-                    self.fault(Kind::InvalidValue, place, problem);
-                }
-                Err(fault) => self.faults.push(fault),
-            }
-        }
-        secrets
-    }
-}
-
-/// What HTTP basic authentication can carry (RFC 7617).
-fn is_user_and_password(secret: &Secret) -> bool {
-    let parts = secret.expose().split_once(':');
-    parts.is_some_and(|(user, password)| !user.trim().is_empty() && !password.trim().is_empty())
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::error::{ConfigFault, ConfigFaultKind as Kind, known_names, nearest};
+use super::find::all_options;
 use super::mailer_config::{BackendConfig, MailerConfig, MailersConfig};
 use super::read::{Given, Place, Table};
 use super::registry::Registry;
@@ -167,9 +168,10 @@ fn env_table(env: &Env, prefix: &str) -> Table {
 fn misspelt(table: &Table, registry: &Registry) -> Vec<ConfigFault> {
     let of_a_backend = |key: &&str| owner(key, registry).is_some();
     let options = registry.names().flat_map(|backend| {
-        let specs = registry.get(backend).map(|factory| factory.options());
-        let names = specs.unwrap_or_default().iter();
-        names.map(move |spec| format!("{backend}_{}", spec.name))
+        let names = registry.get(backend).map(all_options).unwrap_or_default();
+        names
+            .into_iter()
+            .map(move |name| format!("{backend}_{name}"))
     });
     let options: Vec<String> = options.collect();
     let known: Vec<&str> = table
@@ -191,15 +193,8 @@ fn misspelt(table: &Table, registry: &Registry) -> Vec<ConfigFault> {
 
 /// Faults for variables that bear a backend's name and are none of its options.
 fn misspelt_options(table: &Table, backend: &str, registry: &Registry) -> Vec<ConfigFault> {
-    let specs = registry
-        .get(backend)
-        .map(|factory| factory.options())
-        .unwrap_or_default();
-    let known: Vec<&str> = specs
-        .iter()
-        .map(|spec| spec.name)
-        .chain(table.known())
-        .collect();
+    let mut known = registry.get(backend).map(all_options).unwrap_or_default();
+    known.extend(table.known());
     let is_ours = |key: &&str| owner(&format!("{backend}_{key}"), registry) == Some(backend);
     let unknown = table
         .rest()

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::backend_url::{BackendUrl, UrlOptions};
 use super::options::{OptionFault, OptionSpec, Options};
+#[cfg(feature = "webhooks")]
+use crate::receiving::Webhook;
 use crate::sending::EmailBackend;
 
 /// Makes backends of one kind from their options.
@@ -88,6 +90,52 @@ pub trait BackendFactory: Debug + Send + Sync {
     /// By default these parts are no options, and a URL that has one is a fault.
     fn url_options(&self, url: &BackendUrl) -> UrlOptions {
         UrlOptions::of(url)
+    }
+
+    /// Every option that the ESP's webhooks take, a signing key for example. They stand beside
+    /// the backend's in a configuration, so their names begin with `webhook_`. An option of the
+    /// backend that the webhooks need as well is in both lists. By default there are none.
+    fn webhook_options(&self) -> &[OptionSpec] {
+        &[]
+    }
+
+    /// Makes the webhooks of the backend's ESP, from the [`webhook_options`](Self::webhook_options)
+    /// and from who may post ([`Options::webhook_auth`]) (feature `webhooks`). By default it has
+    /// none.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use anymail_core::{OptionFault, Options, Secret, SignatureError, Webhook, WebhookAuth};
+    /// # fn tracking(auth: WebhookAuth) -> Arc<dyn Webhook> { unimplemented!() }
+    /// # #[derive(Debug)]
+    /// # struct AcmeSignature;
+    /// # impl AcmeSignature {
+    /// #     fn new(_: Secret) -> Result<Self, String> { Ok(Self) }
+    /// # }
+    /// # impl anymail_core::WebhookSignature for AcmeSignature {
+    /// #     fn verify(&self, _: &http::Request<bytes::Bytes>) -> Result<(), SignatureError> { Ok(()) }
+    /// # }
+    /// fn webhooks(options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
+    ///     let mut auth = options.webhook_auth();
+    ///     if let Some(key) = options.secret("webhook_signing_key") {
+    ///         let signature = AcmeSignature::new(key.clone())
+    ///             .map_err(|problem| OptionFault::new("webhook_signing_key", problem))?;
+    ///         auth = auth.and_signature(signature);
+    ///     }
+    ///     Ok(vec![tracking(auth)])
+    /// }
+    /// ```
+    ///
+    /// If the webhooks take requests from everybody, core keeps them back, unless the
+    /// configuration asks for that in so many words: a factory need not check that there is a
+    /// secret.
+    ///
+    /// # Errors
+    /// All that is wrong with the options beyond their kinds. A fault must not quote a secret.
+    #[cfg(feature = "webhooks")]
+    fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
+        let _ = options;
+        Ok(Vec::new())
     }
 
     /// Makes a backend. Nothing is sent; a token that is wrong need not be found out.

@@ -36,7 +36,21 @@ pub(super) struct ByUrl {
     values: BTreeMap<&'static str, Secret>,
 }
 
+/// What a URL may have beside options. Mailers, backends and whole configurations have it, too.
+const WEBHOOK_SECRET: &str = "webhook_secret";
+
 impl ByUrl {
+    /// The secret for webhooks.
+    #[cfg(feature = "webhooks")]
+    pub(super) fn webhook_secret(&self) -> Option<&Secret> {
+        self.values.get(WEBHOOK_SECRET)
+    }
+
+    /// Where an option of it is.
+    pub(super) fn place_of(&self, option: &str) -> String {
+        format!("{} ({option})", self.place)
+    }
+
     /// A problem's words without the values of the URL. Those of one or two characters are
     /// numbers and the like, which would be found everywhere.
     pub(super) fn redact(&self, problem: &str) -> String {
@@ -71,7 +85,7 @@ impl Chosen<'_> {
             let by_url = self.by_url.as_ref()?;
             Some(Given {
                 value: Value::from(by_url.values.get(option)?.expose()),
-                place: format!("{} ({option})", by_url.place),
+                place: by_url.place_of(option),
                 source: Source::Url,
             })
         };
@@ -198,7 +212,8 @@ impl<'a> Build<'a> {
             let problem = format!("it has a {part}, which {name} does not read");
             self.fault(Kind::InvalidValue, place.clone(), problem);
         }
-        let known: Vec<_> = factory.options().iter().map(|spec| spec.name).collect();
+        let mut known = all_options(factory);
+        known.push(WEBHOOK_SECRET);
         let made = made.options.iter().map(|(option, value)| (*option, value));
         let mut values = BTreeMap::new();
         for (option, value) in made.chain(url.query()) {
@@ -221,6 +236,17 @@ impl<'a> Build<'a> {
         };
         Some((factory, by_url))
     }
+}
+
+/// The names of a backend's options, those of its webhooks included.
+pub(super) fn all_options(factory: &dyn BackendFactory) -> Vec<&'static str> {
+    let mut names: Vec<_> = factory.options().iter().map(|spec| spec.name).collect();
+    for spec in factory.webhook_options() {
+        if !names.contains(&spec.name) {
+            names.push(spec.name);
+        }
+    }
+    names
 }
 
 /// A URL, or what is in the variable or file that has it. `file://` begins a URL: the scheme of

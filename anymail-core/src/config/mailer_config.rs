@@ -52,7 +52,7 @@ use crate::sending::SendDefaults;
 /// # use anymail_core::{MailersConfig, Registry};
 /// let config: MailersConfig = toml::from_str(r#"
 ///     default = "main"                           # else the one named "default", or the only one
-///     webhook_secret = "user:password"           # or "env:NAME", "file:PATH", or a list of them
+///     webhook_secret = "user:password"           # or "env:NAME", "file:PATH", a list, or "none"
 ///     ignore_unsupported_features = true         # any of the settings
 ///
 ///     [send_defaults]                            # the general ones
@@ -126,7 +126,8 @@ impl MailersConfig {
     }
 
     /// Adds a secret, `user:password`, that webhooks must bring. Several are allowed, so that it
-    /// can be changed without losing events.
+    /// can be changed without losing events. `none` lets anybody post: for webhooks that something
+    /// else protects.
     #[must_use]
     pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.webhook_secrets.push(secret.into());
@@ -217,6 +218,7 @@ pub struct MailerConfig {
     pub(super) backend: Option<String>,
     pub(super) url: Option<Secret>,
     pub(super) options: JsonMap,
+    pub(super) webhook_secrets: Vec<Secret>,
     pub(super) place: Place,
     pub(super) faults: Vec<ConfigFault>,
 }
@@ -257,6 +259,14 @@ impl MailerConfig {
         self
     }
 
+    /// Adds a secret, `user:password`, that webhooks must bring, in place of the backend's and the
+    /// general ones: for one of several accounts at an ESP. `none` lets anybody post.
+    #[must_use]
+    pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.webhook_secrets.push(secret.into());
+        self
+    }
+
     fn read(map: JsonMap, place: Place) -> Self {
         let mut table = Table::new(map, place.clone());
         let named = [table.take("backend"), table.take("url")];
@@ -274,6 +284,9 @@ impl MailerConfig {
             backend,
             url: url.map(Secret::new),
             options: table.read("options", Given::table).unwrap_or_default(),
+            webhook_secrets: table
+                .read("webhook_secret", Given::secrets)
+                .unwrap_or_default(),
             place,
             faults: table.finish(),
         }
@@ -332,7 +345,7 @@ impl BackendConfig {
     }
 
     /// Adds a secret, `user:password`, that this ESP's webhooks must bring, in the place of the
-    /// general ones.
+    /// general ones. `none` lets anybody post.
     #[must_use]
     pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.webhook_secrets.push(secret.into());

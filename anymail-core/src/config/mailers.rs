@@ -11,8 +11,8 @@ use super::error::ConfigError;
 use super::mailer_config::MailersConfig;
 use super::registry::Registry;
 use super::suppressions::Suppressions;
+use super::webhooks::Webhooks;
 use crate::message::Message;
-use crate::secret::Secret;
 use crate::sending::{Check, Mailer};
 
 /// Several mailers by name, one of which is the default.
@@ -30,8 +30,8 @@ pub struct Mailers {
     default: Mailer,
     mailers: IndexMap<String, Mailer>,
     pub(super) suppressions: BTreeMap<String, Suppressions>,
-    pub(super) webhook_secrets: Vec<Secret>,
-    pub(super) webhook_secrets_of: BTreeMap<String, Vec<Secret>>,
+    #[cfg_attr(not(feature = "webhooks"), allow(dead_code))]
+    pub(super) webhooks: Webhooks,
 }
 
 impl Mailers {
@@ -41,8 +41,7 @@ impl Mailers {
             mailers: IndexMap::from([(name.into(), default.clone())]),
             default,
             suppressions: BTreeMap::new(),
-            webhook_secrets: Vec::new(),
-            webhook_secrets_of: BTreeMap::new(),
+            webhooks: Webhooks::default(),
         }
     }
 
@@ -103,13 +102,5 @@ impl Mailers {
         let checks = self.mailers.iter();
         let checks = checks.map(|(name, mailer)| (name.as_str(), mailer.check(message)));
         checks.collect()
-    }
-
-    /// The secrets that webhooks of a backend's ESP must bring one of: its own, else the general
-    /// ones.
-    #[cfg_attr(not(feature = "webhooks"), allow(dead_code))]
-    pub(super) fn webhook_secrets(&self, backend: &str) -> &[Secret] {
-        let own = self.webhook_secrets_of.get(backend);
-        own.unwrap_or(&self.webhook_secrets)
     }
 }

@@ -21,6 +21,9 @@ mod suppression_store;
 mod suppressions;
 #[cfg(feature = "webhooks")]
 mod webhooks;
+#[cfg(not(feature = "webhooks"))]
+#[path = "webhooks_off.rs"]
+mod webhooks;
 
 pub use backend_url::{BackendUrl, BackendUrlError, UrlOptions};
 pub use env::Env;

@@ -8,6 +8,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::backends::Member;
+#[cfg(feature = "webhooks")]
+use crate::receiving::WebhookAuth;
 use crate::secret::Secret;
 use crate::sending::UnsupportedPolicy;
 
@@ -119,6 +121,8 @@ impl OptionSpec {
 pub struct Options {
     pub(super) values: BTreeMap<&'static str, OptionValue>,
     pub(super) unsupported: UnsupportedPolicy,
+    #[cfg(feature = "webhooks")]
+    pub(super) webhook_auth: Option<WebhookAuth>,
 }
 
 /// A value by its kind.
@@ -130,6 +134,21 @@ pub(super) enum OptionValue {
     Seconds(Duration),
     List(Vec<String>),
     Members(Vec<Member>),
+}
+
+#[cfg(feature = "webhooks")]
+impl OptionValue {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(one), Self::Text(two)) => one == two,
+            (Self::Secret(one), Self::Secret(two)) => one.expose() == two.expose(),
+            (Self::Flag(one), Self::Flag(two)) => one == two,
+            (Self::Integer(one), Self::Integer(two)) => one == two,
+            (Self::Seconds(one), Self::Seconds(two)) => one == two,
+            (Self::List(one), Self::List(two)) => one == two,
+            _ => false,
+        }
+    }
 }
 
 macro_rules! read {
@@ -185,6 +204,26 @@ impl Options {
     pub fn unsupported(&self) -> UnsupportedPolicy {
         self.unsupported
     }
+
+    /// Who may post to webhooks: whoever bears one of the configured pairs of user and password
+    /// (feature `webhooks`). If none is configured, everybody, until the factory adds a signature:
+    /// core refuses such webhooks unless the configuration has `webhook_secret = "none"`.
+    #[cfg(feature = "webhooks")]
+    pub fn webhook_auth(&self) -> WebhookAuth {
+        let configured = self.webhook_auth.clone();
+        configured.unwrap_or_else(WebhookAuth::none)
+    }
+
+    /// Whether both have the same options with the same values.
+    #[cfg(feature = "webhooks")]
+    pub(super) fn has_same_values(&self, other: &Self) -> bool {
+        let same = |(one, two): ((_, &OptionValue), (_, &OptionValue))| {
+            let ((name, one), (other_name, two)): ((&&str, _), (&&str, _)) = (one, two);
+            name == other_name && one.is_same(two)
+        };
+        let pairs = self.values.iter().zip(&other.values);
+        self.values.len() == other.values.len() && pairs.into_iter().all(same)
+    }
 }
 
 /// Prints names only.
@@ -199,6 +238,7 @@ impl fmt::Debug for Options {
 pub struct OptionFault {
     pub(super) option: String,
     pub(super) problem: String,
+    pub(super) is_missing: bool,
 }
 
 impl OptionFault {
@@ -207,12 +247,16 @@ impl OptionFault {
         Self {
             option: option.into(),
             problem: problem.into(),
+            is_missing: false,
         }
     }
 
     /// It is not there, and must be.
     pub fn missing(option: impl Into<String>) -> Self {
-        Self::new(option, "it is missing")
+        Self {
+            is_missing: true,
+            ..Self::new(option, "it is missing")
+        }
     }
 }
 

@@ -72,7 +72,7 @@ fn all_faults_come_at_once_each_with_its_place() {
         "mailers.main.options.timeout: a number of seconds from 0 is wanted".to_owned(),
         "mailers.none.backend: a mailer needs a backend: set backend or url".to_owned(),
         "mailers.odd.backend: a text is wanted, not a number".to_owned(),
-        "mailers.odd.colour: there is no such setting (known: backend, url, default_from, send_defaults, ignore_unsupported_features, ignore_recipient_status, redirect_to, allow_domains, suppressions, retry, time_limit, concurrency, options)".to_owned(),
+        "mailers.odd.colour: there is no such setting (known: backend, url, default_from, send_defaults, ignore_unsupported_features, ignore_recipient_status, redirect_to, allow_domains, suppressions, retry, time_limit, concurrency, options, webhook_secret)".to_owned(),
         format!("mailers.spare.options.members: there is no mailer or backend \"bulq\"; did you mean \"bulk\"? (known: bulk, empty, file, main, none, odd, spare, {backends})"),
         "mailers.spare.options.members: the mailer \"spare\" would be a member of itself".to_owned(),
         "redirect_to: \"nobody\": it has no \"@\" (a display name with a comma must stand in double quotes)".to_owned(),

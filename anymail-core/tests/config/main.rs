@@ -12,16 +12,20 @@ mod members;
 mod secrets;
 mod settings;
 mod urls;
+mod webhooks;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anymail_core::{
-    BackendConfig, BackendFactory, ConfigError, ConfigFaultKind as Kind, EmailBackend, Env,
+    BackendConfig, BackendFactory, ConfigError, ConfigFaultKind as Kind, EmailBackend, Env, Event,
     HookError, MailerConfig, MailersConfig, Message, OptionFault, OptionSpec, Options,
-    PreSendVerdict, Registry, SendErrorKind, Settings,
+    PreSendVerdict, Registry, SendErrorKind, Settings, Webhook, WebhookAuth, WebhookError,
+    WebhookKind,
 };
+use bytes::Bytes;
+use http::Request;
 use scripted::Scripted;
 
 /// Makes backends for a test, and keeps what it was given.
@@ -91,6 +95,51 @@ impl BackendFactory for AcmeFactory {
             options.list("regions").to_vec(),
         ));
         Ok(Arc::new(self.backend.clone()))
+    }
+
+    fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
+        let tracking = Hook::new(self.backend.name(), "tracking", options.webhook_auth());
+        Ok(vec![Arc::new(tracking)])
+    }
+}
+
+/// A webhook that reads nothing.
+#[derive(Debug)]
+struct Hook {
+    esp: String,
+    url_name: &'static str,
+    auth: WebhookAuth,
+}
+
+impl Hook {
+    fn new(esp: &str, url_name: &'static str, auth: WebhookAuth) -> Self {
+        Self {
+            esp: esp.to_owned(),
+            url_name,
+            auth,
+        }
+    }
+}
+
+impl Webhook for Hook {
+    fn esp(&self) -> &str {
+        &self.esp
+    }
+
+    fn kind(&self) -> WebhookKind {
+        WebhookKind::Tracking
+    }
+
+    fn url_name(&self) -> &str {
+        self.url_name
+    }
+
+    fn auth(&self) -> &WebhookAuth {
+        &self.auth
+    }
+
+    fn read(&self, _: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
+        Ok(Vec::new())
     }
 }
 

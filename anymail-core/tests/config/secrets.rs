@@ -97,27 +97,3 @@ fn secrets_do_not_print_wherever_they_are_put() {
     );
     assert!(!shown.contains("s3cret"), "{shown}");
 }
-
-#[test]
-fn a_webhook_secret_is_user_and_password_and_none_is_not_anybody() {
-    let (_, registry) = acme();
-    let built = |secret: &str| {
-        let config = MailersConfig::from(MailerConfig::new("memory")).webhook_secret(secret);
-        config.build_in(&no_env(), &registry)
-    };
-    for bad in ["s3cret", ":s3cret", "s3cret:", " : "] {
-        assert_eq!(
-            faults(built(bad)),
-            ["webhook_secret: a secret must have the form \"user:password\""]
-        );
-    }
-    assert!(
-        built("user:pass:word")
-            .unwrap()
-            .webhook_auth("memory")
-            .is_some()
-    );
-    let none = MailersConfig::from(MailerConfig::new("memory"));
-    let mailers = none.build_in(&no_env(), &registry).unwrap();
-    assert!(mailers.webhook_auth("memory").is_none());
-}

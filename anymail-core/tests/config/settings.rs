@@ -60,8 +60,9 @@ fn toml_and_json_and_the_environment_say_the_same() {
     for config in [from_toml, from_json, from_env] {
         let mailers = config.build_in(&env, &registry).unwrap();
         assert_eq!(mailers.names().collect::<Vec<_>>(), ["default"]);
-        let auth = mailers.webhook_auth("acme").unwrap();
-        assert_eq!(format!("{auth:?}"), "WebhookAuth(2 secrets)");
+        let webhooks = mailers.webhooks().unwrap();
+        let auth = format!("{:?}", webhooks[0].auth());
+        assert_eq!(auth, "WebhookAuth(2 secrets)");
     }
     let expected = (
         "007".to_owned(),
@@ -150,16 +151,23 @@ async fn a_mailers_own_settings_come_before_its_backends_and_the_general_ones() 
 #[test]
 fn general_settings_by_code_hold_as_those_from_a_file() {
     let (_, registry) = acme();
-    let mut config = MailersConfig::new().mailer("a", MailerConfig::new("memory"));
+    let with_token = |backend| MailerConfig::new(backend).option("server_token", "t");
+    let config = MailersConfig::new().mailer("a", with_token("acme"));
+    let mut config = config.mailer("default", with_token("acme_eu"));
     let mut settings = Settings::default();
     settings.redirect_to = Some("qa@example.com".parse().unwrap());
     config.settings = settings;
     let config = config.backend("acme", BackendConfig::new().webhook_secret("user:own"));
     let config = config.webhook_secret("user:new").webhook_secret("user:old");
     let mailers = config.build_in(&no_env(), &registry).unwrap();
-    let auth = |backend| format!("{:?}", mailers.webhook_auth(backend));
-    assert_eq!(auth("acme"), "Some(WebhookAuth(1 secrets))");
-    assert_eq!(auth("memory"), "Some(WebhookAuth(2 secrets))");
+    let webhooks = mailers.webhooks().unwrap();
+    let auths = webhooks
+        .iter()
+        .map(|webhook| format!("{:?}", webhook.auth()));
+    assert_eq!(
+        auths.collect::<Vec<_>>(),
+        ["WebhookAuth(1 secrets)", "WebhookAuth(2 secrets)"]
+    );
 }
 
 #[test]

@@ -14,8 +14,8 @@
 //!   whatever else [`MailersConfig::from_env`] reads.
 //! - `POSTMARK_SERVER_TOKEN=...`: Postmark itself. `ANYMAIL_DEFAULT_FROM` must be a sender that it
 //!   has confirmed, and there must be a template with the alias `newsletter-welcome` (its text is
-//!   in `fake.rs`). For its webhooks set `ANYMAIL_WEBHOOK_SECRET=user:password`, and let Postmark
-//!   post to `/anymail/postmark/tracking/` and `/anymail/postmark/inbound/`.
+//!   in `fake.rs`). Its webhooks need `ANYMAIL_WEBHOOK_SECRET=user:password`; let Postmark post to
+//!   `/anymail/postmark/tracking/` and `/anymail/postmark/inbound/`, with that user and password.
 //! - `NEWSLETTER_ADDRESS` is where to listen, `127.0.0.1:8026` if not set; `NEWSLETTER_URL` is
 //!   where people find that.
 //!
@@ -34,7 +34,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anymail_core::{Address, Env, Mailer, MailersConfig, Registry, Webhook};
+use anymail_core::{Address, Env, Mailer, MailersConfig, Registry};
 use anymail_postmark::PostmarkFactory;
 use anymail_test_utils::FakePostmark;
 use axum::Router;
@@ -70,14 +70,7 @@ pub(crate) fn app(env: &Env, url: &str) -> Result<Router, Box<dyn Error>> {
         return Err(format!("the welcome mail cannot be sent: {check}").into());
     }
 
-    let webhooks: Vec<Arc<dyn Webhook>> = match mailers.webhook_auth("postmark") {
-        Some(auth) => anymail_postmark::webhooks(auth).into(),
-        None => {
-            println!("No ANYMAIL_WEBHOOK_SECRET: what becomes of mails will not be known.");
-            Vec::new()
-        }
-    };
-    Ok(web::routes(Arc::new(app), webhooks))
+    Ok(web::routes(Arc::new(app), mailers.webhooks()?))
 }
 
 #[tokio::main]

@@ -294,6 +294,18 @@ fn what_is_missing_is_heard_at_the_start() {
     let error = error.to_string();
     assert!(error.contains("the welcome mail cannot be sent"), "{error}");
     assert!(error.contains("from"), "{error}");
+
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "postmark"),
+        ("POSTMARK_SERVER_TOKEN", "token"),
+        ("ANYMAIL_DEFAULT_FROM", "letter@example.com"),
+    ]);
+    let error = newsletter::app(&env, "https://letter.example.com").unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("ANYMAIL_WEBHOOK_SECRET: postmark has webhooks"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
-use anymail_core::{Event, EventType, Mailer, Message, WebhookAuth};
+use anymail_core::{Env, Event, EventType, Mailer, MailerConfig, MailersConfig, Message, Registry};
 use anymail_frameworks::{App, actix, hyper, tower};
-use anymail_postmark::{PostmarkBackend, PostmarkConfig};
+use anymail_postmark::{PostmarkBackend, PostmarkConfig, PostmarkFactory};
 use anymail_test_utils::FakePostmark;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -13,8 +13,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 fn app() -> (App, UnboundedReceiver<Event>) {
-    let auth = WebhookAuth::basic([("postmark", "s3cret")]).unwrap();
-    let webhooks = anymail_postmark::webhooks(auth).into();
+    let registry = Registry::new().with(PostmarkFactory);
+    let config = MailerConfig::from_url("postmark+http://server-token@127.0.0.1:9");
+    let config = MailersConfig::from(config).webhook_secret("postmark:s3cret");
+    let mailers = config.build_in(&Env::default(), &registry).unwrap();
+    let webhooks = mailers.webhooks().unwrap().into();
     let (queue, events) = unbounded_channel();
     (App { webhooks, queue }, events)
 }

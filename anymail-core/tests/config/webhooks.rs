@@ -1,0 +1,359 @@
+//! The webhooks that come with the configured backends.
+
+use std::collections::BTreeSet;
+
+use anymail_core::{Secret, SignatureError, WebhookSignature, webhook_path};
+
+use super::*;
+
+/// An ESP that signs, and has two webhooks. Without a key it is content with a pair.
+#[derive(Debug)]
+struct PostboxFactory;
+
+impl BackendFactory for PostboxFactory {
+    fn name(&self) -> &str {
+        "postbox"
+    }
+
+    fn options(&self) -> &[OptionSpec] {
+        const OPTIONS: [OptionSpec; 1] = [OptionSpec::text("region", "where it is")];
+        &OPTIONS
+    }
+
+    fn webhook_options(&self) -> &[OptionSpec] {
+        const OPTIONS: [OptionSpec; 1] = [OptionSpec::secret(
+            "webhook_signing_key",
+            "from its page of webhooks",
+        )];
+        &OPTIONS
+    }
+
+    fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
+        assert_eq!(options.text("region"), None, "it is no option of webhooks");
+        let mut auth = options.webhook_auth();
+        if let Some(key) = options.secret("webhook_signing_key") {
+            if key.expose().len() < 8 {
+                return Err(OptionFault::new("webhook_signing_key", "it is too short").into());
+            }
+            auth = auth.and_signature(PostboxSignature(key.clone()));
+        }
+        let webhook =
+            |name| -> Arc<dyn Webhook> { Arc::new(Hook::new("postbox", name, auth.clone())) };
+        Ok(vec![webhook("tracking"), webhook("inbound_mime")])
+    }
+
+    fn build(&self, _: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
+        Ok(Arc::new(Scripted::new("postbox")))
+    }
+}
+
+#[derive(Debug)]
+struct PostboxSignature(Secret);
+
+impl WebhookSignature for PostboxSignature {
+    fn verify(&self, request: &Request<Bytes>) -> Result<(), SignatureError> {
+        match request.headers().get("signature") {
+            Some(key) if *key == *self.0.expose() => Ok(()),
+            _ => Err(SignatureError::Missing("signature")),
+        }
+    }
+}
+
+/// An ESP whose webhooks cannot do without a key.
+#[derive(Debug)]
+struct StrictFactory;
+
+impl BackendFactory for StrictFactory {
+    fn name(&self) -> &str {
+        "strict"
+    }
+
+    fn options(&self) -> &[OptionSpec] {
+        &[]
+    }
+
+    fn webhook_options(&self) -> &[OptionSpec] {
+        const OPTIONS: [OptionSpec; 1] =
+            [OptionSpec::secret("webhook_key", "from its page of keys").required()];
+        &OPTIONS
+    }
+
+    fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
+        let key = options.secret("webhook_key");
+        let key = key.ok_or(OptionFault::missing("webhook_key"))?;
+        let auth = WebhookAuth::signature(PostboxSignature(key.clone()));
+        Ok(vec![Arc::new(Hook::new("strict", "tracking", auth))])
+    }
+
+    fn build(&self, _: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
+        Ok(Arc::new(Scripted::new("strict")))
+    }
+}
+
+fn registry() -> Registry {
+    acme().1.with(PostboxFactory).with(StrictFactory)
+}
+
+fn webhooks(config: &str) -> Result<Vec<Arc<dyn Webhook>>, ConfigError> {
+    toml(config).build_in(&no_env(), &registry())?.webhooks()
+}
+
+/// The paths, and which of the requests each takes, by the number of the request.
+fn takes(webhooks: &[Arc<dyn Webhook>], requests: &[(&str, &str)]) -> Vec<(String, Vec<usize>)> {
+    let request = |(name, value): &(&str, &str)| {
+        let request = Request::post("/").header(*name, *value);
+        request.body(Bytes::new()).unwrap()
+    };
+    let taken = |webhook: &Arc<dyn Webhook>| {
+        let requests = requests.iter().enumerate();
+        let taken = requests.filter(|(_, given)| webhook.parse(&request(given)).is_ok());
+        (webhook_path(webhook), taken.map(|(at, _)| at).collect())
+    };
+    webhooks.iter().map(taken).collect()
+}
+
+/// `user:one`, `user:two`, and the signature `key-key-key`.
+const REQUESTS: [(&str, &str); 4] = [
+    ("authorization", "Basic dXNlcjpvbmU="),
+    ("authorization", "Basic dXNlcjp0d28="),
+    ("signature", "key-key-key"),
+    ("other", ""),
+];
+
+fn path(path: &str, taken: &[usize]) -> (String, Vec<usize>) {
+    (path.to_owned(), taken.to_vec())
+}
+
+#[test]
+fn each_configured_backend_has_its_webhooks_members_included() {
+    let config = r#"
+        webhook_secret = "user:one"
+        default = "main"
+        [backends.postbox]
+        options.webhook_signing_key = "key-key-key"
+        webhook_secret = "none"
+        [mailers.main]
+        backend = "failover"
+        options.members = ["first", "postbox", "memory"]
+        [mailers.first]
+        backend = "round_robin"
+        options.members = ["acme://default?server_token=a", "second"]
+        [mailers.second]
+        backend = "acme"
+        options.server_token = "b"
+        [mailers.alone]
+        url = "acme-eu://default?server_token=c&webhook_secret=user:two"
+    "#;
+    let found = webhooks(config).unwrap();
+    assert_eq!(
+        takes(&found, &REQUESTS),
+        [
+            path("/anymail/acme_eu/tracking/", &[1]),
+            path("/anymail/acme/tracking/", &[0]),
+            path("/anymail/postbox/tracking/", &[2]),
+            path("/anymail/postbox/inbound_mime/", &[2]),
+        ]
+    );
+    // Made once, although two mailers have it.
+    assert!(format!("{:?}", found[1]).starts_with("Hook"), "{found:?}");
+}
+
+#[test]
+fn mailers_at_one_esp_share_a_url_each_with_the_secret_of_its_own() {
+    let config = r#"
+        default = "a"
+        webhook_secret = "user:one"
+        [mailers.a]
+        backend = "acme"
+        options.server_token = "a"
+        [mailers.b]
+        backend = "acme"
+        options.server_token = "b"
+        webhook_secret = "user:two"
+    "#;
+    assert_eq!(
+        takes(&webhooks(config).unwrap(), &REQUESTS),
+        [path("/anymail/acme/tracking/", &[0, 1])]
+    );
+}
+
+#[test]
+fn the_environment_configures_webhooks_too() {
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "postbox"),
+        ("ANYMAIL_POSTBOX_WEBHOOK_SIGNING_KEY", "key-key-key"),
+    ]);
+    let config = MailersConfig::from_env(&env, &registry());
+    let mailers = config.build_in(&env, &registry()).unwrap();
+    assert_eq!(
+        takes(&mailers.webhooks().unwrap(), &REQUESTS)[0],
+        path("/anymail/postbox/tracking/", &[2])
+    );
+    let env = Env::from([
+        ("ANYMAIL_URL", "postbox://"),
+        ("ANYMAIL_WEBHOOK_SECRET", "none"),
+        ("ANYMAIL_POSTBOX_WEBHOOK_SECRET", "user:two"),
+    ]);
+    let config = MailersConfig::from_env(&env, &registry());
+    let mailers = config.build_in(&env, &registry()).unwrap();
+    assert_eq!(
+        takes(&mailers.webhooks().unwrap(), &REQUESTS)[0],
+        path("/anymail/postbox/tracking/", &[1])
+    );
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "postbox"),
+        ("ANYMAIL_POSTBOX_WEBHOOK_SIGNIN_KEY", "key-key-key"),
+    ]);
+    let config = MailersConfig::from_env(&env, &registry());
+    assert_eq!(
+        faults(config.build_in(&env, &registry())),
+        [
+            "ANYMAIL_POSTBOX_WEBHOOK_SIGNIN_KEY: postbox has no such option; did you mean \
+             \"webhook_signing_key\"? (known: region, webhook_signing_key, send_defaults, \
+             webhook_secret)"
+        ]
+    );
+}
+
+#[test]
+fn webhooks_without_a_secret_are_a_fault_for_whoever_asks_for_them() {
+    let config = r#"
+        default = "a"
+        [mailers.a]
+        backend = "acme"
+        options.server_token = "a"
+        [mailers.b]
+        backend = "failover"
+        options.members = ["postbox", "memory"]
+        [mailers.c]
+        backend = "strict"
+    "#;
+    // An app that only sends does not ask.
+    let mailers = toml(config).build_in(&no_env(), &registry()).unwrap();
+    let no_secret = "has webhooks, and no secret says who may post to them: set webhook_secret to \
+                     \"user:password\"";
+    assert_eq!(
+        faults(mailers.webhooks()),
+        [
+            format!(
+                "mailers.a.webhook_secret: acme {no_secret}; only webhook_secret = \"none\" lets \
+                 anybody post"
+            ),
+            "mailers.c.options.webhook_key: the webhooks of strict need it (from its page of keys)"
+                .to_owned(),
+            format!(
+                "mailers.postbox.webhook_secret: postbox {no_secret} or webhook_signing_key; only \
+                 webhook_secret = \"none\" lets anybody post"
+            ),
+        ]
+    );
+    let kinds: BTreeSet<_> = mailers
+        .webhooks()
+        .unwrap_err()
+        .faults()
+        .iter()
+        .map(|fault| fault.kind() == Kind::Missing)
+        .collect();
+    assert_eq!(kinds, BTreeSet::from([true]));
+}
+
+#[test]
+fn only_in_so_many_words_anybody_may_post() {
+    let (_, registry) = acme();
+    for (secret, open) in [
+        (r#""none""#, true),
+        (r#"["none"]"#, true),
+        (r#""env:HOOK""#, true),
+    ] {
+        let env = Env::from([("HOOK", "none")]);
+        let config =
+            format!("backend = \"acme\"\noptions.server_token = \"t\"\nwebhook_secret = {secret}");
+        let mailers = toml(&config).build_in(&env, &registry).unwrap();
+        assert_eq!(mailers.webhooks().unwrap()[0].auth().is_open(), open);
+    }
+    for bad in ["None", "s3cret", ":s3cret", "s3cret:", " : ", "none:"] {
+        let config = MailersConfig::from(MailerConfig::new("memory")).webhook_secret(bad);
+        let with_none = config.clone().webhook_secret("none");
+        for config in [config, with_none] {
+            assert_eq!(
+                faults(config.build_in(&no_env(), &registry)),
+                [
+                    "webhook_secret: a secret must have the form \"user:password\"; \"none\", \
+                  alone, lets anybody post"
+                ]
+            );
+        }
+    }
+}
+
+#[test]
+fn an_open_webhook_beside_a_guarded_one_at_the_same_url_is_a_conflict() {
+    let config = r#"
+        default = "a"
+        webhook_secret = "user:one"
+        [mailers.a]
+        backend = "acme"
+        options.server_token = "a"
+        [mailers.b]
+        url = "acme://default?server_token=b&webhook_secret=none"
+        [mailers.c]
+        backend = "acme_eu"
+        options.server_token = "c"
+        webhook_secret = "none"
+    "#;
+    assert_eq!(
+        faults(webhooks(config)),
+        [
+            "mailers.b.url (webhook_secret): the webhooks of acme let anybody post here, and want \
+             a secret at mailers.a.webhook_secret, but they have the same URL"
+        ]
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_options_of_webhooks_is_told_when_mailers_are_built() {
+    let config = r#"
+        backend = "postbox"
+        options = { webhook_signing_key = "short", webhook_signin_key = "s3cret" }
+        [backends.postbox]
+        webhook_secret = "env:NOT_SET"
+    "#;
+    assert_eq!(
+        faults(toml(config).build_in(&no_env(), &registry())),
+        [
+            "backends.postbox.webhook_secret: the environment variable \"NOT_SET\" is not set, \
+             or empty",
+            "options.webhook_signin_key: postbox has no such option; did you mean \
+             \"webhook_signing_key\"? (known: region, webhook_signing_key)",
+        ]
+    );
+    for (url, problem) in [
+        ("postbox://?webhook_signing_key=s3cret", "it is too short"),
+        (
+            "postbox://?webhook_secret=s3cret",
+            "a secret must have the form",
+        ),
+    ] {
+        let config = MailersConfig::from(MailerConfig::from_url(url));
+        let error = config.build_in(&no_env(), &registry()).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(problem), "{shown}");
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}
+
+#[test]
+fn webhooks_of_mailers_that_code_makes_are_added_by_code() {
+    let (_, registry) = acme();
+    let mailers = toml(r#"backend = "memory""#)
+        .build_in(&no_env(), &registry)
+        .unwrap();
+    assert!(mailers.webhooks().unwrap().is_empty());
+    let auth = WebhookAuth::basic([("user", "one")]).unwrap();
+    let webhook: Arc<dyn Webhook> = Arc::new(Hook::new("acme", "tracking", auth));
+    let mailers = mailers.with_webhooks([webhook]);
+    assert_eq!(
+        takes(&mailers.webhooks().unwrap(), &REQUESTS),
+        [path("/anymail/acme/tracking/", &[0])]
+    );
+}
