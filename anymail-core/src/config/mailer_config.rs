@@ -78,8 +78,10 @@ use crate::sending::SendDefaults;
 /// ```
 ///
 /// An option is looked for in the mailer's `options` and its URL, then in the options of
-/// `backends`, then in the environment. Secrets may be given as `env:NAME` or `file:PATH`, and should be: a parser that
-/// stumbles over the line quotes it.
+/// `backends`, then in the environment. A `webhook_secret` is one of the mailer's or its URL's, of
+/// the backend's, or the general one, in this order; `none` lets anybody post to the webhooks.
+/// Secrets may be given as `env:NAME` or `file:PATH`, and should be: a parser that stumbles over the
+/// line quotes it.
 ///
 /// Reading takes anything that is a table; what is wrong in it comes out when it is
 /// [built](Self::build), all at once. It cannot be serialized, and `Debug` shows the names of

@@ -10,6 +10,8 @@
 )]
 
 mod backend;
+#[allow(dead_code, reason = "the suite makes its backends itself")]
+mod factory;
 mod harness;
 mod signature;
 mod webhook;

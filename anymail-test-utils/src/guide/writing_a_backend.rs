@@ -26,6 +26,14 @@
 #![doc = include_str!("../../examples/pigeon/signature.rs")]
 #![doc = "# fn main() {}\n```\n"]
 #![doc = include_str!("../../docs/writing_a_backend/6_use.md")]
+#![doc = "\n`factory.rs`:\n\n```no_run"]
+#![doc = include_str!("../../examples/pigeon/factory.rs")]
+#![doc = "# #[path = \"../../examples/pigeon/backend.rs\"] mod backend;"]
+#![doc = "# #[path = \"../../examples/pigeon/signature.rs\"] mod signature;"]
+#![doc = "# #[path = \"../../examples/pigeon/webhook.rs\"] mod webhook;"]
+#![doc = "# #[path = \"../../examples/pigeon/wire.rs\"] mod wire;"]
+#![doc = "# fn main() {}\n```\n"]
+#![doc = include_str!("../../docs/writing_a_backend/7_local.md")]
 
 // The text is in `docs/writing_a_backend`, between the files of the example, which are compiled
 // once more here: the hidden lines are what the compiler needs besides, with paths from there.
