@@ -58,13 +58,18 @@ impl RefusingProxy {
 
 /// Runs a `child_` function of this file in a process whose environment names the proxy.
 fn run_child(name: &str, proxy: &str) {
+    run_child_with(name, proxy, "");
+}
+
+/// The same with hosts that the proxy is not for.
+fn run_child_with(name: &str, proxy: &str, no_proxy: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", name, "--include-ignored", "--nocapture"]);
     for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         child.env(variable, proxy);
         child.env(variable.to_lowercase(), proxy);
     }
-    child.env_remove("NO_PROXY").env_remove("no_proxy");
+    child.env("NO_PROXY", no_proxy).env_remove("no_proxy");
     let output = child.output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{shown}");
@@ -147,6 +152,62 @@ async fn child_sends_by_https() {
 }
 
 #[test]
+fn a_host_that_no_proxy_names_is_reached_without_the_proxy() {
+    let proxy = RefusingProxy::start();
+    let name = "child_sends_by_https_to_a_closed_port";
+    run_child_with(name, &proxy.url, "example.test, 127.0.0.1");
+    assert!(proxy.saw_nothing());
+    run_child_with(name, &proxy.url, "example.test");
+    assert!(proxy.head().starts_with("CONNECT 127.0.0.1:"));
+}
+
+#[tokio::test]
+#[ignore = "run by a_host_that_no_proxy_names_is_reached_without_the_proxy"]
+async fn child_sends_by_https_to_a_closed_port() {
+    let error = send(config(&closed_port())).await.unwrap_err();
+    assert_eq!(error.kind(), SendErrorKind::Connect, "{error}");
+}
+
+/// The https URL of a port that nobody listens on.
+fn closed_port() -> String {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("https://{}/", closed.local_addr().unwrap())
+}
+
+#[test]
+fn webhooks_of_the_fake_to_https_go_through_a_tunnel() {
+    let proxy = RefusingProxy::start();
+    run_child("child_posts_webhooks_to_https", &proxy.url);
+    let head = proxy.head();
+    assert!(
+        head.starts_with("CONNECT hooks.example.test:443 "),
+        "{head}"
+    );
+    for secret in ["h00k-pass", "aG9vazpoMDBrLXBhc3M=", "ann@"] {
+        assert!(!head.contains(secret), "{head}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "run by webhooks_of_the_fake_to_https_go_through_a_tunnel"]
+async fn child_posts_webhooks_to_https() {
+    let postmark = FakePostmark::builder().token(TOKEN);
+    let postmark = postmark
+        .webhook_minute(Duration::ZERO)
+        .start()
+        .await
+        .unwrap();
+    postmark.add_webhook("https://hook:h00k-pass@hooks.example.test/");
+    send(config(&postmark.url())).await.unwrap();
+    let id = postmark.messages()[0].id.clone();
+    let reports = postmark.deliver(&id).await.unwrap();
+    assert!(
+        reports.iter().all(|report| !report.delivered),
+        "{reports:?}"
+    );
+}
+
+#[test]
 fn a_proxy_of_the_environment_can_be_forbidden() {
     let proxy = RefusingProxy::start();
     run_child("child_sends_by_https_without_a_proxy", &proxy.url);
@@ -156,11 +217,8 @@ fn a_proxy_of_the_environment_can_be_forbidden() {
 #[tokio::test]
 #[ignore = "run by a_proxy_of_the_environment_can_be_forbidden"]
 async fn child_sends_by_https_without_a_proxy() {
-    // A port that nobody listens on.
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("https://{}/", closed.local_addr().unwrap());
-    drop(closed);
-    let error = send(config(&url).proxy(Proxy::Never)).await.unwrap_err();
+    let config = config(&closed_port()).proxy(Proxy::Never);
+    let error = send(config).await.unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::Connect, "{error}");
 }
 
@@ -171,7 +229,8 @@ async fn a_proxy_can_be_set_and_its_password_goes_to_it_alone() {
     let config = config(HTTPS).proxy(Proxy::Url(with_password.into()));
     let error = send(config.clone()).await.unwrap_err();
     assert_eq!(error.accepted(), Accepted::No, "{error}");
-    let shown = format!("{config:?} {error} {error:?}");
+    let backend = PostmarkBackend::new(config.clone()).unwrap();
+    let shown = format!("{config:?} {backend:?} {error} {error:?}");
     assert!(!shown.contains("pr0xy-pass"), "{shown}");
     let head = proxy.head().to_lowercase();
     assert!(head.starts_with("connect api.example.test:443 "), "{head}");

@@ -33,7 +33,8 @@
 //! let esp = LoopbackServer::start(|_| http::Response::new("{\"id\": 1}".into()))?;
 //! esp.inject(Fault::AcceptThenReset, 1);
 //!
-//! let send = || reqwest::Client::new().post(esp.url()).body("a message").send();
+//! let client = reqwest::Client::builder().no_proxy().build()?;
+//! let send = || client.post(esp.url()).body("a message").send();
 //! let error = send().await.unwrap_err();
 //! assert!(!error.is_connect()); // the backend cannot know, and must not send again ...
 //! assert_eq!(esp.counts().handled, 1); // ... for the ESP has it

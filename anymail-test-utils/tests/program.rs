@@ -25,8 +25,12 @@ fn start(arguments: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
     (child, output.lines().map(Result::unwrap))
 }
 
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
 async fn send(url: &str, token: &str) -> u16 {
-    let response = reqwest::Client::builder().no_proxy().build().unwrap()
+    let response = client()
         .post(format!("{url}/email"))
         .header("Accept", "application/json")
         .header("Content-Type", "application/json")
@@ -67,7 +71,8 @@ async fn the_default_token_is_server_token() {
     let (mut child, mut lines) = start(&[]);
     let url = url_of(&lines.next().unwrap());
     assert_eq!(send(&url, "server-token").await, 200);
-    let page = reqwest::get(&url).await.unwrap().text().await.unwrap();
+    let page = client().get(&url).send().await.unwrap();
+    let page = page.text().await.unwrap();
     assert!(page.contains("1 message,"));
     child.kill().unwrap();
     child.wait().unwrap();

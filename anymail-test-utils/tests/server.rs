@@ -340,11 +340,11 @@ async fn a_handler_may_block_and_even_panic() {
             .enable_all()
             .build()
             .unwrap();
-        let text = runtime.block_on(async { reqwest::get(&url).await?.text().await });
+        let text = runtime.block_on(async { client().get(&url).send().await?.text().await });
         Response::new(text.unwrap().into())
     })
     .unwrap();
-    let get = |path: &str| reqwest::get(format!("{}{path}", server.url()));
+    let get = |path: &str| client().get(format!("{}{path}", server.url())).send();
     assert_eq!(
         get("/").await.unwrap().text().await.unwrap(),
         "[1, \"second row\"]"
@@ -360,7 +360,7 @@ fn a_dropped_server_frees_its_port_even_with_calls_under_way() {
     let (address, url) = (server.address(), server.url());
     server.inject(Fault::AcceptThenHang, 1);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let hanging = runtime.spawn(async move { reqwest::get(url).await });
+    let hanging = runtime.spawn(async move { client().get(url).send().await });
     while server.counts().handled == 0 {
         std::thread::yield_now();
     }

@@ -5,6 +5,8 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -212,19 +214,46 @@ pub(super) fn resolve(given: &Secret, env: &Env, place: &str) -> Read<Secret> {
 /// file that was named by mistake is not.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
+/// How long a pipe or a device may take to give a secret. Reading a pipe that nobody writes to
+/// would never end.
+const MAX_SECRET_WAIT: Duration = Duration::from_secs(5);
+
 /// The secret in a file, without a byte order mark at its start and one line break at its end.
 fn read_file(path: &str) -> Result<Secret, String> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path)
-        .and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes));
-    let length = read.map_err(|error| error.to_string())?;
-    if length as u64 > MAX_SECRET_BYTES {
+    let is_file = fs::metadata(path).map(|metadata| metadata.is_file());
+    let bytes = match is_file.map_err(|error| error.to_string())? {
+        true => read_bytes(path),
+        false => read_in_time(path),
+    }?;
+    if bytes.len() as u64 > MAX_SECRET_BYTES {
         return Err(format!("it is larger than {MAX_SECRET_BYTES} bytes"));
     }
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
     let line = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let line = line.strip_suffix('\n').unwrap_or(line);
     Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))
+}
+
+/// One byte more than a secret may have, so that a longer file is known.
+fn read_bytes(path: &str) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path)
+        .and_then(|file| file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
+    Ok(bytes)
+}
+
+/// The same on a thread, which is left behind if it does not end in time.
+fn read_in_time(path: &str) -> Result<Vec<u8>, String> {
+    let (sender, receiver) = mpsc::channel();
+    let path = path.to_owned();
+    let read = move || sender.send(read_bytes(&path));
+    let thread = thread::Builder::new().name("anymail-secret".to_owned());
+    thread.spawn(read).map_err(|error| error.to_string())?;
+    receiver.recv_timeout(MAX_SECRET_WAIT).unwrap_or_else(|_| {
+        let seconds = MAX_SECRET_WAIT.as_secs();
+        Err(format!("nobody has written to it within {seconds} s"))
+    })
 }
 
 /// A table that is read key by key.

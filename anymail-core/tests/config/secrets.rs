@@ -1,5 +1,7 @@
 //! Where secrets come from, and that they do not get out.
 
+use std::process::Command;
+
 use super::*;
 
 #[test]
@@ -48,6 +50,10 @@ fn a_file_that_cannot_be_a_secret_is_a_fault_that_says_why() {
     ];
     if cfg!(unix) {
         paths.push(("/dev/zero".to_owned(), "larger than 65536 bytes"));
+        let silent = folder.path().join("silent");
+        let made = Command::new("mkfifo").arg(&silent).status();
+        assert!(made.unwrap().success());
+        paths.push((silent.display().to_string(), "nobody has written to it"));
     }
     for (path, why) in paths {
         let (_, registry) = acme();
@@ -56,6 +62,25 @@ fn a_file_that_cannot_be_a_secret_is_a_fault_that_says_why() {
         let error = built.unwrap_err().to_string();
         assert!(error.contains(&path) && error.contains(why), "{error}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_can_come_through_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let path = pipe.clone();
+    let writer = std::thread::spawn(move || std::fs::write(path, "from a pipe\n"));
+    let (factory, registry) = acme();
+    let pipe = format!("file:{}", pipe.display());
+    let mailer = MailerConfig::new("acme").option("server_token", pipe);
+    MailersConfig::from(mailer)
+        .build_in(&no_env(), &registry)
+        .unwrap();
+    assert_eq!(factory.given()[0].0, "from a pipe");
+    writer.join().unwrap().unwrap();
 }
 
 #[test]

@@ -103,7 +103,8 @@ async fn what_postmark_reports_is_suppressed_and_what_it_reactivates_is_not() {
     ];
     assert_eq!(kinds(&store).await, expected);
 
-    let answer = reqwest::Client::new()
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client
         .post(format!(
             "{}/message-streams/outbound/suppressions/delete",
             fake.url()

@@ -66,7 +66,8 @@ use crate::server::{Counts, LoopbackServer};
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let postmark = FakePostmark::start().await?;
-/// let answer = reqwest::Client::new()
+/// let client = reqwest::Client::builder().no_proxy().build()?;
+/// let answer = client
 ///     .post(format!("{}/email", postmark.url()))
 ///     .header("Accept", "application/json")
 ///     .header("Content-Type", "application/json")

@@ -27,7 +27,7 @@ type Reports = Result<Vec<WebhookReport>, TriggerError>;
 /// let app = LoopbackServer::start(|_| http::Response::default())?; // what receives webhooks
 /// let postmark = FakePostmark::start().await?;
 /// postmark.add_webhook(&app.url());
-/// # let client = reqwest::Client::new();
+/// # let client = reqwest::Client::builder().no_proxy().build()?;
 /// # let call = client.post(format!("{}/email", postmark.url())).header("Accept", "*/*");
 /// # let call = call.header("Content-Type", "application/json");
 /// # let call = call.header("X-Postmark-Server-Token", "server-token");
