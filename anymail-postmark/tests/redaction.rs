@@ -17,9 +17,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anymail_core::{
-    Failover, HookError, Mailer, MailersConfig, Member, MemoryBackend, Message, MessageBuilder,
-    PreSendVerdict, Registry, RetryPolicy, SendError, SendStatus, UnsupportedPolicy, Webhook,
-    WebhookAuth, answer_webhook,
+    Env, Failover, HookError, Mailer, MailersConfig, Member, MemoryBackend, Message,
+    MessageBuilder, PreSendVerdict, Registry, RetryPolicy, SendError, SendStatus,
+    UnsupportedPolicy, Webhook, WebhookAuth, answer_webhook,
 };
 use anymail_postmark::{
     PostmarkBackend, PostmarkConfig, PostmarkFactory, PostmarkInboundWebhook, PostmarkOptions,
@@ -285,6 +285,61 @@ fn configure(printed: &Printed) {
     }
 }
 
+/// URLs that choose backend and options, right and wrong.
+async fn configure_by_url(printed: &Printed) {
+    let registry = Registry::new().with(PostmarkFactory);
+    let fake = FakePostmark::builder().token(TOKEN).start().await.unwrap();
+    let host = fake.url().replace("http://", "");
+    let hook = format!("webhook_secret={HOOK_USER}:{HOOK_PASSWORD}");
+    let mut calls = 0;
+    for url in [
+        format!("postmark+http://{TOKEN}@{host}?{hook}"),
+        format!("failover://?members=postmark%2Bhttp%3A%2F%2F{TOKEN}%40{host}&{hook}"),
+        format!("postmark+http://{TOKEN}@127.0.0.1:9?{hook}"),
+        format!("postmark+http://{TOKEN}@example.com?{hook}"),
+        format!("postmark+http://{TOKEN}:{HOOK_PASSWORD}@{host}?{hook}"),
+        format!("postmark+http://{TOKEN}/{TOKEN}@{host}?{hook}"),
+        format!("postmark+http://{TOKEN}@{host}?webhook_secret={HOOK_PASSWORD}"),
+        format!("postmark+http://{TOKEN}@{host}?{TOKEN}&timeout={TOKEN}&proxy={TOKEN}"),
+        format!("postmark+http://{TOKEN}@{host}?{hook}#{TOKEN}"),
+        format!("postmrak://{TOKEN}@default?{hook}"),
+        TOKEN.to_owned(),
+    ] {
+        let names = ["ANYMAIL_URL", "ANYMAIL_BACKEND", "ANYMAIL_FAILOVER_MEMBERS"];
+        // A name of a backend or mailer is no secret.
+        let places = if url.contains(':') { 3 } else { 1 };
+        for name in names.into_iter().take(places) {
+            let mut env = vec![(name, url.as_str())];
+            if name == "ANYMAIL_FAILOVER_MEMBERS" {
+                env.push(("ANYMAIL_BACKEND", "failover"));
+            }
+            let env = Env::from_iter(env);
+            printed.debug(&env);
+            let config = MailersConfig::from_env(&env, &registry);
+            printed.debug(&config);
+            let mailers = match config.build_in(&env, &registry) {
+                Ok(mailers) => mailers,
+                Err(error) => {
+                    printed.error(&error);
+                    continue;
+                }
+            };
+            printed.debug(&mailers);
+            match mailers.webhooks() {
+                Ok(webhooks) => printed.debug(&webhooks),
+                Err(error) => printed.error(&error),
+            }
+            let mailer = mailers.default_mailer();
+            let result = mailer.send(&plain("ann@example.com")).await;
+            printed.result(&result);
+            let answered = result.is_err_and(|error| error.http_status().is_some());
+            calls += u64::from(answered);
+        }
+    }
+    assert_eq!(calls, fake.calls());
+    assert!(calls > 3, "{calls}");
+}
+
 /// Webhooks' requests, right and wrong.
 async fn receive(printed: &Printed) {
     let auth = WebhookAuth::basic([(HOOK_USER, HOOK_PASSWORD)]).unwrap();
@@ -357,6 +412,7 @@ async fn no_token_no_webhook_secret_and_no_body_is_ever_printed() {
     send_to_echoes(&printed).await;
     be_refused(&printed).await;
     configure(&printed);
+    configure_by_url(&printed).await;
     receive(&printed).await;
 
     let text = printed.text();

@@ -180,7 +180,8 @@ impl<'a> Build<'a> {
     pub(super) fn factory(&mut self, name: &str, place: &str) -> Option<&'a dyn BackendFactory> {
         let factory = self.registry.get(name);
         if is_url(name) {
-            let problem = "this is no backend's name; a URL is given as url";
+            let problem = "this is not the name of a backend; for a URL, set url (in the environment \
+                           ANYMAIL_URL)";
             self.fault(Kind::UnknownBackend, place, problem);
         } else if factory.is_none() {
             let names: Vec<_> = self.registry.names().collect();

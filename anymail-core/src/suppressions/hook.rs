@@ -37,7 +37,7 @@ pub enum StoreFailurePolicy {
 /// # Which suppressions hold
 ///
 /// A suppression without a scope holds for every message. A suppression in a scope holds for
-/// messages with the same [`suppression_scope`](crate::Message::suppression_scope), which can be
+/// messages with the same [`suppression_scope`](crate::MessageFields::suppression_scope), which can be
 /// set once in a mailer's send defaults. So who unsubscribed from `news` still gets receipts,
 /// and messages without a scope. **Set the scope of every message that people can unsubscribe
 /// from.**

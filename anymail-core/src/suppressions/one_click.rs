@@ -27,7 +27,7 @@ use crate::receiving::HmacSha256Keys;
 /// URLs, which enters the unsubscribe into a store (feature `signatures`).
 ///
 /// Each URL has a token that names the address, the
-/// [scope](crate::Message::suppression_scope) and the time of issue, signed by HMAC-SHA256. A
+/// [scope](crate::MessageFields::suppression_scope) and the time of issue, signed by HMAC-SHA256. A
 /// token that is forged, changed or expired changes nothing. To change the key, put the new one
 /// in front of the old one, and remove the old one when its tokens have expired.
 ///

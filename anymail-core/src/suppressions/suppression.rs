@@ -104,7 +104,7 @@ pub struct Suppression {
     pub address: AddressKey,
     /// The stream or list that the suppression is about. `None` suppresses all mail; a name
     /// suppresses only messages with that
-    /// [`suppression_scope`](crate::Message::suppression_scope).
+    /// [`suppression_scope`](crate::MessageFields::suppression_scope).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// Why.

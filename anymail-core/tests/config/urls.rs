@@ -331,7 +331,7 @@ fn a_url_in_the_place_of_a_backend_s_name_is_not_quoted() {
     ] {
         let error = config.build_in(&env, &registry).unwrap_err();
         let shown = format!("{error} {error:?} {config:?}");
-        assert!(shown.contains("a URL is given as url"), "{shown}");
+        assert!(shown.contains("for a URL, set url"), "{shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
     }
 }
