@@ -306,6 +306,9 @@ impl fmt::Debug for UrlOptions {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
     use super::*;
 
     fn url(text: &str) -> BackendUrl {
@@ -386,5 +389,23 @@ mod tests {
             format!("{options:?} {url:?}"),
             r#"{"key", "api_url"} BackendUrl(acme)"#
         );
+    }
+
+    proptest! {
+        #[test]
+        fn encoded_parts_come_back_and_any_text_is_read_or_refused(
+            user in ".+", password in ".+", value in ".*", other in "\\PC{0,40}"
+        ) {
+            let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            let [user_, password_, value_] = [&user, &password, &value].map(|it| encode(it));
+            let text = format!("acme://{user_}:{password_}@default?key={value_}");
+            let url = url(&text);
+            prop_assert_eq!(exposed(url.user()), Some(user.as_str()));
+            prop_assert_eq!(exposed(url.password()), Some(password.as_str()));
+            let query: Vec<_> = url.query().map(|(name, v)| (name, v.expose())).collect();
+            prop_assert_eq!(query, [("key", value.as_str())]);
+            let _ = other.parse::<BackendUrl>();
+            let _ = format!("a://{other}").parse::<BackendUrl>();
+        }
     }
 }
