@@ -2,11 +2,10 @@
 
 use anymail_core::{Accepted, SendError, SendStatus, Status};
 use bytes::Bytes;
-use http::Response;
 
 use super::rig::Rig;
 use super::trial::{Stop, Trial, Verdict, trial};
-use crate::Fault;
+use super::wire::{Bare, BareMeaning};
 use crate::fixtures::{batch_to, plain, plain_to};
 
 const LOOK_AT: &str = "how your backend reads the answer: take nothing in it for granted; what \
@@ -60,12 +59,6 @@ pub(super) fn nonsense() -> Vec<Bytes> {
     all
 }
 
-fn answer(status: u16, body: Bytes) -> Response<Bytes> {
-    let response = Response::builder().status(status);
-    let response = response.header("content-type", "application/json");
-    response.body(body).unwrap_or_default()
-}
-
 /// Whether a result claims neither that the ESP has the message nor that it has not.
 fn is_open(result: &Result<SendStatus, SendError>) -> bool {
     match result {
@@ -78,42 +71,34 @@ async fn wrong_shape(rig: Rig) -> Verdict {
     if !rig.profile.answers_have_a_body {
         return Err(Stop::skip("this ESP's answers have no body"));
     }
-    for body in nonsense() {
-        let start: String = String::from_utf8_lossy(&body).chars().take(60).collect();
-        rig.inject(Fault::Replace(answer(200, body)), 1)?;
+    for fault in &rig.faults()?.nonsense {
+        rig.inject(fault)?;
         let result = rig.send(&plain()).await?;
         rig.ensure(is_open(&result), || {
             format!(
-                "the answer was HTTP 200 with {start:?}; an error with Accepted::Maybe was \
-                 expected, not {result:?}"
+                "the answer was {fault}; an error with Accepted::Maybe was expected, not \
+                 {result:?}"
             )
         })?;
-        rig.server()?.forget_requests();
+        rig.wire.forget();
     }
     Ok(())
 }
 
 async fn any_status(rig: Rig) -> Verdict {
-    for status in [
-        201, 203, 206, 300, 304, 400, 403, 404, 405, 408, 409, 410, 411, 415, 418, 421, 425, 431,
-        451, 499, 500, 501, 502, 503, 504, 505, 520, 521, 524, 599,
-    ] {
-        rig.inject(Fault::status(status), 1)?;
+    for Bare { fault, meaning } in &rig.faults()?.bare {
+        rig.inject(fault)?;
         let result = rig.send(&plain()).await?;
-        let accepted = result.as_ref().map_err(SendError::accepted);
-        let right = match status {
-            // Anybody may have written it, so it is a no only where the status itself is one.
-            400.. => match SendError::from_http_status("", status).accepted() {
-                Accepted::No => accepted.is_err(),
-                Accepted::Maybe => is_open(&result),
-            },
-            300..=399 => is_open(&result),
-            _ => is_open(&result) || !rig.profile.answers_have_a_body,
+        let right = match meaning {
+            BareMeaning::NotYes => result.is_err(),
+            BareMeaning::Open => is_open(&result),
+            BareMeaning::PerhapsYes => is_open(&result) || !rig.profile.answers_have_a_body,
         };
         rig.ensure(right, || {
-            format!("the answer was HTTP {status} and empty, the result is {result:?}")
+            format!("the answer was {fault}, the result is {result:?}")
         })?;
-        rig.server()?.forget_requests();
+        rig.all_is_well();
+        rig.wire.forget();
     }
     Ok(())
 }
@@ -126,13 +111,8 @@ async fn changed(rig: Rig, batch: bool) -> Verdict {
     }
     for message in messages {
         rig.send_ok(&message).await?;
-        let Some(genuine) = rig.last_answer() else {
-            return Err(Stop::skip("the backend makes no calls"));
-        };
-        for body in mutilations(genuine.body()) {
-            let mut changed = genuine.clone();
-            *changed.body_mut() = body;
-            rig.inject(Fault::Replace(changed), 1)?;
+        for fault in rig.wire.altered_answers() {
+            rig.inject(&fault)?;
             let result = rig.send(&message).await?;
             if let Ok(status) = &result {
                 let told = status.recipients().len();
@@ -140,8 +120,8 @@ async fn changed(rig: Rig, batch: bool) -> Verdict {
                     format!("2 recipients, {told} told of: {status:?}")
                 })?;
             }
-            rig.server()?.clear_faults();
-            rig.server()?.forget_requests();
+            rig.all_is_well();
+            rig.wire.forget();
         }
     }
     Ok(())

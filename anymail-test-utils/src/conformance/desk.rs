@@ -1,19 +1,17 @@
-//! [`Desk`]: the ESP behind the loopback server: it reads by the harness, decides by the plan,
-//! and answers by the harness.
+//! [`Desk`]: where the ESP decides what to say, by the plan of a trial, and keeps what it said.
+//!
+//! How it is said is the wire's (`wire`).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anymail_core::{Address, Status};
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use anymail_core::{Address, AddressKey, Status};
 use tokio::sync::Notify;
 
-use super::harness::{Answer, Harness, MessageIds, Profile, Recipient, Trouble, TroubleKind};
+use super::harness::{Answer, MessageIds, Profile, Recipient, TroubleKind};
 use super::understood::Understood;
 
-/// What the ESP says of a recipient of a mail.
-pub(super) type StatusOf = Box<dyn Fn(&Understood, &Address) -> Status + Send>;
+/// What the ESP says of a recipient.
+pub(super) type StatusOf = Box<dyn Fn(&Address) -> Status + Send>;
 
 /// How the ESP answers from now on.
 pub(super) struct Plan {
@@ -28,10 +26,9 @@ pub(super) struct Plan {
     pub(super) silent_about: usize,
 }
 
-/// The ESP behind the loopback server.
+/// The ESP, but for its language.
 pub(super) struct Desk {
-    pub(super) harness: Arc<dyn Harness>,
-    profile: Arc<Profile>,
+    profile: Profile,
     plan: Mutex<Plan>,
     log: Mutex<Log>,
     /// Whenever a call has been answered.
@@ -46,19 +43,35 @@ pub(super) struct Log {
     pub(super) problems: Vec<String>,
     /// What the ESP cannot say, though it was asked to.
     pub(super) cannot_say: Option<Vec<Status>>,
-    /// As the harness wrote it.
-    pub(super) last_answer: Option<Response<Bytes>>,
     ids: u64,
 }
 
+/// What the ESP says of one call.
+pub(super) struct Decided {
+    answers: Vec<Answer>,
+    silent_about: usize,
+    pub(super) trouble: Option<(TroubleKind, String)>,
+    pub(super) retry_after: Option<&'static str>,
+}
+
+impl Decided {
+    /// The answers that are given.
+    pub(super) fn told(&self) -> &[Answer] {
+        match self.answers.len().checked_sub(self.silent_about) {
+            // An answer about nothing at all is another matter.
+            Some(told @ 1..) => self.answers.get(..told).unwrap_or_default(),
+            _ => &self.answers,
+        }
+    }
+}
+
 impl Desk {
-    pub(super) fn new(harness: Arc<dyn Harness>, profile: Arc<Profile>) -> Self {
+    pub(super) fn new(profile: Profile) -> Self {
         let yes = profile.accepts_as;
         Self {
-            harness,
             profile,
             plan: Mutex::new(Plan {
-                status_of: Box::new(move |_, _| yes),
+                status_of: Box::new(move |_| yes),
                 trouble: None,
                 retry_after: None,
                 words: "the reason in the ESP's own words".to_owned(),
@@ -69,18 +82,6 @@ impl Desk {
         }
     }
 
-    pub(super) fn serve(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request)));
-        let answer = answer.unwrap_or_else(|_| Err("the harness panicked".to_owned()));
-        let response = answer.unwrap_or_else(|problem| {
-            self.log().problems.push(problem);
-            refused("the harness has a problem")
-        });
-        self.log().last_answer = Some(response.clone());
-        self.arrived.notify_one();
-        response
-    }
-
     pub(super) fn plan(&self) -> MutexGuard<'_, Plan> {
         lock(&self.plan)
     }
@@ -89,41 +90,47 @@ impl Desk {
         lock(&self.log)
     }
 
-    fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, String> {
-        let mails = self.harness.read(request).map_err(|error| {
-            let (method, path) = (request.method(), request.uri().path());
-            format!("Harness::read does not understand {method} {path}: {error}")
-        })?;
-        let plan = self.plan();
-        let answers = self.decide(&plan, mails);
-        self.log().calls.push(answers.clone());
-        if let Some((kind, words)) = &plan.trouble {
-            let mut response = self.harness.trouble(&Trouble {
-                kind: *kind,
-                http_status: kind.http_status(),
-                words: words.clone(),
-            });
-            if let Some(wait) = plan.retry_after {
-                let headers = response.headers_mut();
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(wait));
-            }
-            return Ok(response);
-        }
-        let told = match answers.len().checked_sub(plan.silent_about) {
-            // An answer about nothing at all is another matter.
-            Some(told @ 1..) => answers.get(..told).unwrap_or_default(),
-            _ => &answers[..],
-        };
-        Ok(self.harness.answer(request, told).unwrap_or_else(|| {
-            let statuses = told.iter().flat_map(|answer| &answer.recipients);
-            let statuses = statuses.map(|recipient| recipient.status).collect();
-            self.log().cannot_say = Some(statuses);
-            refused("this ESP never says so")
-        }))
+    /// All mails of all calls.
+    pub(super) fn mails(&self) -> Vec<Understood> {
+        let log = self.log();
+        let answers = log.calls.iter().flatten();
+        answers.map(|answer| answer.mail.clone()).collect()
     }
 
-    /// Makes up ids, and looks up what to say.
-    fn decide(&self, plan: &Plan, mails: Vec<Understood>) -> Vec<Answer> {
+    /// The ids that the ESP gave to one recipient's mails: several for a copy of a batch.
+    pub(super) fn ids_of(&self, recipient: &AddressKey) -> Vec<String> {
+        let mut ids = Vec::new();
+        for answer in self.log().calls.iter().flatten() {
+            for it in &answer.recipients {
+                if it.address.key() == *recipient {
+                    ids.push(answer.mail.own_id.clone().unwrap_or_else(|| it.id.clone()));
+                }
+            }
+        }
+        ids
+    }
+
+    /// Takes the mails of a call: makes up ids, and looks up what to say.
+    pub(super) fn decide(&self, mails: Vec<Understood>) -> Decided {
+        let plan = self.plan();
+        let answers = self.answers(&plan, mails);
+        self.log().calls.push(answers.clone());
+        Decided {
+            answers,
+            silent_about: plan.silent_about,
+            trouble: plan.trouble.clone(),
+            retry_after: plan.retry_after,
+        }
+    }
+
+    /// Notes that the ESP has no way to say this.
+    pub(super) fn cannot_say(&self, told: &[Answer]) {
+        let statuses = told.iter().flat_map(|answer| &answer.recipients);
+        let statuses = statuses.map(|recipient| recipient.status).collect();
+        self.log().cannot_say = Some(statuses);
+    }
+
+    fn answers(&self, plan: &Plan, mails: Vec<Understood>) -> Vec<Answer> {
         let mut log = self.log();
         let mut next_id = || {
             log.ids += 1;
@@ -137,7 +144,7 @@ impl Desk {
             let mut recipients = Vec::new();
             for address in mail.recipients() {
                 recipients.push(Recipient {
-                    status: (plan.status_of)(&mail, address),
+                    status: (plan.status_of)(address),
                     address: address.clone(),
                     id: match per_recipient {
                         true => next_id(),
@@ -154,12 +161,6 @@ impl Desk {
         }
         answers
     }
-}
-
-fn refused(words: &'static str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from_static(words.as_bytes()));
-    *response.status_mut() = http::StatusCode::UNPROCESSABLE_ENTITY;
-    response
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

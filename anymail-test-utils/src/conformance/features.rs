@@ -171,7 +171,7 @@ fn refused(rig: &Rig, feature: Feature, error: Option<anymail_core::SendError>) 
     rig.ensure(error.accepted() == Accepted::No, || {
         format!("nothing was sent, so Accepted::No was expected: {error}")
     })?;
-    let calls = rig.requests();
+    let calls = rig.wire.tries();
     rig.ensure(calls == 0 && rig.mails()?.is_empty(), || {
         format!("it was refused, but {calls} call(s) were made")
     })

@@ -8,7 +8,6 @@ use super::rig::Rig;
 use super::statuses::ids;
 use super::trial::{Stop, Trial, Verdict, trial};
 use super::understood::{Part, Understood};
-use crate::Fault;
 use crate::fixtures::{batch_to, file, plain, plain_to};
 
 const LOOK_AT: &str = "EmailBackend::send_many: which messages share a call, and which row of the \
@@ -169,7 +168,7 @@ async fn bad_middle(rig: Rig, said: Status) -> Verdict {
 }
 
 async fn lost_answer(rig: Rig) -> Verdict {
-    rig.inject(Fault::AcceptThenReset, 1)?;
+    rig.inject(&rig.faults()?.taken_then_reset)?;
     let messages = messages(3);
     let results = rig.send_all(&messages).await?;
     let mails = rig.mails()?.len();

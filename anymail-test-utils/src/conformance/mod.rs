@@ -36,6 +36,7 @@ mod attachments;
 mod batch;
 mod capture;
 mod desk;
+mod excerpt;
 mod features;
 mod harness;
 
@@ -47,11 +48,13 @@ mod secrets;
 mod signatures;
 mod signer;
 mod statuses;
+mod subject;
 mod suite;
 mod tasks;
 mod trial;
 mod understood;
 mod webhooks;
+mod wire;
 
 pub use harness::{
     Answer, Harness, HarnessError, LocalHarness, Mailbox, MessageIds, Posts, Profile, Recipient,

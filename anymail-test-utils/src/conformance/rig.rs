@@ -1,123 +1,25 @@
 //! [`Rig`]: one backend, the ESP it talks to, and all that was said, for one trial.
 //!
-//! How the ESP's words look is the harness's business (`harness.rs`); what is asserted, the
-//! topics'.
+//! What it is made of is in `subject.rs`, the way to the ESP in `wire`; what is asserted, in the
+//! topics.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use anymail_core::{
     Address, AddressKey, EmailBackend, Mailer, Message, RecipientStatus, SendError, SendStatus,
-    Status, UnsupportedPolicy, WebhookAuth, WebhookKind,
+    Status, UnsupportedPolicy, WebhookAuth,
 };
-use bytes::Bytes;
-use http::Response;
-use uuid::Uuid;
 
 use super::capture::Capture;
-use super::desk::{Desk, Plan, lock};
-use super::harness::{Answer, Harness, LocalHarness, Mailbox, Posts, Profile, Target, TroubleKind};
+use super::desk::{Plan, lock};
+use super::excerpt::cut;
+use super::harness::{Answer, Posts, Profile, TroubleKind};
 use super::signer::Signer;
+use super::subject::Subject;
 use super::trial::{Stop, Verdict};
 use super::understood::{Part, Understood, differences};
-use crate::{Fault, LoopbackServer};
-
-/// What is tested: what makes a backend, and knows the other side of it.
-#[derive(Clone)]
-pub(super) enum Subject {
-    Remote(Arc<dyn Harness>),
-    Local(Arc<dyn LocalHarness>),
-}
-
-impl Subject {
-    pub(super) fn profile(&self) -> Profile {
-        match self {
-            Self::Remote(harness) => harness.profile(),
-            Self::Local(harness) => harness.profile(),
-        }
-    }
-
-    /// A backend that nothing is sent through.
-    pub(super) fn idle_backend(&self) -> Verdict<Arc<dyn EmailBackend>> {
-        let made = match self {
-            // Port 9 is "discard": should it be called all the same, nobody is there.
-            Self::Remote(harness) => harness.backend(&target("http://127.0.0.1:9".to_owned())),
-            Self::Local(harness) => harness.backend().map(|(backend, _)| backend),
-        };
-        made.map_err(|error| Stop::fail(format!("the harness made no backend: {error}")))
-    }
-
-    /// Whether the ESP signs what it posts.
-    pub(super) fn signs(&self) -> bool {
-        match self {
-            Self::Remote(harness) => harness.signer().is_some(),
-            Self::Local(_) => false,
-        }
-    }
-
-    /// Which webhooks there are.
-    pub(super) fn webhook_kinds(&self) -> Vec<WebhookKind> {
-        let mut kinds = Vec::new();
-        if let Self::Remote(harness) = self {
-            for posts in harness.webhooks(WebhookAuth::none()) {
-                if !kinds.contains(&posts.webhook.kind()) {
-                    kinds.push(posts.webhook.kind());
-                }
-            }
-        }
-        kinds
-    }
-
-    /// A fresh rig. The backend gets this time limit for its calls.
-    pub(super) fn rig(&self, timeout: Duration) -> Verdict<Rig> {
-        let profile = Arc::new(self.profile());
-        let no_backend = |error| Stop::fail(format!("the harness made no backend: {error}"));
-        let (backend, secret, esp) = match self {
-            Self::Local(harness) => {
-                let (backend, mailbox) = harness.backend().map_err(no_backend)?;
-                (backend, String::new(), Esp::Local(mailbox))
-            }
-            Self::Remote(harness) => {
-                let desk = Arc::new(Desk::new(Arc::clone(harness), Arc::clone(&profile)));
-                let handler = Arc::clone(&desk);
-                let server = LoopbackServer::start(move |request| handler.serve(request))
-                    .map_err(|error| Stop::fail(format!("no loopback server: {error}")))?;
-                let target = Target {
-                    timeout,
-                    ..target(server.url())
-                };
-                let backend = harness.backend(&target).map_err(no_backend)?;
-                (backend, target.secret, Esp::Remote { server, desk })
-            }
-        };
-        Ok(Rig {
-            mailer: Mailer::new(Arc::clone(&backend)),
-            backend,
-            profile,
-            secret,
-            traced: Capture::default(),
-            esp,
-            story: Mutex::default(),
-        })
-    }
-}
-
-fn target(url: String) -> Target {
-    Target {
-        url,
-        secret: format!("token{}", Uuid::new_v4().simple()),
-        timeout: Duration::from_secs(30),
-    }
-}
-
-enum Esp {
-    Remote {
-        server: LoopbackServer,
-        desk: Arc<Desk>,
-    },
-    Local(Mailbox),
-}
+use super::wire::{Faults, Wire, WireFault};
 
 /// One backend and its ESP.
 pub(super) struct Rig {
@@ -128,11 +30,31 @@ pub(super) struct Rig {
     pub(super) secret: String,
     /// All that was traced, where the trial asked for it.
     pub(super) traced: Capture,
-    esp: Esp,
+    /// The way to the ESP.
+    pub(super) wire: Box<dyn Wire>,
+    subject: Subject,
     story: Mutex<Vec<String>>,
 }
 
 impl Rig {
+    pub(super) fn new(
+        subject: Subject,
+        backend: Arc<dyn EmailBackend>,
+        wire: Box<dyn Wire>,
+        secret: String,
+    ) -> Self {
+        Self {
+            mailer: Mailer::new(Arc::clone(&backend)),
+            backend,
+            profile: Arc::new(subject.profile()),
+            secret,
+            traced: Capture::default(),
+            wire,
+            subject,
+            story: Mutex::default(),
+        }
+    }
+
     /// A mailer over the same backend that leaves out what is unsupported.
     pub(super) fn dropping(&self) -> Mailer {
         let builder = Mailer::builder(Arc::clone(&self.backend));
@@ -141,27 +63,28 @@ impl Rig {
 
     /// The webhooks, made with these secrets.
     pub(super) fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
-        match &self.esp {
-            Esp::Remote { desk, .. } => desk.harness.webhooks(auth),
-            Esp::Local(_) => Vec::new(),
-        }
+        self.subject.webhooks(auth)
     }
 
     /// How the ESP signs, if it does.
     pub(super) fn signer(&self) -> Option<Arc<dyn Signer>> {
-        match &self.esp {
-            Esp::Remote { desk, .. } => desk.harness.signer(),
-            Esp::Local(_) => None,
-        }
+        self.subject.signer()
     }
 
+    /// Whether nobody answers the backend.
     pub(super) fn is_local(&self) -> bool {
-        matches!(self.esp, Esp::Local(_))
+        self.wire.desk().is_none()
+    }
+
+    /// What can go wrong on the way to the ESP.
+    pub(super) fn faults(&self) -> Verdict<Faults> {
+        let none = || Stop::skip("the backend makes no calls");
+        self.subject.faults().ok_or_else(none)
     }
 
     /// Changes how the ESP answers.
     pub(super) fn plan(&self, change: impl FnOnce(&mut Plan)) {
-        if let Esp::Remote { desk, .. } = &self.esp {
+        if let Some(desk) = self.wire.desk() {
             change(&mut desk.plan());
         }
     }
@@ -175,76 +98,36 @@ impl Rig {
     pub(super) fn say(&self, status: Status, of: impl Fn(&Address) -> bool + Send + 'static) {
         let yes = self.profile.accepts_as;
         self.plan(|plan| {
-            plan.status_of = Box::new(move |_, address| if of(address) { status } else { yes });
+            plan.status_of = Box::new(move |address| if of(address) { status } else { yes });
         });
     }
 
-    pub(super) fn server(&self) -> Verdict<&LoopbackServer> {
-        match &self.esp {
-            Esp::Remote { server, .. } => Ok(server),
-            Esp::Local(_) => Err(Stop::skip("the backend makes no calls")),
-        }
+    /// Lets this go wrong once.
+    pub(super) fn inject(&self, fault: &WireFault) -> Verdict {
+        self.wire.inject(fault, 1)
     }
 
-    pub(super) fn inject(&self, fault: Fault, times: usize) -> Verdict {
-        self.server()?.inject(fault, times);
-        Ok(())
-    }
-
-    /// Waits until the ESP has got another call.
-    pub(super) async fn next_call(&self) {
-        if let Esp::Remote { desk, .. } = &self.esp {
-            desk.arrived.notified().await;
-        }
-    }
-
-    /// How many requests were made, as far as the server could read them.
-    pub(super) fn requests(&self) -> usize {
-        match &self.esp {
-            Esp::Remote { server, .. } => server.counts().calls.try_into().unwrap_or(usize::MAX),
-            Esp::Local(_) => 0,
-        }
+    /// From now on all goes well again, and the ESP is in a good mood.
+    pub(super) fn all_is_well(&self) {
+        self.wire.clear_faults();
+        self.plan(|plan| plan.trouble = None);
     }
 
     /// The answers that the ESP has decided on, call by call.
     pub(super) fn calls(&self) -> Vec<Vec<Answer>> {
-        match &self.esp {
-            Esp::Remote { desk, .. } => desk.log().calls.clone(),
-            Esp::Local(_) => Vec::new(),
-        }
-    }
-
-    /// The ESP's last answer, as its harness wrote it.
-    pub(super) fn last_answer(&self) -> Option<Response<Bytes>> {
-        match &self.esp {
-            Esp::Remote { desk, .. } => desk.log().last_answer.clone(),
-            Esp::Local(_) => None,
-        }
-    }
-
-    /// All mails that the ESP understood so far.
-    pub(super) fn mails(&self) -> Verdict<Vec<Understood>> {
-        match &self.esp {
-            Esp::Remote { .. } => {
-                let answers = self.calls().into_iter().flatten();
-                Ok(answers.map(|answer| answer.mail).collect())
-            }
-            Esp::Local(mailbox) => mailbox()
-                .map_err(|error| Stop::fail(format!("the mails could not be read: {error}"))),
-        }
+        let desk = self.wire.desk();
+        desk.map_or_else(Vec::new, |desk| desk.log().calls.clone())
     }
 
     /// The ids that the ESP gave to one recipient's mails: several for a copy of a batch.
     pub(super) fn ids_of(&self, recipient: &AddressKey) -> Vec<String> {
-        let mut ids = Vec::new();
-        for answer in self.calls().into_iter().flatten() {
-            for it in &answer.recipients {
-                if it.address.key() == *recipient {
-                    ids.push(answer.mail.own_id.clone().unwrap_or_else(|| it.id.clone()));
-                }
-            }
-        }
-        ids
+        let desk = self.wire.desk();
+        desk.map_or_else(Vec::new, |desk| desk.ids_of(recipient))
+    }
+
+    /// All mails that the ESP understood so far.
+    pub(super) fn mails(&self) -> Verdict<Vec<Understood>> {
+        self.wire.mails()
     }
 
     /// Sends a message, whatever comes of it.
@@ -311,16 +194,31 @@ impl Rig {
 
     /// Compares all that arrived.
     pub(super) fn compare(&self, expected: &[Understood], parts: &[Part]) -> Verdict {
-        let lines = differences(expected, &self.mails()?, parts);
-        match lines.is_empty() {
+        let understood = self.mails()?;
+        let differences = differences(expected, &understood, parts);
+        match differences.lines.is_empty() {
             true => Ok(()),
-            false => Err(self.fail(lines.join("\n"))),
+            false => Err(self.fail_in(
+                differences.first.and_then(|mail| self.call_of(mail)),
+                differences.lines.join("\n"),
+            )),
         }
+    }
+
+    /// The call by which a mail came.
+    fn call_of(&self, mail: usize) -> Option<usize> {
+        let desk = self.wire.desk()?;
+        let log = desk.log();
+        let mut seen = 0_usize;
+        log.calls.iter().position(|call| {
+            seen = seen.saturating_add(call.len());
+            mail < seen
+        })
     }
 
     /// Whether all that the trial saw until now can be relied on.
     pub(super) fn trust(&self) -> Verdict {
-        let Esp::Remote { desk, .. } = &self.esp else {
+        let Some(desk) = self.wire.desk() else {
             return Ok(());
         };
         let (problem, cannot_say) = {
@@ -350,11 +248,17 @@ impl Rig {
     }
 
     fn tell(&self, what: &str, words: impl Display) {
-        lock(&self.story).push(format!("{what:<10} {}", cut(&words.to_string())));
+        const MOST: usize = 900;
+        lock(&self.story).push(format!("{what:<10} {}", cut(&words.to_string(), MOST)));
     }
 
-    /// A failure with all that was said until now.
+    /// A failure with all that was said until now, and the last call.
     pub(super) fn fail(&self, why: impl Display) -> Stop {
+        self.fail_in(None, why)
+    }
+
+    /// A failure that is to be seen in this call.
+    fn fail_in(&self, call: Option<usize>, why: impl Display) -> Stop {
         const LINES: usize = 8;
         let mut text = why.to_string();
         let story = lock(&self.story);
@@ -362,22 +266,9 @@ impl Rig {
             text.push_str("\n  ");
             text.push_str(line);
         }
-        if let Esp::Remote { server, .. } = &self.esp {
-            let requests = server.requests();
-            for request in requests.iter().skip(requests.len().saturating_sub(3)) {
-                let body = String::from_utf8_lossy(request.body());
-                let body = body.replace(&self.secret, "[the secret]");
-                text.push_str(&format!(
-                    "\n  request    {} {} ({} bytes) {}",
-                    request.method(),
-                    request.uri().path(),
-                    request.body().len(),
-                    cut(&body)
-                ));
-            }
-            if requests.is_empty() {
-                text.push_str("\n  request    none was made, or none came to its end");
-            }
+        for (place, line) in self.wire.show_call(call).iter().enumerate() {
+            let what = if place == 0 { "request" } else { "" };
+            text.push_str(&format!("\n  {what:<10} {line}"));
         }
         Stop::fail(text)
     }
@@ -395,12 +286,4 @@ fn show_result(result: &Result<SendStatus, SendError>) -> String {
     };
     let all: Vec<_> = status.recipients().map(show).collect();
     format!("Ok: {}", all.join(", "))
-}
-
-fn cut(text: &str) -> String {
-    const MOST: usize = 900;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
 }

@@ -13,10 +13,11 @@ use super::harness::TroubleKind;
 use super::network::error;
 use super::rig::Rig;
 use super::trial::{Stop, Trial, Verdict, trial};
+use super::wire::{Faults, WireFault};
 use crate::fixtures::{BODY, plain};
 use crate::{Fault, LoopbackServer};
 
-pub(super) fn trials(local: bool) -> Vec<Trial> {
+pub(super) fn trials(faults: Option<&Faults>) -> Vec<Trial> {
     const PRINT: &str = "anymail_core::Secret for everything that holds a token; \
                          HeaderValue::set_sensitive; Secret::redact for what a server said";
     const BODIES: &str = "what your backend prints or traces of a message or a request: sizes and \
@@ -29,9 +30,9 @@ pub(super) fn trials(local: bool) -> Vec<Trial> {
         ),
         trial("secrets::a_body_is_not_traced", BODIES, body_untraced).traced(),
     ];
-    if local {
+    let Some(faults) = faults else {
         return trials;
-    }
+    };
     trials.extend([
         trial(
             "secrets::the_token_reaches_the_esp",
@@ -46,12 +47,14 @@ pub(super) fn trials(local: bool) -> Vec<Trial> {
             not_echoed,
         ),
         trial("secrets::the_token_is_not_traced", PRINT, untraced).traced(),
-        trial(
+    ]);
+    if faults.redirects {
+        trials.push(trial(
             "secrets::a_redirect_takes_the_token_nowhere",
             "turn redirects off in your HTTP client",
             not_redirected,
-        ),
-    ]);
+        ));
+    }
     trials
 }
 
@@ -92,12 +95,7 @@ fn printed(error: &SendError) -> String {
 
 async fn used(rig: Rig) -> Verdict {
     rig.send_ok(&plain()).await?;
-    let found = rig.server()?.requests().iter().any(|request| {
-        let headers = format!("{} {:?}", request.uri(), request.headers());
-        let body = String::from_utf8_lossy(request.body());
-        holds(&headers, &rig.secret) || holds(&body, &rig.secret)
-    });
-    rig.ensure(found, || {
+    rig.ensure(holds(&rig.wire.received(), &rig.secret), || {
         "no request held the token; does the harness pass Target::secret on? (An ESP that takes \
          a signature made with it instead: put this trial on Profile::skips)"
             .to_owned()
@@ -115,24 +113,13 @@ async fn undebugged(rig: Rig) -> Verdict {
     unheard(&rig, "the status's Debug", &format!("{status:?}"))
 }
 
-/// The ways to fail that are likely to print what was tried.
-fn failures() -> [Fault; 5] {
-    [
-        Fault::AcceptThenReset,
-        Fault::garbage(),
-        Fault::html_page(502),
-        Fault::not_json(),
-        Fault::status(404),
-    ]
-}
-
 async fn in_no_error(rig: Rig) -> Verdict {
-    for fault in failures() {
-        rig.inject(fault, 1)?;
+    for fault in &rig.faults()?.telling {
+        rig.inject(fault)?;
         if let Err(error) = rig.send(&plain()).await? {
             unheard(&rig, "an error", &printed(&error))?;
         }
-        rig.server()?.clear_faults();
+        rig.wire.clear_faults();
     }
     for kind in [
         TroubleKind::BadToken,
@@ -142,8 +129,7 @@ async fn in_no_error(rig: Rig) -> Verdict {
         rig.trouble(kind, "words");
         unheard(&rig, "an error", &printed(&error(&rig).await?))?;
     }
-    let broken = |error| Stop::fail(format!("the loopback server has a problem: {error}"));
-    rig.server()?.refuse().await.map_err(broken)?;
+    rig.wire.refuse().await?;
     unheard(&rig, "an error", &printed(&error(&rig).await?))
 }
 
@@ -157,11 +143,8 @@ async fn not_echoed(rig: Rig) -> Verdict {
         unheard(&rig, "an error", &printed(&error(&rig).await?))?;
     }
     rig.plan(|plan| plan.trouble = None);
-    for status in [401, 500, 200] {
-        let page = format!("<html>bad request: token={} </html>", rig.secret);
-        let response = Response::builder().status(status);
-        let response = response.body(Bytes::from(page)).unwrap_or_default();
-        rig.inject(Fault::Replace(response), 1)?;
+    for fault in (rig.faults()?.echoes)(&rig.secret) {
+        rig.inject(&fault)?;
         match rig.send(&plain()).await? {
             Err(error) => unheard(&rig, "an error", &printed(&error))?,
             Ok(status) => unheard(&rig, "the status's Debug", &format!("{status:?}"))?,
@@ -178,10 +161,10 @@ async fn untraced(rig: Rig) -> Verdict {
     );
     error(&rig).await?;
     rig.plan(|plan| plan.trouble = None);
-    for fault in failures() {
-        rig.inject(fault, 1)?;
+    for fault in &rig.faults()?.telling {
+        rig.inject(fault)?;
         let _ = rig.send(&plain()).await?;
-        rig.server()?.clear_faults();
+        rig.wire.clear_faults();
     }
     let traced = rig.traced.text();
     rig.ensure(!traced.is_empty(), || {
@@ -207,12 +190,12 @@ async fn body_unprinted(rig: Rig) -> Verdict {
     if rig.is_local() {
         return Ok(());
     }
-    for fault in failures() {
-        rig.inject(fault, 1)?;
+    for fault in &rig.faults()?.telling {
+        rig.inject(fault)?;
         if let Err(error) = rig.send(&message).await? {
             wordless(&rig, "an error", &printed(&error))?;
         }
-        rig.server()?.clear_faults();
+        rig.wire.clear_faults();
     }
     Ok(())
 }
@@ -233,7 +216,7 @@ async fn not_redirected(rig: Rig) -> Verdict {
             .status(status)
             .header("location", format!("{}/elsewhere", elsewhere.url()));
         let response = response.body(Bytes::new()).unwrap_or_default();
-        rig.inject(Fault::Replace(response), 1)?;
+        rig.inject(&WireFault::Http(Fault::Replace(response)))?;
         if let Ok(told) = rig.send(&plain()).await? {
             return Err(rig.fail(format!(
                 "HTTP {status} is no yes, but the result is {told:?}"

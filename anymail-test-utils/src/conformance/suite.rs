@@ -7,8 +7,9 @@ use anymail_core::{Capabilities, Feature, Support};
 use libtest_mimic::{Arguments, Completion, Failed, Trial as Mimic};
 
 use super::harness::{Harness, LocalHarness, Profile};
-use super::rig::Subject;
+use super::subject::Subject;
 use super::trial::{Stop, Trial};
+use super::wire::Faults;
 use super::{
     about, addresses, answers, attachments, batch, features, mails, many, network, secrets,
     signatures, statuses, tasks, webhooks,
@@ -45,7 +46,7 @@ pub enum Outcome {
 impl Suite {
     /// The suite for a backend of an ESP.
     pub fn new(harness: impl Harness) -> Self {
-        Self::over(Subject::Remote(Arc::new(harness)))
+        Self::over(Subject::Http(Arc::new(harness)))
     }
 
     /// The suite for a backend that makes no HTTP calls.
@@ -54,13 +55,12 @@ impl Suite {
     }
 
     fn over(subject: Subject) -> Self {
-        let local = matches!(subject, Subject::Local(_));
         let (trials, cannot_start) = match subject.idle_backend() {
             Ok(backend) => {
-                let mut trials = trials(backend.capabilities(), local);
+                let mut trials = trials(backend.capabilities(), subject.faults().as_ref());
                 let kinds = subject.webhook_kinds();
                 trials.extend(webhooks::trials(&kinds));
-                if subject.signs() {
+                if subject.signer().is_some() {
                     trials.extend(signatures::trials(&kinds));
                 }
                 (trials, None)
@@ -147,7 +147,9 @@ impl fmt::Debug for Suite {
     }
 }
 
-fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
+/// `faults`: what can go wrong; `None` where nobody answers.
+fn trials(can: &Capabilities, faults: Option<&Faults>) -> Vec<Trial> {
+    let local = faults.is_none();
     let mut trials = about::trials();
     trials.extend(mails::trials(can));
     trials.extend(addresses::trials(can));
@@ -155,11 +157,11 @@ fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
     trials.extend(features::trials(can));
     trials.extend(batch::trials(can));
     trials.extend(many::trials(can, local));
-    trials.extend(secrets::trials(local));
+    trials.extend(secrets::trials(faults));
     trials.extend(tasks::trials(local));
-    if !local {
+    if let Some(faults) = faults {
         trials.extend(statuses::trials(can));
-        trials.extend(network::trials());
+        trials.extend(network::trials(faults));
         trials.extend(answers::trials(can.support(Feature::Batch) != Support::No));
     }
     trials

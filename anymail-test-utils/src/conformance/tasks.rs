@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 use super::rig::Rig;
 use super::statuses::ids;
 use super::trial::{Stop, Trial, Verdict, trial};
-use crate::Fault;
 use crate::fixtures::{plain, plain_to};
 
 pub(super) fn trials(local: bool) -> Vec<Trial> {
@@ -73,14 +72,14 @@ async fn at_once(rig: Rig) -> Verdict {
 async fn dropped(rig: Rig) -> Verdict {
     // More than a backend is likely to have connections, permits or workers.
     for _ in 0..20 {
-        rig.inject(Fault::AcceptThenHang, 1)?;
+        rig.inject(&rig.faults()?.taken_then_silent)?;
         let message = plain();
         let sending = rig.mailer.send(&message);
         tokio::select! {
             result = sending => {
                 return Err(rig.fail(format!("the ESP was silent, the result is {result:?}")));
             }
-            () = rig.next_call() => {} // the ESP has it: the future is dropped here
+            () = rig.wire.next_call() => {} // the ESP has it: the future is dropped here
         }
     }
     usable(&rig).await
@@ -110,7 +109,7 @@ async fn early(rig: Rig) -> Verdict {
 }
 
 async fn usable(rig: &Rig) -> Verdict {
-    rig.server()?.clear_faults();
+    rig.all_is_well();
     let mut tasks = JoinSet::new();
     let backend = Arc::clone(&rig.backend);
     for i in 0..10 {

@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::capture::Capture;
-use super::rig::{Rig, Subject};
+use super::rig::Rig;
+use super::subject::Subject;
+use super::wire::IMPATIENT;
 
 /// Why a trial ended before its end.
 #[derive(Debug)]
@@ -64,9 +66,9 @@ where
 }
 
 impl Trial {
-    /// The backend gives up a call after a second.
+    /// The backend gives up a call soon.
     pub(super) fn impatient(mut self) -> Self {
-        self.timeout = Duration::from_secs(1);
+        self.timeout = IMPATIENT;
         self
     }
 

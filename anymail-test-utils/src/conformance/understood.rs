@@ -390,15 +390,23 @@ fn owned(headers: Option<&anymail_core::Headers>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Where mails differ from what was expected, a line each; none where they do not.
+/// Where mails differ from what was expected.
+pub(super) struct Differences {
+    /// Whose mail, what was expected and what was understood; empty where nothing differs.
+    pub(super) lines: Vec<String>,
+    /// The place of the first mail that differs, among those understood.
+    pub(super) first: Option<usize>,
+}
+
+/// Compares mails.
 ///
 /// The order of mails means nothing: the calls of a batch may overtake each other.
 pub(super) fn differences(
     expected: &[Understood],
     understood: &[Understood],
     parts: &[Part],
-) -> Vec<String> {
-    let mut lines = Vec::new();
+) -> Differences {
+    let (mut lines, mut first) = (Vec::new(), None);
     if expected.len() != understood.len() {
         lines.push(format!(
             "expected {} mail(s), the ESP understood {}",
@@ -406,17 +414,17 @@ pub(super) fn differences(
             understood.len()
         ));
     }
-    let mut left: Vec<&Understood> = understood.iter().collect();
+    let mut left: Vec<_> = understood.iter().enumerate().collect();
     for mail in expected {
         let whose = Part::To.show(mail);
-        let same = |other: &&Understood| Part::To.show(other) == whose;
+        let same = |(_, other): &(usize, &Understood)| Part::To.show(other) == whose;
         // A mail to nobody that was expected is compared with the one that is there instead.
         let place = left.iter().position(same);
         let Some(place) = place.or((!left.is_empty()).then_some(0)) else {
             lines.push(format!("no mail to {whose}"));
             continue;
         };
-        let found = left.remove(place);
+        let (number, found) = left.remove(place);
         let before = lines.len();
         for part in parts {
             let (wanted, got) = (part.show(mail), part.show(found));
@@ -425,11 +433,14 @@ pub(super) fn differences(
                 lines.push(format!("understood {}: {got}", part.name()));
             }
         }
-        if expected.len() > 1 && lines.len() > before {
-            lines.insert(before, format!("in the mail to {whose}:"));
+        if lines.len() > before {
+            first = first.or(Some(number));
+            if expected.len() > 1 {
+                lines.insert(before, format!("in the mail to {whose}:"));
+            }
         }
     }
-    lines
+    Differences { lines, first }
 }
 
 /// Most ESPs take no more of an envelope sender than its domain.

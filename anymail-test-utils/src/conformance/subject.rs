@@ -1,0 +1,111 @@
+//! [`Subject`]: what is tested, by whichever harness its author wrote.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anymail_core::{EmailBackend, WebhookAuth, WebhookKind};
+use uuid::Uuid;
+
+use super::desk::Desk;
+use super::harness::{Harness, HarnessError, LocalHarness, Posts, Profile, Target};
+use super::rig::Rig;
+use super::signer::Signer;
+use super::trial::{Stop, Verdict};
+use super::wire::{Faults, HttpWire, LocalWire, http_faults};
+
+/// What makes a backend, and knows the other side of it.
+#[derive(Clone)]
+pub(super) enum Subject {
+    Http(Arc<dyn Harness>),
+    Local(Arc<dyn LocalHarness>),
+}
+
+impl Subject {
+    pub(super) fn profile(&self) -> Profile {
+        match self {
+            Self::Http(harness) => harness.profile(),
+            Self::Local(harness) => harness.profile(),
+        }
+    }
+
+    /// A backend that nothing is sent through.
+    pub(super) fn idle_backend(&self) -> Verdict<Arc<dyn EmailBackend>> {
+        let made = match self {
+            // Port 9 is "discard": should it be called all the same, nobody is there.
+            Self::Http(harness) => harness.backend(&Target {
+                url: "http://127.0.0.1:9".to_owned(),
+                secret: secret(),
+                timeout: Duration::from_secs(30),
+            }),
+            Self::Local(harness) => harness.backend().map(|(backend, _)| backend),
+        };
+        made.map_err(no_backend)
+    }
+
+    /// What can go wrong on the way to the ESP; `None` where there is no way.
+    pub(super) fn faults(&self) -> Option<Faults> {
+        match self {
+            Self::Http(_) => Some(http_faults()),
+            Self::Local(_) => None,
+        }
+    }
+
+    /// The webhooks, made with these secrets.
+    pub(super) fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
+        match self {
+            Self::Http(harness) => harness.webhooks(auth),
+            Self::Local(_) => Vec::new(),
+        }
+    }
+
+    /// How the ESP signs what it posts, if it does.
+    pub(super) fn signer(&self) -> Option<Arc<dyn Signer>> {
+        match self {
+            Self::Http(harness) => harness.signer(),
+            Self::Local(_) => None,
+        }
+    }
+
+    /// Which webhooks there are.
+    pub(super) fn webhook_kinds(&self) -> Vec<WebhookKind> {
+        let mut kinds = Vec::new();
+        for posts in self.webhooks(WebhookAuth::none()) {
+            if !kinds.contains(&posts.webhook.kind()) {
+                kinds.push(posts.webhook.kind());
+            }
+        }
+        kinds
+    }
+
+    /// A fresh rig. The backend gets this time limit for its calls.
+    pub(super) fn rig(&self, timeout: Duration) -> Verdict<Rig> {
+        let own = self.clone();
+        match self {
+            Self::Http(harness) => {
+                let secret = secret();
+                let desk = Desk::new(self.profile());
+                let wire = HttpWire::start(Arc::clone(harness), desk, &secret)?;
+                let target = Target {
+                    url: wire.url(),
+                    secret: secret.clone(),
+                    timeout,
+                };
+                let backend = harness.backend(&target).map_err(no_backend)?;
+                Ok(Rig::new(own, backend, Box::new(wire), secret))
+            }
+            Self::Local(harness) => {
+                let (backend, mailbox) = harness.backend().map_err(no_backend)?;
+                let wire = Box::new(LocalWire(mailbox));
+                Ok(Rig::new(own, backend, wire, String::new()))
+            }
+        }
+    }
+}
+
+fn no_backend(error: HarnessError) -> Stop {
+    Stop::fail(format!("the harness made no backend: {error}"))
+}
+
+fn secret() -> String {
+    format!("token{}", Uuid::new_v4().simple())
+}

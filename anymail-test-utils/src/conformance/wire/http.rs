@@ -1,0 +1,195 @@
+//! [`HttpWire`]: a loopback HTTP server, with the harness for its reader and writer.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+
+use super::super::answers::mutilations;
+use super::super::desk::{Desk, lock};
+use super::super::excerpt::excerpt;
+use super::super::harness::{Harness, Trouble};
+use super::super::trial::{Stop, Verdict};
+use super::super::understood::Understood;
+use super::{Wire, WireFault};
+use crate::{Fault, LoopbackServer};
+
+/// An HTTP API.
+pub(in super::super) struct HttpWire {
+    server: LoopbackServer,
+    esp: Arc<Esp>,
+    secret: String,
+}
+
+/// The ESP behind the server: it reads by the harness, decides at the desk, and answers by the
+/// harness.
+struct Esp {
+    harness: Arc<dyn Harness>,
+    desk: Desk,
+    /// As the harness wrote it.
+    last_answer: Mutex<Option<Response<Bytes>>>,
+    /// The requests that it answered, by their number; `None` once forgotten.
+    calls: Mutex<Vec<Option<Request<Bytes>>>>,
+}
+
+impl HttpWire {
+    /// Starts the ESP; then [`url`](Self::url) says where it is.
+    pub(in super::super) fn start(
+        harness: Arc<dyn Harness>,
+        desk: Desk,
+        secret: &str,
+    ) -> Verdict<Self> {
+        let esp = Arc::new(Esp {
+            harness,
+            desk,
+            last_answer: Mutex::default(),
+            calls: Mutex::default(),
+        });
+        let handler = Arc::clone(&esp);
+        let server = LoopbackServer::start(move |request| handler.serve(request))
+            .map_err(|error| Stop::fail(format!("no loopback server: {error}")))?;
+        Ok(Self {
+            server,
+            esp,
+            secret: secret.to_owned(),
+        })
+    }
+
+    pub(in super::super) fn url(&self) -> String {
+        self.server.url()
+    }
+}
+
+#[async_trait]
+impl Wire for HttpWire {
+    fn mails(&self) -> Verdict<Vec<Understood>> {
+        Ok(self.esp.desk.mails())
+    }
+
+    fn desk(&self) -> Option<&Desk> {
+        Some(&self.esp.desk)
+    }
+
+    fn tries(&self) -> usize {
+        let calls = self.server.counts().calls;
+        calls.try_into().unwrap_or(usize::MAX)
+    }
+
+    fn inject(&self, fault: &WireFault, times: usize) -> Verdict {
+        let WireFault::Http(fault) = fault;
+        self.server.inject(fault.clone(), times);
+        Ok(())
+    }
+
+    fn clear_faults(&self) {
+        self.server.clear_faults();
+    }
+
+    async fn refuse(&self) -> Verdict {
+        self.server.refuse().await.map_err(broken)
+    }
+
+    async fn accept_again(&self) -> Verdict {
+        self.server.accept_again().await.map_err(broken)
+    }
+
+    fn altered_answers(&self) -> Vec<WireFault> {
+        let Some(genuine) = lock(&self.esp.last_answer).clone() else {
+            return Vec::new();
+        };
+        let altered = |body| {
+            let mut changed = genuine.clone();
+            *changed.body_mut() = body;
+            WireFault::Http(Fault::Replace(changed))
+        };
+        mutilations(genuine.body())
+            .into_iter()
+            .map(altered)
+            .collect()
+    }
+
+    fn said_nothing(&self) -> bool {
+        let last = lock(&self.esp.last_answer);
+        last.as_ref().is_some_and(|it| it.body().is_empty())
+    }
+
+    fn received(&self) -> String {
+        let show = |request: &Request<Bytes>| {
+            let body = String::from_utf8_lossy(request.body());
+            format!("{} {:?} {body}\n", request.uri(), request.headers())
+        };
+        self.server.requests().iter().map(show).collect()
+    }
+
+    fn forget(&self) {
+        self.server.forget_requests();
+        lock(&self.esp.calls).fill(None);
+    }
+
+    fn show_call(&self, call: Option<usize>) -> Vec<String> {
+        let answered = call.and_then(|call| lock(&self.esp.calls).get(call)?.clone());
+        let Some(request) = answered.or_else(|| self.server.requests().pop()) else {
+            return vec!["none was made, or none came to its end".to_owned()];
+        };
+        let lines = excerpt(&request).into_iter();
+        lines
+            .map(|line| line.replace(&self.secret, "[the secret]"))
+            .collect()
+    }
+}
+
+fn broken(error: std::io::Error) -> Stop {
+    Stop::fail(format!("the loopback server has a problem: {error}"))
+}
+
+impl Esp {
+    fn serve(&self, request: &Request<Bytes>) -> Response<Bytes> {
+        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request)));
+        let answer = answer.unwrap_or_else(|_| Err("the harness panicked".to_owned()));
+        let response = answer.unwrap_or_else(|problem| {
+            self.desk.log().problems.push(problem);
+            refused("the harness has a problem")
+        });
+        *lock(&self.last_answer) = Some(response.clone());
+        self.desk.arrived.notify_one();
+        response
+    }
+
+    fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, String> {
+        let mails = self.harness.read(request).map_err(|error| {
+            let (method, path) = (request.method(), request.uri().path());
+            format!("Harness::read does not understand {method} {path}: {error}")
+        })?;
+        let decided = {
+            // Under one lock, so that the desk's calls have the same numbers.
+            let mut calls = lock(&self.calls);
+            calls.push(Some(request.clone()));
+            self.desk.decide(mails)
+        };
+        if let Some((kind, words)) = decided.trouble {
+            let mut response = self.harness.trouble(&Trouble {
+                kind,
+                http_status: kind.http_status(),
+                words,
+            });
+            if let Some(wait) = decided.retry_after {
+                let headers = response.headers_mut();
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(wait));
+            }
+            return Ok(response);
+        }
+        let told = decided.told();
+        Ok(self.harness.answer(request, told).unwrap_or_else(|| {
+            self.desk.cannot_say(told);
+            refused("this ESP never says so")
+        }))
+    }
+}
+
+fn refused(words: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(words.as_bytes()));
+    *response.status_mut() = http::StatusCode::UNPROCESSABLE_ENTITY;
+    response
+}
