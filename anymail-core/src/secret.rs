@@ -43,6 +43,10 @@ impl Secret {
     /// `text` with every occurrence of this secret replaced by `[redacted]`, for words that
     /// came from a server and may echo what it was sent. White space around the secret does
     /// not count: headers are sent without it.
+    ///
+    /// It finds the secret as it is. A backend with HTTP's basic authentication sends it in
+    /// base64, and a server may echo that: the backend keeps the value of that header as a
+    /// second `Secret`, and redacts both.
     pub fn redact(&self, text: &str) -> String {
         let secret = self.expose().trim();
         // Nearly never is it there, and an answer to a batch is long: a short beginning is

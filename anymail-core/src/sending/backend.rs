@@ -44,6 +44,13 @@ pub trait EmailBackend: Debug + Send + Sync {
     /// a header that it alone forbids. Nothing, unless a backend says otherwise.
     ///
     /// Must find nothing more once all that it found is taken out.
+    ///
+    /// A backend with [`EspExtra`](super::features::Feature::EspExtra) keeps `esp_extra` to what
+    /// no field of the message says. Here it objects to each key by which the ESP takes
+    /// recipients (`to`, `cc`, `bcc`): core counts, suppresses and reports the recipients of
+    /// the message's own fields only. It also objects to a key by which the ESP takes another
+    /// field that the message sets, a subject for example, since one would replace the other.
+    /// All other keys pass, with their JSON types.
     fn check(&self, message: &Message) -> Vec<Objection> {
         let _ = message;
         Vec::new()
@@ -63,6 +70,12 @@ pub trait EmailBackend: Debug + Send + Sync {
     /// [`accepted`](SendError::accepted) is `No` only if the ESP surely does not have the
     /// message; the message is not sent a second time by the backend itself; and no error or
     /// log line holds a token or a body.
+    ///
+    /// A batch with more recipients than the ESP takes in a call needs several calls. Once one
+    /// of them was taken, the result is a status: the recipients of a call that the ESP
+    /// refused, or that was not made, are `Failed`; those of a call whose answer was lost or
+    /// makes no sense are `Unknown`. An error with [`Accepted::No`](super::error::Accepted::No)
+    /// would let the caller send the message again, and a part of it twice.
     ///
     /// # Errors
     /// [`SendError`] when nothing was sent, or nobody can tell.

@@ -66,22 +66,21 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
             Some(|m, n| cut_attachments(m, true, n)),
         ),
         Feature::AmpHtml => (
-            m.alternatives
-                .items()
-                .iter()
-                .filter(|part| is_amp(part))
-                .count(),
-            |m| types(m, is_amp),
+            usize::from(first_amp(m).is_some()),
+            |m| types(m, true),
             Some(|m, n| cut_where(&mut m.alternatives, n, is_amp)),
         ),
         Feature::Alternatives => (
-            m.alternatives
-                .items()
-                .iter()
-                .filter(|part| !is_amp(part))
-                .count(),
-            |m| types(m, |part| !is_amp(part)),
-            Some(|m, n| cut_where(&mut m.alternatives, n, |part| !is_amp(part))),
+            m.alternatives.items().len() - usize::from(first_amp(m).is_some()),
+            |m| types(m, false),
+            Some(|m, n| {
+                let mut amp = false;
+                cut_where(&mut m.alternatives, n, |part| {
+                    let first = is_amp(part) && !amp;
+                    amp |= first;
+                    !first
+                });
+            }),
         ),
         Feature::Metadata => (
             m.metadata.value().map_or(0, |map| map.len()),
@@ -209,6 +208,11 @@ fn is_amp(part: &Alternative) -> bool {
     part.is(AMP)
 }
 
+/// The place of the AMP body. A second one is an alternative body like any other.
+fn first_amp(m: &Message) -> Option<usize> {
+    m.alternatives.items().iter().position(is_amp)
+}
+
 fn show(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
@@ -225,9 +229,12 @@ fn list(addresses: &[Address]) -> String {
     texts.join(", ")
 }
 
-fn types(m: &Message, wanted: impl Fn(&Alternative) -> bool) -> String {
-    let parts = m.alternatives.items().iter().filter(|part| wanted(part));
-    names(parts.map(Alternative::content_type))
+/// The media types of the AMP body, or of all others.
+fn types(m: &Message, amp: bool) -> String {
+    let first = first_amp(m);
+    let parts = m.alternatives.items().iter().enumerate();
+    let parts = parts.filter(|(place, _)| (Some(*place) == first) == amp);
+    names(parts.map(|(_, part)| part.content_type()))
 }
 
 fn attachments(m: &Message, inline: bool) -> usize {
@@ -253,7 +260,7 @@ fn cut<T>(field: &mut Field<Vec<T>>, n: usize) {
 }
 
 /// Keeps the first `n` of the items that are `wanted`, and all others.
-fn cut_where<T>(field: &mut Field<Vec<T>>, n: usize, wanted: impl Fn(&T) -> bool) {
+fn cut_where<T>(field: &mut Field<Vec<T>>, n: usize, mut wanted: impl FnMut(&T) -> bool) {
     let mut left = n;
     if let Some(items) = field.value_mut() {
         items.retain(|item| {

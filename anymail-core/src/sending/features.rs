@@ -24,7 +24,7 @@ pub enum Feature {
     Attachments,
     /// Files that the HTML body shows.
     InlineAttachments,
-    /// A body in AMP (`text/x-amp-html`).
+    /// A body in AMP (`text/x-amp-html`). A second one is an [`Alternatives`](Self::Alternatives).
     AmpHtml,
     /// The body in media types other than plain text, HTML and AMP, or a second one of these.
     Alternatives,
@@ -140,17 +140,34 @@ pub enum Support {
     AtMost(usize),
     /// Only in a message that also uses the other feature.
     With(Feature),
+    /// Only in a message that also uses one of these features, or several:
+    /// `Support::with_any([Feature::Template, Feature::Batch])`.
+    WithAny(FeatureSet),
     /// Only in a message that does not use the other feature.
     Without(Feature),
 }
 
 impl Support {
+    /// Only in a message that also uses one of these features, or several.
+    pub const fn with_any<const N: usize>(features: [Feature; N]) -> Self {
+        Self::WithAny(FeatureSet::of(&features))
+    }
+
     /// What two backends both support.
     fn common(self, other: Self) -> Self {
         match (self, other) {
             (Self::Yes, it) | (it, Self::Yes) => it,
             (Self::AtMost(a), Self::AtMost(b)) => Self::AtMost(a.min(b)),
             (a, b) if a == b => a,
+            (Self::With(one), Self::WithAny(any)) | (Self::WithAny(any), Self::With(one))
+                if any.contains(one) =>
+            {
+                Self::With(one)
+            }
+            (Self::WithAny(a), Self::WithAny(b)) => match a.common(b) {
+                none if none.is_empty() => Self::No,
+                both => Self::WithAny(both),
+            },
             // Two different conditions cannot be said in one word: rather refuse than promise.
             _ => Self::No,
         }
@@ -164,8 +181,82 @@ impl fmt::Display for Support {
             Self::Yes => f.write_str("yes"),
             Self::AtMost(n) => write!(f, "at most {n}"),
             Self::With(other) => write!(f, "only with {other}"),
+            Self::WithAny(others) => write!(f, "only with {others}"),
             Self::Without(other) => write!(f, "only without {other}"),
         }
+    }
+}
+
+/// Some of the features, each once.
+///
+/// `Display` gives their names with "or" between them.
+///
+/// ```
+/// use anymail_core::{Feature, FeatureSet};
+///
+/// let set = FeatureSet::of(&[Feature::Template, Feature::Batch]);
+/// assert!(set.contains(Feature::Batch));
+/// assert_eq!(set.to_string(), "templates or batch");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<Feature>", into = "Vec<Feature>")]
+pub struct FeatureSet(u32);
+
+impl FeatureSet {
+    /// These features.
+    pub const fn of(features: &[Feature]) -> Self {
+        let (mut bits, mut rest) = (0, features);
+        while let [first, others @ ..] = rest {
+            bits |= 1 << *first as u32;
+            rest = others;
+        }
+        Self(bits)
+    }
+
+    /// Whether this is one of them.
+    pub const fn contains(self, feature: Feature) -> bool {
+        self.0 & (1 << feature as u32) != 0
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The features, in the order of [`Feature::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Feature> {
+        Feature::ALL
+            .into_iter()
+            .filter(move |feature| self.contains(*feature))
+    }
+
+    fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl From<Vec<Feature>> for FeatureSet {
+    fn from(features: Vec<Feature>) -> Self {
+        Self::of(&features)
+    }
+}
+
+impl From<FeatureSet> for Vec<Feature> {
+    fn from(set: FeatureSet) -> Self {
+        set.iter().collect()
+    }
+}
+
+impl fmt::Debug for FeatureSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+impl fmt::Display for FeatureSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.iter().map(|feature| feature.to_string()).collect();
+        f.write_str(&names.join(" or "))
     }
 }
 
@@ -254,6 +345,14 @@ mod tests {
     }
 
     #[test]
+    fn a_support_with_conditions_goes_into_json_and_comes_back() {
+        let support = Support::with_any([Feature::Batch, Feature::Template]);
+        let json = serde_json::to_string(&support).unwrap_or_default();
+        assert_eq!(json, r#"{"with_any":["template","batch"]}"#);
+        assert_eq!(serde_json::from_str::<Support>(&json).ok(), Some(support));
+    }
+
+    #[test]
     fn what_two_backends_share_is_never_more_than_either_has() {
         let a = Capabilities::from([
             (Feature::Tags, Support::AtMost(5)),
@@ -277,6 +376,16 @@ mod tests {
         );
         assert_eq!(both.support(Feature::SendAt), Support::No);
         assert_eq!(both.support(Feature::Attachments), Support::No);
+        let (template, any) = (
+            Support::With(Feature::Template),
+            Support::with_any([Feature::Template, Feature::Batch]),
+        );
+        let other = Support::with_any([Feature::Batch, Feature::Metadata]);
+        assert_eq!(template.common(any), template);
+        assert_eq!(any.common(template), template);
+        assert_eq!(any.common(other), Support::with_any([Feature::Batch]));
+        assert_eq!(template.common(other), Support::No);
+        assert_eq!(any.common(Support::with_any([Feature::Tags])), Support::No);
         assert_eq!(Capabilities::common([]), Capabilities::default());
     }
 }

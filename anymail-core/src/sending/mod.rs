@@ -27,7 +27,7 @@ mod withheld;
 pub use backend::{EmailBackend, PreparedMessage};
 pub use defaults::SendDefaults;
 pub use error::{Accepted, SendError, SendErrorKind, parse_retry_after};
-pub use features::{Capabilities, Feature, Support};
+pub use features::{Capabilities, Feature, FeatureSet, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
 pub use policy::{Objection, Unsupported, UnsupportedPolicy};

@@ -108,16 +108,23 @@ fn objections(
             _ if used.count == 0 => continue,
             Support::AtMost(n) if used.count <= n => continue,
             Support::With(feature) if other(feature) => continue,
+            Support::WithAny(features) if features.iter().any(other) => continue,
             Support::Without(feature) if !other(feature) => continue,
             Support::AtMost(n) => n,
-            Support::No | Support::Yes | Support::With(_) | Support::Without(_) => 0,
+            Support::No
+            | Support::Yes
+            | Support::With(_)
+            | Support::WithAny(_)
+            | Support::Without(_) => 0,
         };
         let unsupported = Unsupported {
             feature: Some(feature),
             esp: backend.name().to_owned(),
             limit: match support {
                 Support::AtMost(n) => format!("at most {n} of {feature}, not {}", used.count),
-                Support::With(_) | Support::Without(_) => format!("{feature} {support}"),
+                Support::With(_) | Support::WithAny(_) | Support::Without(_) => {
+                    format!("{feature} {support}")
+                }
                 Support::No | Support::Yes => format!("no {feature}"),
             },
             asked: (used.asked)(message),

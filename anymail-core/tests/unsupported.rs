@@ -1,0 +1,142 @@
+//! What a message may use of an ESP that supports features under conditions.
+#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+
+use anymail_core::{
+    Alternative, Capabilities, EmailBackend, Feature, Mailer, MemoryBackend, Message, Outbox,
+    PreparedMessage, SendError, SendStatus, Support, UnsupportedPolicy,
+};
+use async_trait::async_trait;
+use serde_json::json;
+
+/// Keeps messages, and says that it supports just this.
+#[derive(Debug)]
+struct Limited(MemoryBackend, Capabilities);
+
+#[async_trait]
+impl EmailBackend for Limited {
+    fn name(&self) -> &str {
+        "limited"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.1
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        self.0.send(message).await
+    }
+}
+
+impl Limited {
+    fn outbox(&self) -> Outbox {
+        self.0.outbox()
+    }
+}
+
+fn backend(pairs: &[(Feature, Support)]) -> Limited {
+    Limited(MemoryBackend::new(), pairs.iter().copied().collect())
+}
+
+fn message() -> Message {
+    serde_json::from_value(json!({
+        "from": "from@example.com", "to": ["ann@example.com"], "subject": "a", "text_body": "b"
+    }))
+    .unwrap()
+}
+
+fn with_bodies(types: &[&str]) -> Message {
+    let mut message = message();
+    let bodies = types
+        .iter()
+        .map(|kind| Alternative::new("a body", kind).unwrap());
+    message.alternatives = bodies.collect::<Vec<_>>().into();
+    message
+}
+
+const AMP: &str = "text/x-amp-html";
+
+#[tokio::test]
+async fn a_second_amp_body_needs_an_esp_that_takes_alternative_bodies() {
+    let mailer = Mailer::new(backend(&[(Feature::AmpHtml, Support::Yes)]));
+    mailer.send(&with_bodies(&[AMP])).await.unwrap();
+    let error = mailer.send(&with_bodies(&[AMP, AMP])).await.unwrap_err();
+    let [found] = error.unsupported() else {
+        unreachable!("one thing is unsupported: {error}");
+    };
+    assert_eq!(found.feature, Some(Feature::Alternatives));
+    assert_eq!(found.asked, format!("{AMP:?}"));
+
+    let both = backend(&[
+        (Feature::AmpHtml, Support::Yes),
+        (Feature::Alternatives, Support::Yes),
+    ]);
+    let sent = Mailer::new(both).send(&with_bodies(&[AMP, AMP])).await;
+    assert!(sent.is_ok());
+}
+
+#[tokio::test]
+async fn the_first_amp_body_is_the_one_that_is_sent_when_the_others_are_left_out() {
+    let backend = backend(&[(Feature::AmpHtml, Support::Yes)]);
+    let outbox = backend.outbox();
+    let builder = Mailer::builder(backend).unsupported(UnsupportedPolicy::Drop);
+    let mut message = with_bodies(&["text/calendar", AMP, AMP]);
+    let first = Alternative::new("the first", AMP).unwrap();
+    if let Some(bodies) = message.alternatives.value_mut()
+        && let Some(slot) = bodies.get_mut(1)
+    {
+        *slot = first.clone();
+    }
+    let status = builder.build().send(&message).await.unwrap();
+    assert_eq!(status.dropped.len(), 1);
+    let sent = outbox.messages();
+    let sent = sent.first().unwrap().message.alternatives.items();
+    assert_eq!(sent, [first]);
+}
+
+#[tokio::test]
+async fn without_amp_no_amp_body_is_sent_however_many_there_are() {
+    let backend = backend(&[(Feature::Alternatives, Support::Yes)]);
+    let outbox = backend.outbox();
+    let builder = Mailer::builder(backend).unsupported(UnsupportedPolicy::Drop);
+    let message = with_bodies(&[AMP, "text/calendar", AMP]);
+    let status = builder.build().send(&message).await.unwrap();
+    let dropped: Vec<_> = status.dropped.iter().map(|it| it.feature).collect();
+    assert_eq!(dropped, [Some(Feature::AmpHtml)]);
+    let sent = outbox.messages();
+    let sent = sent.first().unwrap().message.alternatives.items();
+    let types: Vec<_> = sent.iter().map(Alternative::content_type).collect();
+    assert_eq!(types, ["text/calendar"]);
+}
+
+#[tokio::test]
+async fn a_feature_with_several_conditions_is_supported_under_each_of_them() {
+    let condition = Support::with_any([Feature::Template, Feature::Batch]);
+    let mailer = Mailer::new(backend(&[
+        (Feature::Template, Support::Yes),
+        (Feature::TemplateSubject, Support::Yes),
+        (Feature::TemplateBody, Support::Yes),
+        (Feature::Batch, Support::Yes),
+        (Feature::MergeData, Support::Yes),
+        (Feature::MergeGlobalData, condition),
+    ]));
+    let mut message = message();
+    message
+        .merge_global_data
+        .value_or_default()
+        .insert("shop".to_owned(), "Anvils".into());
+    let error = mailer.send(&message).await.unwrap_err();
+    let [found] = error.unsupported() else {
+        unreachable!("one thing is unsupported: {error}");
+    };
+    assert_eq!(
+        found.limit,
+        "merge_global_data only with templates or batch"
+    );
+
+    let mut by_template = message.clone();
+    by_template.template_id = "welcome".to_owned().into();
+    mailer.send(&by_template).await.unwrap();
+    let mut in_a_batch = message;
+    in_a_batch.merge_data.value_or_default();
+    mailer.send(&in_a_batch).await.unwrap();
+}
