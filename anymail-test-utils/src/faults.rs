@@ -54,6 +54,10 @@ pub enum Fault {
         /// cut.
         bytes: usize,
     },
+    /// The handler runs; behind its answer come spaces, without an end. A client that takes
+    /// [`LoopbackServer::ENDLESS`](crate::LoopbackServer::ENDLESS) bytes of them has no limit of
+    /// its own: there the connection breaks.
+    Endless,
     /// The handler runs; these bytes come in place of an HTTP answer, then the end (FIN).
     Garbage(Bytes),
     /// This answer instead of the handler's, which does not run: rate limits, a server in
@@ -89,6 +93,7 @@ impl Fault {
             | Self::AcceptThenHang
             | Self::Drip { .. }
             | Self::CutShort { .. }
+            | Self::Endless
             | Self::Garbage(_)
             | Self::Replace(_)
             | Self::Rewrite(_) => true,
@@ -214,6 +219,7 @@ impl fmt::Display for Fault {
             Self::Garbage(_) => "garbage",
             Self::Status { status, .. } => return write!(f, "HTTP {status}"),
             Self::Replace(response) => return write!(f, "replaced by {}", response.status()),
+            Self::Endless => "an answer without an end",
             Self::Rewrite(_) => "a changed answer",
         })
     }

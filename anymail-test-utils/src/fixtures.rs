@@ -7,7 +7,7 @@ use anymail_core::{
     Metadata, Support,
 };
 use serde_json::Value;
-use time::{Duration, OffsetDateTime};
+use time::{Duration, OffsetDateTime, UtcOffset};
 
 /// The sender of every message.
 pub(crate) const FROM: &str = "sender@example.com";
@@ -96,7 +96,6 @@ pub(crate) fn is_counted(feature: Feature) -> bool {
             | Feature::Headers
             | Feature::Attachments
             | Feature::InlineAttachments
-            | Feature::AmpHtml
             | Feature::Alternatives
             | Feature::Metadata
             | Feature::Tags
@@ -116,7 +115,8 @@ pub(crate) struct AtEsp {
 
 impl AtEsp {
     /// A message that uses `feature`, `n` times where it can be counted, and besides only what
-    /// it must use: by its nature, or because of a [`Support::With`].
+    /// it must use: by its nature, or because of a [`Support::With`] or [`Support::WithAny`], of
+    /// which it takes the first.
     pub(crate) fn using(&self, feature: Feature, n: usize, can: &Capabilities) -> Message {
         let mut needed = vec![(feature, n)];
         let mut last = feature;
@@ -125,6 +125,10 @@ impl AtEsp {
             let next = match (last, can.support(last)) {
                 (Feature::TemplateSubject | Feature::TemplateBody, _) => Feature::Template,
                 (_, Support::With(other)) => other,
+                (_, Support::WithAny(others)) => match others.iter().next() {
+                    Some(other) => other,
+                    None => break,
+                },
                 _ => break,
             };
             needed.push((next, 1));
@@ -197,14 +201,16 @@ impl AtEsp {
                     file(Attachment::inline(&id, &name, vec![0x89, b'P', b'N', b'G']))
                 }));
             }
-            Feature::AmpHtml => add_bodies(message, vec!["text/x-amp-html".to_owned(); n]),
+            Feature::AmpHtml => add_bodies(message, vec!["text/x-amp-html".to_owned()]),
             Feature::Alternatives => add_bodies(message, each(&|i| format!("text/x-form-{i}"))),
             Feature::Metadata => message.metadata = pairs().collect::<Metadata>().into(),
             Feature::Tags => message.tags = each(&|i| format!("tag-{i}")).into(),
             Feature::TrackOpens => message.track_opens = true.into(),
             Feature::TrackClicks => message.track_clicks = true.into(),
             Feature::SendAt => {
-                let at = OffsetDateTime::now_utc() + Duration::HOUR;
+                // In a zone of its own, by which the wall clock shows another time than UTC's.
+                let zone = UtcOffset::from_hms(5, 45, 0).unwrap_or(UtcOffset::UTC);
+                let at = (OffsetDateTime::now_utc() + Duration::HOUR).to_offset(zone);
                 message.send_at = at.replace_nanosecond(0).unwrap_or(at).into();
             }
             Feature::Template => message.template_id = self.template_id.clone().into(),

@@ -3,6 +3,7 @@
 //! It knows no ESP: a fake one is a handler, such as that of
 //! [`FakePostmark`](crate::FakePostmark). The faults' names are in `faults.rs`.
 
+mod body;
 mod call;
 mod wire;
 
@@ -68,6 +69,9 @@ pub struct Counts {
     pub calls: u64,
     /// Calls whose handler has run to its end: what the ESP has.
     pub handled: u64,
+    /// Bytes that clients have taken of answers without an end
+    /// ([`Fault::Endless`](crate::Fault::Endless)).
+    pub endless_bytes: u64,
 }
 
 /// What the server's thread is asked to do, and where it says whether it could.
@@ -80,6 +84,9 @@ impl LoopbackServer {
     /// How large a request's body may be, unless [`set_body_limit`](Self::set_body_limit) says
     /// otherwise: 64 MiB.
     pub const DEFAULT_BODY_LIMIT: usize = 64 * 1024 * 1024;
+
+    /// After how many bytes an answer without an end breaks off: 64 MiB.
+    pub const ENDLESS: u64 = 64 * 1024 * 1024;
 
     /// Starts a server on a free port of 127.0.0.1.
     ///
@@ -116,6 +123,7 @@ impl LoopbackServer {
             connections: AtomicU64::new(0),
             calls: AtomicU64::new(0),
             handled: AtomicU64::new(0),
+            endless_bytes: Arc::default(),
         });
         let (orders, receiver) = mpsc::unbounded_channel();
         let (ready, wait) = std::sync::mpsc::channel();
@@ -159,6 +167,7 @@ impl LoopbackServer {
             connections: self.shared.connections.load(Ordering::SeqCst),
             calls: self.shared.calls.load(Ordering::SeqCst),
             handled: self.shared.handled.load(Ordering::SeqCst),
+            endless_bytes: self.shared.endless_bytes.load(Ordering::SeqCst),
         }
     }
 

@@ -392,3 +392,16 @@ async fn debug_shows_no_request() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn an_answer_without_an_end_breaks_off_where_a_client_with_a_limit_has_long_gone() {
+    let server = counting();
+    server.inject(Fault::Endless, 2);
+    let mut response = client().post(server.url()).send().await.unwrap();
+    assert!(response.chunk().await.unwrap().unwrap().starts_with(b"[1"));
+    drop(response);
+    let error = post(&client(), &server).await.unwrap_err();
+    assert!(error.is_body() || error.is_decode(), "{error:?}");
+    assert!(server.counts().endless_bytes >= LoopbackServer::ENDLESS);
+    assert!(post(&client(), &server).await.unwrap().starts_with("[3"));
+}

@@ -26,8 +26,8 @@ use anymail_core::{
     WebhookAuth, WebhookSignature,
 };
 use anymail_test_utils::conformance::{
-    Answer, Harness, HarnessError, Outcome, Posts, Signer, Signing, Suite, Target, Trouble,
-    Understood,
+    Answer, Credentials, Harness, HarnessError, Outcome, Posts, Signer, Signing, Suite, Target,
+    Trouble, Understood,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -58,8 +58,12 @@ impl Harness for Signed {
         PigeonHarness.trouble(trouble)
     }
 
-    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
-        PigeonHarness.webhooks(auth)
+    fn credentials(&self, secret: &str) -> Credentials {
+        PigeonHarness.credentials(secret)
+    }
+
+    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+        PigeonHarness.webhooks(auth, sent)
     }
 
     fn signer(&self) -> Option<Arc<dyn Signer>> {

@@ -45,12 +45,12 @@ pub trait EmailBackend: Debug + Send + Sync {
     ///
     /// Must find nothing more once all that it found is taken out.
     ///
-    /// A backend with [`EspExtra`](super::features::Feature::EspExtra) keeps `esp_extra` to what
-    /// no field of the message says. Here it objects to each key by which the ESP takes
-    /// recipients (`to`, `cc`, `bcc`): core counts, suppresses and reports the recipients of
-    /// the message's own fields only. It also objects to a key by which the ESP takes another
-    /// field that the message sets, a subject for example, since one would replace the other.
-    /// All other keys pass, with their JSON types.
+    /// A backend with [`EspExtra`](super::features::Feature::EspExtra) passes the keys of
+    /// `esp_extra` to the ESP as they are, values with their JSON types. Here it objects to each
+    /// key by which the ESP takes recipients (`to`, `cc`, `bcc`), as long as it would reach the
+    /// ESP as one: core counts, suppresses and reports the recipients of the message's own
+    /// fields only. A key by which the ESP takes another field, a subject for example,
+    /// replaces that field of the message, or is objected to; it is not silently ignored.
     fn check(&self, message: &Message) -> Vec<Objection> {
         let _ = message;
         Vec::new()

@@ -12,14 +12,15 @@ mod watch;
 
 use std::sync::Arc;
 
-use anymail_core::{EmailBackend, JsonMap, WebhookAuth};
+use anymail_core::{EmailBackend, WebhookAuth};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::conformance::{
-    Answer, Harness, HarnessError, Posts, Profile, Target, Trouble, TroubleKind, Understood,
+    Answer, Credentials, Harness, HarnessError, Posts, Profile, Target, Trouble, TroubleKind,
+    Understood,
 };
 use bytes::Bytes;
 use http::{Request, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Knows Postmark's sending API, from its pages and from answers that others have seen. It
 /// shares no code with the fake Postmark of anymail-test-utils.
@@ -59,17 +60,26 @@ impl Harness for PostmarkHarness {
         answer::response(trouble.http_status, &json)
     }
 
+    fn credentials(&self, secret: &str) -> Credentials {
+        Credentials::header("x-postmark-server-token", secret)
+    }
+
     fn profile(&self) -> Profile {
-        let mut esp_extra = JsonMap::new();
-        esp_extra.insert("MessageStream".to_owned(), "broadcast".into());
+        let options = json!({"MessageStream": "broadcast", "InlineCss": false});
+        let spy = "spy@example.com";
+        let map = |json: Value| json.as_object().cloned().unwrap_or_default();
         Profile {
-            esp_extra,
+            // https://postmarkapp.com/developer/api/email-api#send-batch-emails
+            recipients_per_call: Some(500),
+            esp_extra: map(options),
+            recipient_keys: map(json!({"To": spy, "Cc": spy, "Bcc": spy, "bcc": spy})),
+            subject_key: Some("Subject".to_owned()),
             ..Profile::default()
         }
     }
 
-    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
-        posts::posts(auth)
+    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+        posts::posts(auth, sent)
     }
 }
 

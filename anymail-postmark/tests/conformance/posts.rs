@@ -3,23 +3,23 @@
 
 use std::sync::Arc;
 
-use anymail_core::{WebhookAuth, WebhookKind};
-use anymail_test_utils::conformance::Posts;
+use anymail_core::{EventType, RejectReason, WebhookAuth, WebhookKind};
+use anymail_test_utils::conformance::{Answer, Expected, File, Post, Posts, Understood};
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
 
-pub(crate) fn posts(auth: WebhookAuth) -> Vec<Posts> {
+pub(crate) fn posts(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
     let webhooks = anymail_postmark::webhooks(auth).into_iter();
     webhooks
         .map(|webhook| {
-            let payloads = match webhook.kind() {
-                WebhookKind::Tracking => tracking(),
+            let posts = match webhook.kind() {
+                WebhookKind::Tracking => tracking(sent),
                 _ => inbound(),
             };
             Posts {
                 webhook: Arc::clone(&webhook),
-                requests: payloads.iter().map(request).collect(),
+                posts,
             }
         })
         .collect()
@@ -30,91 +30,146 @@ fn request(json: &Value) -> Request<Bytes> {
     request.body(json.to_string().into()).unwrap_or_default()
 }
 
-fn tracking() -> Vec<Value> {
-    let ann = "ann@example.com";
+const AT: &str = "2026-09-05T16:33:54.9070259Z";
+const AT_UNIX: i64 = 1_788_626_034;
+
+fn tracking(sent: &Answer) -> Vec<Post> {
+    use EventType as T;
+    let first = sent.recipients.first();
+    let email = first.map(|it| it.address.ascii_email()).unwrap_or_default();
+    let event = |record: &str, own: Value| {
+        let mut event = json!({
+            "RecordType": record,
+            "MessageID": sent.id,
+            "MessageStream": "outbound",
+            "ServerID": 23,
+            "Tag": sent.mail.tags.first(),
+            "Metadata": sent.mail.metadata,
+        });
+        if let (Some(event), Value::Object(own)) = (event.as_object_mut(), own) {
+            event.extend(own);
+        }
+        event
+    };
+    let expected = |kind| Expected::of(sent, kind).at(AT_UNIX);
+    let post = |json: &Value, expected| Post::new(request(json), [expected]);
+    let delivery = |to: &str| {
+        let details = "250 2.0.0 OK";
+        event(
+            "Delivery",
+            json!({"Recipient": to, "DeliveredAt": AT, "Details": details}),
+        )
+    };
+    let open = |at: &str, first: bool| {
+        let agent = "Mozilla/5.0";
+        let own = json!({"Recipient": email, "ReceivedAt": at, "FirstOpen": first,
+            "UserAgent": agent, "Geo": {}});
+        event("Open", own)
+    };
+    let bounce = |id: i64, kind: &str, at: &str| {
+        let own = json!({"ID": id, "Type": kind, "Email": email, "BouncedAt": at,
+            "CanActivate": true});
+        event("Bounce", own)
+    };
+    let click = json!({"Recipient": email, "ReceivedAt": AT, "ClickLocation": "HTML",
+        "OriginalLink": "https://example.com/confirm"});
+    let complaint = json!({"ID": 692_560_174_i64, "Type": "SpamComplaint",
+        "TypeCode": 100_001, "Email": email, "BouncedAt": AT});
+    let change = json!({"Recipient": email, "Origin": "Recipient", "ChangedAt": AT,
+        "SuppressSending": true, "SuppressionReason": "ManualSuppression"});
+    // All there was of one that has been seen.
+    let bare = json!({"RecordType": "Bounce", "ID": 7, "Type": "Unsubscribe", "TypeCode": 16,
+        "Tag": "", "MessageID": "00000000-0000-0000-0000-000000000001", "ServerID": 23});
+    let of_bare = Expected {
+        message_id: Some("00000000-0000-0000-0000-000000000001".to_owned()),
+        ..Expected::nothing(T::Unsubscribed).reason(RejectReason::Unsubscribed)
+    };
     vec![
-        event(
-            "Delivery",
-            json!({"Recipient": ann, "DeliveredAt": "2026-09-05T16:33:54.9070259Z",
-            "Details": "250 2.0.0 OK"}),
+        post(&delivery(&email), expected(T::Delivered))
+            .unlike(request(&delivery("another@example.com"))),
+        post(&open(AT, true), expected(T::Opened))
+            .unlike(request(&open("2026-09-05T16:33:54.9070260Z", true))),
+        post(&event("Click", click), expected(T::Clicked)),
+        post(
+            &bounce(692_560_173, "HardBounce", "2026-09-05T12:33:54-04:00"),
+            expected(T::Bounced).reason(RejectReason::Bounced),
+        )
+        .unlike(request(&bounce(
+            692_560_172,
+            "HardBounce",
+            "2026-09-05T12:33:54-04:00",
+        ))),
+        post(&bounce(692_560_175, "Transient", AT), expected(T::Deferred)),
+        post(
+            &bounce(692_560_176, "BadEmailAddress", AT),
+            expected(T::Rejected).reason(RejectReason::Invalid),
         ),
-        event(
-            "Delivery",
-            json!({"Recipient": "bob@example.com",
-            "DeliveredAt": "2026-09-05T16:33:54.9070259Z", "Details": "250 2.0.0 OK"}),
+        post(
+            &event("SpamComplaint", complaint),
+            expected(T::Complained).reason(RejectReason::Spam),
         ),
-        event(
-            "Open",
-            json!({"Recipient": ann, "ReceivedAt": "2026-09-05T17:02:11Z",
-            "FirstOpen": true, "UserAgent": "Mozilla/5.0", "Geo": {}}),
+        post(
+            &event("SubscriptionChange", change),
+            expected(T::Unsubscribed).reason(RejectReason::Unsubscribed),
         ),
-        event(
-            "Open",
-            json!({"Recipient": ann, "ReceivedAt": "2026-09-06T08:00:00Z",
-            "FirstOpen": false, "UserAgent": "Mozilla/5.0", "Geo": {}}),
-        ),
-        event(
-            "Click",
-            json!({"Recipient": ann, "ReceivedAt": "2026-09-05T17:02:15Z",
-            "ClickLocation": "HTML", "OriginalLink": "https://example.com/confirm"}),
-        ),
-        event(
-            "Bounce",
-            json!({"ID": 692_560_173_i64, "Type": "HardBounce", "TypeCode": 1,
-            "Email": ann, "BouncedAt": "2026-09-05T16:34:00-04:00", "CanActivate": true}),
-        ),
-        event(
-            "SpamComplaint",
-            json!({"ID": 692_560_174_i64, "Type": "SpamComplaint",
-            "TypeCode": 100_001, "Email": ann, "BouncedAt": "2026-09-07T10:00:00Z"}),
-        ),
-        event(
-            "SubscriptionChange",
-            json!({"Recipient": ann, "Origin": "Recipient",
-            "ChangedAt": "2026-09-07T10:00:00Z", "SuppressSending": true,
-            "SuppressionReason": "ManualSuppression"}),
-        ),
-        // All there was of one that has been seen.
-        json!({"RecordType": "Bounce", "ID": 7, "Type": "Unsubscribe", "TypeCode": 16, "Tag": "",
-            "MessageID": "00000000-0000-0000-0000-000000000001", "ServerID": 23}),
+        post(&bare, of_bare),
     ]
 }
 
-fn event(record: &str, own: Value) -> Value {
-    let mut event = json!({
-        "RecordType": record,
-        "MessageID": "883953f4-6105-42a2-a16a-77a8eac79483",
-        "MessageStream": "outbound",
-        "ServerID": 23,
-        "Tag": "welcome",
-        "Metadata": {"order": "4711"},
-    });
-    if let (Some(event), Value::Object(own)) = (event.as_object_mut(), own) {
-        event.extend(own);
-    }
-    event
-}
-
-fn inbound() -> Vec<Value> {
+fn inbound() -> Vec<Post> {
     let mailbox = |email: &str| json!({"Email": email, "Name": "", "MailboxHash": ""});
     let mail = |id: &str| {
-        json!({
+        request(&json!({
             "From": "customer@example.org",
             "FromFull": mailbox("customer@example.org"),
             "To": "support@inbound.example.com",
             "ToFull": [mailbox("support@inbound.example.com")],
+            "CcFull": [mailbox("copy@example.org")],
             "OriginalRecipient": "support@inbound.example.com",
             "Subject": "A question",
             "MessageID": id,
             "Date": "Wed, 11 Oct 2017 18:31:04 -0700",
             "TextBody": "Where is my order?",
+            "HtmlBody": "<p>Where is my order? <img src=\"cid:logo@x\"></p>",
             "Headers": [{"Name": "Return-Path", "Value": "<customer@example.org>"}],
-            "Attachments": [{"Name": "a.txt", "ContentType": "text/plain", "Content": "YQ==",
-                "ContentLength": 1}],
+            "Attachments": [
+                {"Name": "a.txt", "ContentType": "text/plain", "Content": "YQ==",
+                "ContentLength": 1},
+                {"Name": "logo.png", "ContentType": "image/png", "Content": "UE5H",
+                "ContentLength": 3, "ContentID": "logo@x"},
+            ],
+        }))
+    };
+    let expected = || {
+        let people = |email: &str| email.parse().into_iter().collect();
+        Expected::inbound(Understood {
+            from: "customer@example.org".parse().ok(),
+            to: people("support@inbound.example.com"),
+            cc: people("copy@example.org"),
+            subject: Some("A question".to_owned()),
+            text: Some("Where is my order?".to_owned()),
+            html: Some("<p>Where is my order? <img src=\"cid:logo@x\"></p>".to_owned()),
+            attachments: vec![
+                File {
+                    name: Some("a.txt".to_owned()),
+                    content_type: "text/plain".to_owned(),
+                    content: "a".into(),
+                    ..File::default()
+                },
+                File {
+                    name: Some("logo.png".to_owned()),
+                    content_type: "image/png".to_owned(),
+                    content: "PNG".into(),
+                    inline: true,
+                    content_id: Some("logo@x".to_owned()),
+                },
+            ],
+            ..Understood::default()
         })
     };
     vec![
-        mail("22c74902-a0c1-4511-804f-341342852c90"),
-        mail("22c74902-a0c1-4511-804f-341342852c91"),
+        Post::new(mail("22c74902-a0c1-4511-804f-341342852c90"), [expected()])
+            .unlike(mail("22c74902-a0c1-4511-804f-341342852c92")),
+        Post::new(mail("22c74902-a0c1-4511-804f-341342852c91"), [expected()]),
     ]
 }

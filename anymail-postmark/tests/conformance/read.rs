@@ -145,7 +145,7 @@ fn mail(endpoint: Endpoint, json: &Value) -> Result<Understood, HarnessError> {
             .unwrap_or_default(),
         extra: object
             .iter()
-            .filter(|(name, _)| *name == "MessageStream")
+            .filter(|(name, _)| ["MessageStream", "InlineCss"].contains(&&***name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
         ..Understood::default()
@@ -185,6 +185,7 @@ fn file(json: &Value) -> Result<File, HarnessError> {
         name: Some(text("Name")?.to_owned()),
         content_type: text("ContentType")?.to_owned(),
         content: STANDARD.decode(text("Content")?)?.into(),
+        inline: id.is_some(),
         content_id: id.map(str::to_owned),
     })
 }

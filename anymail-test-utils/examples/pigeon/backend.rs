@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use anymail_core::{
-    Capabilities, EmailBackend, Feature, PreparedMessage, Secret, SendError, SendErrorKind,
-    SendStatus, Support, parse_retry_after,
+    Accepted, Capabilities, EmailBackend, Feature, Message, Objection, PreparedMessage, Secret,
+    SendError, SendErrorKind, SendStatus, Status, StatusDetail, Support, parse_retry_after,
 };
 use async_trait::async_trait;
 use reqwest::header::{HeaderValue, InvalidHeaderValue, RETRY_AFTER};
@@ -18,6 +18,8 @@ use crate::wire::{Mail, Row, mails, results};
 pub const NAME: &str = "pigeon";
 /// The most mails that Pigeon takes in one call.
 const MAX_MAILS: usize = 100;
+/// The longest answer that is read, in bytes: one without an end would fill the memory.
+const MAX_ANSWER: usize = 1024 * 1024;
 
 /// Sends through Pigeon.
 #[derive(Debug)]
@@ -105,12 +107,12 @@ impl Pigeon {
         let http_status = answer.status().as_u16();
         let retry_after = answer.headers().get(RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
-        let body = answer.text().await;
+        let body = read(answer).await;
         if http_status != 200 {
             // Without Pigeon's own words the status alone has to do: a proxy may have written it.
             let json = body
                 .ok()
-                .and_then(|body| serde_json::from_str::<Value>(&body).ok());
+                .and_then(|body| serde_json::from_slice::<Value>(&body).ok());
             let words = json.as_ref().and_then(|json| json.get("error")?.as_str());
             let error = SendError::from_http_status(NAME, http_status)
                 .with_message(self.key.redact(words.unwrap_or_default()))
@@ -120,8 +122,20 @@ impl Pigeon {
                 None => error,
             });
         }
-        serde_json::from_str(&body.map_err(no_answer)?).map_err(|_| no_sense())
+        serde_json::from_slice(&body?).map_err(|_| no_sense())
     }
+}
+
+/// Reads an answer's body, up to the limit.
+async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
+    let mut body = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(no_answer)? {
+        if body.len() + piece.len() > MAX_ANSWER {
+            return Err(no_sense());
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 /// Once the request was on its way, a lost answer may have been a yes: that is what these kinds
@@ -149,6 +163,14 @@ impl EmailBackend for Pigeon {
         &self.capabilities
     }
 
+    fn check(&self, message: &Message) -> Vec<Objection> {
+        let extra = message.esp_extra.value().into_iter().flatten();
+        let recipients = extra.filter(|(key, _)| ["to", "cc", "bcc"].contains(&&***key));
+        recipients
+            .map(|(key, _)| Objection::new(format!("no {key} in esp_extra"), key.as_str()))
+            .collect()
+    }
+
     fn max_batch(&self) -> usize {
         MAX_MAILS
     }
@@ -171,18 +193,24 @@ impl EmailBackend for Pigeon {
 }
 
 /// What has become of each message, while the answers come in.
-pub struct Tally(Vec<(SendStatus, Option<SendError>)>);
+pub struct Tally(Vec<Entry>);
+
+struct Entry {
+    status: SendStatus,
+    /// Whether an answer spoke of one of its mails.
+    answered: bool,
+    error: Option<SendError>,
+}
 
 impl Tally {
     /// Nothing is known of any recipient.
     pub fn new(messages: &[PreparedMessage]) -> Self {
-        let unknown = |message: &PreparedMessage| SendStatus::unknown(NAME, message.message());
-        Self(
-            messages
-                .iter()
-                .map(|message| (unknown(message), None))
-                .collect(),
-        )
+        let unknown = |message: &PreparedMessage| Entry {
+            status: SendStatus::unknown(NAME, message.message()),
+            answered: false,
+            error: None,
+        };
+        Self(messages.iter().map(unknown).collect())
     }
 
     /// Enters the answer to a call: a result for each mail, in order, or an error for all.
@@ -193,27 +221,38 @@ impl Tally {
         };
         let mut rows = rows.into_iter();
         for mail in mails {
-            let Some((status, failed)) = self.0.get_mut(mail.message) else {
+            let Some(entry) = self.0.get_mut(mail.message) else {
                 continue;
             };
-            match rows.next() {
-                Some(row) => row.enter_into(status),
-                None => *failed = Some(error.clone()),
+            if let Some(row) = rows.next() {
+                row.enter_into(&mut entry.status);
+                entry.answered = true;
+                continue;
+            }
+            // Of a batch, others may have their mail by another call. These do not, or nobody
+            // knows: then they stay unknown.
+            if error.accepted() == Accepted::No {
+                for to in mail.to {
+                    let why = StatusDetail::new(None, error.to_string());
+                    entry.status.set(&to.key(), Status::Failed, None, Some(why));
+                }
+            }
+            // One lost call is enough: what may be there must not be sent again.
+            if entry
+                .error
+                .as_ref()
+                .is_none_or(|it| it.accepted() == Accepted::No)
+            {
+                entry.error = Some(error.clone());
             }
         }
     }
 
-    /// One result for each message.
+    /// One result for each message: a status as soon as one of its calls was answered.
     pub fn results(self) -> Vec<Result<SendStatus, SendError>> {
-        let result = |(status, error): (SendStatus, Option<SendError>)| {
-            let known = status
-                .recipients()
-                .any(|it| it.status != anymail_core::Status::Unknown);
-            match (known, error) {
-                (true, _) => Ok(status), // whom no answer spoke of stays unknown in it
-                (false, Some(error)) => Err(error),
-                (false, None) => Err(no_sense()),
-            }
+        let result = |entry: Entry| match entry.error {
+            Some(error) if !entry.answered => Err(error),
+            _ => Ok(entry.status),
         };
         self.0.into_iter().map(result).collect()
     }

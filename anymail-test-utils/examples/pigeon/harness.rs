@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use anymail_core::{
-    Address, AddressError, EmailBackend, HmacSha256Keys, JsonMap, Secret, Status, WebhookAuth,
+    Address, AddressError, EmailBackend, EventType, HmacSha256Keys, RejectReason, Secret, Status,
+    WebhookAuth,
 };
 use anymail_test_utils::conformance::{
-    Answer, File, Harness, HarnessError, Posts, Profile, Signer, Signing, Target, Trouble,
-    Understood,
+    Answer, Credentials, Expected, File, Harness, HarnessError, Post, Posts, Profile, Signer,
+    Signing, Target, Trouble, Understood,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -74,49 +75,31 @@ impl Harness for PigeonHarness {
         response(trouble.http_status, &json!({"error": trouble.words}))
     }
 
+    fn credentials(&self, secret: &str) -> Credentials {
+        Credentials::bearer(secret)
+    }
+
     fn profile(&self) -> Profile {
-        let mut esp_extra = JsonMap::new();
-        esp_extra.insert("loft".to_owned(), "east".into());
+        let spy = json!([{"email": "spy@example.com"}]);
+        let map = |json: Value| json.as_object().cloned().unwrap_or_default();
         Profile {
-            esp_extra,
+            recipients_per_call: Some(100),
+            esp_extra: map(options()),
+            subject_key: Some("subject".to_owned()),
+            recipient_keys: map(json!({"to": spy, "cc": spy, "bcc": spy})),
             ..Profile::default()
         }
     }
 
-    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
-        let event = |id: u32, what: &str| json!({"id": id, "what": what, "mail": "p-1", "email": "ann@example.com"});
-        let post = |events: Value| {
-            let request = Request::post("/").header("content-type", "application/json");
-            request.body(events.to_string().into()).unwrap_or_default()
-        };
-        let mail = |id: u32, text: &str| {
-            let form = form_urlencoded::Serializer::new(String::new())
-                .append_pair("id", &id.to_string())
-                .append_pair("from", "Ann <ann@example.com>")
-                .append_pair("to", "shop@example.com")
-                .append_pair("recipient", "shop+4711@example.com")
-                .append_pair("subject", "Your receipt ✓")
-                .append_pair("text", text)
-                .finish();
-            let form_type = "application/x-www-form-urlencoded";
-            let request = Request::post("/").header("content-type", form_type);
-            request.body(form.into()).unwrap_or_default()
-        };
+    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
         vec![
             Posts {
                 webhook: Arc::new(PigeonWebhook::new(auth.clone())),
-                requests: vec![
-                    post(json!([event(1, "delivered")])),
-                    post(json!([
-                        event(2, "returned"),
-                        event(3, "opened"),
-                        event(4, "news to come")
-                    ])),
-                ],
+                posts: news(sent),
             },
             Posts {
                 webhook: Arc::new(PigeonInboundWebhook::new(auth)),
-                requests: vec![mail(1, "It is wrong."), mail(2, "It is wrong & late: 100%")],
+                posts: mails(),
             },
         ]
     }
@@ -145,6 +128,93 @@ impl Signer for PigeonSigner {
         headers.insert("Pigeon-Signature", signature);
         Ok(())
     }
+}
+
+const AT: i64 = 1_790_000_000;
+
+/// What Pigeon posts of a mail.
+fn news(sent: &Answer) -> Vec<Post> {
+    let event = |id: u32, what: &str, why: &str, attempt: u32| {
+        let email = sent.recipients.first().map(|it| it.address.ascii_email());
+        json!({
+            "id": id, "what": what, "why": why, "at": AT, "mail": sent.id, "email": email,
+            "metadata": sent.mail.metadata, "labels": sent.mail.tags, "attempt": attempt
+        })
+    };
+    let post = |events: Value| {
+        let request = Request::post("/").header("content-type", "application/json");
+        request.body(events.to_string().into()).unwrap_or_default()
+    };
+    let expected = |kind| Expected::of(sent, kind).at(AT);
+    vec![
+        Post::new(
+            post(json!([event(1, "delivered", "", 1)])),
+            [expected(EventType::Delivered)],
+        )
+        .repeated_as(post(json!([event(1, "delivered", "", 2)])))
+        .unlike(post(json!([event(6, "delivered", "", 1)]))),
+        Post::new(
+            post(json!([
+                event(2, "returned", "no such address", 1),
+                event(3, "delayed", "mailbox full", 1),
+                event(4, "news to come", "", 1)
+            ])),
+            [
+                expected(EventType::Bounced).reason(RejectReason::Invalid),
+                expected(EventType::Deferred),
+                expected(EventType::Unknown),
+            ],
+        ),
+        Post::new(
+            post(json!([event(5, "returned", "blocked", 1)])),
+            [expected(EventType::Bounced).reason(RejectReason::Blocked)],
+        ),
+    ]
+}
+
+/// Mails that came in.
+fn mails() -> Vec<Post> {
+    let form = |id: u32, text: &str, attempt: u32| {
+        let files = r#"[{"name": "a.txt", "type": "text/plain", "data": "YSBmaWxl"}]"#;
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("id", &id.to_string())
+            .append_pair("attempt", &attempt.to_string())
+            .append_pair("from", "Ann <ann@example.com>")
+            .append_pair("to", "shop@example.com")
+            .append_pair("recipient", "shop+4711@example.com")
+            .append_pair("subject", "Your receipt ✓")
+            .append_pair("text", text)
+            .append_pair("files", files)
+            .finish();
+        let form_type = "application/x-www-form-urlencoded";
+        let request = Request::post("/").header("content-type", form_type);
+        request.body(form.into()).unwrap_or_default()
+    };
+    let expected = |text: &str| {
+        Expected::inbound(Understood {
+            from: Address::new("Ann", "ann@example.com").ok(),
+            to: vec!["shop@example.com".parse()]
+                .into_iter()
+                .flatten()
+                .collect(),
+            subject: Some("Your receipt ✓".to_owned()),
+            text: Some(text.to_owned()),
+            attachments: vec![File {
+                name: Some("a.txt".to_owned()),
+                content_type: "text/plain".to_owned(),
+                content: "a file".into(),
+                ..File::default()
+            }],
+            ..Understood::default()
+        })
+    };
+    let (wrong, late) = ("It is wrong.", "It is wrong & late: 100%");
+    vec![
+        Post::new(form(1, wrong, 1), [expected(wrong)])
+            .repeated_as(form(1, wrong, 2))
+            .unlike(form(3, wrong, 1)),
+        Post::new(form(2, late, 1), [expected(late)]),
+    ]
 }
 
 fn response(status: u16, json: &Value) -> Response<Bytes> {
@@ -187,8 +257,22 @@ fn mail(json: &Value) -> Result<Understood, HarnessError> {
         send_at: json["send_at"].as_i64(),
         template_id: text("template"),
         merge_data: map("values"),
-        extra: map("options"),
+        extra: json
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| options().get(name).is_some())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
         ..Understood::default()
+    })
+}
+
+/// Options that only Pigeon has.
+fn options() -> Value {
+    json!({
+        "loft": "east", "ring": true, "weight": 7, "routes": ["sea", "land"],
+        "escort": {"birds": 2}
     })
 }
 
@@ -211,6 +295,7 @@ fn file(json: &Value) -> Result<File, HarnessError> {
         name: Some(text("name")),
         content_type: text("type"),
         content: STANDARD.decode(text("data"))?.into(),
+        inline: !text("cid").is_empty(),
         content_id: Some(text("cid")).filter(|id| !id.is_empty()),
     })
 }

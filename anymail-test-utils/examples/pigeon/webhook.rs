@@ -1,12 +1,14 @@
 //! The webhooks: Pigeon posts a list of events as JSON, and each mail that came in as a form.
 
 use anymail_core::{
-    Event, EventType, InboundAddress, InboundEvent, InboundMessage, RawBytes, RejectReason,
-    TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind, dedup_key,
+    Event, EventType, InboundAddress, InboundAttachment, InboundEvent, InboundMessage, RawBytes,
+    RejectReason, TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind,
+    dedup_key,
 };
 use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use crate::backend::NAME;
 
@@ -50,13 +52,12 @@ impl Webhook for PigeonWebhook {
 /// What is missing or new is no error: it is not known, or `Unknown`.
 fn event(json: &Value) -> Event {
     let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
-    let id = json
-        .get("id")
-        .and_then(Value::as_u64)
-        .map(|id| id.to_string());
+    let number = |name: &str| json.get(name).and_then(Value::as_i64);
+    let id = number("id").map(|id| id.to_string());
     let (event_type, reject_reason) = match text("what").as_deref() {
         Some("delivered") => (EventType::Delivered, None),
-        Some("returned") => (EventType::Bounced, Some(RejectReason::Bounced)),
+        Some("delayed") => (EventType::Deferred, None),
+        Some("returned") => (EventType::Bounced, Some(reason(text("why").as_deref()))),
         Some("opened") => (EventType::Opened, None),
         _ => (EventType::Unknown, None),
     };
@@ -65,10 +66,27 @@ fn event(json: &Value) -> Event {
     let key = dedup_key(&[id.as_deref().unwrap_or(&raw)]);
     let mut event = TrackingEvent::new(NAME, event_type, key, RawBytes::new(raw));
     event.event_id = id;
+    event.timestamp = number("at").and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
     event.message_id = text("mail");
     event.recipient = text("email");
     event.reject_reason = reject_reason;
+    let metadata = json.get("metadata").and_then(Value::as_object);
+    for (key, value) in metadata.into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        event.metadata.insert(key.clone(), value.to_owned());
+    }
+    let labels = json.get("labels").and_then(Value::as_array);
+    let labels = labels.into_iter().flatten().filter_map(Value::as_str);
+    event.tags = labels.map(str::to_owned).collect();
     Event::Tracking(event)
+}
+
+fn reason(why: Option<&str>) -> RejectReason {
+    match why {
+        Some("no such address") => RejectReason::Invalid,
+        Some("blocked") => RejectReason::Blocked,
+        _ => RejectReason::Bounced,
+    }
 }
 
 /// Mail that came in.
@@ -108,6 +126,7 @@ impl Webhook for PigeonInboundWebhook {
                 "recipient" => message.envelope_recipient = Some(value.into_owned()),
                 "subject" => message.subject = Some(value.into_owned()),
                 "text" => message.set_text(value),
+                "files" => attach(&mut message, &value),
                 _ => {} // whatever Pigeon will think of
             }
         }
@@ -123,5 +142,15 @@ impl Webhook for PigeonInboundWebhook {
         let mut event = InboundEvent::new(NAME, message, key, raw);
         event.event_id = id;
         Ok(vec![Event::Inbound(event)])
+    }
+}
+
+/// The files of a mail: a list in JSON, each with its content in base64.
+fn attach(message: &mut InboundMessage, files: &str) {
+    let files: Vec<Value> = serde_json::from_str(files).unwrap_or_default();
+    for file in &files {
+        let text = |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default();
+        let part = InboundAttachment::from_base64(text("type"), text("data").to_owned());
+        message.attach(part.with_filename(text("name")));
     }
 }

@@ -10,7 +10,8 @@ pub struct Mail<'a> {
     /// Which of the messages it is of.
     pub message: usize,
     prepared: &'a PreparedMessage,
-    to: &'a [Address],
+    /// Whom it goes to.
+    pub to: &'a [Address],
 }
 
 /// The mails that these messages make.
@@ -88,7 +89,8 @@ impl Mail<'_> {
         );
         set("template", message.template_id().map(Value::from));
         set("values", Some(values.into_owned().into()));
-        set("options", message.esp_extra().cloned().map(Value::from));
+        // In Pigeon's own words; they win over the fields above.
+        mail.extend(message.esp_extra().cloned().unwrap_or_default());
         mail.into()
     }
 }

@@ -3,6 +3,7 @@
 use anymail_core::{Accepted, SendError, SendStatus, Status};
 use bytes::Bytes;
 
+use super::harness::TroubleKind;
 use super::rig::Rig;
 use super::trial::{Stop, Trial, Verdict, trial};
 use super::wire::{Bare, BareMeaning};
@@ -22,6 +23,11 @@ pub(super) fn trials(batch: bool) -> Vec<Trial> {
             "answers::with_any_http_status_are_told_as_they_are",
             LOOK_AT,
             any_status,
+        ),
+        trial(
+            "answers::without_an_end_are_not_read_to_it",
+            "how your backend reads the answer's body: piece by piece, up to a limit of its own",
+            endless,
         ),
         trial(
             "answers::cut_or_changed_anywhere_cause_no_panic",
@@ -99,6 +105,24 @@ async fn any_status(rig: Rig) -> Verdict {
         })?;
         rig.all_is_well();
         rig.wire.forget();
+    }
+    Ok(())
+}
+
+/// A yes and a refusal, with more behind them than any answer has.
+async fn endless(rig: Rig) -> Verdict {
+    for trouble in [None, Some(TroubleKind::Refused)] {
+        rig.plan(|plan| plan.trouble = trouble.map(|kind| (kind, "words".to_owned())));
+        rig.inject(&rig.faults()?.endless)?;
+        let result = rig.send(&plain()).await?;
+        rig.ensure(!rig.wire.endless_was_read(), || {
+            "the backend has read 64 MiB of an answer, and would have read on".to_owned()
+        })?;
+        rig.ensure(
+            is_open(&result) || trouble.is_some() && result.is_err(),
+            || format!("the answer had no end, the result is {result:?}"),
+        )?;
+        rig.all_is_well();
     }
     Ok(())
 }

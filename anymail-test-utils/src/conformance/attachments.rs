@@ -3,7 +3,7 @@
 use anymail_core::{Attachment, AttachmentError, Capabilities, Feature, Support};
 
 use super::rig::Rig;
-use super::trial::{Trial, Verdict, trial};
+use super::trial::{Stop, Trial, Verdict, trial};
 use super::understood::Part;
 use crate::fixtures::{file, plain};
 
@@ -78,15 +78,35 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         ));
     }
     if has_room(can, Feature::InlineAttachments) {
-        trials.push(trial(
-            "attachments::content_ids_arrive_as_the_html_names_them",
-            "Attachment::content_id has neither angle brackets nor cid:; add what the ESP wants, \
-             and take it off again in Harness::read",
-            |rig| {
-                let image = Attachment::inline("logo+1@example.com", "logo.png", &b"\x89PNG"[..]);
-                arrive(rig, vec![file(image)])
-            },
-        ));
+        let inline = |name: &str, look_at: &str, parts: &'static [Part]| {
+            let name = format!("attachments::{name}");
+            trial(name, look_at, move |rig| inline_arrives(rig, parts))
+        };
+        trials.extend([
+            inline(
+                "content_ids_arrive_as_the_html_names_them",
+                "Attachment::content_id has neither angle brackets nor cid:; add what the ESP \
+                 wants, and take it off again in Harness::read",
+                &[Part::ContentIds],
+            ),
+            inline(
+                "what_is_inline_arrives_inline",
+                "how your backend tells the ESP that a part is shown by the HTML; File::inline",
+                &[Part::Inline, Part::Attachments],
+            ),
+            trial(
+                "attachments::inline_parts_keep_their_names",
+                "how your backend writes the file name beside the content id",
+                |rig| async move {
+                    if !rig.profile.inline_parts_have_names {
+                        return Err(Stop::skip(
+                            "this ESP's inline parts have no name of their own",
+                        ));
+                    }
+                    inline_arrives(rig, &[Part::InlineNames]).await
+                },
+            ),
+        ]);
     }
     if many(Feature::Attachments) && has_room(can, Feature::InlineAttachments) {
         trials.push(trial(
@@ -112,6 +132,32 @@ async fn arrive(rig: Rig, files: Vec<Attachment>) -> Verdict {
     message.attachments = files.into();
     rig.arrives(&message, &[Part::Attachments, Part::Inline])
         .await?;
+    Ok(())
+}
+
+/// Two, so that one that takes the other's place is seen.
+async fn inline_arrives(rig: Rig, parts: &'static [Part]) -> Verdict {
+    let can = rig
+        .backend
+        .capabilities()
+        .support(Feature::InlineAttachments);
+    let mut message = plain();
+    let (one, two) = ("logo+1@example.com", "photo.2");
+    message.html_body = format!("<img src=\"cid:{one}\"><img src=\"cid:{two}\">").into();
+    let mut files = vec![file(Attachment::inline(
+        one,
+        "the logo.png",
+        &b"\x89PNG"[..],
+    ))];
+    if can != Support::AtMost(1) {
+        files.push(file(Attachment::inline(
+            two,
+            "a photo.jpg",
+            &b"\xff\xd8"[..],
+        )));
+    }
+    message.attachments = files.into();
+    rig.arrives(&message, parts).await?;
     Ok(())
 }
 

@@ -108,7 +108,8 @@ async fn copies(rig: Rig) -> Verdict {
 
 /// One more than a call takes, where that can be tried in reasonable time.
 async fn many(rig: Rig) -> Verdict {
-    let n = match rig.backend.max_batch() {
+    let most = rig.profile.recipients_per_call;
+    let n = match most.unwrap_or_else(|| rig.backend.max_batch()) {
         n @ 1..=1000 => n.saturating_add(1),
         _ => 1001,
     };
@@ -127,11 +128,15 @@ async fn own_values(rig: Rig, feature: Feature) -> Verdict {
     let can = rig.backend.capabilities();
     let mut message = at_esp(&rig).using(feature, 1, can);
     message.to = addresses(TO).into();
+    let by_template = message.template_id.value().is_some();
     let everybody = |other: Feature| {
-        let support = can.support(other);
-        let met = matches!(support, Support::With(Feature::Template))
-            && message.template_id.value().is_some();
-        support == Support::Yes || met
+        let in_use = |it| it == Feature::Batch || (it == Feature::Template && by_template);
+        match can.support(other) {
+            Support::Yes => true,
+            Support::With(it) => in_use(it),
+            Support::WithAny(all) => all.iter().any(in_use),
+            _ => false,
+        }
     };
     let part = match feature {
         Feature::MergeData => {

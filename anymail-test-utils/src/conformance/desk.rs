@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anymail_core::{Address, AddressKey, Status};
 use tokio::sync::Notify;
 
-use super::harness::{Answer, MessageIds, Profile, Recipient, TroubleKind};
+use super::harness::{Answer, Recipient, TroubleKind};
+use super::profile::{MessageIds, Profile};
 use super::understood::Understood;
 
 /// What the ESP says of a recipient.
@@ -19,6 +20,8 @@ pub(super) struct Plan {
     pub(super) status_of: StatusOf,
     /// What it says of every request instead.
     pub(super) trouble: Option<(TroubleKind, String)>,
+    /// The only call, by its number from 0 on, that is told of trouble.
+    pub(super) trouble_at: Option<usize>,
     pub(super) retry_after: Option<&'static str>,
     /// The words of its refusals.
     pub(super) words: String,
@@ -73,6 +76,7 @@ impl Desk {
             plan: Mutex::new(Plan {
                 status_of: Box::new(move |_| yes),
                 trouble: None,
+                trouble_at: None,
                 retry_after: None,
                 words: "the reason in the ESP's own words".to_owned(),
                 silent_about: 0,
@@ -114,11 +118,16 @@ impl Desk {
     pub(super) fn decide(&self, mails: Vec<Understood>) -> Decided {
         let plan = self.plan();
         let answers = self.answers(&plan, mails);
-        self.log().calls.push(answers.clone());
+        let number = {
+            let mut log = self.log();
+            log.calls.push(answers.clone());
+            log.calls.len() - 1
+        };
+        let in_trouble = plan.trouble_at.is_none_or(|only| only == number);
         Decided {
             answers,
             silent_about: plan.silent_about,
-            trouble: plan.trouble.clone(),
+            trouble: plan.trouble.clone().filter(|_| in_trouble),
             retry_after: plan.retry_after,
         }
     }

@@ -6,7 +6,7 @@ use anymail_core::{Accepted, Capabilities, Feature, Message, SendErrorKind, Supp
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
 use super::understood::Part;
-use crate::fixtures::{AtEsp, is_counted, object};
+use crate::fixtures::{AtEsp, addresses, is_counted, metadata, object};
 
 /// What cannot be left out without changing who gets a message, or who sees whom.
 const NEVER_LEFT_OUT: [Feature; 4] = [
@@ -37,6 +37,18 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
                 arrives(rig, feature)
             }));
         }
+        if let Support::WithAny(others) = support {
+            for other in others.iter().skip(1) {
+                let name = format!("{topic}::arrives_with_{}", slug(other));
+                trials.push(trial(name, &*look_at, move |rig| {
+                    arrives_with(rig, feature, other)
+                }));
+            }
+        }
+        if feature == Feature::Metadata && is_declared(support) {
+            let name = format!("{topic}::keys_keep_their_case");
+            trials.push(trial(name, &*look_at, cased_keys));
+        }
         if matches!(feature, Feature::TrackOpens | Feature::TrackClicks) && is_declared(support) {
             let name = format!("{topic}::off_is_said_too");
             trials.push(trial(name, look_at, move |rig| off_is_said(rig, feature)));
@@ -47,7 +59,9 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         let beyond = match support {
             Support::AtMost(n) if n > MOST => continue,
             Support::AtMost(n) if n > 0 => "_over_the_limit",
-            Support::With(_) | Support::Without(_) => "_against_its_condition",
+            Support::With(_) | Support::WithAny(_) | Support::Without(_) => {
+                "_against_its_condition"
+            }
             _ => "",
         };
         let name = format!("{topic}::is_refused{beyond}");
@@ -128,8 +142,46 @@ async fn arrives(rig: Rig, feature: Feature) -> Verdict {
                 .to_owned()
         },
     )?;
-    let parts: Vec<_> = Part::of(feature).into_iter().chain([Part::To]).collect();
-    rig.arrives(&within(&rig, feature), &parts).await?;
+    rig.arrives(&within(&rig, feature), &seen_by(&rig, feature))
+        .await?;
+    Ok(())
+}
+
+/// The parts by which a feature is seen.
+fn seen_by(rig: &Rig, feature: Feature) -> Vec<Part> {
+    let mut parts: Vec<_> = Part::of(feature).into_iter().chain([Part::To]).collect();
+    if feature == Feature::InlineAttachments {
+        parts.push(Part::ContentIds);
+        if rig.profile.inline_parts_have_names {
+            parts.push(Part::InlineNames);
+        }
+    }
+    parts
+}
+
+/// Under the other of two conditions.
+async fn arrives_with(rig: Rig, feature: Feature, other: Feature) -> Verdict {
+    let mut message = at_esp(&rig).with(&[(other, 1), (feature, 2)]);
+    if other == Feature::Batch {
+        message.to = addresses(["to1@example.com", "to2@example.com"]).into();
+    }
+    rig.arrives(&message, &seen_by(&rig, feature)).await?;
+    Ok(())
+}
+
+async fn cased_keys(rig: Rig) -> Verdict {
+    let pairs = [
+        ("orderId", "4711"),
+        ("Shop_Name", "Anvils"),
+        ("UPPER", "Case"),
+    ];
+    let most = match rig.backend.capabilities().support(Feature::Metadata) {
+        Support::AtMost(n) => n,
+        _ => pairs.len(),
+    };
+    let mut message = within(&rig, Feature::Metadata);
+    message.metadata = metadata(pairs.into_iter().take(most)).into();
+    rig.arrives(&message, &[Part::Metadata]).await?;
     Ok(())
 }
 

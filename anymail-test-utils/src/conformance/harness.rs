@@ -7,10 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anymail_core::{Address, EmailBackend, JsonMap, Status, Webhook, WebhookAuth};
+use anymail_core::{Address, EmailBackend, Status, WebhookAuth};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Request, Response};
 
+use super::posts::Posts;
+use super::profile::Profile;
 use super::signer::Signer;
 use super::understood::Understood;
 
@@ -54,15 +58,20 @@ pub trait Harness: Send + Sync + 'static {
     /// these words in the place for words.
     fn trouble(&self, trouble: &Trouble) -> Response<Bytes>;
 
+    /// Where the ESP looks for [`Target::secret`], and what must stand there.
+    fn credentials(&self, secret: &str) -> Credentials;
+
     /// What is special about the ESP. By default, nothing.
     fn profile(&self) -> Profile {
         Profile::default()
     }
 
-    /// The backend's webhooks, made with this authentication, each with requests as the ESP posts
-    /// them. By default there are none.
-    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
-        let _ = auth;
+    /// The backend's webhooks, made with this authentication, each with posts as the ESP makes
+    /// them, and what they say. News of mail that was sent is about the mail `sent`, and bears
+    /// its id as the ESP writes it, its first recipient and its metadata. By default there are
+    /// no webhooks.
+    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+        let _ = (auth, sent);
         Vec::new()
     }
 
@@ -76,8 +85,7 @@ pub trait Harness: Send + Sync + 'static {
 /// The same for a backend that makes no HTTP calls: one that keeps or prints mails, or hands
 /// them to something that takes them all.
 ///
-/// The rules about answers, the network and tokens have nothing to bite on here and are not
-/// listed.
+/// Trials about answers, the network and tokens do not apply here and are not listed.
 pub trait LocalHarness: Send + Sync + 'static {
     /// Makes a backend and a way to read the mails that it has taken.
     ///
@@ -107,6 +115,50 @@ pub struct Target {
     pub secret: String,
     /// The time limit for one call.
     pub timeout: Duration,
+}
+
+/// How an ESP knows who calls: where it looks for the secret, and what must stand there.
+///
+/// ```
+/// use anymail_test_utils::conformance::Credentials;
+///
+/// let credentials = Credentials::basic("api", "s3cret");
+/// let Credentials::Header { name, value } = credentials else { unreachable!() };
+/// assert_eq!((name, &*value), ("authorization", "Basic YXBpOnMzY3JldA=="));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Credentials {
+    /// In this header, with this whole value.
+    Header {
+        /// The header's name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// Somewhere in the body.
+    Body,
+    /// Nowhere: requests are signed with it.
+    Signature,
+}
+
+impl Credentials {
+    /// A header of the ESP's own.
+    pub fn header(name: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        Self::Header { name, value }
+    }
+
+    /// `Authorization: Bearer <secret>`.
+    pub fn bearer(secret: &str) -> Self {
+        Self::header("authorization", format!("Bearer {secret}"))
+    }
+
+    /// HTTP's basic authentication with this user and password.
+    pub fn basic(user: &str, password: &str) -> Self {
+        let code = STANDARD.encode(format!("{user}:{password}"));
+        Self::header("authorization", format!("Basic {code}"))
+    }
 }
 
 /// What the ESP shall say of one mail.
@@ -141,7 +193,7 @@ pub struct Recipient {
     /// `Sent` or `Queued`: taken. `Invalid`: no such address. `Rejected`: on the ESP's list of
     /// those it does not send to. `Failed`: the mail was not taken, for another reason.
     pub status: Status,
-    /// The recipient's own id, for [`MessageIds::PerRecipient`].
+    /// The recipient's own id, for [`MessageIds::PerRecipient`](super::MessageIds::PerRecipient).
     pub id: String,
 }
 
@@ -195,82 +247,5 @@ impl fmt::Display for TroubleKind {
             Self::Crashed => "a crash of its own",
             Self::Unavailable => "maintenance",
         })
-    }
-}
-
-/// A webhook, and what the ESP posts to it.
-#[derive(Debug, Clone)]
-pub struct Posts {
-    /// The webhook.
-    pub webhook: Arc<dyn Webhook>,
-    /// Requests as the ESP makes them, with all their headers but `Authorization` and without
-    /// a signature, which the suite adds: each with at least one event, and no event in two of them.
-    pub requests: Vec<Request<Bytes>>,
-}
-
-/// What a message id of the ESP stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum MessageIds {
-    /// One mail; its recipients share it.
-    #[default]
-    PerMail,
-    /// One recipient of one mail.
-    PerRecipient,
-    /// All the mails of one call.
-    PerCall,
-    /// The ESP's answers have no ids.
-    None,
-}
-
-/// What is special about an ESP, for the suite: plain data, with defaults that fit most.
-///
-/// ```
-/// use anymail_core::Status;
-/// use anymail_test_utils::conformance::Profile;
-///
-/// let profile = Profile {
-///     accepts_as: Status::Queued,
-///     known_gaps: vec![("attachments::odd_names_arrive_equal", "it sends ASCII names only")],
-///     ..Profile::default()
-/// };
-/// ```
-#[derive(Debug, Clone)]
-pub struct Profile {
-    /// What the ESP's ordinary yes means: `Sent` (the default) or `Queued`.
-    pub accepts_as: Status,
-    /// What its message ids stand for. One mail, by default.
-    pub message_ids: MessageIds,
-    /// What makes the n-th message id, for an ESP whose ids have a form of their own. By
-    /// default a UUID.
-    pub message_id: fn(u64) -> String,
-    /// Whether the answer's body says anything. `false` for an ESP whose HTTP status is the
-    /// whole answer. By default `true`.
-    pub answers_have_a_body: bool,
-    /// A template's name or number that the ESP could have. `welcome` by default.
-    pub template_id: String,
-    /// For a backend with `esp_extra`: one option of the ESP, or several. What
-    /// [`Harness::read`] finds of them goes to [`Understood::extra`].
-    pub esp_extra: JsonMap,
-    /// Trials that the backend is known to fail, each with the reason. They are run, and one
-    /// that passes after all is a failure: take it off the list.
-    pub known_gaps: Vec<(&'static str, &'static str)>,
-    /// Trials that make no sense for this ESP, each with the reason. They are not run, and the
-    /// reason is printed.
-    pub skips: Vec<(&'static str, &'static str)>,
-}
-
-impl Default for Profile {
-    fn default() -> Self {
-        Self {
-            accepts_as: Status::Sent,
-            message_ids: MessageIds::default(),
-            message_id: |n| format!("{n:08x}-c0de-4bad-8bee-{n:012x}"),
-            answers_have_a_body: true,
-            template_id: "welcome".to_owned(),
-            esp_extra: JsonMap::new(),
-            known_gaps: Vec::new(),
-            skips: Vec::new(),
-        }
     }
 }

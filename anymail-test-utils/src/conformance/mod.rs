@@ -34,15 +34,20 @@ mod addresses;
 mod answers;
 mod attachments;
 mod batch;
+mod calls;
 mod capture;
 mod desk;
+mod events;
 mod excerpt;
+mod extra;
 mod features;
 mod harness;
 
 mod mails;
 mod many;
 mod network;
+mod posts;
+mod profile;
 mod rig;
 mod secrets;
 mod signatures;
@@ -51,15 +56,18 @@ mod statuses;
 mod subject;
 mod suite;
 mod tasks;
+mod templates;
 mod trial;
 mod understood;
 mod webhooks;
 mod wire;
 
 pub use harness::{
-    Answer, Harness, HarnessError, LocalHarness, Mailbox, MessageIds, Posts, Profile, Recipient,
-    Target, Trouble, TroubleKind,
+    Answer, Credentials, Harness, HarnessError, LocalHarness, Mailbox, Recipient, Target, Trouble,
+    TroubleKind,
 };
+pub use posts::{Expected, Post, Posts};
+pub use profile::{MessageIds, Profile};
 pub use signer::{Signer, Signing};
 pub use suite::{Outcome, Suite};
 pub use understood::{File, Understood};

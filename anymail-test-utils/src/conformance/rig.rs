@@ -14,7 +14,9 @@ use anymail_core::{
 use super::capture::Capture;
 use super::desk::{Plan, lock};
 use super::excerpt::cut;
-use super::harness::{Answer, Posts, Profile, TroubleKind};
+use super::harness::{Answer, TroubleKind};
+use super::posts::Posts;
+use super::profile::Profile;
 use super::signer::Signer;
 use super::subject::Subject;
 use super::trial::{Stop, Verdict};
@@ -63,7 +65,12 @@ impl Rig {
 
     /// The webhooks, made with these secrets.
     pub(super) fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
-        self.subject.webhooks(auth)
+        self.subject.webhooks(auth, &self.profile.some_mail())
+    }
+
+    /// The same, with news of this mail.
+    pub(super) fn webhooks_about(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+        self.subject.webhooks(auth, sent)
     }
 
     /// How the ESP signs, if it does.
@@ -110,7 +117,7 @@ impl Rig {
     /// From now on all goes well again, and the ESP is in a good mood.
     pub(super) fn all_is_well(&self) {
         self.wire.clear_faults();
-        self.plan(|plan| plan.trouble = None);
+        self.plan(|plan| (plan.trouble, plan.trouble_at) = (None, None));
     }
 
     /// The answers that the ESP has decided on, call by call.

@@ -36,8 +36,13 @@ pub(super) fn trials(faults: Option<&Faults>) -> Vec<Trial> {
     trials.extend([
         trial(
             "secrets::the_token_reaches_the_esp",
-            "what your backend authenticates with",
+            "what your backend authenticates with; Harness::credentials",
             used,
+        ),
+        trial(
+            "secrets::the_token_is_in_no_url",
+            "what your backend authenticates with: a header, not the URL",
+            not_logged,
         ),
         trial("secrets::the_token_is_in_no_debug_text", PRINT, undebugged),
         trial("secrets::the_token_is_in_no_error", PRINT, in_no_error),
@@ -95,11 +100,23 @@ fn printed(error: &SendError) -> String {
 
 async fn used(rig: Rig) -> Verdict {
     rig.send_ok(&plain()).await?;
-    rig.ensure(holds(&rig.wire.received(), &rig.secret), || {
-        "no request held the token; does the harness pass Target::secret on? (An ESP that takes \
-         a signature made with it instead: put this trial on Profile::skips)"
-            .to_owned()
-    })
+    match rig.wire.unauthorized() {
+        None => Ok(()),
+        Some(missing) => Err(rig.fail(
+            // What is missing has the secret in it.
+            format!("the ESP looks for {missing}; see Harness::credentials")
+                .replace(&rig.secret, "[the secret]"),
+        )),
+    }
+}
+
+async fn not_logged(rig: Rig) -> Verdict {
+    rig.send_ok(&plain()).await?;
+    unheard(
+        &rig,
+        "a URL, which servers and proxies log,",
+        &rig.wire.logged(),
+    )
 }
 
 async fn undebugged(rig: Rig) -> Verdict {
@@ -134,20 +151,26 @@ async fn in_no_error(rig: Rig) -> Verdict {
 }
 
 async fn not_echoed(rig: Rig) -> Verdict {
-    for kind in [
-        TroubleKind::BadToken,
-        TroubleKind::Refused,
-        TroubleKind::Crashed,
-    ] {
-        rig.trouble(kind, format!("no such token: {}", rig.secret));
-        unheard(&rig, "an error", &printed(&error(&rig).await?))?;
-    }
-    rig.plan(|plan| plan.trouble = None);
-    for fault in (rig.faults()?.echoes)(&rig.secret) {
-        rig.inject(&fault)?;
-        match rig.send(&plain()).await? {
-            Err(error) => unheard(&rig, "an error", &printed(&error))?,
-            Ok(status) => unheard(&rig, "the status's Debug", &format!("{status:?}"))?,
+    rig.send_ok(&plain()).await?;
+    // What the ESP may repeat: the token, and each text in which it came, in base64 for example.
+    let mut echoes = vec![rig.secret.clone()];
+    echoes.extend(rig.wire.bearers());
+    for echo in &echoes {
+        for kind in [
+            TroubleKind::BadToken,
+            TroubleKind::Refused,
+            TroubleKind::Crashed,
+        ] {
+            rig.trouble(kind, format!("no such token: {echo}"));
+            unheard(&rig, "an error", &printed(&error(&rig).await?))?;
+        }
+        rig.all_is_well();
+        for fault in (rig.faults()?.echoes)(echo) {
+            rig.inject(&fault)?;
+            match rig.send(&plain()).await? {
+                Err(error) => unheard(&rig, "an error", &printed(&error))?,
+                Ok(status) => unheard(&rig, "the status's Debug", &format!("{status:?}"))?,
+            }
         }
     }
     Ok(())

@@ -72,6 +72,12 @@ pub trait Signer: Send + Sync {
     fn tolerance(&self) -> Option<Duration> {
         Some(Duration::from_secs(5 * 60))
     }
+
+    /// Whether the signature is one of the body as well, so that another body needs another
+    /// signature. `true` by default; `false` where the ESP signs a time and a token only.
+    fn covers_body(&self) -> bool {
+        true
+    }
 }
 
 /// What a [`Signer`] is to sign with.

@@ -4,7 +4,7 @@ use anymail_core::{
     Accepted, Capabilities, Feature, Message, SendErrorKind, SendStatus, Status, Support,
 };
 
-use super::harness::MessageIds;
+use super::profile::MessageIds;
 use super::rig::Rig;
 use super::trial::{Stop, Trial, Verdict, trial};
 use crate::fixtures::{addresses, batch_to, plain, plain_to};

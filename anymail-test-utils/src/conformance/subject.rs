@@ -7,7 +7,9 @@ use anymail_core::{EmailBackend, WebhookAuth, WebhookKind};
 use uuid::Uuid;
 
 use super::desk::Desk;
-use super::harness::{Harness, HarnessError, LocalHarness, Posts, Profile, Target};
+use super::harness::{Answer, Harness, HarnessError, LocalHarness, Target};
+use super::posts::Posts;
+use super::profile::Profile;
 use super::rig::Rig;
 use super::signer::Signer;
 use super::trial::{Stop, Verdict};
@@ -50,10 +52,10 @@ impl Subject {
         }
     }
 
-    /// The webhooks, made with these secrets.
-    pub(super) fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
+    /// The webhooks, made with these secrets, and news of a mail for them.
+    pub(super) fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
         match self {
-            Self::Http(harness) => harness.webhooks(auth),
+            Self::Http(harness) => harness.webhooks(auth, sent),
             Self::Local(_) => Vec::new(),
         }
     }
@@ -69,7 +71,8 @@ impl Subject {
     /// Which webhooks there are.
     pub(super) fn webhook_kinds(&self) -> Vec<WebhookKind> {
         let mut kinds = Vec::new();
-        for posts in self.webhooks(WebhookAuth::none()) {
+        let profile = self.profile();
+        for posts in self.webhooks(WebhookAuth::none(), &profile.some_mail()) {
             if !kinds.contains(&posts.webhook.kind()) {
                 kinds.push(posts.webhook.kind());
             }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use anymail_core::{Capabilities, Feature, Support};
 use libtest_mimic::{Arguments, Completion, Failed, Trial as Mimic};
 
-use super::harness::{Harness, LocalHarness, Profile};
+use super::harness::{Harness, LocalHarness};
+use super::profile::Profile;
 use super::subject::Subject;
 use super::trial::{Stop, Trial};
 use super::wire::Faults;
 use super::{
-    about, addresses, answers, attachments, batch, features, mails, many, network, secrets,
-    signatures, statuses, tasks, webhooks,
+    about, addresses, answers, attachments, batch, calls, extra, features, mails, many, network,
+    secrets, signatures, statuses, tasks, templates, webhooks,
 };
 
 /// The trials that apply to one backend.
@@ -57,7 +58,9 @@ impl Suite {
     fn over(subject: Subject) -> Self {
         let (trials, cannot_start) = match subject.idle_backend() {
             Ok(backend) => {
-                let mut trials = trials(backend.capabilities(), subject.faults().as_ref());
+                let faults = subject.faults();
+                let profile = subject.profile();
+                let mut trials = trials(backend.capabilities(), &profile, faults.as_ref());
                 let kinds = subject.webhook_kinds();
                 trials.extend(webhooks::trials(&kinds));
                 if subject.signer().is_some() {
@@ -148,18 +151,21 @@ impl fmt::Debug for Suite {
 }
 
 /// `faults`: what can go wrong; `None` where nobody answers.
-fn trials(can: &Capabilities, faults: Option<&Faults>) -> Vec<Trial> {
+fn trials(can: &Capabilities, profile: &Profile, faults: Option<&Faults>) -> Vec<Trial> {
     let local = faults.is_none();
     let mut trials = about::trials();
     trials.extend(mails::trials(can));
     trials.extend(addresses::trials(can));
     trials.extend(attachments::trials(can));
     trials.extend(features::trials(can));
+    trials.extend(extra::trials(can, local));
+    trials.extend(templates::trials(can));
     trials.extend(batch::trials(can));
     trials.extend(many::trials(can, local));
     trials.extend(secrets::trials(faults));
     trials.extend(tasks::trials(local));
     if let Some(faults) = faults {
+        trials.extend(calls::trials(can, profile));
         trials.extend(statuses::trials(can));
         trials.extend(network::trials(faults));
         trials.extend(answers::trials(can.support(Feature::Batch) != Support::No));

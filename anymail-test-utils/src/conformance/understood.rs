@@ -74,7 +74,9 @@ pub struct File {
     pub content_type: String,
     /// The bytes.
     pub content: Bytes,
-    /// The content id without angle brackets or `cid:`, for a part that the HTML shows.
+    /// Whether it is a part that the HTML shows, not a file beside the mail.
+    pub inline: bool,
+    /// The content id without angle brackets or `cid:`.
     pub content_id: Option<String>,
 }
 
@@ -100,7 +102,12 @@ pub(super) enum Part {
     Alternatives,
     Headers,
     Attachments,
+    /// Inline parts: type and content.
     Inline,
+    /// The file names of inline parts.
+    InlineNames,
+    /// The content ids of inline parts.
+    ContentIds,
     Metadata,
     Tags,
     TrackOpens,
@@ -112,7 +119,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::From,
         Self::To,
         Self::Cc,
@@ -127,6 +134,8 @@ impl Part {
         Self::Headers,
         Self::Attachments,
         Self::Inline,
+        Self::InlineNames,
+        Self::ContentIds,
         Self::Metadata,
         Self::Tags,
         Self::TrackOpens,
@@ -179,7 +188,9 @@ impl Part {
             Self::Alternatives => "alternatives",
             Self::Headers => "headers",
             Self::Attachments => "attachments",
-            Self::Inline => "attachments (inline)",
+            Self::Inline => "inline parts",
+            Self::InlineNames => "names of inline parts",
+            Self::ContentIds => "content ids",
             Self::Metadata => "metadata",
             Self::Tags => "tags",
             Self::TrackOpens => "track_opens",
@@ -202,10 +213,11 @@ impl Part {
         };
         let files = |inline: bool| {
             let files = mail.attachments.iter();
-            let files: Vec<_> = files
-                .filter(|file| file.content_id.is_some() == inline)
-                .collect();
-            format!("{files:?}")
+            files.filter(move |file| file.inline == inline)
+        };
+        let inline = |what: fn(&File) -> String| {
+            let shown: Vec<_> = files(true).map(what).collect();
+            format!("[{}]", shown.join(", "))
         };
         match self {
             Self::From => show_addresses(mail.from.as_slice()),
@@ -227,8 +239,13 @@ impl Part {
                 headers.sort();
                 format!("{headers:?}")
             }
-            Self::Attachments => files(false),
-            Self::Inline => files(true),
+            Self::Attachments => format!("{:?}", files(false).collect::<Vec<_>>()),
+            Self::Inline => inline(|file| {
+                let content = show_content(&file.content);
+                format!("{} {content}", file.content_type)
+            }),
+            Self::InlineNames => inline(|file| format!("{:?}", file_name(file))),
+            Self::ContentIds => inline(|file| format!("{:?}", file.content_id)),
             Self::Metadata => format!("{:?}", mail.metadata.iter().collect::<BTreeMap<_, _>>()),
             Self::Tags => {
                 let mut tags = mail.tags.clone();
@@ -260,15 +277,22 @@ fn show_body(body: Option<&str>) -> String {
     }
 }
 
+fn file_name(file: &File) -> &str {
+    file.name.as_deref().unwrap_or_default()
+}
+
+fn show_content(content: &Bytes) -> String {
+    format!("({} bytes, hash {:x})", content.len(), hash(content))
+}
+
+/// A file beside the mail may have a content id of its own: nobody sees it.
 fn show_file(file: &File) -> String {
-    let id = file.content_id.as_deref();
-    let id = id.map_or_else(String::new, |id| format!(", content id {id:?}"));
+    let inline = if file.inline { " inline" } else { "" };
     format!(
-        "{:?} {} ({} bytes, hash {:x}{id})",
-        file.name.as_deref().unwrap_or_default(),
+        "{:?} {}{inline} {}",
+        file_name(file),
         file.content_type,
-        file.content.len(),
-        hash(&file.content)
+        show_content(&file.content)
     )
 }
 
@@ -315,6 +339,7 @@ impl Understood {
             name: Some(part.filename().unwrap_or_default().to_owned()),
             content_type: part.content_type().to_owned(),
             content: part.content().clone(),
+            inline: part.is_inline(),
             content_id: part
                 .content_id()
                 .filter(|_| part.is_inline())

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 
 use super::answers::{mutilations, nonsense};
-use super::harness::Posts;
+use super::events::News;
+use super::posts::{Post, Posts};
 use super::rig::Rig;
 use super::secrets::holds;
 use super::trial::{Stop, Trial, Verdict, trial};
@@ -38,8 +39,13 @@ pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
         );
         add(
             "a_repeated_event_has_the_same_key",
-            "how your webhook makes an event's dedup_key",
-            keys,
+            "how your webhook makes an event's dedup_key; Post::repeats",
+            same_keys,
+        );
+        add(
+            "two_events_never_have_the_same_key",
+            "how your webhook makes an event's dedup_key; Post::others",
+            other_keys,
         );
         add("any_bytes_give_events_or_an_error", READ, any_bytes);
         add(
@@ -52,22 +58,45 @@ pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
             "the words of your WebhookErrors; WebhookAuth does not print its secrets",
             unprinted,
         );
+        trials.push(trial(
+            format!("webhooks::{kind}::events_say_what_the_esp_said"),
+            "your Webhook::read; Post::events, and Harness::webhooks for the requests",
+            move |rig| events_say(rig, kind),
+        ));
     }
     trials
 }
 
 fn run(rig: &Rig, kind: WebhookKind, check: fn(&Rig, &Posts) -> Verdict) -> Verdict {
-    let pairs = [(USER, new_secret(rig)), (USER, old_secret(rig))];
-    let auth = WebhookAuth::basic(pairs).map_err(|error| Stop::fail(error.to_string()))?;
-    let posts = rig.webhooks(auth).into_iter();
+    let posts = rig.webhooks(basic_auth(rig)?).into_iter();
     let posts = posts.filter(|posts| posts.webhook.kind() == kind);
     for posts in posts {
-        rig.ensure(!posts.requests.is_empty(), || {
+        rig.ensure(!posts.posts.is_empty(), || {
             "Harness::webhooks gives a webhook without a request to try".to_owned()
         })?;
         check(rig, &posts)?;
     }
     Ok(())
+}
+
+async fn events_say(rig: Rig, kind: WebhookKind) -> Verdict {
+    let news = News::of_a_mail(&rig).await?;
+    let auth = basic_auth(&rig)?;
+    for posts in rig.webhooks_about(auth, &news.sent) {
+        if posts.webhook.kind() != kind {
+            continue;
+        }
+        for post in &posts.posts {
+            let found = events(&rig, &*posts.webhook, &authorized(&rig, &post.request))?;
+            news.compare(&rig, post, &found)?;
+        }
+    }
+    Ok(())
+}
+
+fn basic_auth(rig: &Rig) -> Verdict<WebhookAuth> {
+    let pairs = [(USER, new_secret(rig)), (USER, old_secret(rig))];
+    WebhookAuth::basic(pairs).map_err(|error| Stop::fail(error.to_string()))
 }
 
 fn new_secret(rig: &Rig) -> String {
@@ -131,7 +160,7 @@ pub(super) fn events(
 
 fn read(rig: &Rig, posts: &Posts) -> Verdict {
     let webhook = &*posts.webhook;
-    for request in &posts.requests {
+    for request in posts.requests() {
         for secret in [new_secret(rig), old_secret(rig)] {
             let request = bearing(request, Some(&basic(USER, &secret)));
             let events = events(rig, webhook, &request)?;
@@ -182,7 +211,7 @@ fn refused(rig: &Rig, posts: &Posts) -> Verdict {
         Some(basic(USER, new.get(1..).unwrap_or_default())),
         Some(basic(USER, &format!("{new}{old}"))),
     ];
-    for request in &posts.requests {
+    for request in posts.requests() {
         for secret in &wrong {
             let request = bearing(request, secret.as_deref());
             let kind = parse(rig, &*posts.webhook, &request)?.map_err(|error| error.kind());
@@ -202,22 +231,50 @@ fn refused(rig: &Rig, posts: &Posts) -> Verdict {
     Ok(())
 }
 
-fn keys(rig: &Rig, posts: &Posts) -> Verdict {
+fn keys_of(rig: &Rig, posts: &Posts, request: &Request<Bytes>) -> Verdict<Vec<String>> {
+    let events = events(rig, &*posts.webhook, &authorized(rig, request))?;
+    let key = |event: Event| event.dedup_key().to_owned();
+    Ok(events.into_iter().map(key).collect())
+}
+
+/// A post that is repeated has the keys it had, also where the ESP's second try differs.
+fn same_keys(rig: &Rig, posts: &Posts) -> Verdict {
+    for Post {
+        request, repeats, ..
+    } in &posts.posts
+    {
+        let first = keys_of(rig, posts, request)?;
+        for repeat in repeats.iter().chain([request]) {
+            let second = keys_of(rig, posts, repeat)?;
+            rig.ensure(first == second, || {
+                format!(
+                    "a post gave the keys {first:?}, and its repeat {second:?}; the repeat was {}",
+                    start_of(repeat.body())
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Events that are not the same have keys that are not, also where little else differs.
+fn other_keys(rig: &Rig, posts: &Posts) -> Verdict {
+    let others = posts.posts.iter().flat_map(|post| &post.others);
+    rig.ensure(others.clone().count() > 0, || {
+        format!(
+            "Harness::webhooks gives the {} webhook no Post with `others`: say of at least one \
+             what another event looks like that differs from it in nothing but its id",
+            posts.webhook.kind()
+        )
+    })?;
     let mut seen: Vec<String> = Vec::new();
-    for request in &posts.requests {
-        let request = authorized(rig, request);
-        let key = |event: Event| event.dedup_key().to_owned();
-        let keys = || -> Verdict<Vec<String>> {
-            let events = events(rig, &*posts.webhook, &request)?;
-            Ok(events.into_iter().map(key).collect())
-        };
-        let (first, second) = (keys()?, keys()?);
-        rig.ensure(first == second, || {
-            format!("the same post gave the keys {first:?}, and then {second:?}")
-        })?;
-        for key in first {
+    for request in posts.requests().chain(others) {
+        for key in keys_of(rig, posts, request)? {
             rig.ensure(!key.is_empty() && !seen.contains(&key), || {
-                format!("two events that are not the same have the key {key:?}")
+                format!(
+                    "two events that are not the same have the key {key:?}; the second was in {}",
+                    start_of(request.body())
+                )
             })?;
             seen.push(key);
         }
@@ -226,7 +283,7 @@ fn keys(rig: &Rig, posts: &Posts) -> Verdict {
 }
 
 fn any_bytes(rig: &Rig, posts: &Posts) -> Verdict {
-    for request in &posts.requests {
+    for request in posts.requests() {
         let request = authorized(rig, request);
         let bodies = nonsense().into_iter().chain(mutilations(request.body()));
         for body in bodies {
@@ -241,7 +298,7 @@ fn any_bytes(rig: &Rig, posts: &Posts) -> Verdict {
 }
 
 fn limits(rig: &Rig, posts: &Posts) -> Verdict {
-    let Some(request) = posts.requests.first() else {
+    let Some(request) = posts.requests().next() else {
         return Ok(());
     };
     let mut long = authorized(rig, request);
@@ -263,7 +320,7 @@ fn limits(rig: &Rig, posts: &Posts) -> Verdict {
 fn unprinted(rig: &Rig, posts: &Posts) -> Verdict {
     const WORD: &str = "awordofthepayload";
     let webhook = &*posts.webhook;
-    for request in &posts.requests {
+    for request in posts.requests() {
         for body in [
             WORD.to_owned(),
             format!("{{\"{WORD}\": \"{WORD}\"}}"),

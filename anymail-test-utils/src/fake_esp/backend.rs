@@ -70,6 +70,8 @@ fn capabilities() -> Capabilities {
 
 /// The header by which the made-up ESP takes commands, and which it lets nobody set.
 const COMMANDS: &str = "X-Fake-Esp";
+/// What would change who gets the message.
+const RECIPIENTS: [&str; 3] = ["to", "cc", "bcc"];
 
 #[async_trait]
 impl EmailBackend for FakeEspBackend {
@@ -91,7 +93,17 @@ impl EmailBackend for FakeEspBackend {
                 }
             })
         };
-        value.map(objection).into_iter().collect()
+        let extra = message.esp_extra.value().into_iter().flatten();
+        let recipients = extra.filter(|(key, _)| RECIPIENTS.contains(&&***key));
+        let of_recipients = recipients.map(|(key, _)| {
+            let limit = format!("no {key:?} in esp_extra: recipients are the message's own fields");
+            Objection::new(limit, "")
+        });
+        value
+            .map(objection)
+            .into_iter()
+            .chain(of_recipients)
+            .collect()
     }
 
     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {

@@ -13,6 +13,9 @@ use serde_json::Value;
 use super::NAME;
 use super::config::{FakeEspConfig, FakeEspConfigError};
 
+/// The longest answer that is read, in bytes.
+const MAX_ANSWER: usize = 1024 * 1024;
+
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
@@ -57,17 +60,30 @@ impl Client {
         let http_status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
-        let text = response.text().await.map_err(|error| match http_status {
-            ..400 => no_answer(&error),
+        let body = read(response).await.map_err(|error| match http_status {
+            ..400 => error,
             // Without the body, the status alone has to do.
             _ => SendError::from_http_status(NAME, http_status).with_retry_after(retry_after),
         })?;
         Ok(Answer {
             http_status,
-            text: self.api_key.redact(&text),
+            text: self.api_key.redact(&String::from_utf8_lossy(&body)),
             retry_after,
         })
     }
+}
+
+/// Reads an answer's body, up to the limit.
+async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, SendError> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|error| no_answer(&error))? {
+        if body.len() + piece.len() > MAX_ANSWER {
+            let words = format!("the answer is longer than {MAX_ANSWER} bytes");
+            return Err(SendError::new(SendErrorKind::InvalidResponse, NAME, words));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
 }
 
 /// Only where no connection came about is it sure that the ESP did not get the message.

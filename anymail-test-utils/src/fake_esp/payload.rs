@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 pub(super) fn write(message: &PreparedMessage) -> Value {
-    let mut body = message.esp_extra().cloned().unwrap_or_default();
+    let mut body = Map::new();
     let mut add = |key: &str, value: Value| {
         if !is_nothing(&value) {
             body.insert(key.to_owned(), value);
@@ -50,6 +50,7 @@ pub(super) fn write(message: &PreparedMessage) -> Value {
         "not_before",
         message.send_at().map(|at| at.unix_timestamp()).into(),
     );
+    body.extend(message.esp_extra().cloned().unwrap_or_default());
     body.into()
 }
 

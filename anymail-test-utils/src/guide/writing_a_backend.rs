@@ -46,4 +46,6 @@ use anymail_core::{
 };
 
 #[allow(unused_imports, reason = "rustdoc resolves links by them")]
-use crate::conformance::{Harness, LocalHarness, Profile, Signer, Target, Understood};
+use crate::conformance::{
+    Expected, File, Harness, LocalHarness, Post, Profile, Signer, Target, Understood,
+};

@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
+use super::body::AnswerBody;
 use super::wire::Wire;
 use crate::faults::{Fault, status_response};
 
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) connections: AtomicU64,
     pub(super) calls: AtomicU64,
     pub(super) handled: AtomicU64,
+    pub(super) endless_bytes: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -99,7 +101,7 @@ pub(super) async fn answer(
     shared: Arc<Shared>,
     wire: Wire,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Broken> {
+) -> Result<Response<AnswerBody>, Broken> {
     wire.plain();
     let number = shared.calls.fetch_add(1, Ordering::SeqCst) + 1;
     let (head, mut body) = request.into_parts();
@@ -132,11 +134,15 @@ pub(super) async fn answer(
             body,
         }) => {
             let response = status_response(status, retry_after, &content_type, body);
-            return Ok(response.map(Full::new));
+            return Ok(response.map(AnswerBody::whole));
         }
         _ => {}
     }
-    let response = handle(shared, request).await;
+    let response = handle(Arc::clone(&shared), request).await;
+    if let Some(Fault::Endless) = fault {
+        let taken = Arc::clone(&shared.endless_bytes);
+        return Ok(response.map(|body| AnswerBody::endless(body, taken)));
+    }
     answer_after(fault, response, &wire).await
 }
 
@@ -145,7 +151,7 @@ async fn answer_after(
     fault: Option<Fault>,
     response: Response<Bytes>,
     wire: &Wire,
-) -> Result<Response<Full<Bytes>>, Broken> {
+) -> Result<Response<AnswerBody>, Broken> {
     let response = match fault {
         Some(Fault::AcceptThenReset) => return Err(reset(wire)),
         Some(Fault::AcceptThenClose) => return Err(Broken),
@@ -166,7 +172,7 @@ async fn answer_after(
         Some(Fault::Rewrite(change)) => change(response),
         _ => response,
     };
-    Ok(response.map(Full::new))
+    Ok(response.map(AnswerBody::whole))
 }
 
 fn reset(wire: &Wire) -> Broken {
@@ -187,8 +193,8 @@ async fn handle(shared: Arc<Shared>, request: Request<Bytes>) -> Response<Bytes>
     })
 }
 
-fn too_large() -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn too_large() -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::whole(Bytes::new()));
     *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
     response
 }

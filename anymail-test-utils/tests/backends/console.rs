@@ -35,7 +35,7 @@ impl LocalHarness for ConsoleHarness {
             "attachments::one_without_a_name_arrives",
             "attachments::types_arrive_with_their_parameters",
             "attachments::two_of_one_name_both_arrive",
-            "attachments::content_ids_arrive_as_the_html_names_them",
+            "attachments::what_is_inline_arrives_inline",
             "attachments::attached_and_inline_are_kept_apart",
             "features::attachments::arrives",
             "features::inline_attachments::arrives",
@@ -133,6 +133,7 @@ fn file(shown: &str) -> Result<File, HarnessError> {
     Ok(File {
         name: Some(name.to_owned()),
         content_type: content_type.to_owned(),
+        inline: content_id.is_some(),
         content_id,
         ..File::default()
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anymail_core::{Address, AddressError, EmailBackend, JsonMap, Status};
 use anymail_test_utils::conformance::{
-    Answer, File, Harness, HarnessError, Profile, Target, Trouble, Understood,
+    Answer, Credentials, File, Harness, HarnessError, Profile, Target, Trouble, Understood,
 };
 use anymail_test_utils::{FakeEspBackend, FakeEspConfig};
 use base64::Engine;
@@ -86,10 +86,19 @@ impl Harness for FakeEspHarness {
         response(trouble.http_status, &json)
     }
 
+    fn credentials(&self, secret: &str) -> Credentials {
+        Credentials::bearer(secret)
+    }
+
     fn profile(&self) -> Profile {
         Profile {
             accepts_as: Status::Queued,
             esp_extra: JsonMap::from_iter([("pool".to_owned(), json!("slow"))]),
+            recipient_keys: JsonMap::from_iter(
+                ["to", "cc", "bcc"]
+                    .map(|key| (key.to_owned(), json!([{"email": "spy@x.example"}]))),
+            ),
+            subject_key: Some("subject".to_owned()),
             ..Profile::default()
         }
     }
@@ -119,6 +128,6 @@ fn file(json: &Value) -> Result<File, HarnessError> {
         name: Some(text("name")),
         content_type: text("type"),
         content: STANDARD.decode(text("data"))?.into(),
-        content_id: None,
+        ..File::default()
     })
 }

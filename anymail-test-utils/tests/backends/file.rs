@@ -133,6 +133,7 @@ fn add(mail: &mut Understood, part: &MessagePart<'_>, whole: &[u8]) -> Result<()
             name: part.attachment_name().map(str::to_owned),
             content_type: full_type(part, kind),
             content: content(part, whole)?.into(),
+            inline: part.content_disposition().is_some_and(|it| it.is_inline()),
             content_id: part.content_id().map(str::to_owned),
         }),
     }

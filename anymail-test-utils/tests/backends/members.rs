@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anymail_core::{EmailBackend, Failover, Member, RoundRobin, Secret};
 use anymail_test_utils::conformance::{
-    Answer, Harness, HarnessError, Profile, Target, Trouble, Understood,
+    Answer, Credentials, Harness, HarnessError, Profile, Target, Trouble, Understood,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -134,6 +134,10 @@ impl Harness for Group {
 
     fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
         PigeonHarness.trouble(trouble)
+    }
+
+    fn credentials(&self, secret: &str) -> Credentials {
+        PigeonHarness.credentials(secret)
     }
 
     fn profile(&self) -> Profile {

@@ -58,6 +58,8 @@ pub enum Break {
 pub enum Own {
     HasANameInCapitals,
     ObjectsToEverything,
+    ObjectsToNothing,
+    ObjectsToNothingButTo,
     AnswersForMaxBatchAsItLikes,
     SendsMoreInACallThanTheEspTakes,
     SaysThatACallTakesMore,
@@ -68,6 +70,9 @@ pub enum Own {
     GivesUpQuickly,
     FollowsRedirects,
     SendsNoKey,
+    SendsTheKeyByAnotherScheme,
+    SendsTheKeyInTheUrl,
+    ReadsAnswersWithoutAnEnd,
     PrintsTheKey,
     TracesTheKey,
     TracesTheRequest,

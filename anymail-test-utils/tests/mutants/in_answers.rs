@@ -11,7 +11,15 @@ use crate::breaks::{Mutant, Own as O, SendResult, mutant};
 use crate::mutant::status_of;
 
 pub fn mutants() -> Vec<Mutant> {
-    [statuses(), ids(), many(), nonsense(), about_itself()].concat()
+    [
+        statuses(),
+        ids(),
+        many(),
+        calls(),
+        nonsense(),
+        about_itself(),
+    ]
+    .concat()
 }
 
 /// Changes what is told of each recipient.
@@ -264,8 +272,119 @@ fn many() -> Vec<Mutant> {
     ]
 }
 
+/// Where a batch takes several calls.
+fn calls() -> Vec<Mutant> {
+    const REFUSED: [&str; 2] = [
+        "batch::a_refused_first_call_fails_for_its_own_recipients",
+        "batch::a_refused_second_call_fails_for_its_own_recipients",
+    ];
+    const LIMITED: [&str; 2] = [
+        "batch::a_rate_limited_first_call_fails_for_its_own_recipients",
+        "batch::a_rate_limited_second_call_fails_for_its_own_recipients",
+    ];
+    const OPEN: [&str; 6] = [
+        "batch::a_crash_at_the_first_call_leaves_its_own_recipients_open",
+        "batch::a_crash_at_the_second_call_leaves_its_own_recipients_open",
+        "batch::a_lost_first_call_leaves_its_own_recipients_open",
+        "batch::a_lost_second_call_leaves_its_own_recipients_open",
+        "batch::a_garbled_answer_to_the_first_call_leaves_its_own_recipients_open",
+        "batch::a_garbled_answer_to_the_second_call_leaves_its_own_recipients_open",
+    ];
+    vec![
+        mutant(
+            "makes_an_error_of_a_batch_when_one_call_fails",
+            Result(|_, result| match result {
+                Ok(status) if status.recipients().any(|it| it.status == Status::Failed) => Err(
+                    SendError::new(SendErrorKind::Refused, NAME, "a call failed"),
+                ),
+                result => result,
+            }),
+            const { &[REFUSED[0], REFUSED[1], LIMITED[0], LIMITED[1]] },
+        ),
+        mutant(
+            "says_of_a_batch_that_it_was_not_accepted_when_one_call_is_lost",
+            Result(|message, result| match result {
+                Ok(status)
+                    if message.is_batch()
+                        && status.recipients().any(|it| it.status == Status::Unknown) =>
+                {
+                    Err(SendError::new(
+                        SendErrorKind::Connect,
+                        NAME,
+                        "a call was lost",
+                    ))
+                }
+                result => result,
+            }),
+            &OPEN,
+        ),
+        mutant(
+            "says_of_a_batch_that_it_may_be_accepted_when_one_call_is_lost",
+            Result(|message, result| match result {
+                Ok(status)
+                    if message.is_batch()
+                        && status.recipients().any(|it| it.status == Status::Unknown) =>
+                {
+                    Err(SendError::new(
+                        SendErrorKind::Timeout,
+                        NAME,
+                        "a call was lost",
+                    ))
+                }
+                result => result,
+            }),
+            &OPEN,
+        ),
+        mutant(
+            "tells_those_of_a_failed_call_as_queued",
+            Result(|_, result| takes_for(result, Status::Failed, Status::Queued)),
+            const { &[REFUSED[0], REFUSED[1], LIMITED[0], LIMITED[1]] },
+        ),
+        mutant(
+            "tells_those_of_a_failed_call_as_unknown",
+            Result(|_, result| takes_for(result, Status::Failed, Status::Unknown)),
+            const { &[REFUSED[0], REFUSED[1], LIMITED[0], LIMITED[1]] },
+        ),
+        mutant(
+            "tells_those_of_a_lost_call_as_failed",
+            Result(|_, result| takes_for(result, Status::Unknown, Status::Failed)),
+            &OPEN,
+        ),
+        mutant(
+            "tells_those_of_a_lost_call_as_sent",
+            Result(|_, result| takes_for(result, Status::Unknown, Status::Sent)),
+            &OPEN,
+        ),
+        mutant(
+            "tells_all_of_a_batch_as_the_last_call_went",
+            Result(|message, result| {
+                let Ok(status) = &result else { return result };
+                let last = status.recipients().last().unwrap().status;
+                let failed = status.recipients().any(|it| it.status != last);
+                match message.is_batch() && failed && last == Status::Sent {
+                    true => retell(result, |_, _, _, id| {
+                        (last, id.or(Some("made up".to_owned())))
+                    }),
+                    false => result,
+                }
+            }),
+            const { &[REFUSED[0], LIMITED[0], OPEN[0], OPEN[2], OPEN[4]] },
+        ),
+        mutant(
+            "sends_a_batch_whole_however_many_they_are",
+            Own(O::SendsMoreInACallThanTheEspTakes),
+            &["batch::no_call_has_more_recipients_than_the_esp_takes"],
+        ),
+    ]
+}
+
 fn nonsense() -> Vec<Mutant> {
     vec![
+        mutant(
+            "reads_answers_without_an_end",
+            Own(O::ReadsAnswersWithoutAnEnd),
+            &["answers::without_an_end_are_not_read_to_it"],
+        ),
         mutant(
             "trusts_the_shape_of_answers",
             Answer(|answer| {

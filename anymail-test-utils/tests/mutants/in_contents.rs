@@ -1,14 +1,14 @@
-//! Backends that write bodies, files and values wrong.
+//! Backends that write bodies and files wrong.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::breaks::Break::Mail;
 use crate::breaks::{Mutant, edit, mutant};
 
 pub fn mutants() -> Vec<Mutant> {
-    [contents(), values()].concat()
+    [contents(), inline_parts()].concat()
 }
 
 /// Changes every file of the mail.
@@ -187,114 +187,56 @@ fn contents() -> Vec<Mutant> {
     ]
 }
 
-fn values() -> Vec<Mutant> {
+fn inline_parts() -> Vec<Mutant> {
+    const IDS: &str = "attachments::content_ids_arrive_as_the_html_names_them";
     vec![
         mutant(
-            "drops_headers",
-            Mail(|mail, _| drop(mail.remove("headers"))),
-            &[
-                "features::headers::arrives",
-                "features::merge_headers::arrives",
-            ],
-        ),
-        mutant(
-            "drops_metadata",
-            Mail(|mail, _| drop(mail.remove("metadata"))),
-            &[
-                "features::metadata::arrives",
-                "features::merge_metadata::arrives",
-            ],
-        ),
-        mutant(
-            "drops_template_values",
-            Mail(|mail, _| drop(mail.remove("values"))),
-            &[
-                "features::merge_data::arrives",
-                "features::merge_global_data::arrives",
-            ],
-        ),
-        mutant(
-            "drops_all_tags_but_the_first",
-            Mail(|mail, _| mail["labels"].as_array_mut().unwrap().truncate(1)),
-            &["features::tags::arrives"],
-        ),
-        mutant(
-            "drops_open_tracking",
-            Mail(|mail, _| drop(mail.remove("track_opens"))),
-            &["features::track_opens::arrives"],
-        ),
-        mutant(
-            "says_only_that_opens_are_tracked",
+            "sends_inline_parts_as_files",
             Mail(|mail, _| {
-                if mail.get("track_opens") == Some(&false.into()) {
-                    mail.remove("track_opens");
-                }
+                each_file(mail, |file| drop(file.insert("cid".into(), "".into())));
             }),
-            &["features::track_opens::off_is_said_too"],
-        ),
-        mutant(
-            "writes_times_in_milliseconds",
-            Mail(|mail, _| {
-                mail.entry("send_at")
-                    .and_modify(|at| *at = (at.as_i64().unwrap() * 1000).into());
-            }),
-            &["features::send_at::arrives"],
-        ),
-        mutant(
-            "drops_the_template",
-            Mail(|mail, _| drop(mail.remove("template"))),
             &[
-                "features::template::arrives",
-                "many::messages_of_all_kinds_arrive_whole",
+                "attachments::what_is_inline_arrives_inline",
+                "attachments::attached_and_inline_are_kept_apart",
             ],
         ),
         mutant(
-            "drops_esp_extra",
-            Mail(|mail, _| drop(mail.remove("options"))),
-            &["features::esp_extra::arrives"],
+            "writes_content_ids_in_angle_brackets",
+            Mail(|mail, _| each_file(mail, |file| edit(file, "cid", |id| format!("<{id}>")))),
+            &[IDS],
         ),
         mutant(
-            "gives_everybody_the_first_ones_values",
-            Mail(|mail, message| {
-                let first = message.to.items().first();
-                let own = message
-                    .merge_data
-                    .value()
-                    .zip(first)
-                    .and_then(|(map, to)| map.get(to));
-                if let (Some(own), true) = (own, message.is_batch()) {
-                    mail.insert("values".into(), own.clone().into());
-                }
+            "takes_the_file_name_for_the_content_id",
+            Mail(|mail, _| {
+                each_file(mail, |file| {
+                    if file["cid"] != "" {
+                        file["cid"] = file["name"].clone();
+                    }
+                });
             }),
-            &["batch::template_values_of_one_go_to_no_other"],
+            &[IDS, "features::inline_attachments::arrives"],
         ),
         mutant(
-            "takes_metadata_by_the_letter_of_the_address",
-            Mail(|mail, message| {
-                let to = mail["to"][0]["email"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned();
-                let by_letter = message.merge_metadata.value();
-                let by_letter = by_letter.and_then(|map| map.iter().find(|(key, _)| *key == to));
-                if message.is_batch() {
-                    let mut all = message.metadata.value().cloned().unwrap_or_default();
-                    all.extend(by_letter.map(|(_, own)| own.clone()).into_iter().flatten());
-                    mail.insert("metadata".into(), json!(all));
-                }
+            "takes_the_content_id_for_the_file_name",
+            Mail(|mail, _| {
+                each_file(mail, |file| {
+                    if file["cid"] != "" {
+                        file["name"] = file["cid"].clone();
+                    }
+                });
             }),
-            &["batch::metadata_of_one_go_to_no_other"],
+            &["attachments::inline_parts_keep_their_names"],
         ),
         mutant(
-            "lets_everybodys_headers_win",
-            Mail(|mail, message| {
-                for (name, value) in message.headers.value().into_iter().flat_map(|it| it.iter()) {
-                    let headers = mail["headers"].as_object_mut().unwrap();
-                    headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
-                    headers.insert(name.into(), value.into());
-                }
+            "sends_inline_parts_as_pngs",
+            Mail(|mail, _| {
+                each_file(mail, |file| {
+                    if file["cid"] != "" {
+                        file["type"] = "image/png".into();
+                    }
+                });
             }),
-            &["batch::headers_of_one_go_to_no_other"],
+            &["attachments::what_is_inline_arrives_inline"],
         ),
     ]
 }

@@ -48,5 +48,15 @@ pub fn mutants() -> Vec<Mutant> {
             Own(O::SendsNoKey),
             &["secrets::the_token_reaches_the_esp"],
         ),
+        mutant(
+            "sends_the_key_by_another_scheme",
+            Own(O::SendsTheKeyByAnotherScheme),
+            &["secrets::the_token_reaches_the_esp"],
+        ),
+        mutant(
+            "sends_the_key_in_the_url",
+            Own(O::SendsTheKeyInTheUrl),
+            &["secrets::the_token_is_in_no_url"],
+        ),
     ]
 }

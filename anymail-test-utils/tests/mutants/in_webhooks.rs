@@ -5,17 +5,181 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anymail_core::{
-    Event, RawBytes, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind,
+    Event, EventType, InboundMessage, RawBytes, TrackingEvent, Webhook, WebhookAuth, WebhookError,
+    WebhookErrorKind, WebhookKind, dedup_key,
 };
 use bytes::Bytes;
 use http::Request;
 
 use crate::breaks::Break::{Events, Own};
-use crate::breaks::{Break, Mutant, Own as O, mutant};
+use crate::breaks::{Break, Mutant, Own as O, ReadResult, mutant};
 use crate::in_signatures::Keys;
 use crate::webhook::PigeonWebhook;
 
+const BOTH_APART: &[&str] = &[
+    "webhooks::tracking::two_events_never_have_the_same_key",
+    "webhooks::inbound::two_events_never_have_the_same_key",
+];
+const BOTH_AGAIN: &[&str] = &[
+    "webhooks::tracking::a_repeated_event_has_the_same_key",
+    "webhooks::inbound::a_repeated_event_has_the_same_key",
+];
+
 pub fn mutants() -> Vec<Mutant> {
+    [access(), readings()].concat()
+}
+
+/// Events that say something else than the ESP.
+fn readings() -> Vec<Mutant> {
+    const TRACKING: &[&str] = &["webhooks::tracking::events_say_what_the_esp_said"];
+    const INBOUND: &[&str] = &["webhooks::inbound::events_say_what_the_esp_said"];
+    fn told(events: ReadResult, change: fn(&mut TrackingEvent)) -> ReadResult {
+        Ok(each(events?, |event| {
+            if let Event::Tracking(event) = event {
+                change(event);
+            }
+        }))
+    }
+    fn came(events: ReadResult, change: fn(&mut InboundMessage)) -> ReadResult {
+        Ok(each(events?, |event| {
+            if let Event::Inbound(event) = event {
+                change(&mut event.message);
+            }
+        }))
+    }
+    vec![
+        mutant(
+            "tells_message_ids_in_angle_brackets",
+            Events(|_, events| {
+                told(events, |event| {
+                    event.message_id = event.message_id.take().map(|id| format!("<{id}>"));
+                })
+            }),
+            TRACKING,
+        ),
+        mutant(
+            "tells_the_events_id_as_the_messages",
+            Events(|_, events| told(events, |event| event.message_id = event.event_id.clone())),
+            TRACKING,
+        ),
+        mutant(
+            "tells_delays_as_bounces",
+            Events(|_, events| {
+                told(events, |event| {
+                    if event.event_type == EventType::Deferred {
+                        event.event_type = EventType::Bounced;
+                    }
+                })
+            }),
+            TRACKING,
+        ),
+        mutant(
+            "tells_every_bounce_as_an_invalid_address",
+            Events(|_, events| {
+                told(events, |event| {
+                    event.reject_reason = event
+                        .reject_reason
+                        .map(|_| anymail_core::RejectReason::Invalid);
+                })
+            }),
+            TRACKING,
+        ),
+        mutant(
+            "tells_no_reason",
+            Events(|_, events| told(events, |event| event.reject_reason = None)),
+            TRACKING,
+        ),
+        mutant(
+            "tells_no_time",
+            Events(|_, events| told(events, |event| event.timestamp = None)),
+            TRACKING,
+        ),
+        mutant(
+            "tells_the_time_in_milliseconds",
+            Events(|_, events| {
+                told(events, |event| {
+                    event.timestamp = event.timestamp.map(|at| {
+                        time::OffsetDateTime::UNIX_EPOCH
+                            + (at - time::OffsetDateTime::UNIX_EPOCH) / 1000
+                    });
+                })
+            }),
+            TRACKING,
+        ),
+        mutant(
+            "tells_no_metadata",
+            Events(|_, events| told(events, |event| event.metadata.clear())),
+            TRACKING,
+        ),
+        mutant(
+            "tells_metadata_as_json",
+            Events(|_, events| {
+                told(events, |event| {
+                    for value in event.metadata.values_mut() {
+                        *value = format!("{value:?}");
+                    }
+                })
+            }),
+            TRACKING,
+        ),
+        mutant(
+            "tells_no_tags",
+            Events(|_, events| told(events, |event| event.tags.clear())),
+            TRACKING,
+        ),
+        mutant(
+            "tells_no_recipient",
+            Events(|_, events| told(events, |event| event.recipient = None)),
+            TRACKING,
+        ),
+        mutant(
+            "passes_over_events_that_it_does_not_know",
+            Events(|_, events| {
+                let mut events = events?;
+                events.retain(|event| event.event_type() != EventType::Unknown);
+                Ok(events)
+            }),
+            TRACKING,
+        ),
+        mutant(
+            "drops_attachments_that_come_in",
+            Events(|_, events| {
+                came(events, |message| {
+                    let mut bare = InboundMessage::default();
+                    bare.from = message.from.clone();
+                    bare.to = message.to.clone();
+                    bare.subject = message.subject.clone();
+                    bare.set_text(message.text().unwrap_or_default());
+                    *message = bare;
+                })
+            }),
+            INBOUND,
+        ),
+        mutant(
+            "takes_the_envelope_for_the_recipients",
+            Events(|_, events| {
+                came(events, |message| {
+                    let to = message.envelope_recipient.clone().unwrap_or_default();
+                    message.to = anymail_core::InboundAddress::parse_list(&to);
+                })
+            }),
+            INBOUND,
+        ),
+        mutant(
+            "trims_texts_that_come_in",
+            Events(|_, events| {
+                came(events, |message| {
+                    let text = message.text().unwrap_or_default().replace('.', "");
+                    message.set_text(text);
+                })
+            }),
+            INBOUND,
+        ),
+    ]
+}
+
+/// Who is let in, and what is kept, printed and given out.
+fn access() -> Vec<Mutant> {
     vec![
         mutant(
             "lets_anybody_in",
@@ -87,10 +251,51 @@ pub fn mutants() -> Vec<Mutant> {
                     id.clone().unwrap_or_default()
                 }))
             }),
-            &[
-                "webhooks::tracking::a_repeated_event_has_the_same_key",
-                "webhooks::inbound::a_repeated_event_has_the_same_key",
-            ],
+            BOTH_APART,
+        ),
+        mutant(
+            "takes_the_time_for_the_events_key",
+            Events(|_, events| {
+                Ok(keyed(events?, |event| match event {
+                    Event::Tracking(event) => format!("{:?}", event.timestamp),
+                    Event::Inbound(event) => format!("{:?}", event.message.date),
+                    _ => String::new(),
+                }))
+            }),
+            BOTH_APART,
+        ),
+        mutant(
+            "takes_mail_type_and_time_for_the_events_key",
+            Events(|_, events| {
+                Ok(keyed(events?, |event| match event {
+                    Event::Tracking(it) => {
+                        format!("{:?} {} {:?}", it.message_id, it.event_type, it.timestamp)
+                    }
+                    other => other.dedup_key().to_owned(),
+                }))
+            }),
+            &["webhooks::tracking::two_events_never_have_the_same_key"],
+        ),
+        mutant(
+            "takes_the_whole_post_for_the_events_key",
+            Events(|request, events| {
+                let mut events = events?;
+                for (place, event) in events.iter_mut().enumerate() {
+                    let key = dedup_key(&[request.body(), place.to_string().as_bytes()]);
+                    *event = keyed(vec![event.clone()], |_| key.clone()).remove(0);
+                }
+                Ok(events)
+            }),
+            BOTH_AGAIN,
+        ),
+        mutant(
+            "takes_one_key_for_all_events_of_a_post",
+            Events(|_, events| {
+                let events = events?;
+                let first = events.first().map(|it| it.dedup_key().to_owned());
+                Ok(keyed(events, |_| first.clone().unwrap_or_default()))
+            }),
+            &["webhooks::tracking::two_events_never_have_the_same_key"],
         ),
         mutant(
             "trusts_the_shape_of_payloads",

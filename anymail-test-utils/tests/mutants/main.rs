@@ -23,6 +23,7 @@ mod in_errors;
 mod in_people;
 mod in_secrets;
 mod in_signatures;
+mod in_values;
 mod in_webhooks;
 mod mutant;
 #[path = "../../examples/pigeon/signature.rs"]
@@ -46,6 +47,7 @@ fn mutants() -> Vec<Mutant> {
     [
         in_people::mutants(),
         in_contents::mutants(),
+        in_values::mutants(),
         in_calls::mutants(),
         in_answers::mutants(),
         in_errors::mutants(),

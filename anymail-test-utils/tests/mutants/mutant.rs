@@ -10,7 +10,7 @@ use anymail_core::{
     SendErrorKind, SendStatus, WebhookAuth,
 };
 use anymail_test_utils::conformance::{
-    Answer, Harness, HarnessError, Posts, Profile, Signer, Target, Trouble, Understood,
+    Answer, Credentials, Harness, HarnessError, Posts, Profile, Signer, Target, Trouble, Understood,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -63,7 +63,11 @@ impl Harness for MutantHarness {
         PigeonHarness.profile()
     }
 
-    fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
+    fn credentials(&self, secret: &str) -> Credentials {
+        PigeonHarness.credentials(secret)
+    }
+
+    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
         let open = matches!(self.broken, Break::Own(Own::IgnoresWebhookSecrets));
         let auth = if open { WebhookAuth::none() } else { auth };
         let broken = |posts: Posts| Posts {
@@ -75,7 +79,7 @@ impl Harness for MutantHarness {
             ..posts
         };
         PigeonHarness
-            .webhooks(auth)
+            .webhooks(auth, sent)
             .into_iter()
             .map(broken)
             .collect()
@@ -178,7 +182,11 @@ impl Broken {
             {
                 return Err(SendError::new(SendErrorKind::Disconnected, NAME, "busy"));
             }
-            Own::FollowsRedirects | Own::PassesOnTheAnswer => {
+            Own::FollowsRedirects
+            | Own::PassesOnTheAnswer
+            | Own::SendsTheKeyByAnotherScheme
+            | Own::SendsTheKeyInTheUrl
+            | Own::ReadsAnswersWithoutAnEnd => {
                 return self.careless_call(own, request).await;
             }
             Own::SharesARequestBetweenTasks => {
@@ -202,9 +210,15 @@ impl Broken {
             .no_proxy()
             .build()
             .unwrap()
-            .post(format!("{}/v1/mails", self.url))
+            .post(match own {
+                Own::SendsTheKeyInTheUrl => format!("{}/v1/mails?key={}", self.url, self.secret),
+                _ => format!("{}/v1/mails", self.url),
+            })
             .json(request);
-        let call = call.header("x-key", &self.secret).bearer_auth(&self.secret);
+        let call = match own {
+            Own::SendsTheKeyByAnotherScheme => call.basic_auth("pigeon", Some(&self.secret)),
+            _ => call.header("x-key", &self.secret).bearer_auth(&self.secret),
+        };
         let lost = |error: reqwest::Error| {
             SendError::new(SendErrorKind::Disconnected, NAME, "").with_source(error)
         };
@@ -253,11 +267,19 @@ impl EmailBackend for Broken {
         &self.capabilities
     }
 
-    fn check(&self, _: &Message) -> Vec<Objection> {
-        match self.is(Own::ObjectsToEverything) {
-            true => vec![Objection::new("nothing at all", "something")],
-            false => Vec::new(),
+    fn check(&self, message: &Message) -> Vec<Objection> {
+        let mut objections = self.pigeon.check(message);
+        match self.broken {
+            Break::Own(Own::ObjectsToEverything) => {
+                objections.push(Objection::new("nothing at all", "something"));
+            }
+            Break::Own(Own::ObjectsToNothing) => objections.clear(),
+            Break::Own(Own::ObjectsToNothingButTo) => {
+                objections.retain(|it| format!("{it:?}").contains("no to "));
+            }
+            _ => {}
         }
+        objections
     }
 
     fn max_batch(&self) -> usize {

@@ -10,7 +10,8 @@ use http::{HeaderValue, Request, Response, header};
 use super::super::answers::mutilations;
 use super::super::desk::{Desk, lock};
 use super::super::excerpt::excerpt;
-use super::super::harness::{Harness, Trouble};
+use super::super::harness::{Credentials, Harness, Trouble};
+use super::super::secrets::holds;
 use super::super::trial::{Stop, Verdict};
 use super::super::understood::Understood;
 use super::{Wire, WireFault};
@@ -83,6 +84,15 @@ impl Wire for HttpWire {
         Ok(())
     }
 
+    fn inject_at(&self, fault: &WireFault, call: usize) -> Verdict {
+        let WireFault::Http(fault) = fault;
+        let fault = fault.clone();
+        let is_it = move |number: u64| u64::try_from(call) == Ok(number);
+        self.server
+            .inject_rule(move |number, _| is_it(number).then(|| fault.clone()));
+        Ok(())
+    }
+
     fn clear_faults(&self) {
         self.server.clear_faults();
     }
@@ -115,12 +125,52 @@ impl Wire for HttpWire {
         last.as_ref().is_some_and(|it| it.body().is_empty())
     }
 
-    fn received(&self) -> String {
-        let show = |request: &Request<Bytes>| {
-            let body = String::from_utf8_lossy(request.body());
-            format!("{} {:?} {body}\n", request.uri(), request.headers())
+    fn unauthorized(&self) -> Option<String> {
+        let requests = self.server.requests();
+        let credentials = self.esp.harness.credentials(&self.secret);
+        let wrong = match &credentials {
+            Credentials::Header { name, value } => requests.iter().find_map(|request| {
+                let found: Vec<_> = request.headers().get_all(*name).iter().collect();
+                let right = matches!(&*found, [one] if one.as_bytes() == value.as_bytes());
+                (!right).then(|| {
+                    // `Debug` of a header does not show what is marked as sensitive.
+                    let found: Vec<_> = found.iter().map(|it| text(it.as_bytes())).collect();
+                    format!("the header {name}: {value:?}, not {found:?}")
+                })
+            }),
+            Credentials::Body => requests
+                .iter()
+                .any(|request| !holds(&text(request.body()), &self.secret))
+                .then(|| "the secret in the body".to_owned()),
+            Credentials::Signature => None,
         };
-        self.server.requests().iter().map(show).collect()
+        wrong.or_else(|| requests.is_empty().then(|| "a request".to_owned()))
+    }
+
+    fn logged(&self) -> String {
+        let requests = self.server.requests();
+        let urls = requests
+            .iter()
+            .map(|request| format!("{}\n", request.uri()));
+        urls.collect()
+    }
+
+    fn bearers(&self) -> Vec<String> {
+        let requests = self.server.requests();
+        let headers = requests
+            .iter()
+            .flat_map(|request| request.headers().values());
+        let mut all: Vec<_> = headers
+            .map(|value| text(value.as_bytes()))
+            .filter(|value| holds(value, &self.secret))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    fn endless_was_read(&self) -> bool {
+        self.server.counts().endless_bytes >= LoopbackServer::ENDLESS
     }
 
     fn forget(&self) {
@@ -138,6 +188,10 @@ impl Wire for HttpWire {
             .map(|line| line.replace(&self.secret, "[the secret]"))
             .collect()
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn broken(error: std::io::Error) -> Stop {

@@ -28,6 +28,8 @@ pub(in super::super) fn faults() -> Faults {
         slow: WireFault::Http(Fault::Drip {
             interval: Duration::from_millis(1),
         }),
+        endless: WireFault::Http(Fault::Endless),
+        taken_then_garbage: WireFault::Http(Fault::Replace(json(200, Bytes::from_static(b"{")))),
         not_now: WireFault::Http(Fault::status(429)),
         says_how_long: true,
         redirects: true,

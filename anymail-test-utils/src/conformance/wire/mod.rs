@@ -45,6 +45,11 @@ pub(super) trait Wire: Send + Sync {
         Err(Stop::fail(format!("this wire cannot do {fault}")))
     }
 
+    /// Lets this go wrong in the call with this number, from 1 on since the start.
+    fn inject_at(&self, fault: &WireFault, _call: usize) -> Verdict {
+        self.inject(fault, 1)
+    }
+
     /// From now on all goes well again.
     fn clear_faults(&self) {}
 
@@ -76,12 +81,27 @@ pub(super) trait Wire: Send + Sync {
         false
     }
 
-    /// All that has come to the ESP, as text.
-    fn received(&self) -> String {
+    /// Why the ESP would not know who has called it, if it would not.
+    fn unauthorized(&self) -> Option<String> {
+        None
+    }
+
+    /// What servers on the way write to their logs of each call: URLs.
+    fn logged(&self) -> String {
         String::new()
     }
 
-    /// Frees what `received` and `call_texts` keep.
+    /// Texts by which the secret has come to the ESP.
+    fn bearers(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the backend has read an answer without an end until the ESP gave up.
+    fn endless_was_read(&self) -> bool {
+        false
+    }
+
+    /// Frees what is kept of past calls.
     fn forget(&self) {}
 
     /// What went over the wire in the call with this number, for a person's eyes: without
@@ -132,6 +152,10 @@ pub(super) struct Faults {
     pub(super) taken_then_silent: WireFault,
     /// The answer comes byte by byte.
     pub(super) slow: WireFault,
+    /// The ESP has the mail, and its answer has no end.
+    pub(super) endless: WireFault,
+    /// The ESP has the mail, and its answer is none.
+    pub(super) taken_then_garbage: WireFault,
     /// The ESP asks for patience, once.
     pub(super) not_now: WireFault,
     /// Whether the ESP can say how long to wait.

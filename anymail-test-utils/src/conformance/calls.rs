@@ -1,0 +1,196 @@
+//! A batch that takes several calls, one of which fails: who has the mail is told of each.
+//!
+//! An error that says "not accepted" doubles the mail of those who have it, and a wrong status
+//! loses it for those who do not.
+
+use anymail_core::{
+    Accepted, AddressKey, Capabilities, Feature, SendError, SendStatus, Status, Support,
+};
+
+use super::harness::TroubleKind;
+use super::profile::Profile;
+use super::rig::Rig;
+use super::trial::{Trial, Verdict, trial};
+use crate::fixtures::batch_to;
+
+/// How a call fails.
+#[derive(Clone, Copy, PartialEq)]
+enum Failure {
+    Told(TroubleKind),
+    Lost,
+    Garbled,
+}
+
+pub(super) fn trials(can: &Capabilities, profile: &Profile) -> Vec<Trial> {
+    const LOOK_AT: &str = "EmailBackend::send, where a batch takes several calls: the result is a \
+                           status as soon as one of them was taken";
+    /// More recipients than this take too long to try.
+    const MOST: usize = 10_000;
+    if can.support(Feature::Batch) == Support::No
+        || profile.recipients_per_call.is_none_or(|most| most > MOST)
+    {
+        return Vec::new();
+    }
+    let failures = [
+        (
+            "a_refused_{}_call_fails_for_its_own_recipients",
+            Failure::Told(TroubleKind::Refused),
+        ),
+        (
+            "a_rate_limited_{}_call_fails_for_its_own_recipients",
+            Failure::Told(TroubleKind::RateLimited),
+        ),
+        (
+            "a_crash_at_the_{}_call_leaves_its_own_recipients_open",
+            Failure::Told(TroubleKind::Crashed),
+        ),
+        (
+            "a_lost_{}_call_leaves_its_own_recipients_open",
+            Failure::Lost,
+        ),
+        (
+            "a_garbled_answer_to_the_{}_call_leaves_its_own_recipients_open",
+            Failure::Garbled,
+        ),
+    ];
+    let mut trials = vec![trial(
+        "batch::no_call_has_more_recipients_than_the_esp_takes",
+        "how your backend cuts a batch into calls; Profile::recipients_per_call",
+        no_more,
+    )];
+    for (name, failure) in failures {
+        for (place, call) in [("first", 0), ("second", 1)] {
+            trials.push(trial(
+                format!("batch::{}", name.replace("{}", place)),
+                LOOK_AT,
+                move |rig| one_fails(rig, failure, call),
+            ));
+        }
+    }
+    trials
+}
+
+/// Recipients for two calls and a bit.
+fn recipients(rig: &Rig) -> Vec<String> {
+    let most = rig.profile.recipients_per_call.unwrap_or(1);
+    let all = most.saturating_add(most.min(3)).max(3);
+    (0..all).map(|i| format!("to{i}@example.com")).collect()
+}
+
+async fn no_more(rig: Rig) -> Verdict {
+    let to = recipients(&rig);
+    let status = rig
+        .send_ok(&batch_to(to.iter().map(String::as_str)))
+        .await?;
+    rig.ensure(status.all(rig.profile.accepts_as), || {
+        format!("everybody's mail was taken: {status:?}")
+    })?;
+    let most = rig.profile.recipients_per_call.unwrap_or(usize::MAX);
+    for call in rig.calls() {
+        let people: usize = call.iter().map(|answer| answer.mail.to.len()).sum();
+        rig.ensure(people <= most, || {
+            format!("a call with {people} recipients, and the ESP takes {most}")
+        })?;
+    }
+    Ok(())
+}
+
+async fn one_fails(rig: Rig, failure: Failure, call: usize) -> Verdict {
+    match failure {
+        Failure::Told(kind) => {
+            rig.trouble(kind, "the reason in the ESP's own words");
+            rig.plan(|plan| plan.trouble_at = Some(call));
+        }
+        Failure::Lost => {
+            let fault = rig.faults()?.taken_then_reset;
+            rig.wire.inject_at(&fault, call.saturating_add(1))?;
+        }
+        Failure::Garbled => {
+            let fault = rig.faults()?.taken_then_garbage;
+            rig.wire.inject_at(&fault, call.saturating_add(1))?;
+        }
+    }
+    let to = recipients(&rig);
+    let result = rig.send(&batch_to(to.iter().map(String::as_str))).await?;
+    let people: Vec<Vec<AddressKey>> = rig.calls().iter().map(|call| keys(call)).collect();
+    rig.ensure(people.len() > call, || {
+        format!(
+            "{} recipients were to take several calls, and the ESP has got {}",
+            to.len(),
+            people.len()
+        )
+    })?;
+    // Calls may be under way side by side, so a fault of the wire may hit another than was meant.
+    let hit: Vec<usize> = match failure {
+        Failure::Told(_) => vec![call],
+        Failure::Lost | Failure::Garbled => (0..people.len()).collect(),
+    };
+    let of_failed = match failure {
+        Failure::Told(TroubleKind::Crashed) | Failure::Lost | Failure::Garbled => Status::Unknown,
+        Failure::Told(_) => Status::Failed,
+    };
+    let wrong = |hit: usize| judge(&rig, &result, &people, hit, of_failed, &to);
+    let verdicts: Vec<_> = hit.into_iter().map(wrong).collect();
+    match verdicts.iter().any(Option::is_none) {
+        true => Ok(()),
+        false => {
+            let why = verdicts.into_iter().flatten().next().unwrap_or_default();
+            Err(rig.fail(why))
+        }
+    }
+}
+
+fn keys(call: &[super::Answer]) -> Vec<AddressKey> {
+    let people = call.iter().flat_map(|answer| &answer.mail.to);
+    people.map(|address| address.key()).collect()
+}
+
+/// What is wrong with a result when the call `hit` has failed.
+fn judge(
+    rig: &Rig,
+    result: &Result<SendStatus, SendError>,
+    people: &[Vec<AddressKey>],
+    hit: usize,
+    of_failed: Status,
+    to: &[String],
+) -> Option<String> {
+    let status = match result {
+        Ok(status) => status,
+        // Nothing was taken: then an error says it all.
+        Err(error) if people.len() == 1 => {
+            let honest = match of_failed {
+                Status::Failed => Accepted::No,
+                _ => Accepted::Maybe,
+            };
+            return (error.accepted() != honest)
+                .then(|| format!("the only call failed; {honest:?} was expected, not {error:?}"));
+        }
+        Err(error) => {
+            return Some(format!(
+                "{} calls were made, and one of them failed: a status was expected that tells \
+                 whose mail was taken, not an error with Accepted::{:?}: {error}",
+                people.len(),
+                error.accepted()
+            ));
+        }
+    };
+    for email in to {
+        let key = AddressKey::of(email);
+        let call = people.iter().position(|call| call.contains(&key));
+        let expected = match call {
+            Some(call) if call == hit => of_failed,
+            Some(_) => rig.profile.accepts_as,
+            None => Status::Failed, // nobody has tried
+        };
+        let told = status.by_key(&key).map(|it| it.status);
+        if told != Some(expected) {
+            return Some(format!(
+                "call {} of {} failed, and {email} was in {}: expected {expected:?}, told {told:?}",
+                hit + 1,
+                people.len(),
+                call.map_or("none".to_owned(), |call| format!("call {}", call + 1)),
+            ));
+        }
+    }
+    None
+}

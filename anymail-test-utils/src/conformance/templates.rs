@@ -1,0 +1,141 @@
+//! A template's values: all of them arrive, each as the JSON it is, for a single mail and for
+//! each recipient of a batch.
+
+use anymail_core::{Capabilities, Feature, JsonMap, Message, Support};
+use serde_json::{Value, json};
+
+use super::features::at_esp;
+use super::rig::Rig;
+use super::trial::{Trial, Verdict, trial};
+use super::understood::Part;
+use crate::fixtures::{addresses, object};
+
+const VALUES: &str = "how your backend writes PreparedMessage::merge_global_data, and merge_data_for in a \
+                      batch; Harness::read, Understood::merge_data";
+const PARTS: [Part; 3] = [Part::To, Part::TemplateId, Part::MergeData];
+
+pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
+    let has = |feature| can.support(feature) != Support::No;
+    if !has(Feature::Template) {
+        return Vec::new();
+    }
+    let own = has(Feature::MergeData) && has(Feature::Batch);
+    let mut trials = Vec::new();
+    if has(Feature::MergeGlobalData) {
+        trials.push(trial(
+            "templates::values_for_all_keep_their_json_types",
+            VALUES,
+            |rig| async move {
+                let mut message = template(&rig);
+                message.merge_global_data = rich().into();
+                arrives(&rig, message).await
+            },
+        ));
+    }
+    if own {
+        trials.push(trial(
+            "templates::values_by_recipient_keep_their_json_types",
+            VALUES,
+            |rig| async move {
+                let message = template(&rig);
+                arrives(&rig, with_own(message, rich(), object([("name", "Bob")]))).await
+            },
+        ));
+    }
+    if has(Feature::MergeGlobalData) && own {
+        trials.push(trial(
+            "templates::values_for_all_reach_everybody_of_a_batch",
+            VALUES,
+            |rig| async move {
+                let mut message = template(&rig);
+                message.merge_global_data = rich().into();
+                let bobs = JsonMap::from_iter([("number".to_owned(), json!("his own"))]);
+                arrives(&rig, with_own(message, JsonMap::new(), bobs)).await
+            },
+        ));
+    }
+    if own || has(Feature::MergeGlobalData) {
+        trials.push(trial(
+            "templates::placeholders_in_values_are_not_filled_in",
+            "what your backend writes beside a value that looks like a place for another one; \
+             Profile::placeholder",
+            move |rig| async move { placeholders(&rig, own).await },
+        ));
+    }
+    trials
+}
+
+/// A message that is a template and nothing else.
+fn template(rig: &Rig) -> Message {
+    at_esp(rig).using(Feature::Template, 1, rig.backend.capabilities())
+}
+
+fn with_own(mut message: Message, anns: JsonMap, bobs: JsonMap) -> Message {
+    message.to = addresses(["ann@example.com", "bob@example.com"]).into();
+    let map = message.merge_data.value_or_default();
+    map.insert("ann@example.com", anns);
+    map.insert("bob@example.com", bobs);
+    message
+}
+
+/// Sends it, unless it is more than the backend says that it can do.
+async fn arrives(rig: &Rig, message: Message) -> Verdict {
+    if !rig.mailer.check(&message).is_ok() {
+        return Err(super::trial::Stop::skip(
+            "the backend declares no such values with a template",
+        ));
+    }
+    rig.arrives(&message, &PARTS).await?;
+    Ok(())
+}
+
+fn rich() -> JsonMap {
+    let values = json!({
+        "name": "Ann \"A\" <b> & č",
+        "number": 3,
+        "negative": -17,
+        "fraction": 2.5,
+        "looks_like_a_number": "0042",
+        "looks_like_a_flag": "true",
+        "yes": true,
+        "no": false,
+        "nothing": null,
+        "empty": "",
+        "list": ["one", 2, false],
+        "empty_list": [],
+        "object": {"street": "Main, 1", "lines": [{"item": "anvil", "count": 2}]},
+    });
+    match values {
+        Value::Object(map) => map,
+        _ => JsonMap::new(),
+    }
+}
+
+/// Values with the ESP's own signs for a place, and with other template languages'.
+async fn placeholders(rig: &Rig, own: bool) -> Verdict {
+    let marks = [
+        (rig.profile.placeholder)("name"),
+        "{{name}}".to_owned(),
+        "{{{name}}} {% name %} {name} ${name} <%= name %> [[name]] #name# -name-".to_owned(),
+        "%recipient.name% %recipient% *|NAME|* [%name%] %name%".to_owned(),
+    ];
+    let marked: JsonMap = marks
+        .into_iter()
+        .enumerate()
+        .map(|(i, mark)| (format!("mark{i}"), mark.into()))
+        .collect();
+    let mut message = template(rig);
+    if rig.backend.capabilities().support(Feature::MergeGlobalData) != Support::No {
+        message.merge_global_data = marked.clone().into();
+    }
+    if own {
+        let mut anns = object([("name", "Ann")]);
+        anns.extend(
+            marked
+                .into_iter()
+                .map(|(key, mark)| (format!("own_{key}"), mark)),
+        );
+        message = with_own(message, anns, object([("name", "Bob")]));
+    }
+    arrives(rig, message).await
+}
