@@ -1,7 +1,7 @@
 //! What `Message::to_mime` writes, read back by another hand: `mail-parser`.
 #![cfg(feature = "mime")]
 // Clippy does not see that functions beside tests are tests.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use anymail_core::{Address, Attachment, Message, MessageBuilder};
 use mail_parser::{Message as Parsed, MessageParser, MimeHeaders, PartType};
@@ -268,5 +268,66 @@ proptest! {
         let to: Vec<_> = mail.to().unwrap().iter().map(|a| a.address()).collect();
         prop_assert_eq!(to, [Some("ann@example.com")]);
         prop_assert_eq!(mail.attachment_count(), 1);
+    }
+}
+
+#[test]
+fn an_attached_mail_is_not_encoded_and_can_be_read_in_turn() {
+    let inner = "From: a@example.com\nSubject: inner\n\nThe inner body.\n.\n-- \nA";
+    for kind in ["message/rfc822", "Message/RFC822; x=y"] {
+        let mail = Attachment::new("forwarded.eml", inner.as_bytes().to_vec()).unwrap();
+        let mail = mail.with_content_type(kind).unwrap();
+        let message = minimal().text_body("See below.").attachment(mail);
+        let mime = message.build().unwrap().to_mime();
+        let text = String::from_utf8(mime.bytes().to_vec()).unwrap();
+        assert!(
+            text.contains("Content-Transfer-Encoding: 7bit\r\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\r\nSubject: inner\r\n\r\nThe inner body.\r\n"),
+            "{text}"
+        );
+        let outer = parse(mime.bytes());
+        let part = outer.attachment(0).unwrap();
+        let PartType::Message(inner) = &part.body else {
+            panic!("{part:?}");
+        };
+        assert_eq!(inner.subject(), Some("inner"));
+        assert_eq!(part.attachment_name(), Some("forwarded.eml"));
+    }
+}
+
+#[test]
+fn an_attached_mail_that_would_need_an_encoding_goes_as_a_plain_file() {
+    let long = "x".repeat(999);
+    for inner in ["Subject: ünï\n\nbody", "A: 1\n\n\0", "A: 1\n\na\rb", &long] {
+        let mail = Attachment::new("forwarded.eml", inner.as_bytes().to_vec()).unwrap();
+        let mail = mail.with_content_type("message/rfc822").unwrap();
+        let mime = minimal().attachment(mail).build().unwrap().to_mime();
+        let outer = parse(mime.bytes());
+        let part = outer.attachment(0).unwrap();
+        let kind = part.content_type().unwrap();
+        assert_eq!(kind.subtype(), Some("octet-stream"));
+        assert_eq!(part.attachment_name(), Some("forwarded.eml"));
+        assert_eq!(part.contents(), inner.as_bytes());
+    }
+}
+
+#[test]
+fn no_composite_type_is_encoded_but_those_that_may_be() {
+    for (kind, encoded) in [
+        ("message/delivery-status", false),
+        ("multipart/mixed; boundary=inner", false),
+        ("message/partial; id=x; number=1", false),
+        ("message/global", true),
+        ("text/rfc822-headers", true),
+        ("application/zip", true),
+    ] {
+        let file = Attachment::new("a", b"--inner\n\nx\n--inner--\n".to_vec()).unwrap();
+        let file = file.with_content_type(kind).unwrap();
+        let mime = minimal().attachment(file).build().unwrap().to_mime();
+        let text = String::from_utf8(mime.bytes().to_vec()).unwrap();
+        assert_eq!(text.contains("base64"), encoded, "{kind}: {text}");
     }
 }

@@ -22,6 +22,9 @@ use super::{Address, Alternative, Attachment, Field, Message};
 /// only encoded.
 const MAX_WORD: usize = 900;
 
+/// The longest line of a mail, without its CR LF (RFC 5322, 2.1.1).
+const MAX_LINE: usize = 998;
+
 /// A message as it is stored in a file or given to an SMTP server.
 ///
 /// `Debug` shows the id and the size.
@@ -62,6 +65,11 @@ impl Message {
     /// `Message-ID` is the custom header of that name where there is one, else a new one in
     /// the sender's domain. International domains are put into ASCII; international local
     /// parts stay as they are (RFC 6532).
+    ///
+    /// An attached mail (`message/rfc822`) and the other `message` and `multipart` types go as
+    /// they are, with CR LF as their line ends, since no encoding is allowed for them. One that has
+    /// bytes beyond ASCII or lines of more than 998 bytes, and so would need one, goes as
+    /// `application/octet-stream`, under its name.
     ///
     /// Not written is what has no place in such a mail: `bcc` and the envelope sender, which
     /// belong to the envelope, and all that is an ESP's business (metadata, tags, tracking,
@@ -235,7 +243,16 @@ fn body_part(body: &str) -> BodyPart<'_> {
 }
 
 fn file(attachment: &Attachment) -> MimePart<'_> {
-    let content = BodyPart::Binary(Cow::Borrowed(attachment.content()));
+    let content = Cow::Borrowed(&**attachment.content());
+    let composite = is_composite(attachment.content_type());
+    let part = match composite.then(|| as_7bit(attachment.content())) {
+        Some(Some(lines)) => {
+            part(attachment.content_type(), BodyPart::Binary(lines)).transfer_encoding("7bit")
+        }
+        // No encoding is allowed and 7bit cannot carry it, so it goes as what any reader can save.
+        Some(None) => part("application/octet-stream", BodyPart::Binary(content)),
+        None => part(attachment.content_type(), BodyPart::Binary(content)),
+    };
     let disposition = ContentType::new(if attachment.is_inline() {
         "inline"
     } else {
@@ -245,11 +262,54 @@ fn file(attachment: &Attachment) -> MimePart<'_> {
         Some(name) => disposition.attribute("filename", name),
         None => disposition,
     };
-    let part = part(attachment.content_type(), content).header("Content-Disposition", disposition);
+    let part = part.header("Content-Disposition", disposition);
     match attachment.content_id() {
         Some(id) => part.cid(id),
         None => part,
     }
+}
+
+/// Whether a media type is one that base64 and quoted-printable are forbidden for (RFC 2045, 6.4;
+/// RFC 2046, 5.2.1): readers show an encoded `message/rfc822` as garbage. `message/global` and its
+/// like came later and may be encoded (RFC 6532, 3.7; RFC 6533).
+fn is_composite(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence.starts_with("multipart/")
+        || (essence.starts_with("message/") && !essence.starts_with("message/global"))
+}
+
+/// Bytes as lines that `7bit` can carry (RFC 2045, 2.7), each ended by CR LF; `None` for what has
+/// a byte beyond ASCII, a NUL, a CR by itself, or a line of more than 998 bytes.
+fn as_7bit(content: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let mut converted = false;
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        let (text, end) = match line {
+            [text @ .., b'\r', b'\n'] => (text, 2),
+            [text @ .., b'\n'] => (text, 1),
+            text => (text, 0),
+        };
+        converted |= end == 1;
+        let allowed = |byte: &u8| byte.is_ascii() && !matches!(byte, 0 | b'\r');
+        if text.len() > MAX_LINE || !text.iter().all(allowed) {
+            return None;
+        }
+    }
+    if !converted {
+        return Some(Cow::Borrowed(content));
+    }
+    let mut lines = Vec::with_capacity(content.len() + content.len() / 32);
+    for line in content.split_inclusive(|byte| *byte == b'\n') {
+        match line {
+            [.., b'\r', b'\n'] => lines.extend_from_slice(line),
+            [text @ .., b'\n'] => {
+                lines.extend_from_slice(text);
+                lines.extend_from_slice(b"\r\n");
+            }
+            text => lines.extend_from_slice(text),
+        }
+    }
+    Some(Cow::Owned(lines))
 }
 
 /// A leaf. Its media type is given raw: parsed, bytes of a `text/*` type would be taken for

@@ -70,7 +70,7 @@ impl Content {
     }
 }
 
-fn decode_base64(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn decode_base64(bytes: &[u8]) -> Vec<u8> {
     base64_decode(bytes).unwrap_or_else(|| {
         let known = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
         let known: Vec<u8> = bytes.iter().copied().filter(known).collect();
@@ -85,7 +85,7 @@ fn decode_quoted_printable(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// Bytes of a charset as text; U+FFFD stands for what is none. Without a charset, and where
 /// ASCII is claimed but not kept, UTF-8 is the best guess (RFC 6532 makes it the default).
-fn decode_charset<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, str> {
+pub(super) fn decode_charset<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, str> {
     let charset = charset.map(str::trim).unwrap_or("utf-8");
     let utf8 = ["utf-8", "utf8", "us-ascii", "ascii", ""];
     if utf8.iter().any(|name| charset.eq_ignore_ascii_case(name))

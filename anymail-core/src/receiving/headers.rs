@@ -1,27 +1,23 @@
-//! Reads a block of headers, and the values in it: words, addresses, dates, media types.
+//! Reads a block of headers, and the values in it: addresses and dates.
 //!
+//! Encoded words are decoded in `words.rs`, media types and their parameters in `parameters.rs`.
 //! What a mail's own headers mean to it is said in `mime.rs`. Everything here is total and
-//! takes time in proportion to its input. mail-parser decodes the words, dates and media
-//! types; it is given each by itself, because its readers of whole lists and header blocks
-//! look again and again at the same bytes when those are made for it.
+//! takes time in proportion to its input. mail-parser reads the dates; its readers of whole lists
+//! and header blocks look again and again at the same bytes when those are made for it.
 
 use std::borrow::Cow;
 
-use mail_parser::parsers::MessageStream;
-use mail_parser::{ContentType, DateTime, HeaderValue};
+use mail_parser::DateTime;
 use memchr::memchr;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
 use super::inbound::InboundAddress;
+use super::words::{decode_words, first_word, without_comments};
 use crate::message::Address;
 
 /// The most headers that are kept of one block. Mail that has been through many hands has a
 /// hundred or two.
 const MAX_HEADERS: usize = 1_000;
-
-/// The most of a media type that is read: mail-parser's time for one grows with the square of
-/// its number of parameters. A name of 255 characters, percent-encoded, takes 2.3 kB.
-const MAX_MEDIA_TYPE: usize = 4_096;
 
 /// The most of an address header that is read: some ten thousand addresses. Each becomes many
 /// times as long as it was.
@@ -93,22 +89,8 @@ pub(super) fn unfold(value: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The media type (or disposition) with its parameters, in lower case; RFC 2231's and
-/// RFC 2047's encodings are undone.
-pub(super) fn media_type(value: &str) -> Option<ContentType<'static>> {
-    // Without the line's end mail-parser does not take the value for complete.
-    let line = format!("{}\n", cut(value, MAX_MEDIA_TYPE));
-    match MessageStream::new(line.as_bytes())
-        .parse_content_type()
-        .into_owned()
-    {
-        HeaderValue::ContentType(read) => Some(read),
-        _ => None,
-    }
-}
-
 /// The text up to some number of bytes, and no character cut in two.
-fn cut(text: &str, length: usize) -> &str {
+pub(super) fn cut(text: &str, length: usize) -> &str {
     let mut end = text.len().min(length);
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);
@@ -146,9 +128,10 @@ pub(super) fn addresses(value: &str) -> Vec<InboundAddress> {
     }
     let value = mend_commas(value);
     strict_addresses(&value).unwrap_or_else(|| {
-        let pieces = split_addresses(&value);
-        pieces
-            .flat_map(|piece| strict_addresses(piece).unwrap_or_else(|| vec![guess(piece)]))
+        let pieces = split_outside(&value, &[',', ';']).into_iter();
+        let mailboxes = pieces.map(|piece| without_route(without_group(piece)));
+        mailboxes
+            .flat_map(|it| strict_addresses(&it).unwrap_or_else(|| vec![guess(&it)]))
             .filter(|address| !address.name.is_empty() || !address.email.is_empty())
             .collect()
     })
@@ -171,7 +154,7 @@ fn mend_commas(list: &str) -> String {
     while let Some(at) = rest.find("=?") {
         let (before, tail) = rest.split_at(at);
         out.push_str(before);
-        let comma = encoded_word(tail).filter(|(word, _)| word.trim() == ",");
+        let comma = first_word(tail).filter(|(word, _)| word.trim() == ",");
         let (kept, length) = comma.map_or(("=?", 2), |(_, length)| (",", length));
         out.push_str(kept);
         rest = tail.get(length..).unwrap_or_default();
@@ -180,21 +163,48 @@ fn mend_commas(list: &str) -> String {
     out
 }
 
-/// Splits at commas and semicolons outside of quotes and angle brackets.
-fn split_addresses(list: &str) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped, mut angle) = (false, false, false);
-    list.split(move |c: char| {
-        let separates = matches!(c, ',' | ';') && !quoted && !angle;
+/// Splits at these characters outside of quoted strings, angle brackets, comments and domain
+/// literals.
+fn split_outside<'a>(list: &'a str, separators: &[char]) -> Vec<&'a str> {
+    let (mut quoted, mut escaped, mut angle, mut literal) = (false, false, false, false);
+    let mut comments = 0_usize;
+    // A bracket that nothing closes is a character like others: `Ann ( <ann@example.com>`.
+    let closed =
+        |open, close| list.matches::<char>(open).count() == list.matches::<char>(close).count();
+    let (has_comments, has_literals) = (closed('(', ')'), closed('[', ']'));
+    let pieces = list.split(move |c: char| {
+        let outside = !quoted && !angle && !literal && comments == 0;
         match c {
             _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
+            '\\' if quoted || comments > 0 => escaped = true,
+            '(' if !quoted && has_comments => comments += 1,
+            ')' if !quoted => comments = comments.saturating_sub(1),
+            _ if comments > 0 => {}
             '"' => quoted = !quoted,
             '<' if !quoted => angle = true,
             '>' if !quoted => angle = false,
+            '[' if !quoted && has_literals => literal = true,
+            ']' if !quoted => literal = false,
             _ => {}
         }
-        separates
-    })
+        outside && separators.contains(&c)
+    });
+    pieces.collect()
+}
+
+/// The first member of a group (RFC 5322, 3.4) without the group's name: `Team: a@example.com`.
+fn without_group(piece: &str) -> &str {
+    split_outside(piece, &[':']).pop().unwrap_or(piece)
+}
+
+/// A mailbox without the obsolete source route (RFC 5322, 4.4): `<@relay.example:a@example.com>`.
+fn without_route(piece: &str) -> Cow<'_, str> {
+    let route = piece.split_once('<').and_then(|(name, rest)| {
+        let (route, mailbox) = rest.rsplit_once(':')?;
+        let is_route = route.trim_start().starts_with('@');
+        is_route.then(|| format!("{name}<{mailbox}"))
+    });
+    route.map_or(Cow::Borrowed(piece), Cow::Owned)
 }
 
 /// What may be meant by what is no address.
@@ -204,64 +214,37 @@ fn guess(piece: &str) -> InboundAddress {
         None if piece.contains('@') => ("", piece),
         None => (piece, ""),
     };
-    let name = name.trim().trim_matches('"');
-    InboundAddress::new(&decode_words(name), email.trim())
+    let (name, email) = (name.trim().trim_matches('"'), email.trim());
+    // Space around the dots and the "@" is obsolete and allowed (RFC 5322, 4.4).
+    let tight = without_space_around(without_comments(email).trim());
+    let valid = |email: &str| Address::parse(email).is_ok_and(|it| it.name().is_none());
+    if valid(&tight) {
+        let name = without_comments(name);
+        return InboundAddress::new(&decode_words(name.trim()), &tight);
+    }
+    // Angle brackets were forgotten: `Ann ann@example.com`.
+    if name.is_empty()
+        && let Some((before, last)) = email.rsplit_once([' ', '\t'])
+        && valid(last)
+    {
+        let name = before.trim().trim_matches('"');
+        return InboundAddress::new(&decode_words(name), last);
+    }
+    InboundAddress::new(&decode_words(name), email)
 }
 
-/// The text with its encoded words (RFC 2047) decoded. The result stays on one line.
-pub(super) fn decode_words(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    let mut after_word = false;
-    while let Some(at) = rest.find("=?") {
-        let (before, tail) = rest.split_at(at);
-        let word = encoded_word(tail);
-        // White space between two encoded words belongs to neither (RFC 2047, 6.2).
-        if word.is_none() || !after_word || !before.trim().is_empty() {
-            out.push_str(before);
+fn without_space_around(email: &str) -> String {
+    let mut out = String::with_capacity(email.len());
+    for c in email.chars() {
+        if matches!(c, '.' | '@') {
+            out.truncate(out.trim_end_matches([' ', '\t']).len());
         }
-        after_word = word.is_some();
-        let (decoded, length) = word.unwrap_or(("=?".into(), 2));
-        out.push_str(&decoded);
-        rest = tail.get(length..).unwrap_or_default();
-    }
-    out.push_str(rest);
-    clean(&out).into_owned()
-}
-
-/// The encoded word that `text` starts with, decoded, and its length.
-fn encoded_word(text: &str) -> Option<(String, usize)> {
-    // A question mark can only stand between the parts of a word (RFC 2047, 2), so this looks
-    // no further than the next words.
-    let mut parts = text.get(2..)?.splitn(4, '?');
-    let (charset, encoding, content) = (parts.next()?, parts.next()?, parts.next()?);
-    if !parts.next()?.starts_with('=') {
-        return None;
-    }
-    let length = "=????=".len() + charset.len() + encoding.len() + content.len();
-    let inner = text.as_bytes().get(1..length)?;
-    let decoded = MessageStream::new(inner).decode_rfc2047()?;
-    Some((decoded, length))
-}
-
-/// The text with each run of control characters as one space: what came out of an encoding
-/// must not break a line where it is used next.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
-    let breaks = |c: char| c.is_control() && c != '\t';
-    if !text.contains(breaks) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut in_run = false;
-    for c in text.chars() {
-        if !breaks(c) {
+        let after = out.ends_with(['.', '@']);
+        if !(after && matches!(c, ' ' | '\t')) {
             out.push(c);
-        } else if !in_run {
-            out.push(' ');
         }
-        in_run = breaks(c);
     }
-    Cow::Owned(out)
+    out
 }
 
 #[cfg(test)]
@@ -301,25 +284,6 @@ mod tests {
     }
 
     #[test]
-    fn encoded_words_are_decoded_and_nothing_else() {
-        for (text, expected) in [
-            ("plain", "plain"),
-            ("=?utf-8?q?caf=C3=A9?=", "café"),
-            ("=?ISO-8859-1?Q?a_b?= c", "a b c"),
-            ("x =?utf-8?B?w7w=?= \t =?utf-8?B?w6k=?= y", "x üé y"),
-            ("=?utf-8?q?a?= and =?utf-8?q?b?=", "a and b"),
-            ("=?utf-8*de?q?a?=", "a"),
-            ("=?utf-8?x?a?= =?", "=?utf-8?x?a?= =?"),
-            ("=?utf-8?q?=41?=", "A"),
-            ("=?utf-8?q?open", "=?utf-8?q?open"),
-            ("=?utf-8?q?a=0D=0ABcc:_x?=", "a Bcc: x"),
-            ("1 =? 2", "1 =? 2"),
-        ] {
-            assert_eq!(decode_words(text), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn addresses_are_read_by_the_rules_and_else_as_far_as_can_be_told() {
         for (value, expected) in [
             ("a@b.c", "|a@b.c"),
@@ -330,6 +294,24 @@ mod tests {
             ("MAILER-DAEMON", "MAILER-DAEMON|"),
             ("\"a, b\" <a..b@c>, <>,, x@", "a, b|a..b@c |x@"),
             ("a <x@y.z", "a|x@y.z"),
+            (
+                "Team: a@example.com, Bob <b@example.com>;, <@r1.example:c@example.com>",
+                "|a@example.com Bob|b@example.com |c@example.com",
+            ),
+            ("A <@r1.example,@r2.example:a@b.c>, x@", "A|a@b.c |x@"),
+            (
+                "t: a@b.c; u: d@e.f;, <@r.example:g@h.i>",
+                "|a@b.c |d@e.f |g@h.i",
+            ),
+            ("none:;, <@r.example:a@b.c>", "|a@b.c"),
+            ("Ann ( <a@b.c>, <@r.example:d@e.f>", "Ann|a@b.c |d@e.f"),
+            ("a . b @ example . com", "|a.b@example.com"),
+            ("Ann ann@example.com, x@", "Ann|ann@example.com |x@"),
+            ("a@[IPv6:::1], <@r.example:b@c.d>", "|a@[IPv6:::1] |b@c.d"),
+            (
+                "(a, comment: here) a@b.c, <@r.example:b@c.d>",
+                "|a@b.c |b@c.d",
+            ),
             (
                 "x@y.z =?utf-8?q?=2C?= \"a \\\"q\\\", b\" <a@b.c>, =?utf-8?q?=C3=A9=2C?= <d@e.f>",
                 "|x@y.z a \"q\", b|a@b.c é,|d@e.f",
@@ -367,14 +349,5 @@ mod tests {
             let found = date(value).map(OffsetDateTime::unix_timestamp);
             assert_eq!(found, expected, "{value}");
         }
-    }
-
-    #[test]
-    fn a_media_type_of_any_length_is_read_in_short_time() {
-        let long: String = (0..100_000).map(|n| format!("; n{n}*=u'x'y")).collect();
-        let read = media_type(&format!("Text/Plain; charset=UTF-8{long}")).unwrap();
-        assert_eq!(read.ctype(), "text");
-        assert_eq!(read.attribute("charset"), Some("UTF-8"));
-        assert!(media_type("").is_none());
     }
 }

@@ -14,7 +14,9 @@ use time::OffsetDateTime;
 
 use super::content::{Content, Encoding};
 use super::headers;
+use super::parameters::Parameters;
 use super::raw::RawBytes;
+use super::words::clean;
 use crate::message::{Address, AddressError};
 
 /// A mail that came in, with what the ESP says about it.
@@ -177,14 +179,14 @@ impl InboundAddress {
     /// A name and an addr-spec. Neither is checked; a line break in them becomes a space.
     pub fn new(name: &str, email: &str) -> Self {
         Self {
-            name: headers::clean(name).into_owned(),
-            email: headers::clean(email).into_owned(),
+            name: clean(name).into_owned(),
+            email: clean(email).into_owned(),
         }
     }
 
     /// Reads an address header. Never fails: what is no address comes out as a name.
     pub fn parse_list(text: &str) -> Vec<Self> {
-        headers::addresses(&headers::clean(text))
+        headers::addresses(&clean(text))
     }
 
     /// The address to send to, if it is valid.
@@ -239,13 +241,13 @@ impl InboundAttachment {
     }
 
     pub(super) fn encoded(content_type: &str, content: Content) -> Self {
-        let read = headers::media_type(content_type);
+        let read = Parameters::read(content_type);
         let subtype = read.as_ref().and_then(|read| read.subtype());
-        let attribute = |name| Some(read.as_ref()?.attribute(name)?.to_owned());
+        let attribute = |name| Some(read.as_ref()?.value(name)?.to_owned());
         let part = Self {
             filename: None,
             content_type: match (&read, subtype) {
-                (Some(read), Some(subtype)) => format!("{}/{subtype}", read.ctype()),
+                (Some(read), Some(subtype)) => format!("{}/{subtype}", read.kind()),
                 _ => "application/octet-stream".to_owned(),
             },
             charset: attribute("charset"),
@@ -266,7 +268,7 @@ impl InboundAttachment {
 
     /// The same part under this name; a line break in it becomes a space, an empty one is none.
     pub fn with_filename(mut self, filename: &str) -> Self {
-        let filename = headers::clean(filename.trim());
+        let filename = clean(filename.trim());
         self.filename = Some(filename.into_owned()).filter(|name| !name.is_empty());
         self
     }
@@ -274,7 +276,7 @@ impl InboundAttachment {
     /// The same part with this content id, without its angle brackets; an empty one is none.
     pub fn with_content_id(mut self, id: &str) -> Self {
         let id = id.trim().trim_start_matches('<').trim_end_matches('>');
-        self.content_id = Some(headers::clean(id).into_owned()).filter(|id| !id.is_empty());
+        self.content_id = Some(clean(id).into_owned()).filter(|id| !id.is_empty());
         self
     }
 

@@ -13,9 +13,11 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::content::{Content, Encoding};
-use super::headers::{addresses, clean, date, decode_words, media_type, read_headers, unfold};
+use super::headers::{addresses, date, read_headers, unfold};
 use super::inbound::{InboundAttachment, InboundMessage};
+use super::parameters::Parameters;
 use super::raw::RawBytes;
+use super::words::{clean, decode_words};
 
 /// The most parts that are told apart. What comes after is one more attachment.
 const MAX_PARTS: usize = 1_000;
@@ -147,8 +149,8 @@ impl Walk<'_> {
         self.parts += 1;
         let head = PartHead::read(self.slice(&range), parent);
         let body = range.start + head.body_at..range.end;
-        let media = media_type(&head.content_type);
-        let multipart = media.as_ref().filter(|media| media.ctype() == "multipart");
+        let media = Parameters::read(&head.content_type);
+        let multipart = media.as_ref().filter(|media| media.kind() == "multipart");
         let Some(multipart) = multipart.filter(|_| depth < MAX_DEPTH) else {
             return self.leaf(&head, body, parent);
         };
@@ -157,7 +159,7 @@ impl Walk<'_> {
             "digest" => Parent::Digest,
             _ => Parent::Mixed,
         };
-        let boundary = multipart.attribute("boundary").unwrap_or_default();
+        let boundary = multipart.value("boundary").unwrap_or_default();
         let mut found = false;
         let mut delimiters = Delimiters::new(self.raw.clone(), body.clone(), boundary);
         let mut next = delimiters.next();
@@ -184,15 +186,9 @@ impl Walk<'_> {
     fn leaf(&mut self, head: &PartHead, body: Range<usize>, parent: Parent) {
         let is_empty = body.is_empty();
         let content = Content::new(self.raw.slice(body), head.encoding);
-        let disposition = media_type(&head.disposition);
-        let is = |name| {
-            disposition
-                .as_ref()
-                .is_some_and(|kind| kind.ctype() == name)
-        };
-        let filename = disposition
-            .as_ref()
-            .and_then(|kind| kind.attribute("filename"));
+        let disposition = Parameters::read(&head.disposition);
+        let is = |name| disposition.as_ref().is_some_and(|kind| kind.kind() == name);
+        let filename = disposition.as_ref().and_then(|kind| kind.value("filename"));
         let mut part = InboundAttachment::encoded(&head.content_type, content)
             .with_content_id(&head.content_id);
         if let Some(filename) = filename {

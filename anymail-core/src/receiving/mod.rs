@@ -12,6 +12,7 @@ mod headers;
 mod hmac;
 mod inbound;
 mod mime;
+mod parameters;
 mod paths;
 mod raw;
 mod replay;
@@ -21,6 +22,7 @@ mod signature;
 mod standard_webhooks;
 mod trace;
 mod webhook;
+mod words;
 
 pub use auth::{WebhookAuth, WebhookAuthError};
 #[cfg(feature = "axum")]
