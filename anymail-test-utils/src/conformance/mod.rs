@@ -34,6 +34,7 @@ mod addresses;
 mod answers;
 mod attachments;
 mod batch;
+mod broken;
 mod calls;
 mod capture;
 mod desk;
@@ -45,6 +46,7 @@ mod harness;
 
 mod mails;
 mod many;
+mod mutants;
 mod network;
 mod posts;
 mod profile;
@@ -62,10 +64,12 @@ mod understood;
 mod webhooks;
 mod wire;
 
+pub use broken::{ReadResult, Sabotage, SendResult};
 pub use harness::{
     Answer, Credentials, Harness, HarnessError, LocalHarness, Mailbox, Recipient, Target, Trouble,
     TroubleKind,
 };
+pub use mutants::{Mutants, main_mutants};
 pub use posts::{Expected, Post, Posts};
 pub use profile::{MessageIds, Profile};
 pub use signer::{Signer, Signing};

@@ -47,5 +47,6 @@ use anymail_core::{
 
 #[allow(unused_imports, reason = "rustdoc resolves links by them")]
 use crate::conformance::{
-    Expected, File, Harness, LocalHarness, Post, Profile, Signer, Target, Understood,
+    Expected, File, Harness, LocalHarness, Mutants, Post, Profile, Sabotage, Signer, Target,
+    Understood,
 };

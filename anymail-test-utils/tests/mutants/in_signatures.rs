@@ -149,7 +149,7 @@ pub fn mutants() -> Vec<Mutant> {
     ]
 }
 
-/// The keys that a webhook was last made with.
+/// The keys of all webhooks so far: several trials make theirs at once.
 pub type Keys = Arc<Mutex<Vec<String>>>;
 
 /// Signs as Pigeon does; what verifies is the broken one.
@@ -167,7 +167,7 @@ impl MutantSigner {
 impl Signer for MutantSigner {
     fn auth(&self, keys: &[&str]) -> Result<WebhookAuth, HarnessError> {
         let keys: Vec<_> = keys.iter().map(|&key| key.to_owned()).collect();
-        *self.keys.lock().unwrap() = keys.clone();
+        self.keys.lock().unwrap().extend(keys.clone());
         let traces = matches!(self.broken, Own(O::TracesTheSigningKey));
         let forgery = match self.broken {
             Signature(forgery) => Some(forgery),

@@ -1,5 +1,6 @@
 //! Backends that are broken on purpose: each names the trials that must catch it, and together
 //! they name every trial there is. So each trial can fail, and fails for what it is meant for.
+//! `cargo test --test mutants -- --topics` lists them.
 //!
 //! What is broken is the backend of the guide (`examples/pigeon`).
 
@@ -33,11 +34,7 @@ mod webhook;
 #[path = "../../examples/pigeon/wire.rs"]
 mod wire;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use anymail_test_utils::conformance::{Outcome, Suite};
-use libtest_mimic::{Arguments, Failed, Trial};
+use anymail_test_utils::conformance::{Mutants, Suite, main_mutants};
 
 use crate::breaks::{Break, Mutant, mutant};
 use crate::harness::PigeonHarness;
@@ -59,50 +56,17 @@ fn mutants() -> Vec<Mutant> {
 }
 
 fn main() {
-    // Some mutants panic, which the trials report; the backtraces would hide the rest.
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut trials = vec![Trial::test("every_trial_has_a_mutant", all_are_named)];
     // What makes a mutant is not itself what is caught.
-    let unbroken = suite_of(mutant("unbroken", Break::Nowhere, &[]));
-    for rule in unbroken.names() {
-        let (suite, own) = (Arc::clone(&unbroken), rule.to_owned());
-        let name = format!("the_unbroken_backend passes {rule}");
-        trials.push(Trial::test(name, move || match suite.run(&own) {
-            Outcome::Passed => Ok(()),
-            other => Err(format!("{other:?}").into()),
-        }));
-    }
+    let unbroken = || suite_of(mutant("unbroken", Break::Nowhere, &[]));
+    let mut pigeon = Mutants::http("pigeon", || PigeonHarness)
+        .unbroken(unbroken)
+        .of_every_trial();
     for mutant in mutants() {
-        let suite = suite_of(mutant);
-        for rule in mutant.caught_by {
-            let suite = Arc::clone(&suite);
-            let name = format!("{} is caught by {rule}", mutant.name);
-            trials.push(Trial::test(name, move || match suite.run(rule) {
-                Outcome::Failed(_) => Ok(()),
-                other => Err(format!("the mutant was not caught: {other:?}").into()),
-            }));
-        }
+        pigeon = pigeon.plant_suite(mutant.name, move || suite_of(mutant), mutant.caught_by);
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+    main_mutants([pigeon])
 }
 
-fn all_are_named() -> Result<(), Failed> {
-    let suite = Suite::new(PigeonHarness);
-    let mutants = mutants();
-    let named: BTreeSet<_> = mutants
-        .iter()
-        .flat_map(|it| it.caught_by)
-        .copied()
-        .collect();
-    // Of the harness itself `tests/suite.rs` takes care.
-    let names = suite.names().filter(|name| !name.starts_with("harness::"));
-    let left: Vec<_> = names.filter(|name| !named.contains(name)).collect();
-    match left.is_empty() {
-        true => Ok(()),
-        false => Err(format!("no mutant is meant for {left:#?}").into()),
-    }
-}
-
-fn suite_of(mutant: Mutant) -> Arc<Suite> {
-    Arc::new(Suite::new(MutantHarness::new(mutant)))
+fn suite_of(mutant: Mutant) -> Suite {
+    Suite::new(MutantHarness::new(mutant))
 }

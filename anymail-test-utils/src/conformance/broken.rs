@@ -1,0 +1,276 @@
+//! [`Sabotage`]: one way to break a backend from outside, for [`Mutants`](super::Mutants).
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anymail_core::{
+    Capabilities, EmailBackend, Event, Mailer, Message, Objection, PreparedMessage, ReplayGuard,
+    SendError, SendStatus, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+
+use super::harness::{Answer, Credentials, Harness, HarnessError, Target, Trouble};
+use super::posts::Posts;
+use super::profile::Profile;
+use super::signer::Signer;
+use super::understood::Understood;
+
+/// What a send comes to.
+pub type SendResult = Result<SendStatus, SendError>;
+
+/// What reading a webhook's request comes to.
+pub type ReadResult = Result<Vec<Event>, WebhookError>;
+
+/// One way to break a backend, without a change of its code.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Sabotage {
+    /// Each request is changed on its way to the ESP, as if the backend had written it so.
+    Request(fn(&mut Request<Bytes>)),
+    /// Each answer is changed on its way back, as if the backend had read it so.
+    Response(fn(&mut Response<Bytes>)),
+    /// Each message is changed before the backend gets it, as if the backend had read it so.
+    Message(fn(&mut Message)),
+    /// Each result is changed, for [`EmailBackend::send`] and for each message of
+    /// [`send_many`](EmailBackend::send_many).
+    Result(fn(&PreparedMessage, SendResult) -> SendResult),
+    /// The results of a `send_many` are changed together.
+    Results(fn(Vec<SendResult>) -> Vec<SendResult>),
+    /// It says that it can do something else, once the suite has listed the trials.
+    Capabilities(fn(&Capabilities) -> Capabilities),
+    /// [`EmailBackend::check`] finds something else.
+    Check(fn(Vec<Objection>) -> Vec<Objection>),
+    /// Its webhooks read something else.
+    Events(fn(&Request<Bytes>, ReadResult) -> ReadResult),
+    /// Its webhooks take this in place of the secrets that they were given.
+    WebhookAuth(fn(WebhookAuth) -> WebhookAuth),
+    /// Another backend in its place.
+    Backend(fn(&Target) -> Result<Arc<dyn EmailBackend>, HarnessError>),
+}
+
+impl fmt::Debug for Sabotage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sabotage")
+    }
+}
+
+/// A harness that knows the same ESP; its backend is broken.
+pub(super) struct Broken<H> {
+    harness: H,
+    sabotage: Sabotage,
+    /// Whether the suite has had the backend by which it lists the trials.
+    listed: AtomicBool,
+}
+
+impl<H: Harness> Broken<H> {
+    pub(super) fn new(harness: H, sabotage: Sabotage) -> Self {
+        Self {
+            harness,
+            sabotage,
+            listed: AtomicBool::new(false),
+        }
+    }
+
+    fn sent(&self, request: &Request<Bytes>) -> Request<Bytes> {
+        let mut request = request.clone();
+        if let Sabotage::Request(change) = self.sabotage {
+            change(&mut request);
+        }
+        request
+    }
+
+    fn received(&self, mut response: Response<Bytes>) -> Response<Bytes> {
+        if let Sabotage::Response(change) = self.sabotage {
+            change(&mut response);
+        }
+        response
+    }
+}
+
+impl<H: Harness> Harness for Broken<H> {
+    fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError> {
+        let listed = self.listed.swap(true, Ordering::SeqCst);
+        if let Sabotage::Backend(make) = self.sabotage {
+            return make(target);
+        }
+        let backend = self.harness.backend(target)?;
+        Ok(match listed {
+            true => Arc::new(BrokenBackend::new(backend, self.sabotage)),
+            false => backend,
+        })
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
+        self.harness.read(&self.sent(request))
+    }
+
+    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
+        let answer = self.harness.answer(&self.sent(request), answers);
+        answer.map(|answer| self.received(answer))
+    }
+
+    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
+        self.received(self.harness.trouble(trouble))
+    }
+
+    fn credentials(&self, secret: &str) -> Credentials {
+        self.harness.credentials(secret)
+    }
+
+    fn profile(&self) -> Profile {
+        self.harness.profile()
+    }
+
+    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+        let auth = match self.sabotage {
+            Sabotage::WebhookAuth(change) => change(auth),
+            _ => auth,
+        };
+        let mut all = self.harness.webhooks(auth, sent);
+        if let Sabotage::Events(change) = self.sabotage {
+            for posts in &mut all {
+                posts.webhook = Arc::new(BrokenWebhook {
+                    webhook: Arc::clone(&posts.webhook),
+                    change,
+                });
+            }
+        }
+        all
+    }
+
+    fn signer(&self) -> Option<Arc<dyn Signer>> {
+        self.harness.signer()
+    }
+}
+
+/// A backend whose messages and results are changed.
+#[derive(Debug)]
+pub(super) struct BrokenBackend {
+    backend: Arc<dyn EmailBackend>,
+    mailer: Mailer,
+    capabilities: Capabilities,
+    sabotage: Sabotage,
+}
+
+impl BrokenBackend {
+    pub(super) fn new(backend: Arc<dyn EmailBackend>, sabotage: Sabotage) -> Self {
+        let honest = backend.capabilities();
+        Self {
+            capabilities: match sabotage {
+                Sabotage::Capabilities(change) => change(honest),
+                _ => honest.clone(),
+            },
+            mailer: Mailer::new(Arc::clone(&backend)),
+            backend,
+            sabotage,
+        }
+    }
+
+    fn told(&self, message: &PreparedMessage, result: SendResult) -> SendResult {
+        match self.sabotage {
+            Sabotage::Result(change) => change(message, result),
+            _ => result,
+        }
+    }
+}
+
+#[async_trait]
+impl EmailBackend for BrokenBackend {
+    fn name(&self) -> &str {
+        self.backend.name()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn check(&self, message: &Message) -> Vec<Objection> {
+        let objections = self.backend.check(message);
+        match self.sabotage {
+            Sabotage::Check(change) => change(objections),
+            _ => objections,
+        }
+    }
+
+    fn max_batch(&self) -> usize {
+        self.backend.max_batch()
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> SendResult {
+        let result = match self.sabotage {
+            // Only core prepares messages, so the changed one goes through a mailer.
+            Sabotage::Message(change) => {
+                let mut changed = message.message().clone();
+                change(&mut changed);
+                self.mailer.send(&changed).await
+            }
+            _ => self.backend.send(message).await,
+        };
+        self.told(message, result)
+    }
+
+    async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<SendResult> {
+        let results = match self.sabotage {
+            Sabotage::Message(change) => {
+                let changed = messages.iter().map(|message| {
+                    let mut changed = message.message().clone();
+                    change(&mut changed);
+                    changed
+                });
+                self.mailer.send_all(&changed.collect::<Vec<_>>()).await
+            }
+            _ => self.backend.send_many(messages).await,
+        };
+        let results = results.into_iter().zip(messages);
+        let results = results
+            .map(|(result, message)| self.told(message, result))
+            .collect();
+        match self.sabotage {
+            Sabotage::Results(change) => change(results),
+            _ => results,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct BrokenWebhook {
+    webhook: Arc<dyn Webhook>,
+    change: fn(&Request<Bytes>, ReadResult) -> ReadResult,
+}
+
+impl Webhook for BrokenWebhook {
+    fn esp(&self) -> &str {
+        self.webhook.esp()
+    }
+
+    fn kind(&self) -> WebhookKind {
+        self.webhook.kind()
+    }
+
+    fn url_name(&self) -> &str {
+        self.webhook.url_name()
+    }
+
+    fn auth(&self) -> &WebhookAuth {
+        self.webhook.auth()
+    }
+
+    fn status(&self, error: WebhookErrorKind) -> StatusCode {
+        self.webhook.status(error)
+    }
+
+    fn replay_guard(&self) -> Option<&dyn ReplayGuard> {
+        self.webhook.replay_guard()
+    }
+
+    fn body_limit(&self) -> usize {
+        self.webhook.body_limit()
+    }
+
+    fn read(&self, request: &Request<Bytes>) -> ReadResult {
+        (self.change)(request, self.webhook.read(request))
+    }
+}
