@@ -54,6 +54,7 @@ mod rig;
 mod secrets;
 mod signatures;
 mod signer;
+mod spellings;
 mod statuses;
 mod subject;
 mod suite;
