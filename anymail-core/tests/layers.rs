@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("backends", &["sending", "message", "secret"]),
     (
         "suppressions",
-        &["sending", "receiving", "message", "secret"],
+        &["sending", "receiving", "message", "panics", "secret"],
     ),
     (
         "config",

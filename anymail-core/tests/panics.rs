@@ -8,11 +8,15 @@
 
 mod told;
 
+use std::time::Duration;
+
 use anymail_core::{
-    Accepted, Capabilities, EmailBackend, Mailer, Message, PreSendVerdict, PreparedMessage,
-    RetryPolicy, SendError, SendErrorKind as K, SendStatus,
+    Accepted, Capabilities, EmailBackend, Failover, Mailer, Member, MemoryBackend, Message,
+    PreSendVerdict, PreparedMessage, RetryPolicy, RoundRobin, SendError, SendErrorKind as K,
+    SendStatus, UnsupportedPolicy,
 };
 use async_trait::async_trait;
+use futures_util::{FutureExt, StreamExt, stream};
 use told::{mailer, message, told};
 
 fn numbered(count: usize) -> Vec<Message> {
@@ -89,8 +93,13 @@ async fn an_on_result_that_panics_loses_no_result() {
 #[derive(Debug, Default)]
 struct Clumsy(Capabilities);
 
+/// It gets all messages in one call, and takes them one by one.
 #[async_trait]
 impl EmailBackend for Clumsy {
+    fn max_batch(&self) -> usize {
+        100
+    }
+
     fn name(&self) -> &str {
         "clumsy"
     }
@@ -154,4 +163,128 @@ async fn a_backend_that_panics_while_it_checks_a_message_has_not_sent_it() {
         (K::Configuration, Accepted::No)
     );
     assert!(results[0].is_ok() && results[2].is_ok());
+}
+
+#[tokio::test]
+async fn a_member_that_panics_takes_no_result_from_other_members() {
+    let members = [
+        Member::new("steady", MemoryBackend::new()),
+        Member::new("clumsy", Whole::default()),
+    ];
+    // Of the messages 0 to 3 the clumsy one gets 1 and 3, in one call.
+    let results = Mailer::new(RoundRobin::new(members));
+    let results = results.send_all(&numbered(4)).await;
+    for (place, result) in results.iter().enumerate() {
+        match place {
+            1 | 3 => assert_eq!(result.as_ref().unwrap_err().accepted(), Accepted::Maybe),
+            _ => assert!(result.is_ok(), "{place}: {result:?}"),
+        }
+    }
+}
+
+/// Sends all messages of a call together.
+#[derive(Debug, Default)]
+struct Whole(Clumsy);
+
+#[async_trait]
+impl EmailBackend for Whole {
+    fn name(&self) -> &str {
+        "whole"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.0.capabilities()
+    }
+
+    fn max_batch(&self) -> usize {
+        100
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        self.0.send(message).await
+    }
+
+    async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
+        let mut results = Vec::new();
+        for message in messages {
+            results.push(self.send(message).await);
+        }
+        results
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_panics_is_not_followed_by_another_since_it_may_have_sent() {
+    let second = MemoryBackend::new();
+    let outbox = second.outbox();
+    let members = [
+        Member::new("clumsy", Clumsy::default()),
+        Member::new("second", second),
+    ];
+    let mailer = Mailer::new(Failover::new(members));
+    let error = mailer.send(&message("1")).await.unwrap_err();
+    assert_eq!(error.accepted(), Accepted::Maybe);
+    assert!(outbox.is_empty());
+}
+
+#[tokio::test]
+async fn a_member_that_panics_while_it_checks_a_message_is_followed_by_another() {
+    let second = MemoryBackend::new();
+    let outbox = second.outbox();
+    let members = [
+        Member::new("blind", Blind::default()),
+        Member::new("second", second),
+    ];
+    // Under this policy each member is asked when it is its turn.
+    let failover = Failover::new(members)
+        .rest(Duration::ZERO)
+        .unsupported(UnsupportedPolicy::Drop);
+    let mailer = Mailer::builder(failover).unsupported(UnsupportedPolicy::Drop);
+    let results = mailer.build().send_all(&numbered(3)).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(outbox.len(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_of_messages_that_panics_loses_no_result_of_those_before() {
+    let backend = told([]);
+    let messages = numbered(7).into_iter().enumerate();
+    let messages = messages.map(|(place, message)| {
+        assert_ne!(place, 5, "the database is gone");
+        message
+    });
+    let mailer = mailer(&backend).build();
+    let mut sent = std::pin::pin!(mailer.send_stream(stream::iter(messages)));
+    let mut places = Vec::new();
+    let panicked = std::panic::AssertUnwindSafe(async {
+        while let Some((place, result)) = sent.next().await {
+            assert!(result.is_ok(), "{result:?}");
+            places.push(place);
+        }
+    });
+    let payload = panicked.catch_unwind().await.unwrap_err();
+    let words = payload.downcast_ref::<String>().unwrap();
+    assert!(words.contains("the database is gone"), "{words}");
+    places.sort_unstable();
+    assert_eq!(places, [0, 1, 2, 3, 4]);
+    assert_eq!(backend.batches().concat(), ["0", "1", "2", "3", "4"]);
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn a_hook_that_panics_leaves_the_blocking_mailer_with_all_results_and_usable() {
+    let backend = told([]);
+    let hook = |message: &mut Message| match subject(message) {
+        "2" => panic!("no such customer"),
+        _ => Ok(PreSendVerdict::Send),
+    };
+    let mailer = mailer(&backend).pre_send(hook).build();
+    let mailer = anymail_core::blocking::Mailer::new(mailer).unwrap();
+    for _ in 0..2 {
+        let results = mailer.send_all(&numbered(5));
+        let kind = |result: &Result<_, SendError>| result.as_ref().err().map(SendError::kind);
+        let kinds: Vec<_> = results.iter().map(kind).collect();
+        assert_eq!(kinds, [None, None, Some(K::Hook), None, None]);
+        assert_eq!(mailer.send(&message("2")).unwrap_err().kind(), K::Hook);
+    }
 }

@@ -1,5 +1,9 @@
 //! What a mailer sends again by itself, when, and for how long.
-#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by its panic"
+)]
 
 mod told;
 
@@ -123,4 +127,18 @@ async fn a_time_limit_or_a_retry_after_beyond_what_the_clock_can_tell_does_no_ha
         (error.retry_after(), error.tries()),
         (Some(Duration::MAX), 1)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_retry_after_is_too_long_does_not_keep_others_from_being_sent_again() {
+    let hour = Duration::from_secs(3600);
+    let asks = error(K::RateLimited).with_retry_after(Some(hour));
+    let backend = told([error(K::Connect), asks, error(K::RateLimited)]);
+    let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
+    let results = mailer.send_all(&["a", "b", "c"].map(message)).await;
+    assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+    let error = results[1].as_ref().unwrap_err();
+    assert_eq!(error.retry_after(), Some(hour));
+    assert!(error.to_string().contains("retry after 3600 s"), "{error}");
+    assert_eq!(backend.batches(), [vec!["a", "b", "c"], vec!["a", "c"]]);
 }

@@ -12,9 +12,13 @@ pub(crate) const INVALID_EMAIL_REQUEST: i64 = 300;
 /// Every recipient is on the stream's suppression list.
 pub(crate) const INACTIVE_RECIPIENT: i64 = 406;
 
+/// Postmark broke while it worked on the request.
+const UNEXPECTED: i64 = 101;
+
 /// A known code, the kind of error it is, and whether the same may work later.
 ///
-/// None of these was accepted, except where the HTTP status leaves it open. The codes are
+/// None of these was accepted, except where the HTTP status leaves it open, and
+/// [`UNEXPECTED`], which always does. The codes are
 /// unrelated to the HTTP statuses of the same number: 413 is an account that may not send.
 /// Sources: "overview" is <https://postmarkapp.com/developer/api/overview#error-codes>, read
 /// in 2026-09; "older table" is the same page in 2022.
@@ -26,7 +30,7 @@ const CODES: &[(i64, SendErrorKind, bool)] = &[
     // Planned maintenance, with HTTP 503: overview.
     (100, SendErrorKind::ServerError, true),
     // Unexpected trouble, with HTTP 500: overview.
-    (101, SendErrorKind::ServerError, true),
+    (UNEXPECTED, SendErrorKind::ServerError, true),
     // Sender signature unknown (seen live in 2026-09, not in the table) or unconfirmed
     // (older table).
     (400, SendErrorKind::Refused, false),
@@ -48,7 +52,8 @@ const CODES: &[(i64, SendErrorKind, bool)] = &[
 ///
 /// The code stands in Postmark's own error body, so Postmark itself says that it refuses. Where
 /// even that leaves it open whether the message was accepted (a 500, say), no code makes it a no;
-/// a 503 is one only with a code that is known.
+/// a 503 is one only with a code that is known. Code 101 proves nothing under any status:
+/// Postmark does not know itself how far it came.
 pub(crate) fn error(code: i64, http_status: u16, words: &str) -> SendError {
     let alone = SendError::from_http_status(NAME, http_status);
     let known = CODES.iter().find(|(known, ..)| *known == code);
@@ -63,6 +68,7 @@ pub(crate) fn error(code: i64, http_status: u16, words: &str) -> SendError {
         None => (by_status.kind(), by_status.is_transient()),
     };
     let accepted = match http_status {
+        _ if code == UNEXPECTED => Accepted::Maybe,
         ..400 => Accepted::No,
         _ => by_status.accepted(),
     };
@@ -86,6 +92,9 @@ mod tests {
             (100, 503, K::ServerError, No, true),
             (100, 500, K::ServerError, Maybe, true),
             (101, 500, K::ServerError, Maybe, true),
+            (101, 503, K::ServerError, Maybe, true),
+            (101, 422, K::ServerError, Maybe, true),
+            (101, 200, K::ServerError, Maybe, true),
             (300, 422, K::Refused, No, false),
             (405, 422, K::Authentication, No, false),
             (413, 422, K::Authentication, No, false),

@@ -1,6 +1,10 @@
 //! Messages that use just what is asked of them.
 //!
 //! What an ESP should understand of them is worked out in `conformance/understood.rs`.
+#![allow(
+    clippy::unreachable,
+    reason = "a fixture that is wrong fails every test at once"
+)]
 
 use anymail_core::{
     Address, Alternative, Attachment, Capabilities, Feature, Field, Headers, JsonMap, Message,

@@ -90,7 +90,8 @@ impl LoopbackServer {
 
     /// Starts a server on a free port of 127.0.0.1.
     ///
-    /// A handler that panics is answered for with HTTP 500.
+    /// If the handler panics, the call is answered with HTTP 500, and the next one is handled.
+    /// So it is for a rule or fault that panics.
     ///
     /// # Errors
     /// What the operating system says when there is no port or no thread to be had.

@@ -1,6 +1,10 @@
 //! What a plain client sees of the loopback server, fault by fault.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails should panic"
+)]
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -351,6 +355,23 @@ async fn a_handler_may_block_and_even_panic() {
     );
     assert_eq!(get("/panic").await.unwrap().status(), 500);
     assert_eq!(get("/").await.unwrap().status(), 200);
+    assert_eq!(server.counts().handled, 2);
+}
+
+#[tokio::test]
+async fn a_rule_or_a_fault_that_panics_is_answered_with_500_and_the_next_call_is_handled() {
+    let server = counting();
+    server.inject_rule(|call, _| match call {
+        1 => panic!("this rule panics on purpose"),
+        2 => Some(Fault::Rewrite(|_| panic!("this fault, too"))),
+        _ => None,
+    });
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(reqwest::get(server.url()).await.unwrap().status().as_u16());
+    }
+    assert_eq!(seen, [500, 500, 200]);
+    // The fault came behind the handler.
     assert_eq!(server.counts().handled, 2);
 }
 

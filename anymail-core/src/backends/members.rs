@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use crate::message::{Field, Message};
 use crate::sending::{
     Accepted, Capabilities, EmailBackend, Feature, MemberError, Objection, PreparedMessage,
-    SendDefaults, SendError, SendErrorKind, SendStatus, Support, UnsupportedPolicy,
+    SendDefaults, SendError, SendErrorKind, SendStatus, Support, UnsupportedPolicy, guarded,
 };
 
 /// One of the backends of a [`Failover`](crate::Failover) or a
@@ -239,13 +239,16 @@ impl Members {
         let backend = &*member.backend;
         let mut ready = Vec::new();
         let fitted: Vec<_> = messages
-            .map(|message| message.fit(backend, &member.defaults, self.policy))
+            .map(|message| {
+                let fit = || message.fit(backend, &member.defaults, self.policy);
+                guarded::prepare(backend, fit)
+            })
             .map(|fit| fit.map(|message| ready.push(message)))
             .collect();
         let results = match ready.as_slice() {
             [] => Vec::new(),
-            [one] => vec![backend.send(one).await],
-            many => backend.send_many(many).await,
+            [one] => vec![guarded::send(backend, one).await],
+            many => guarded::send_many(backend, many).await,
         };
         let mut results = results.into_iter().zip(&ready).map(|(result, message)| {
             let mut status = result?;
@@ -253,12 +256,8 @@ impl Members {
             status.member.get_or_insert_with(|| member.name.clone());
             Ok(status)
         });
-        let lost = || {
-            let words = "the backend gave no result for it";
-            SendError::new(SendErrorKind::InvalidResponse, backend.name(), words)
-        };
-        let weave =
-            |fit: Result<(), _>| fit.and_then(|()| results.next().unwrap_or_else(|| Err(lost())));
+        let lost = || Err(guarded::no_result(backend.name()));
+        let weave = |fit: Result<(), _>| fit.and_then(|()| results.next().unwrap_or_else(lost));
         fitted.into_iter().map(weave).collect()
     }
 

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::error::SendError;
 use super::features::Capabilities;
+use super::guarded;
 use super::policy::{Objection, Unsupported};
 use super::status::SendStatus;
 use super::withheld::Withheld;
@@ -86,10 +87,13 @@ pub trait EmailBackend: Debug + Send + Sync {
     /// What holds for [`send`](Self::send) holds for each message. One bad message must not
     /// spoil its neighbours. The default sends one after the other; a backend whose ESP takes
     /// many in a call does it in few calls.
+    ///
+    /// A panic makes all of `messages` [`Accepted::Maybe`](crate::Accepted::Maybe); in the
+    /// default, only the message whose [`send`](Self::send) panics.
     async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
         let mut results = Vec::with_capacity(messages.len());
         for message in messages {
-            results.push(self.send(message).await);
+            results.push(guarded::send(self, message).await);
         }
         results
     }

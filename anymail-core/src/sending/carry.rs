@@ -7,14 +7,15 @@ use tracing::Instrument;
 
 use super::backend::PreparedMessage;
 use super::error::{Accepted, SendError, SendErrorKind};
+use super::guarded;
 use super::mailer::Mailer;
-use super::retry::{self, Waits};
+use super::retry::Waits;
 use super::status::SendStatus;
 use super::trace::SendTrace;
 use crate::panics::caught;
 
 /// What came of one message.
-pub(super) type Outcome = Result<SendStatus, SendError>;
+pub(crate) type Outcome = Result<SendStatus, SendError>;
 
 /// Which of a backend's two methods carries a message.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,7 @@ impl Mailer {
         let mut waits = self.0.retry.waits();
         let mut tried = 1;
         loop {
-            let again = safe_to_repeat(&results);
+            let again = self.to_repeat(&results);
             let Some(wait) = next_wait(&mut waits, tried, started, &again, &results) else {
                 break;
             };
@@ -87,6 +88,14 @@ impl Mailer {
         (tried, results)
     }
 
+    /// The places of the messages that can be sent again.
+    fn to_repeat(&self, results: &[Outcome]) -> Vec<usize> {
+        let allowed = |error| self.0.retry.allows(error);
+        let results = results.iter().enumerate();
+        let allowed = results.filter(|(_, result)| result.as_ref().is_err_and(allowed));
+        allowed.map(|(place, _)| place).collect()
+    }
+
     /// One try, within the time limit. Gives one result for each message, whatever the backend
     /// does: what is under way when the time is up, or when the backend panics, may be accepted.
     async fn try_once(
@@ -95,44 +104,28 @@ impl Mailer {
         way: Way,
         deadline: Option<Instant>,
     ) -> Vec<Outcome> {
-        let sending = caught(async {
+        let backend = self.backend();
+        let sending = async {
             match (way, batch) {
-                (Way::Single, [message]) => vec![self.backend().send(message).await],
-                _ => self.backend().send_many(batch).await,
+                (Way::Single, [message]) => vec![guarded::send(backend, message).await],
+                _ => guarded::send_many(backend, batch).await,
             }
-        });
+        };
         let ended = match deadline {
             None => Ok(sending.await),
             Some(deadline) => tokio::time::timeout_at(deadline, sending).await,
         };
-        let mut results = match ended {
-            Ok(Ok(results)) => results,
-            // The panic's message is the backend's and may hold a secret: it is not repeated.
-            Ok(Err(_)) => self.maybe_all(batch, "the backend panicked"),
-            Err(_) => {
-                let late = SendErrorKind::Timeout;
-                let late = || self.maybe(late, "the mailer's time limit ended");
-                batch.iter().map(|_| Err(late())).collect()
-            }
-        };
-        results.truncate(batch.len());
-        results.resize_with(batch.len(), || Err(self.lost_result()));
-        results
+        ended.unwrap_or_else(|_| {
+            let words = "the mailer's time limit ended";
+            let late = SendError::new(SendErrorKind::Timeout, backend.name(), words);
+            let late = late.with_accepted(Accepted::Maybe);
+            batch.iter().map(|_| Err(late.clone())).collect()
+        })
     }
 
     /// The backend broke its promise of one result for each message.
     pub(super) fn lost_result(&self) -> SendError {
-        let kind = SendErrorKind::InvalidResponse;
-        self.maybe(kind, "the backend gave no result for it")
-    }
-
-    fn maybe_all(&self, batch: &[PreparedMessage], words: &str) -> Vec<Outcome> {
-        let error = || self.maybe(SendErrorKind::InvalidResponse, words);
-        batch.iter().map(|_| Err(error())).collect()
-    }
-
-    fn maybe(&self, kind: SendErrorKind, words: &str) -> SendError {
-        SendError::new(kind, self.backend().name(), words).with_accepted(Accepted::Maybe)
+        guarded::no_result(self.backend().name())
     }
 
     /// What the caller learns: the status with what was dropped, or an error where nobody was
@@ -183,13 +176,6 @@ impl Mailer {
         }
         Err(SendError::from_refusal(status))
     }
-}
-
-/// The places of the messages that can be sent again.
-fn safe_to_repeat(results: &[Outcome]) -> Vec<usize> {
-    let results = results.iter().enumerate();
-    let safe = results.filter(|(_, result)| result.as_ref().is_err_and(retry::is_safe));
-    safe.map(|(place, _)| place).collect()
 }
 
 /// How long to wait before `again` is tried; `None` where it is not.

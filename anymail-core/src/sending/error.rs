@@ -388,12 +388,17 @@ impl SendError {
     }
 }
 
-/// Reads the value of an HTTP `Retry-After` header (RFC 9110, 10.2.3): seconds, or a date,
-/// whose distance from now it gives. A date that is past is no wait at all; `None` is what is
-/// neither.
+/// Reads the value of an HTTP `Retry-After` header (RFC 9110, 10.2.3): seconds, or a date.
+///
+/// Returns the wait from now on. A date in the past is no wait at all, and a number too large for
+/// a [`Duration`] is the longest one. `None` if the value is neither a number nor a date.
+///
+/// The value is the server's, so it has no upper limit. Whoever sleeps on it must have one of its
+/// own, as [`RetryPolicy::max_wait`](crate::RetryPolicy::max_wait) is for a mailer.
 pub fn parse_retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse() {
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        let seconds = value.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds));
     }
     let date = OffsetDateTime::parse(value, &Rfc2822).ok()?;
@@ -457,6 +462,10 @@ impl fmt::Display for SendError {
         }
         if inner.tries > 1 {
             write!(f, "; tried {} times", inner.tries)?;
+        }
+        if let Some(wait) = inner.retry_after.filter(|wait| !wait.is_zero()) {
+            let seconds = wait.as_secs_f64().ceil();
+            write!(f, "; retry after {seconds} s")?;
         }
         for other in &inner.member_errors {
             write!(f, "; {other}")?;
@@ -543,7 +552,15 @@ mod tests {
         assert_eq!(past, Some(Duration::ZERO));
         let far = parse_retry_after("Fri, 01 Jan 2100 00:00:00 GMT").unwrap();
         assert!(far > Duration::from_secs(86_400 * 365));
-        for nonsense in ["", "-1", "soon", "1.5"] {
+        let longest = Duration::from_secs(u64::MAX);
+        for huge in [
+            &u64::MAX.to_string(),
+            "18446744073709551616",
+            &"9".repeat(400),
+        ] {
+            assert_eq!(parse_retry_after(huge), Some(longest), "{huge}");
+        }
+        for nonsense in ["", "-1", "+1", "soon", "1.5"] {
             assert_eq!(parse_retry_after(nonsense), None, "{nonsense}");
         }
     }

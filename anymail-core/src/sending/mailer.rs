@@ -3,10 +3,14 @@
 //! Each step is a module beside this one; what happens between a prepared message and its result
 //! is in `carry.rs`.
 
+use std::any::Any;
 use std::fmt;
+use std::future::ready;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::pin::pin;
 use std::slice;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
@@ -15,6 +19,7 @@ use super::backend::{EmailBackend, PreparedMessage};
 use super::carry::{Outcome, Way};
 use super::defaults::SendDefaults;
 use super::error::{SendError, SendErrorKind};
+use super::guarded;
 use super::hooks::{self, PostSend, PreSend};
 use super::policy::{self, Unsupported, UnsupportedPolicy};
 use super::retry::RetryPolicy;
@@ -144,6 +149,10 @@ impl Mailer {
     /// the run. Nothing is sent while nobody asks for the next result. To stop a run without
     /// leaving messages in doubt, end `messages` and take the results to the end.
     ///
+    /// # Panics
+    /// If `messages` panics. The messages that came before are sent, and their results are given
+    /// first.
+    ///
     /// ```
     /// # use anymail_core::{Mailer, Message};
     /// use futures_util::{StreamExt, stream};
@@ -163,7 +172,14 @@ impl Mailer {
         messages: S,
     ) -> impl Stream<Item = (usize, Result<SendStatus, SendError>)> + use<S> {
         let mailer = self.clone();
-        messages
+        let panic = Arc::new(Mutex::new(None));
+        let panicked = Arc::clone(&panic);
+        AssertUnwindSafe(messages)
+            .catch_unwind()
+            .filter_map(move |message| {
+                let message = message.map_err(|payload| *lock(&panicked) = Some(payload));
+                ready(message.ok())
+            })
             .enumerate()
             .ready_chunks(self.backend().max_batch().max(1))
             .map(move |chunk| {
@@ -172,6 +188,10 @@ impl Mailer {
             })
             .buffer_unordered(self.0.concurrency.max(1))
             .flatten()
+            .chain(stream::poll_fn(move |_| match lock(&panic).take() {
+                Some(payload) => resume_unwind(payload),
+                None => Poll::Ready(None),
+            }))
     }
 
     /// Sends messages that go to the backend together.
@@ -207,15 +227,9 @@ impl Mailer {
         let make = |(message, withheld): (_, Result<_, _>)| {
             let withheld = withheld?;
             let make = || PreparedMessage::make(message, self.backend(), self.0.policy, withheld);
-            caught_in(make).unwrap_or_else(|_| Err(self.panicked_while_checking()))
+            guarded::prepare(self.backend(), make)
         };
         both.map(make).collect()
-    }
-
-    /// The panic's message is the backend's and may hold a secret: it is not repeated.
-    fn panicked_while_checking(&self) -> SendError {
-        let words = "the backend panicked while it checked the message, which was not sent";
-        SendError::new(SendErrorKind::Configuration, self.backend().name(), words)
     }
 
     /// What the caller learns of a message that did not go to the backend.
@@ -232,6 +246,13 @@ impl Mailer {
         message.normalize();
         message
     }
+}
+
+/// What a panic bore.
+type Payload = Box<dyn Any + Send>;
+
+fn lock(panic: &Mutex<Option<Payload>>) -> MutexGuard<'_, Option<Payload>> {
+    panic.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Mailer {

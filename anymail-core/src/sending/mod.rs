@@ -12,6 +12,7 @@ mod defaults;
 mod error;
 mod features;
 mod fit;
+pub(crate) mod guarded;
 mod hooks;
 mod mailer;
 mod policy;

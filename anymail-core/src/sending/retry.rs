@@ -14,9 +14,13 @@ use super::error::{Accepted, SendError};
 ///
 /// Only what may work later and was surely not accepted is tried again: a refused connection,
 /// a 429, a 503 in the ESP's own words. What may have been accepted (a lost answer, a 500, a
-/// timeout, a 503 that a proxy may have written) never is, since that could send a mail twice. Waits grow by the factor 2, each between its nominal length
-/// and twice that (so that many clients do not come back at once), and are no shorter than the
-/// `Retry-After` of the ESP.
+/// timeout, a 503 that a proxy may have written) never is, since that could send a mail twice.
+/// Waits grow by the factor 2, each between its nominal length and twice that (so that many
+/// clients do not come back at once), and are no shorter than the `Retry-After` of the ESP.
+///
+/// An ESP that asks for a wait longer than [`max_wait`](Self::max_wait) is not waited for: the
+/// message's error comes back at once, and its [`retry_after`](SendError::retry_after) says how
+/// long the ESP wants. Other messages of the same call are tried again as usual.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,8 +43,7 @@ pub struct RetryPolicy {
     /// The first wait, before its jitter.
     #[serde(with = "seconds")]
     pub first_wait: Duration,
-    /// The longest wait, before its jitter. An ESP that asks for a longer one is not waited
-    /// for: its error comes back at once.
+    /// The longest wait, before its jitter, and the longest `Retry-After` that is waited for.
     #[serde(with = "seconds")]
     pub max_wait: Duration,
     /// The time from the first try after which no further one begins.
@@ -67,6 +70,11 @@ impl RetryPolicy {
         }
     }
 
+    /// Whether a message that failed like this may be tried again, as far as the error says.
+    pub(super) fn allows(&self, error: &SendError) -> bool {
+        is_safe(error) && error.retry_after().unwrap_or_default() <= self.max_wait
+    }
+
     /// The waits of one message or of one call's messages.
     pub(super) fn waits(&self) -> Waits {
         let backoff = ExponentialBuilder::new()
@@ -89,7 +97,7 @@ impl Default for RetryPolicy {
 }
 
 /// Whether sending the same again is of use and cannot send it twice.
-pub(super) fn is_safe(error: &SendError) -> bool {
+fn is_safe(error: &SendError) -> bool {
     error.is_transient() && error.accepted() == Accepted::No
 }
 
@@ -102,7 +110,8 @@ pub(super) struct Waits {
 
 impl Waits {
     /// How long to wait before the next try, or `None` to give up: `tries` were made, the
-    /// first began `elapsed` ago, and the ESP asked to wait for `asked`.
+    /// first began `elapsed` ago, and the ESP asked to wait for `asked`, which the policy
+    /// [allows](RetryPolicy::allows).
     pub(super) fn next(
         &mut self,
         tries: u32,
@@ -110,7 +119,7 @@ impl Waits {
         asked: Option<Duration>,
     ) -> Option<Duration> {
         let asked = asked.unwrap_or_default();
-        if tries >= self.policy.max_tries || asked > self.policy.max_wait {
+        if tries >= self.policy.max_tries {
             return None;
         }
         let wait = self.backoff.next()?.max(asked);
@@ -180,7 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn it_gives_up_by_tries_by_time_and_when_the_esp_asks_for_too_long_a_wait() {
+    fn an_esp_that_asks_for_a_wait_beyond_the_longest_one_is_not_waited_for() {
+        let policy = RetryPolicy::standard();
+        let allowed = |asked| {
+            let error = SendError::from_http_status("esp", 429);
+            policy.allows(&error.with_retry_after(asked))
+        };
+        assert!(allowed(None));
+        assert!(allowed(Some(policy.max_wait)));
+        assert!(!allowed(Some(policy.max_wait + Duration::from_nanos(1))));
+        assert!(!allowed(Some(Duration::MAX)));
+    }
+
+    #[test]
+    fn it_gives_up_by_tries_and_by_time() {
         let policy = RetryPolicy::standard();
         let next = |tries, elapsed, asked| policy.waits().next(tries, elapsed, asked);
         assert!(next(3, Duration::ZERO, None).is_some());
@@ -188,7 +210,6 @@ mod tests {
         assert!(next(1, policy.max_elapsed, None).is_none());
         let asked = next(1, Duration::ZERO, Some(20 * SECOND)).unwrap();
         assert!(asked >= 20 * SECOND);
-        assert!(next(1, Duration::ZERO, Some(31 * SECOND)).is_none());
         assert!(
             RetryPolicy::none()
                 .waits()

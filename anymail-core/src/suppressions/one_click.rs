@@ -17,10 +17,11 @@ use http_body_util::{BodyExt, Limited};
 use time::OffsetDateTime;
 
 use super::page::{self, UnsubscribePage};
-use super::store::SuppressionStore;
+use super::store::{SuppressionStore, SuppressionStoreError};
 use super::suppression::{Suppression, SuppressionOrigin, SuppressionReason};
 use super::token::{Token, TokenError};
 use crate::message::{Address, HeaderError, Headers, Message, unsubscribe_headers};
+use crate::panics::{caught, caught_in};
 use crate::receiving::HmacSha256Keys;
 
 /// One-click unsubscribe (RFC 8058): URLs for the headers of messages, and the handler of these
@@ -127,7 +128,7 @@ impl OneClickUnsubscribe {
     /// Writes the pages, as HTML, in the app's own words and look.
     ///
     /// The pages may have inline styles and no scripts (see the response's
-    /// `Content-Security-Policy`).
+    /// `Content-Security-Policy`). If `page` panics, that is logged, and the default page is shown.
     #[must_use]
     pub fn pages(
         mut self,
@@ -236,7 +237,11 @@ impl OneClickUnsubscribe {
             .with_origin(SuppressionOrigin::new("one_click"));
         left.scope.clone_from(&token.scope);
         let (address, scope) = (&token.address, token.scope.as_deref());
-        match self.0.store.add(&[left]).await {
+        let suppressions = [left];
+        let added = caught(self.0.store.add(&suppressions)).await;
+        // The panic's message may hold the address: it is left to the program's panic hook.
+        let panicked = |_| Err(SuppressionStoreError::from("the store panicked"));
+        match added.unwrap_or_else(panicked) {
             Ok(()) => {
                 tracing::info!(scope, "a recipient unsubscribed by one click");
                 self.respond(StatusCode::OK, &UnsubscribePage::Done { address, scope })
@@ -254,7 +259,11 @@ impl OneClickUnsubscribe {
 
     /// No redirect: mail programs do not follow one (RFC 8058, 3.1).
     fn respond(&self, status: StatusCode, page: &UnsubscribePage<'_>) -> Response<Bytes> {
-        let mut response = Response::new(Bytes::from((self.0.page)(page)));
+        let html = caught_in(|| (self.0.page)(page)).unwrap_or_else(|_| {
+            tracing::error!("the page writer of unsubscribe URLs panicked");
+            page::plain(page)
+        });
+        let mut response = Response::new(Bytes::from(html));
         *response.status_mut() = status;
         let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";

@@ -241,3 +241,49 @@ async fn a_store_that_fails_is_told_to_the_mail_program_which_may_try_again() {
     assert!(response.headers().contains_key("Retry-After"));
     assert!(!text(&response).contains("gone"));
 }
+
+#[derive(Debug)]
+struct Panicking;
+
+#[async_trait]
+impl SuppressionStore for Panicking {
+    async fn look_up(&self, _: &[AddressKey]) -> Result<Vec<Suppression>, SuppressionStoreError> {
+        panic!("on purpose")
+    }
+
+    async fn add(&self, _: &[Suppression]) -> Result<(), SuppressionStoreError> {
+        panic!("on purpose")
+    }
+
+    async fn remove(&self, _: &[Reactivation]) -> Result<(), SuppressionStoreError> {
+        panic!("on purpose")
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<Suppression, SuppressionStoreError>> {
+        panic!("on purpose")
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_panics_is_a_store_that_fails() {
+    let keys = HmacSha256Keys::new(["key"]).unwrap();
+    let one_click = OneClickUnsubscribe::new(Arc::new(Panicking), BASE, keys).unwrap();
+    let url = one_click.url(&ann(), None);
+    let response = send(&one_click, Method::POST, &url, FORM).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(response.headers().contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_page_writer_that_panics_keeps_nobody_from_unsubscribing() {
+    let store = MemorySuppressionStore::new();
+    let ours = one_click(&store, &["key"]);
+    let theirs = ours.clone().pages(|_| panic!("on purpose"));
+    let url = ours.url(&ann(), None);
+    let page = send(&theirs, Method::GET, &url, "").await;
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(page.body(), send(&ours, Method::GET, &url, "").await.body());
+    let done = send(&theirs, Method::POST, &url, FORM).await;
+    assert_eq!(done.status(), StatusCode::OK);
+    assert_eq!(all(&store).await.len(), 1);
+}

@@ -178,7 +178,7 @@ impl Rig {
 
     /// The mailer makes an error of a backend's panic; no backend may panic all the same.
     fn unpanicked(&self, result: &Result<SendStatus, SendError>) -> Verdict {
-        let panicked = |error: &SendError| error.message() == "the backend panicked";
+        let panicked = |error: &SendError| error.message().starts_with("the backend panicked");
         self.ensure(!result.as_ref().is_err_and(panicked), || {
             "the backend panicked".to_owned()
         })

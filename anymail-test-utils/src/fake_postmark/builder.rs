@@ -99,6 +99,8 @@ impl FakePostmarkBuilder {
 
     /// Tells `listener` of each message, when it has been accepted. It runs before the client
     /// has its answer.
+    ///
+    /// If it panics, the message stays accepted, the client is told so, and an error is logged.
     pub fn on_message(mut self, listener: impl Fn(&SentMessage) + Send + Sync + 'static) -> Self {
         self.settings.listener = Some(Listener(Arc::new(listener)));
         self

@@ -3,6 +3,7 @@
 //! The JSON of it is in `payloads.rs`, its posting in `webhooks.rs`.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -117,7 +118,9 @@ impl Fake {
     pub(super) fn announce(&self, messages: &[Arc<SentMessage>]) {
         if let Some(Listener(tell)) = &self.settings.listener {
             for message in messages {
-                tell(message);
+                if catch_unwind(AssertUnwindSafe(|| tell(message))).is_err() {
+                    tracing::error!(message_id = message.id, "the listener of a fake panicked");
+                }
             }
         }
         if self.settings.delivers_at_once {

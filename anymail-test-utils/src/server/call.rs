@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -105,7 +106,10 @@ pub(super) async fn answer(
     wire.plain();
     let number = shared.calls.fetch_add(1, Ordering::SeqCst) + 1;
     let (head, mut body) = request.into_parts();
-    let fault = shared.next_fault(number, &head);
+    let fault = catch_unwind(AssertUnwindSafe(|| shared.next_fault(number, &head)));
+    let Ok(fault) = fault else {
+        return Ok(panicked("the rule").map(AnswerBody::whole));
+    };
     match fault {
         Some(Fault::ResetOnAccept | Fault::ResetBeforeReading) => return Err(reset(&wire)),
         Some(Fault::ResetWhileReading) => {
@@ -169,7 +173,10 @@ async fn answer_after(
             response
         }
         Some(Fault::Replace(instead)) => instead,
-        Some(Fault::Rewrite(change)) => change(response),
+        Some(Fault::Rewrite(change)) => {
+            let changed = catch_unwind(AssertUnwindSafe(|| change(response)));
+            changed.unwrap_or_else(|_| panicked("the fault"))
+        }
         _ => response,
     };
     Ok(response.map(AnswerBody::whole))
@@ -187,10 +194,14 @@ async fn handle(shared: Arc<Shared>, request: Request<Bytes>) -> Response<Bytes>
         shared.handled.fetch_add(1, Ordering::SeqCst);
         response
     };
-    tokio::task::spawn_blocking(run).await.unwrap_or_else(|_| {
-        let words = Bytes::from_static(b"the handler of this loopback server panicked");
-        status_response(500, None, "text/plain", words)
-    })
+    let ended = tokio::task::spawn_blocking(run).await;
+    ended.unwrap_or_else(|_| panicked("the handler"))
+}
+
+/// The answer to a call in which the test's own code panicked.
+fn panicked(code: &str) -> Response<Bytes> {
+    let words = format!("{code} of this loopback server panicked");
+    status_response(500, None, "text/plain", words.into())
 }
 
 fn too_large() -> Response<AnswerBody> {

@@ -1,8 +1,9 @@
 //! Paths, methods, tokens, media types, sizes and encodings.
 
 use std::io::Write;
+use std::sync::{Arc, Mutex};
 
-use anymail_test_utils::FakePostmark;
+use anymail_test_utils::{FakePostmark, SentMessage};
 use serde_json::json;
 
 use crate::caller::{Caller, email, send};
@@ -199,4 +200,25 @@ async fn a_message_has_10_mb_and_a_batch_50() {
     padded("email/batch", rows.clone(), 50 * mb).await.ok();
     let answer = padded("email/batch", rows, 50 * mb + 1).await;
     assert_eq!(answer.status, 413);
+}
+
+#[tokio::test]
+async fn a_listener_that_panics_about_one_message_does_not_touch_the_others() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = {
+        let heard = Arc::clone(&heard);
+        move |message: &SentMessage| {
+            heard.lock().unwrap().push(message.subject.clone());
+            assert_ne!(message.subject, "1", "as a failed assertion would");
+        }
+    };
+    let caller = Caller::of(FakePostmark::builder().on_message(listener)).await;
+    let rows = ["0", "1", "2"].map(|subject| email(json!({ "Subject": subject })));
+    let answers = caller.post("email/batch", &json!(rows)).await.ok();
+    for place in 0..3 {
+        assert_eq!(answers[place]["ErrorCode"], 0, "{answers}");
+    }
+    caller.post("email", &email(json!({}))).await.ok();
+    assert_eq!(caller.postmark.accepted(), 4);
+    assert_eq!(heard.lock().unwrap().len(), 4);
 }
