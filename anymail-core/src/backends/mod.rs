@@ -10,6 +10,8 @@ mod local;
 mod members;
 mod memory;
 mod round_robin;
+#[cfg(feature = "smtp")]
+pub(crate) mod smtp;
 
 pub use console::ConsoleBackend;
 pub use failover::Failover;
@@ -18,3 +20,5 @@ pub use file::FileBackend;
 pub use members::Member;
 pub use memory::{MemoryBackend, Outbox, StoredMessage};
 pub use round_robin::RoundRobin;
+#[cfg(feature = "smtp")]
+pub use smtp::{SmtpBackend, SmtpConfig, SmtpConfigError, SmtpConfigFault, SmtpTls};

@@ -17,6 +17,8 @@ mod options;
 mod read;
 mod registry;
 mod settings;
+#[cfg(feature = "smtp")]
+mod smtp;
 mod suppression_store;
 mod suppressions;
 #[cfg(feature = "webhooks")]

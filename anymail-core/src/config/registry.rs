@@ -43,8 +43,8 @@ impl fmt::Debug for Opened {
 }
 
 impl Registry {
-    /// The backends of this crate: `console`, `failover`, `file` (feature `mime`), `memory` and
-    /// `round_robin`.
+    /// The backends of this crate: `console`, `failover`, `file` (feature `mime`), `memory`,
+    /// `round_robin` and `smtp` (feature `smtp`).
     pub fn new() -> Self {
         let outbox = Outbox::new();
         let registry = Self {
@@ -62,6 +62,8 @@ impl Registry {
             .with_suppression_store(MemoryStoreFactory);
         #[cfg(feature = "mime")]
         let registry = registry.with(super::builtin::FileFactory);
+        #[cfg(feature = "smtp")]
+        let registry = registry.with(super::smtp::SmtpFactory);
         registry
     }
 

@@ -11,6 +11,8 @@ use super::backend::PreparedMessage;
 use super::error::{Accepted, SendError};
 use super::status::SendStatus;
 
+const HTTP_STATUS: &str = "http.response.status_code";
+
 /// The span `send`: messages that go to a backend together, with all their tries.
 #[derive(Debug)]
 pub(super) struct SendTrace {
@@ -105,6 +107,11 @@ fn record_error(span: &Span, error: &SendError) {
 /// `anymail.calls` (labels `esp` and `http.response.status_code`, `none` where no answer came)
 /// and the histogram `anymail.call.duration` (label `esp`).
 ///
+/// A call that is no HTTP request ([`conversation`](Self::conversation)) has the same names but
+/// for those of HTTP: `network.protocol.name` and `server.address` say how and with whom,
+/// `messaging.message.body.size` and `smtp.response.code` (a field, and the label of
+/// `anymail.calls`) stand for size and status.
+///
 /// ```
 /// use anymail_core::{CallTrace, SendError};
 /// use tracing::Instrument;
@@ -122,6 +129,7 @@ fn record_error(span: &Span, error: &SendError) {
 pub struct CallTrace {
     span: Span,
     started: Instant,
+    status_field: &'static str,
     #[cfg(feature = "metrics")]
     esp: String,
 }
@@ -148,9 +156,34 @@ impl CallTrace {
             error.type = Empty,
             duration = Empty,
         );
+        Self::new(esp, span, HTTP_STATUS)
+    }
+
+    /// A conversation by SMTP that begins now: the server's `host:port`; how many messages it is
+    /// about; the bytes of them.
+    #[cfg(feature = "smtp")]
+    pub(crate) fn conversation(esp: &str, server: &str, messages: usize, bytes: usize) -> Self {
+        let span = tracing::info_span!(
+            "call",
+            otel.kind = "client",
+            esp,
+            network.protocol.name = "smtp",
+            server.address = server,
+            messaging.batch.message_count = messages,
+            messaging.message.body.size = bytes,
+            smtp.response.code = Empty,
+            error.type = Empty,
+            duration = Empty,
+        );
+        Self::new(esp, span, "smtp.response.code")
+    }
+
+    #[cfg_attr(not(feature = "metrics"), allow(unused_variables))]
+    fn new(esp: &str, span: Span, status_field: &'static str) -> Self {
         Self {
             span,
             started: Instant::now(),
+            status_field,
             #[cfg(feature = "metrics")]
             esp: esp.to_owned(),
         }
@@ -161,34 +194,48 @@ impl CallTrace {
         self.span.clone()
     }
 
-    /// The call has ended: with a whole answer of this HTTP status, or with an error.
+    /// The call has ended: with a whole answer of this HTTP status (or SMTP code), or with an
+    /// error.
     pub fn end(self, result: Result<u16, &SendError>) {
         let duration = self.started.elapsed();
         match result {
             Ok(status) => {
-                self.span.record("http.response.status_code", status);
+                self.span.record(self.status_field, status);
                 if status >= 400 {
                     self.span
                         .record("error.type", tracing::field::display(status));
                 }
             }
-            Err(error) => record_error(&self.span, error),
+            Err(error) => {
+                record_error(&self.span, error);
+                if let Some(status) = self.status_of(error) {
+                    self.span.record(self.status_field, status);
+                }
+            }
         }
         self.span.record("duration", duration.as_secs_f64());
         #[cfg(feature = "metrics")]
         {
             let status = match result {
                 Ok(status) => Some(status),
-                Err(error) => error.http_status(),
+                Err(error) => self.status_of(error),
             };
             let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
             metrics::counter!(
                 "anymail.calls",
                 "esp" => self.esp.clone(),
-                "http.response.status_code" => status
+                self.status_field => status
             )
             .increment(1);
             metrics::histogram!("anymail.call.duration", "esp" => self.esp).record(duration);
+        }
+    }
+
+    /// The status of an answer that was an error; SMTP's code is what its own code begins with.
+    fn status_of(&self, error: &SendError) -> Option<u16> {
+        match self.status_field {
+            HTTP_STATUS => error.http_status(),
+            _ => error.esp_code()?.get(..3)?.parse().ok(),
         }
     }
 }

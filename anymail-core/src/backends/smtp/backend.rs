@@ -1,0 +1,317 @@
+//! [`SmtpBackend`]: sends over SMTP, and what it can do.
+//!
+//! How one mail goes over a connection is in `conversation.rs`; what is reported of it, in
+//! `delivery.rs`.
+
+use std::sync::OnceLock;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use tracing::Instrument;
+
+use super::NAME;
+use super::config::{SmtpConfig, SmtpConfigError, SmtpTls};
+use super::conversation::{self, Ended, Mail};
+use super::delivery::{Delivery, Report};
+use super::envelope::{self, Path};
+use super::pool::{Lease, Pool, Turnstile};
+use super::session::{Offers, Settings};
+use super::tls::Tls;
+use crate::message::{Message, Mime};
+use crate::sending::{
+    CallTrace, Capabilities, EmailBackend, Feature, PreparedMessage, SendError, SendErrorKind,
+    SendStatus, Support,
+};
+
+/// Sends by SMTP (feature `smtp`): to an ESP, or to any mail server.
+///
+/// A recipient whom the server takes is [`Queued`](crate::Status::Queued): the server has
+/// promised to deliver the mail or to return it to the envelope sender (RFC 5321, 6.1), and
+/// usually has not done either yet. One whom it refuses for good is `Invalid` or `Rejected`, by
+/// the enhanced status code (RFC 3463); one whom it refuses for now is `Failed`, with a code that
+/// begins with 4. Each recipient's detail has the server's reply to their own `RCPT TO`.
+/// [`SendStatus::esp_responses`] has the reply to the whole mail, in which most servers name
+/// the id in their queue. The message id is that of the mail's `Message-ID` header, without the
+/// angle brackets.
+///
+/// [`accepted`](SendError::accepted) of an error is `No` as long as the end of the mail's content
+/// was not on the wire: what has not ended, no server delivers. From then until the server's
+/// reply it is `Maybe`.
+///
+/// A batch is sent as one mail for each `to`. Metadata, tags, tracking, templates and `send_at`
+/// have no place in SMTP and are not supported.
+///
+/// Connections are kept and shared by all tasks that use the backend. Needs a tokio runtime with
+/// its timer and I/O on.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use anymail_core::{Mailer, Message, SmtpBackend, SmtpConfig};
+///
+/// let config = SmtpConfig::new("mail.example.com").password("shop@example.com", "s3cret");
+/// let mailer = Mailer::new(SmtpBackend::new(config)?);
+///
+/// let message = Message::builder()
+///     .from("shop@example.com")
+///     .to("ann@example.com")
+///     .subject("Your receipt")
+///     .text_body("Thank you.")
+///     .build()?;
+/// let status = mailer.send(&message).await?;
+/// println!("{:?}: {:?}", status.message_id(), status.esp_responses);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct SmtpBackend {
+    pool: Pool,
+    capabilities: Capabilities,
+}
+
+/// Not named is what has no place in a mail or its envelope. Local parts outside ASCII depend on
+/// the server: where it does not offer SMTPUTF8, their recipients are `Invalid`.
+const CAPABILITIES: [(Feature, Support); 12] = [
+    (Feature::EnvelopeSender, Support::Yes),
+    (Feature::ReplyTo, Support::Yes),
+    (Feature::Headers, Support::Yes),
+    (Feature::Attachments, Support::Yes),
+    (Feature::InlineAttachments, Support::Yes),
+    (Feature::AmpHtml, Support::Yes),
+    (Feature::Alternatives, Support::Yes),
+    (Feature::Batch, Support::Yes),
+    (Feature::MergeHeaders, Support::Yes),
+    (Feature::InternationalFrom, Support::Yes),
+    (Feature::InternationalRecipients, Support::Yes),
+    (Feature::WithoutTo, Support::Yes),
+];
+
+impl SmtpBackend {
+    /// A backend with these settings. No connection is opened yet.
+    ///
+    /// # Errors
+    /// All that is wrong with the settings, and with the CA file.
+    pub fn new(config: SmtpConfig) -> Result<Self, SmtpConfigError> {
+        let mut faults = config.faults();
+        let tls = match config.tls {
+            _ if !faults.is_empty() => None,
+            SmtpTls::None => None,
+            SmtpTls::StartTls | SmtpTls::Implicit => {
+                Tls::new(&config).map_err(|found| faults = found).ok()
+            }
+        };
+        if !faults.is_empty() {
+            return Err(SmtpConfigError { faults });
+        }
+        let server = config.server();
+        Ok(Self {
+            pool: Pool::new(Settings {
+                config,
+                server,
+                tls,
+            }),
+            capabilities: CAPABILITIES.into(),
+        })
+    }
+
+    fn server(&self) -> &str {
+        &self.pool.settings.server
+    }
+
+    fn max_connections(&self) -> usize {
+        self.pool.settings.config.max_connections
+    }
+
+    /// Sends a message's copies, several at once. `down`: why there is no connection to be had.
+    async fn send_copies(
+        &self,
+        message: &PreparedMessage,
+        down: &OnceLock<SendError>,
+    ) -> Result<SendStatus, SendError> {
+        let mut report = Report::new(message.message());
+        let copies = message.copies().map(|copy| self.deliver(copy, down));
+        let mut sent = stream::iter(copies).buffered(self.max_connections());
+        while let Some(delivery) = sent.next().await {
+            report.add(delivery);
+        }
+        report.finish()
+    }
+
+    async fn deliver(&self, copy: Message, down: &OnceLock<SendError>) -> Delivery {
+        let mut delivery = Delivery::new(envelope::recipients(&copy));
+        // Waiting, it holds no more than the message itself.
+        let turn = match self.pool.turn().await {
+            Ok(turn) => turn,
+            Err(error) => return delivery.fail(error),
+        };
+        if let Some(error) = down.get() {
+            return delivery.fail(error.clone());
+        }
+        let sender = match sender(&copy) {
+            Ok(sender) => sender,
+            Err(error) => return delivery.fail(error),
+        };
+        let mime = copy.to_mime();
+        drop(copy);
+        delivery.message_id = mime.message_id().to_owned();
+        while delivery.has_open() {
+            let trace = CallTrace::conversation(NAME, self.server(), 1, mime.bytes().len());
+            let exchange = self.exchange(&turn, &sender, &mime, &mut delivery, down);
+            let result = exchange.instrument(trace.span()).await;
+            trace.end(result.as_ref().copied());
+            if let Err(error) = result {
+                return delivery.fail(error);
+            }
+        }
+        delivery
+    }
+
+    /// Sends a mail to those of its recipients who are open yet, over one connection. Gives the
+    /// code of the reply that tells most of it.
+    async fn exchange(
+        &self,
+        turn: &Turnstile,
+        sender: &Path,
+        mime: &Mime,
+        delivery: &mut Delivery,
+        down: &OnceLock<SendError>,
+    ) -> Result<u16, SendError> {
+        loop {
+            let mut lease = self.pool.connection(turn).await.inspect_err(|error| {
+                if is_down(error) {
+                    let _ = down.set(error.clone());
+                }
+            })?;
+            let Some(parameters) = self.fit(&lease, sender, mime, delivery).transpose() else {
+                self.pool.give_back(lease, true);
+                return Ok(553);
+            };
+            let parameters = match parameters {
+                Ok(parameters) => parameters,
+                Err(error) => {
+                    self.pool.give_back(lease, true);
+                    return Err(error);
+                }
+            };
+            let mail = Mail {
+                sender: sender.as_str(),
+                parameters: &parameters,
+                recipients: &delivery.open_paths(),
+                content: mime.bytes(),
+            };
+            let spoken = conversation::send(&mut lease.session, &mail, self.server()).await;
+            if matches!(spoken.ended, Ended::Unanswered(_)) && lease.used_before {
+                tracing::debug!(esp = NAME, "the server had closed an unused connection");
+                continue;
+            }
+            self.pool.give_back(lease, spoken.keep);
+            return delivery.take(spoken.recipients, spoken.ended);
+        }
+    }
+
+    /// The parameters of `MAIL` for a connection, once recipients are refused whom its server
+    /// cannot take. None: nobody is left.
+    fn fit(
+        &self,
+        lease: &Lease,
+        sender: &Path,
+        mime: &Mime,
+        delivery: &mut Delivery,
+    ) -> Result<Option<String>, SendError> {
+        let Offers {
+            smtp_utf8,
+            eight_bit,
+            size,
+            ..
+        } = lease.session.offers;
+        let refuse = |words: String| {
+            let words = format!("{} {words}", self.server());
+            Err(SendError::new(SendErrorKind::Refused, NAME, words))
+        };
+        if !smtp_utf8 {
+            delivery.refuse_international();
+            if !delivery.has_open() {
+                return Ok(None);
+            }
+        }
+        let bytes = mime.bytes();
+        let header = header_of(bytes);
+        let plain = bytes.is_ascii();
+        let utf8 = sender.is_international() || delivery.has_international() || !header.is_ascii();
+        if utf8 && !smtp_utf8 {
+            return refuse(
+                "does not offer SMTPUTF8 (RFC 6531), which an address with a local part outside \
+                 ASCII needs, in the envelope or in a header"
+                    .to_owned(),
+            );
+        }
+        if !plain && !eight_bit && !smtp_utf8 {
+            return refuse("does not offer 8BITMIME (RFC 6152), which the mail needs".to_owned());
+        }
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        if let Some(most) = size.filter(|most| (1..length).contains(most)) {
+            return refuse(format!(
+                "takes mails of at most {most} bytes (RFC 1870), and this one has {length}"
+            ));
+        }
+        let mut parameters = String::new();
+        if size.is_some() {
+            parameters.push_str(&format!(" SIZE={length}"));
+        }
+        if !plain && eight_bit {
+            parameters.push_str(" BODY=8BITMIME");
+        }
+        if utf8 {
+            parameters.push_str(" SMTPUTF8");
+        }
+        Ok(Some(parameters))
+    }
+}
+
+/// The header section, up to the first empty line.
+fn header_of(mail: &[u8]) -> &[u8] {
+    let end = mail.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    mail.get(..end.unwrap_or(mail.len())).unwrap_or(mail)
+}
+
+fn sender(message: &Message) -> Result<Path, SendError> {
+    let sender = envelope::sender(message).ok_or("there is none");
+    sender
+        .and_then(Path::of)
+        .map_err(|why| SendError::new(SendErrorKind::Refused, NAME, format!("the sender: {why}")))
+}
+
+/// Whether a connection that was not to be had says as much about the next.
+fn is_down(error: &SendError) -> bool {
+    use SendErrorKind as K;
+    matches!(
+        error.kind(),
+        K::Connect | K::Timeout | K::Configuration | K::Authentication | K::InvalidResponse
+    )
+}
+
+#[async_trait]
+impl EmailBackend for SmtpBackend {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        self.send_copies(message, &OnceLock::new()).await
+    }
+
+    async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
+        let down = OnceLock::new();
+        let each: Vec<_> = messages
+            .iter()
+            .map(|message| self.send_copies(message, &down))
+            .collect();
+        stream::iter(each)
+            .buffered(self.max_connections())
+            .collect()
+            .await
+    }
+}

@@ -1,0 +1,149 @@
+//! A mail as it goes behind DATA: in pieces, its dots doubled, with the end marker.
+//!
+//! How the pieces get onto the wire is in `wire.rs`; the mail is written by `message/mime.rs`.
+
+use memchr::memchr2;
+
+/// What is written at once, and needed beside the mail itself.
+const PIECE: usize = 64 * 1024;
+
+/// The end of a mail behind DATA, at the start of a line (RFC 5321, 4.1.1.4).
+pub(super) const END: &[u8] = b".\r\n";
+
+/// Takes a mail apart.
+pub(super) struct Content<'a> {
+    rest: &'a [u8],
+    at_line_start: bool,
+    ended: bool,
+    piece: Vec<u8>,
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn new(mail: &'a [u8]) -> Self {
+        Self {
+            rest: mail,
+            at_line_start: true,
+            ended: false,
+            piece: Vec::with_capacity(PIECE.min(mail.len() + mail.len() / 32) + 8),
+        }
+    }
+
+    /// The next piece, and where in it the end marker begins, if it is the last.
+    ///
+    /// A line break that is not CR LF becomes one: servers that take it for the end of a line
+    /// could be made to see the end of the mail where none is (SMTP smuggling).
+    pub(super) fn next(&mut self) -> Option<(&[u8], Option<usize>)> {
+        if self.ended {
+            return None;
+        }
+        self.piece.clear();
+        while self.piece.len() < PIECE && !self.rest.is_empty() {
+            // RFC 5321, 4.5.2.
+            if self.at_line_start && self.rest.first() == Some(&b'.') {
+                self.piece.push(b'.');
+            }
+            let room = PIECE - self.piece.len();
+            let line_end = memchr2(b'\r', b'\n', self.rest);
+            let text = line_end.unwrap_or(self.rest.len());
+            if text > room {
+                self.take(room);
+                self.at_line_start = false;
+                continue;
+            }
+            self.take(text);
+            self.at_line_start = line_end.is_some();
+            if self.at_line_start {
+                self.piece.extend_from_slice(b"\r\n");
+                let whole = self.rest.starts_with(b"\r\n");
+                let skipped = if whole { 2 } else { 1 };
+                self.rest = self.rest.get(skipped..).unwrap_or_default();
+            }
+        }
+        if !self.rest.is_empty() {
+            return Some((&self.piece, None));
+        }
+        self.ended = true;
+        if !self.at_line_start {
+            self.piece.extend_from_slice(b"\r\n");
+        }
+        let marker = self.piece.len();
+        self.piece.extend_from_slice(END);
+        Some((&self.piece, Some(marker)))
+    }
+
+    fn take(&mut self, bytes: usize) {
+        let (head, rest) = self
+            .rest
+            .split_at_checked(bytes)
+            .unwrap_or((self.rest, &[]));
+        self.piece.extend_from_slice(head);
+        self.rest = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(mail: &[u8]) -> Vec<u8> {
+        let mut content = Content::new(mail);
+        let mut out = Vec::new();
+        let mut ended = false;
+        while let Some((piece, marker)) = content.next() {
+            assert!(!ended);
+            if let Some(marker) = marker {
+                assert_eq!(&piece[marker..], END);
+                ended = true;
+            }
+            out.extend_from_slice(piece);
+        }
+        assert!(ended);
+        out
+    }
+
+    #[test]
+    fn a_mail_ends_once_whatever_is_in_it() {
+        for (mail, sent) in [
+            ("", ".\r\n"),
+            ("a", "a\r\n.\r\n"),
+            ("a\r\n", "a\r\n.\r\n"),
+            (".", "..\r\n.\r\n"),
+            ("a\r\n.\r\nb", "a\r\n..\r\nb\r\n.\r\n"),
+            ("a\n.\nb", "a\r\n..\r\nb\r\n.\r\n"),
+            ("a\r.\rb\r", "a\r\n..\r\nb\r\n.\r\n"),
+            ("a\n\r.\r\n", "a\r\n\r\n..\r\n.\r\n"),
+            ("..\r\n...", "...\r\n....\r\n.\r\n"),
+        ] {
+            assert_eq!(whole(mail.as_bytes()), sent.as_bytes(), "{mail:?}");
+        }
+    }
+
+    #[test]
+    fn long_mails_go_in_pieces_that_lose_nothing() {
+        for length in [
+            PIECE - 3,
+            PIECE - 2,
+            PIECE - 1,
+            PIECE,
+            PIECE + 1,
+            3 * PIECE + 7,
+        ] {
+            for line in [length * 2, 76, 1] {
+                let mut mail = Vec::new();
+                while mail.len() < length {
+                    mail.push(b'.');
+                    mail.resize(mail.len() + line - 1, b'x');
+                    mail.extend_from_slice(b"\r\n");
+                }
+                let sent = whole(&mail);
+                let text = String::from_utf8(sent).unwrap();
+                let body = text.strip_suffix(".\r\n").unwrap();
+                let undone: String = body
+                    .split_inclusive("\r\n")
+                    .map(|line| line.strip_prefix('.').unwrap())
+                    .collect();
+                assert_eq!(undone.as_bytes(), mail, "{length} {line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! One mail over one connection: MAIL, RCPT, DATA, the content, and what the server says to each.
+//!
+//! What a reply means is `reply.rs`'s table; what becomes of the message, `backend.rs`'s.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::content::{Content, END};
+use super::reply::{self, Broken, Meaning, Reply, Stage};
+use super::session::{Session, ask};
+use super::wire::Interrupted;
+use crate::sending::SendError;
+
+/// How many commands go out before their replies are read: few enough that neither side's
+/// buffers fill up while both write (RFC 2920, 3.1).
+const GROUP: usize = 100;
+
+/// RSET is answered at once, or the connection is not worth keeping.
+const RESET_LIMIT: Duration = Duration::from_secs(5);
+
+/// A mail and its envelope, as this connection can take it.
+#[derive(Debug)]
+pub(super) struct Mail<'a> {
+    /// The sender's path.
+    pub(super) sender: &'a str,
+    /// What stands behind it: nothing, or a space and parameters.
+    pub(super) parameters: &'a str,
+    /// The recipients' paths.
+    pub(super) recipients: &'a [&'a str],
+    pub(super) content: &'a [u8],
+}
+
+/// What came of a mail on one connection.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// The replies to the recipients, in their order: to all, unless it failed before.
+    pub(super) recipients: Vec<Reply>,
+    pub(super) ended: Ended,
+    /// Whether another mail can go over the connection.
+    pub(super) keep: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The server has the mail, for those recipients that it took.
+    Taken(Reply),
+    /// The server took no recipient, and got no content.
+    NobodyTaken,
+    Failed(SendError),
+    /// The connection was closed before the server answered anything about this mail.
+    Unanswered(SendError),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    Mail,
+    Recipient(usize),
+    Data,
+}
+
+impl Command {
+    fn stage(self) -> Stage {
+        match self {
+            Self::Mail => Stage::Mail,
+            Self::Recipient(_) => Stage::Recipient,
+            Self::Data => Stage::Data,
+        }
+    }
+}
+
+/// Sends a mail. The session must be new, or have been told to keep.
+pub(super) async fn send(session: &mut Session, mail: &Mail<'_>, server: &str) -> Turn {
+    session.used += 1;
+    let mut talk = Talk {
+        session,
+        mail,
+        server,
+        answers: Answers::default(),
+    };
+    let (ended, keep) = match talk.envelope().await {
+        Ok(()) => talk.content().await,
+        Err(stop) => stop,
+    };
+    let clean = matches!(ended, Ended::Taken(_));
+    let keep = keep && (clean || talk.reset().await);
+    Turn {
+        recipients: talk.answers.recipients,
+        ended,
+        keep,
+    }
+}
+
+/// Why there is no going on, and whether the connection can be used again.
+type Stop = (Ended, bool);
+
+struct Talk<'a> {
+    session: &'a mut Session,
+    mail: &'a Mail<'a>,
+    server: &'a str,
+    answers: Answers,
+}
+
+/// What the server has said so far.
+#[derive(Default)]
+struct Answers {
+    any: bool,
+    recipients: Vec<Reply>,
+    taken: usize,
+    /// A refusal of the whole mail.
+    refusal: Option<SendError>,
+    /// One that came in answer to a recipient. It counts if nobody was taken.
+    barred: Option<SendError>,
+    data: Option<Reply>,
+}
+
+impl Talk<'_> {
+    /// From MAIL to the reply to DATA.
+    async fn envelope(&mut self) -> Result<(), Stop> {
+        let recipients = (0..self.mail.recipients.len()).map(Command::Recipient);
+        let commands: Vec<_> = std::iter::once(Command::Mail)
+            .chain(recipients)
+            .chain([Command::Data])
+            .collect();
+        // DATA may only be the last of a group, and is of the last one (RFC 2920, 3.1).
+        let group = if self.session.offers.pipelining {
+            GROUP
+        } else {
+            1
+        };
+        for group in commands.chunks(group) {
+            let nobody = self.answers.taken == 0 && group == [Command::Data];
+            if self.answers.refusal.is_some() || nobody {
+                break;
+            }
+            let lines: String = group.iter().map(|command| self.line(*command)).collect();
+            if let Err(why) = self.session.wire.write(lines.as_bytes()).await {
+                let stage = group.first().map_or(Stage::Mail, |command| command.stage());
+                return Err(self.broken(stage, &why));
+            }
+            for command in group {
+                self.hear(*command).await?;
+            }
+        }
+        self.judge().await
+    }
+
+    fn line(&self, command: Command) -> String {
+        match command {
+            Command::Mail => {
+                format!("MAIL FROM:{}{}\r\n", self.mail.sender, self.mail.parameters)
+            }
+            Command::Recipient(at) => {
+                let path = self.mail.recipients.get(at).copied().unwrap_or_default();
+                format!("RCPT TO:{path}\r\n")
+            }
+            Command::Data => "DATA\r\n".to_owned(),
+        }
+    }
+
+    /// Takes the reply to a command.
+    async fn hear(&mut self, command: Command) -> Result<(), Stop> {
+        let stage = command.stage();
+        let answer = match self.session.wire.reply().await {
+            Ok(answer) => answer,
+            Err(why) => return Err(self.broken(stage, &why)),
+        };
+        let answers = &mut self.answers;
+        let meaning = reply::meaning(stage, &answer);
+        let error = || reply::refused(stage, &answer, self.server);
+        if answer.code == 421 {
+            // The server closes, and answers nothing more.
+            return Err(match answers.any {
+                false => (Ended::Unanswered(error()), false),
+                true => (Ended::Failed(error()), false),
+            });
+        }
+        answers.any = true;
+        if command == Command::Data {
+            answers.data = Some(answer);
+            return Ok(());
+        }
+        if answers.refusal.is_some() {
+            // These commands went out together; the first refusal explains the others.
+            return Ok(());
+        }
+        match (command, meaning) {
+            // What is answered and what was asked have come apart.
+            (_, Meaning::Nonsense | Meaning::Continue) => {
+                return Err((Ended::Failed(error()), false));
+            }
+            (Command::Mail, Meaning::Yes) => {}
+            (Command::Mail, _) => answers.refusal = Some(error()),
+            (_, Meaning::Yes) => answers.taken += 1,
+            (_, Meaning::No(..)) => {
+                answers.barred.get_or_insert_with(error);
+            }
+            (_, Meaning::NotFor(_) | Meaning::TooMany) => {}
+        }
+        if command != Command::Mail {
+            answers.recipients.push(answer);
+        }
+        Ok(())
+    }
+
+    /// Whether the content may be sent.
+    async fn judge(&mut self) -> Result<(), Stop> {
+        let answers = &mut self.answers;
+        let data = answers.data.take();
+        let meaning = data.as_ref().map(|it| reply::meaning(Stage::Data, it));
+        let refused = match answers.refusal.take() {
+            Some(error) => Some(Ended::Failed(error)),
+            None if answers.taken == 0 => {
+                let barred = answers.barred.take();
+                Some(barred.map_or(Ended::NobodyTaken, Ended::Failed))
+            }
+            None => None,
+        };
+        match (refused, data, meaning) {
+            (None, Some(_), Some(Meaning::Yes)) => Ok(()),
+            (None, Some(answer), meaning) => {
+                let keep = meaning != Some(Meaning::Nonsense);
+                let error = reply::refused(Stage::Data, &answer, self.server);
+                Err((Ended::Failed(error), keep))
+            }
+            // Nobody was taken, but DATA was already there: the server waits for content, and
+            // gets none (RFC 2920, 3.1).
+            (Some(ended), _, Some(Meaning::Yes)) => Err((ended, self.end_of_nothing().await)),
+            (Some(ended), ..) => Err((ended, true)),
+            (None, None, _) => Err((Ended::NobodyTaken, true)),
+        }
+    }
+
+    /// Ends a mail that is for nobody. Gives whether the server sees it so, too.
+    async fn end_of_nothing(&mut self) -> bool {
+        let wire = &mut self.session.wire;
+        match wire.write(END).await {
+            Ok(()) => wire
+                .reply()
+                .await
+                .is_ok_and(|it| it.code >= 400 && it.code != 421),
+            Err(_) => false,
+        }
+    }
+
+    /// The content, its end, and the reply to it.
+    async fn content(&mut self) -> Stop {
+        let mut content = Content::new(self.mail.content);
+        while let Some((piece, marker)) = content.next() {
+            let mut written = 0;
+            let sent = self.session.wire.write_content(piece, &mut written).await;
+            // From the marker's first byte on, the server may have seen an end.
+            let ended = marker.is_some_and(|marker| written > marker);
+            let stage = if ended { Stage::End } else { Stage::Content };
+            match sent {
+                Ok(()) => {}
+                Err(Interrupted::Spoken) if ended => {}
+                Err(Interrupted::Spoken) => {
+                    let error = match self.session.wire.reply().await {
+                        Ok(answer) => reply::refused(stage, &answer, self.server),
+                        Err(why) => reply::broken(stage, &why, self.server),
+                    };
+                    return (Ended::Failed(error), false);
+                }
+                Err(Interrupted::Broken(why)) => return self.broken(stage, &why),
+            }
+        }
+        let answer = match self.session.wire.reply().await {
+            Ok(answer) => answer,
+            Err(why) => return self.broken(Stage::End, &why),
+        };
+        match reply::meaning(Stage::End, &answer) {
+            Meaning::Yes => (Ended::Taken(answer), true),
+            meaning => {
+                let closing = answer.code == 421 || meaning == Meaning::Nonsense;
+                let error = reply::refused(Stage::End, &answer, self.server);
+                (Ended::Failed(error), !closing)
+            }
+        }
+    }
+
+    fn broken(&self, stage: Stage, why: &Broken) -> Stop {
+        let error = reply::broken(stage, why, self.server);
+        let ended = match why {
+            Broken::Closed(_) if !self.answers.any => Ended::Unanswered(error),
+            _ => Ended::Failed(error),
+        };
+        (ended, false)
+    }
+
+    /// Makes the server forget the mail.
+    async fn reset(&mut self) -> bool {
+        let reset = ask(&mut self.session.wire, "RSET", Stage::Mail, self.server);
+        let answer = timeout(RESET_LIMIT, reset).await;
+        matches!(answer, Ok(Ok(answer)) if answer.code == 250)
+    }
+}

@@ -1,0 +1,318 @@
+//! Opening a connection: greeting, EHLO, STARTTLS, AUTH; and what the server offers.
+//!
+//! What is said about a message is in `conversation.rs`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::NAME;
+use super::config::{Login, SmtpConfig, SmtpTls};
+use super::reply::{self, Meaning, Reply, Stage};
+use super::secrets::{Secrets, encoded, initial_response};
+use super::tls::{self, Tls};
+use super::wire::{Io, Wire};
+use crate::sending::{SendError, SendErrorKind};
+
+/// What every connection of a backend needs to know.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) config: SmtpConfig,
+    /// `host:port`, as errors and spans name it.
+    pub(super) server: String,
+    /// None where nothing is encrypted.
+    pub(super) tls: Option<Tls>,
+}
+
+/// What a server says in answer to EHLO that it can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Offers {
+    /// RFC 2920.
+    pub(super) pipelining: bool,
+    /// RFC 6152.
+    pub(super) eight_bit: bool,
+    /// RFC 6531.
+    pub(super) smtp_utf8: bool,
+    /// RFC 1870: offered, and the most bytes of a message; 0 for no limit that is known.
+    pub(super) size: Option<u64>,
+    /// RFC 3207.
+    start_tls: bool,
+    auth: Auth,
+}
+
+/// The mechanisms for AUTH (RFC 4954) that this backend knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Auth {
+    plain: bool,
+    login: bool,
+    xoauth2: bool,
+    any: bool,
+}
+
+impl Offers {
+    /// Reads the lines of a reply to EHLO; the first is the server's name.
+    fn read(reply: &Reply) -> Self {
+        let mut offers = Self::default();
+        for line in reply.text.split('\n').skip(1) {
+            // `AUTH=LOGIN` is how it was written before there was an RFC.
+            let mut words = line.split([' ', '=', '\t']).filter(|word| !word.is_empty());
+            let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
+            match keyword.as_str() {
+                "PIPELINING" => offers.pipelining = true,
+                "8BITMIME" => offers.eight_bit = true,
+                "SMTPUTF8" => offers.smtp_utf8 = true,
+                "STARTTLS" => offers.start_tls = true,
+                "SIZE" => {
+                    let most = words.next().and_then(|size| size.parse().ok());
+                    offers.size = Some(most.unwrap_or(0));
+                }
+                "AUTH" => {
+                    for mechanism in words {
+                        offers.auth.any = true;
+                        match mechanism.to_ascii_uppercase().as_str() {
+                            "PLAIN" => offers.auth.plain = true,
+                            "LOGIN" => offers.auth.login = true,
+                            "XOAUTH2" => offers.auth.xoauth2 = true,
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        offers
+    }
+}
+
+/// A connection on which messages can be sent.
+pub(super) struct Session {
+    pub(super) wire: Wire,
+    pub(super) offers: Offers,
+    /// How many messages it was used for.
+    pub(super) used: usize,
+}
+
+/// Opens a connection. No error of it leaves anything of a message at the server.
+pub(super) async fn open(settings: &Settings) -> Result<Session, SendError> {
+    let server = settings.server.as_str();
+    let config = &settings.config;
+    let (stream, hello) = connect(settings).await?;
+    let secrets = Arc::new(Secrets::of(config.login.as_ref()));
+    let wire = |io, encrypted| Wire::new(io, encrypted, config.timeout, secrets.clone());
+    let mut wire_now = match (&settings.tls, config.tls) {
+        (Some(tls), SmtpTls::Implicit) => wire(encrypt(tls, stream, settings).await?, true),
+        _ => wire(stream, false),
+    };
+    let greeting = wire_now.reply().await;
+    let greeting = greeting.map_err(|why| reply::broken(Stage::Greeting, &why, server))?;
+    expect(Stage::Greeting, &greeting, server)?;
+    let mut offers = say_hello(&mut wire_now, &hello, settings).await?;
+    if let (Some(tls), SmtpTls::StartTls) = (&settings.tls, config.tls) {
+        if !offers.start_tls {
+            return Err(configuration(format!(
+                "{server} does not offer STARTTLS, and nothing is sent in clear text: try tls = \
+                 \"implicit\", or another port"
+            )));
+        }
+        let answer = ask(&mut wire_now, "STARTTLS", Stage::StartTls, server).await?;
+        expect(Stage::StartTls, &answer, server)?;
+        if wire_now.has_unread() {
+            // Whoever sits between could have put it there, to be read as if it were encrypted
+            // (RFC 3207, 6; CVE-2011-0411 is the same in servers).
+            let words = format!("{server} sent more than one answer to STARTTLS");
+            return Err(SendError::new(SendErrorKind::InvalidResponse, NAME, words)
+                .with_accepted(reply::accepted(Stage::StartTls)));
+        }
+        wire_now = wire(encrypt(tls, wire_now.into_io(), settings).await?, true);
+        // What was offered in clear text does not count: RFC 3207, 4.2.
+        offers = say_hello(&mut wire_now, &hello, settings).await?;
+    }
+    if let Some(login) = &config.login {
+        log_in(&mut wire_now, login, offers.auth, &secrets, server).await?;
+    }
+    tracing::debug!(
+        esp = NAME,
+        server,
+        encrypted = wire_now.is_encrypted(),
+        pipelining = offers.pipelining,
+        "connected"
+    );
+    Ok(Session {
+        wire: wire_now,
+        offers,
+        used: 0,
+    })
+}
+
+/// The connection, and the name to say in EHLO.
+async fn connect(settings: &Settings) -> Result<(Box<dyn Io>, String), SendError> {
+    let config = &settings.config;
+    let no_connection = |words: String| {
+        let words = format!("{words}, at {}", settings.server);
+        SendError::new(SendErrorKind::Connect, NAME, words)
+    };
+    let address = (config.bare_host(), config.port_or_default());
+    let stream = match timeout(config.timeout, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(no_connection(error.to_string())),
+        Err(_) => return Err(no_connection("the time limit ended".to_owned())),
+    };
+    // Commands are short and each waits for its answer.
+    let _ = stream.set_nodelay(true);
+    let hello = match (&config.hello_name, stream.local_addr()) {
+        (Some(name), _) => name.clone(),
+        (None, Ok(SocketAddr::V4(own))) => format!("[{}]", own.ip()),
+        (None, Ok(SocketAddr::V6(own))) => format!("[IPv6:{}]", own.ip()),
+        (None, Err(_)) => "localhost".to_owned(),
+    };
+    Ok((Box::new(stream), hello))
+}
+
+async fn encrypt(
+    tls: &Tls,
+    io: Box<dyn Io>,
+    settings: &Settings,
+) -> Result<Box<dyn Io>, SendError> {
+    let server = &settings.server;
+    match timeout(settings.config.timeout, tls.encrypt(io)).await {
+        Ok(Ok(io)) => Ok(io),
+        Ok(Err(error)) => Err(tls::failed(&error, server)),
+        Err(_) => {
+            let words = format!("the time limit of the TLS handshake with {server} ended");
+            Err(SendError::new(SendErrorKind::Connect, NAME, words))
+        }
+    }
+}
+
+/// EHLO; in clear text HELO, too, where the server is so old that it knows nothing else
+/// (RFC 5321, 3.2).
+async fn say_hello(wire: &mut Wire, name: &str, settings: &Settings) -> Result<Offers, SendError> {
+    let server = &settings.server;
+    let answer = ask(wire, &format!("EHLO {name}"), Stage::Hello, server).await?;
+    let old = matches!(answer.code, 500 | 502);
+    if old && settings.tls.is_none() && settings.config.login.is_none() {
+        let answer = ask(wire, &format!("HELO {name}"), Stage::Hello, server).await?;
+        expect(Stage::Hello, &answer, server)?;
+        return Ok(Offers::default());
+    }
+    expect(Stage::Hello, &answer, server)?;
+    Ok(Offers::read(&answer))
+}
+
+async fn log_in(
+    wire: &mut Wire,
+    login: &Login,
+    offered: Auth,
+    secrets: &Secrets,
+    server: &str,
+) -> Result<(), SendError> {
+    let mut say = async |line: &str| {
+        let mut answer = ask(wire, line, Stage::Auth, server).await?;
+        answer.text = secrets.redact_user(&answer.text);
+        Ok::<_, SendError>(answer)
+    };
+    let answer = match login {
+        Login::Password { .. } if offered.plain => {
+            let response = initial_response(login);
+            say(&format!("AUTH PLAIN {}", response.expose())).await?
+        }
+        Login::Password { user, password } if offered.login => {
+            let mut answer = say("AUTH LOGIN").await?;
+            for part in [user, password] {
+                if reply::meaning(Stage::Auth, &answer) == Meaning::Continue {
+                    answer = say(encoded(part.expose()).expose()).await?;
+                }
+            }
+            answer
+        }
+        Login::Token { .. } if offered.xoauth2 => {
+            let response = initial_response(login);
+            let answer = say(&format!("AUTH XOAUTH2 {}", response.expose())).await?;
+            match reply::meaning(Stage::Auth, &answer) {
+                // The challenge says what is wrong; an empty line asks for the refusal.
+                Meaning::Continue => say("").await?,
+                _ => answer,
+            }
+        }
+        _ if !offered.any => {
+            return Err(configuration(format!(
+                "{server} does not offer AUTH on this connection: check port and tls, or leave \
+                 out user and password"
+            )));
+        }
+        _ => {
+            let ours = match login {
+                Login::Password { .. } => "PLAIN or LOGIN, for a user and a password",
+                Login::Token { .. } => "XOAUTH2, for an access_token",
+            };
+            return Err(configuration(format!(
+                "{server} does not offer AUTH {ours}"
+            )));
+        }
+    };
+    expect(Stage::Auth, &answer, server)
+}
+
+/// Says one line and takes the answer to it.
+pub(super) async fn ask(
+    wire: &mut Wire,
+    line: &str,
+    stage: Stage,
+    server: &str,
+) -> Result<Reply, SendError> {
+    let answer = match wire.write(format!("{line}\r\n").as_bytes()).await {
+        Ok(()) => wire.reply().await,
+        Err(why) => Err(why),
+    };
+    answer.map_err(|why| reply::broken(stage, &why, server))
+}
+
+fn expect(stage: Stage, answer: &Reply, server: &str) -> Result<(), SendError> {
+    match reply::meaning(stage, answer) {
+        Meaning::Yes => Ok(()),
+        _ => Err(reply::refused(stage, answer, server)),
+    }
+}
+
+fn configuration(words: String) -> SendError {
+    SendError::new(SendErrorKind::Configuration, NAME, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_offers_is_read_however_it_is_written() {
+        let reply = |text: &str| Reply {
+            code: 250,
+            enhanced: None,
+            text: text.to_owned(),
+        };
+        let offers = Offers::read(&reply(
+            "SIZE PIPELINING\npipelining\nSIZE 1000\n8BitMime\nAUTH=LOGIN\nAUTH plain CRAM-MD5\nX",
+        ));
+        assert_eq!(
+            offers,
+            Offers {
+                pipelining: true,
+                eight_bit: true,
+                smtp_utf8: false,
+                size: Some(1000),
+                start_tls: false,
+                auth: Auth {
+                    plain: true,
+                    login: true,
+                    xoauth2: false,
+                    any: true,
+                },
+            }
+        );
+        assert_eq!(Offers::read(&reply("PIPELINING")), Offers::default());
+        for odd in ["x\nSIZE", "x\nSIZE 99999999999999999999999", "x\nSIZE -1"] {
+            assert_eq!(Offers::read(&reply(odd)).size, Some(0), "{odd}");
+        }
+    }
+}

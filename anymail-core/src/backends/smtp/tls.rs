@@ -1,0 +1,123 @@
+//! TLS for SMTP connections: whom to trust, and what a failed handshake means.
+//!
+//! When a connection is encrypted is decided in `session.rs`.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls_platform_verifier::Verifier;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, Error as TlsError};
+
+use super::NAME;
+use super::config::{SmtpConfig, SmtpConfigFault};
+use super::wire::Io;
+use crate::sending::{SendError, SendErrorKind};
+
+/// Encrypts connections to one host.
+#[derive(Clone)]
+pub(super) struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    pub(super) fn new(config: &SmtpConfig) -> Result<Self, Vec<SmtpConfigFault>> {
+        let mut faults = Vec::new();
+        let mut keep = |option, problem: String| faults.push(SmtpConfigFault { option, problem });
+        let name = ServerName::try_from(config.bare_host().to_owned());
+        if let Err(error) = &name {
+            keep("host", error.to_string());
+        }
+        let mut roots = Vec::new();
+        if let Some(path) = &config.ca_file {
+            match std::fs::read(path).map_err(|error| error.to_string()) {
+                Ok(pem) => match certificates(&pem) {
+                    Ok(found) => roots.extend(found),
+                    Err(problem) => keep("ca_file", format!("{}: {problem}", path.display())),
+                },
+                Err(problem) => keep("ca_file", format!("{}: {problem}", path.display())),
+            }
+        }
+        match config.ca_pem.as_deref().map(certificates) {
+            Some(Ok(found)) => roots.extend(found),
+            Some(Err(problem)) => keep("ca_pem", problem),
+            None => {}
+        }
+        // Said here, so that another provider in the same program cannot make it panic.
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = Verifier::new_with_extra_roots(roots, provider.clone());
+        let connector = verifier.and_then(|verifier| {
+            let client = ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()?
+                // The platform's verifier: "dangerous" is what any but the built-in one is called.
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+                .with_no_client_auth();
+            Ok(TlsConnector::from(Arc::new(client)))
+        });
+        match (connector, name) {
+            (Ok(connector), Ok(name)) if faults.is_empty() => Ok(Self { connector, name }),
+            (Err(error), _) => {
+                faults.push(SmtpConfigFault {
+                    option: "tls",
+                    problem: error.to_string(),
+                });
+                Err(faults)
+            }
+            _ => Err(faults),
+        }
+    }
+
+    /// Shakes hands.
+    pub(super) async fn encrypt(&self, io: Box<dyn Io>) -> io::Result<Box<dyn Io>> {
+        let stream = self.connector.connect(self.name.clone(), io).await?;
+        Ok(Box::new(stream))
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err("there is no certificate in it".to_owned()),
+        Ok(found) => Ok(found),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The error that a failed handshake is. A certificate that is not trusted, or no TLS at all,
+/// stays so until somebody changes something.
+pub(super) fn failed(error: &io::Error, server: &str) -> SendError {
+    let cause = error.get_ref().and_then(|it| it.downcast_ref::<TlsError>());
+    let (kind, words) = match cause {
+        Some(TlsError::InvalidCertificate(why)) => (
+            SendErrorKind::Configuration,
+            format!(
+                "the certificate of {server} is not trusted ({why:?}): is host the name that it \
+                 is for? for a CA of its own set ca_file"
+            ),
+        ),
+        Some(TlsError::InvalidMessage(_)) => (
+            SendErrorKind::Configuration,
+            format!("{server} does not speak TLS there: check port and tls"),
+        ),
+        Some(other) => (
+            SendErrorKind::Connect,
+            format!("no TLS connection to {server}: {other}"),
+        ),
+        None => (
+            SendErrorKind::Connect,
+            format!("the TLS handshake with {server} broke: {error}"),
+        ),
+    };
+    SendError::new(kind, NAME, words)
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tls({:?})", self.name)
+    }
+}
