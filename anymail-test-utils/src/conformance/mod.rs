@@ -46,6 +46,7 @@ mod harness;
 
 mod mails;
 mod many;
+mod mime;
 mod mutants;
 mod network;
 mod posts;

@@ -4,13 +4,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use anymail_core::{Address, EmailBackend, FileBackend, JsonMap};
-use anymail_test_utils::conformance::{
-    File, HarnessError, LocalHarness, Mailbox, Profile, Understood,
-};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use mail_parser::{MessageParser, MessagePart, MimeHeaders, PartType};
+use anymail_core::{EmailBackend, FileBackend, JsonMap};
+use anymail_test_utils::conformance::{HarnessError, LocalHarness, Mailbox, Profile, Understood};
 use tempfile::TempDir;
 
 pub(crate) struct FileHarness;
@@ -37,60 +32,17 @@ impl LocalHarness for FileHarness {
                 ("addresses::every_kind_arrives_equal_as_bcc", ENVELOPE),
                 ("batch::copies_go_with_every_mail", ENVELOPE),
             ],
-            skips: vec![(
-                "addresses::a_quoted_local_part_arrives_equal",
-                "mail-parser takes the quotes off",
-            )],
             ..Profile::default()
         }
     }
 }
 
-/// What a message has fields for, and what every mail has.
-const OWN: [&str; 11] = [
-    "From",
-    "To",
-    "Cc",
-    "Bcc",
-    "Reply-To",
-    "Subject",
-    "Date",
-    "Message-ID",
-    "MIME-Version",
-    "Content-Type",
-    "Content-Transfer-Encoding",
-];
-
+/// What the backend knows beside the mail stands in headers of its own.
 fn mail(bytes: &[u8]) -> Result<Understood, HarnessError> {
-    let parsed = MessageParser::new()
-        .default_header_text()
-        .with_mime_headers()
-        .with_address_headers()
-        .parse(bytes)
-        .ok_or("it is no mail")?;
-    let mut mail = Understood {
-        from: people(parsed.from())?.pop(),
-        to: people(parsed.to())?,
-        cc: people(parsed.cc())?,
-        bcc: people(parsed.bcc())?,
-        reply_to: people(parsed.reply_to())?,
-        subject: parsed.subject().map(str::to_owned),
-        ..Understood::default()
-    };
-    for header in parsed.headers() {
-        let name = header.name.as_str();
-        if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            continue;
-        }
-        // As words where it is encoded, else as it stands there: a link is no words.
-        let raw = parsed.header_raw(header.name.clone()).unwrap_or_default();
-        let raw = raw.trim().replace("\r\n", "");
-        let value = match header.value.as_text() {
-            Some(words) if raw.starts_with("=?") => words.to_owned(),
-            _ => raw,
-        };
+    let mut mail = Understood::from_mime(bytes)?;
+    for (name, value) in std::mem::take(&mut mail.headers) {
         match name.strip_prefix("X-Anymail-") {
-            None => mail.headers.push((name.to_owned(), value)),
+            None => mail.headers.push((name, value)),
             Some("Tags") => mail.tags = serde_json::from_str(&value)?,
             Some("Metadata") => mail.metadata = serde_json::from_str(&value)?,
             Some("Envelope-Sender") => mail.envelope_sender = serde_json::from_str(&value)?,
@@ -108,60 +60,5 @@ fn mail(bytes: &[u8]) -> Result<Understood, HarnessError> {
             Some(other) => return Err(format!("what is X-Anymail-{other}?").into()),
         }
     }
-    for part in &parsed.parts {
-        add(&mut mail, part, bytes)?;
-    }
     Ok(mail)
-}
-
-/// Bodies and files. What stands in no file's place and is text is a body.
-fn add(mail: &mut Understood, part: &MessagePart<'_>, whole: &[u8]) -> Result<(), HarnessError> {
-    let kind = part.content_type().map(|it| match it.subtype() {
-        Some(subtype) => format!("{}/{subtype}", it.ctype()),
-        None => it.ctype().to_owned(),
-    });
-    let kind = kind.unwrap_or_else(|| "text/plain".to_owned());
-    let is_file = part.content_disposition().is_some() || part.content_id().is_some();
-    match (&part.body, &*kind) {
-        (PartType::Multipart(_), _) => {}
-        (PartType::Text(text), "text/plain") if !is_file => mail.text = Some(text.to_string()),
-        (PartType::Html(text), "text/html") if !is_file => mail.html = Some(text.to_string()),
-        (PartType::Text(text) | PartType::Html(text), _) if !is_file => {
-            mail.alternatives.push((kind, text.to_string()));
-        }
-        _ => mail.attachments.push(File {
-            name: part.attachment_name().map(str::to_owned),
-            content_type: full_type(part, kind),
-            content: content(part, whole)?.into(),
-            inline: part.content_disposition().is_some_and(|it| it.is_inline()),
-            content_id: part.content_id().map(str::to_owned),
-        }),
-    }
-    Ok(())
-}
-
-/// The bytes of a file, which always goes as base64. The parser's own are decoded to UTF-8.
-fn content(part: &MessagePart<'_>, whole: &[u8]) -> Result<Vec<u8>, HarnessError> {
-    let range = part.raw_body_offset() as usize..part.raw_end_offset() as usize;
-    let lines = whole.get(range).ok_or("the part ends behind the mail")?;
-    let lines = lines.iter().filter(|byte| !byte.is_ascii_whitespace());
-    Ok(STANDARD.decode(lines.copied().collect::<Vec<_>>())?)
-}
-
-/// The type with the parameters that are not the file's name.
-fn full_type(part: &MessagePart<'_>, kind: String) -> String {
-    let given = part.content_type().and_then(|it| it.attributes.as_ref());
-    let given = given.into_iter().flatten().filter(|it| it.name != "name");
-    given.fold(kind, |kind, it| {
-        format!("{kind}; {}=\"{}\"", it.name, it.value)
-    })
-}
-
-fn people(list: Option<&mail_parser::Address<'_>>) -> Result<Vec<Address>, HarnessError> {
-    let all = list.into_iter().flat_map(|list| list.iter());
-    all.map(|it| {
-        let (name, email) = (it.name().unwrap_or_default(), it.address());
-        Ok(Address::new(name, email.unwrap_or_default())?)
-    })
-    .collect()
 }
