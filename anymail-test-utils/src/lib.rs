@@ -50,6 +50,7 @@
 //!
 //! - `cli` (on by default): the program `fake-postmark`.
 //! - `https`: webhooks may have `https://` URLs.
+//! - `smtp-tls`: [`LoopbackSmtp`] with STARTTLS and implicit TLS.
 
 mod assertions;
 pub mod conformance;
@@ -58,7 +59,9 @@ mod fake_postmark;
 mod faults;
 mod fixtures;
 pub mod guide;
+mod loopback;
 mod server;
+mod smtp_server;
 pub mod suppression_stores;
 
 pub use assertions::{Mail, assert_not_sent, assert_nothing_else_sent, assert_sent, mail};
@@ -69,3 +72,8 @@ pub use fake_postmark::{
 };
 pub use faults::Fault;
 pub use server::{Counts, LoopbackServer};
+pub use smtp_server::{
+    LoopbackSmtp, LoopbackSmtpBuilder, SmtpAction, SmtpCounts, SmtpExtension, SmtpFault, SmtpMail,
+    SmtpMechanism, SmtpMoment, SmtpParameters, SmtpRecipient, SmtpReply, SmtpRule, SmtpStage,
+    SmtpTls, SmtpViolation, WrongCertificate,
+};

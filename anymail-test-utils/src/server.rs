@@ -12,8 +12,6 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -22,13 +20,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::net::TcpStream;
 
 use self::call::{Planned, Shared, answer};
 use self::wire::{Wire, WireStream};
 use crate::faults::Fault;
+use crate::loopback::{Connections, Loopback};
 
 /// An HTTP/1.1 server on loopback, answered by a function.
 ///
@@ -52,11 +49,8 @@ use crate::faults::Fault;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct LoopbackServer {
-    address: SocketAddr,
+    loopback: Loopback,
     shared: Arc<Shared>,
-    orders: mpsc::UnboundedSender<Order>,
-    runtime: Handle,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// How much a [`LoopbackServer`] has seen since its start.
@@ -72,12 +66,6 @@ pub struct Counts {
     /// Bytes that clients have taken of answers without an end
     /// ([`Fault::Endless`](crate::Fault::Endless)).
     pub endless_bytes: u64,
-}
-
-/// What the server's thread is asked to do, and where it says whether it could.
-struct Order {
-    refuse: bool,
-    done: oneshot::Sender<io::Result<()>>,
 }
 
 impl LoopbackServer {
@@ -111,10 +99,6 @@ impl LoopbackServer {
         address: SocketAddr,
         handler: impl Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        if !address.ip().is_loopback() {
-            let words = format!("{address} is not a loopback address");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
-        }
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             planned: Planned::default().into(),
@@ -126,40 +110,22 @@ impl LoopbackServer {
             handled: AtomicU64::new(0),
             endless_bytes: Arc::default(),
         });
-        let (orders, receiver) = mpsc::unbounded_channel();
-        let (ready, wait) = std::sync::mpsc::channel();
-        let served = Arc::clone(&shared);
-        // The runtime is made and dropped on its own thread: on a thread of another runtime,
-        // dropping one panics.
-        let thread = std::thread::Builder::new()
-            .name("loopback-server".to_owned())
-            .spawn(move || match listen(address) {
-                Err(error) => drop(ready.send(Err(error))),
-                Ok((runtime, listener, address)) => {
-                    let _ = ready.send(Ok((address, runtime.handle().clone())));
-                    runtime.block_on(serve(address, listener, served, receiver));
-                    runtime.shutdown_background();
-                }
-            })?;
-        let gone = || io::Error::other("the server's thread has ended");
-        let (address, runtime) = wait.recv().map_err(|_| gone())??;
-        Ok(Self {
-            address,
-            shared,
-            orders,
-            runtime,
-            thread: Some(thread),
-        })
+        let connections = HttpConnections {
+            shared: Arc::clone(&shared),
+            under_way: GracefulShutdown::new(),
+        };
+        let loopback = Loopback::start("loopback-server", address, connections)?;
+        Ok(Self { loopback, shared })
     }
 
     /// The base URL, without a slash at its end: `http://127.0.0.1:40123`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
     /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.loopback.address()
     }
 
     /// How much it has seen.
@@ -198,9 +164,7 @@ impl LoopbackServer {
     /// Lets the next `times` calls go wrong like this, behind those that have been ordered
     /// before.
     pub fn inject(&self, fault: Fault, times: usize) {
-        if times > 0 {
-            self.shared.planned().queue.push_back((fault, times));
-        }
+        self.shared.planned().queue.push(fault, times);
     }
 
     /// Asks `rule` about each call that [`inject`](Self::inject) says nothing about; it gets
@@ -221,7 +185,7 @@ impl LoopbackServer {
     /// # Errors
     /// What the operating system says.
     pub async fn refuse(&self) -> io::Result<()> {
-        self.order(true).await
+        self.loopback.refuse().await
     }
 
     /// Opens the door again, on the same port.
@@ -229,7 +193,7 @@ impl LoopbackServer {
     /// # Errors
     /// What the operating system says.
     pub async fn accept_again(&self) -> io::Result<()> {
-        self.order(false).await
+        self.loopback.accept_again().await
     }
 
     /// Runs something beside the handlers; it ends when the server is dropped.
@@ -237,26 +201,7 @@ impl LoopbackServer {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
-        self.runtime.spawn(task)
-    }
-
-    async fn order(&self, refuse: bool) -> io::Result<()> {
-        let (done, wait) = oneshot::channel();
-        let gone = || io::Error::other("the server's thread has ended");
-        self.orders
-            .send(Order { refuse, done })
-            .map_err(|_| gone())?;
-        wait.await.unwrap_or_else(|_| Err(gone()))
-    }
-}
-
-impl Drop for LoopbackServer {
-    fn drop(&mut self) {
-        // The thread ends when the last sender of orders is gone.
-        self.orders = mpsc::unbounded_channel().0;
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.loopback.spawn(task)
     }
 }
 
@@ -264,115 +209,25 @@ impl Drop for LoopbackServer {
 impl fmt::Debug for LoopbackServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopbackServer")
-            .field("address", &self.address)
+            .field("address", &self.address())
             .field("counts", &self.counts())
             .finish_non_exhaustive()
     }
 }
 
-/// How many connections the operating system keeps waiting.
-const BACKLOG: u32 = 1024;
-
-/// How long [`LoopbackServer::refuse`] waits for calls under way, and for clients to notice
-/// that their idle connections are closed.
-const PATIENCE: Duration = Duration::from_millis(200);
-
-/// A socket that holds the address. Until it listens, whoever connects is refused.
-fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    if cfg!(not(windows)) {
-        socket.set_reuseaddr(true)?; // there it would let two servers share a port
-    }
-    socket.bind(address)?;
-    Ok(socket)
-}
-
-/// A runtime, and a listener in it, and where that listens.
-fn listen(address: SocketAddr) -> io::Result<(Runtime, TcpListener, SocketAddr)> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let listener = {
-        let _entered = runtime.enter();
-        bind(address)?.listen(BACKLOG)?
-    };
-    let address = listener.local_addr()?;
-    Ok((runtime, listener, address))
-}
-
-enum Door {
-    Open(TcpListener),
-    Shut(TcpSocket),
-    /// Neither could be had from the operating system.
-    Broken,
-}
-
-/// Accepts connections and follows orders until the server is dropped.
-async fn serve(
-    address: SocketAddr,
-    listener: TcpListener,
+struct HttpConnections {
     shared: Arc<Shared>,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-) {
-    let mut door = Door::Open(listener);
-    let mut under_way = GracefulShutdown::new();
-    loop {
-        tokio::select! {
-            order = orders.recv() => {
-                let Some(order) = order else { return };
-                let done = if order.refuse {
-                    let done = shut(&mut door, address);
-                    let closing = std::mem::take(&mut under_way).shutdown();
-                    let closing = tokio::spawn(closing);
-                    let _ = tokio::time::timeout(PATIENCE, closing).await;
-                    done
-                } else {
-                    open(&mut door, address)
-                };
-                let _ = order.done.send(done);
-            }
-            Some(stream) = accept(&door) => take(stream, &shared, &under_way),
-        }
-    }
+    under_way: GracefulShutdown,
 }
 
-/// The next connection; never comes when the door is shut.
-async fn accept(door: &Door) -> Option<TcpStream> {
-    let Door::Open(listener) = door else {
-        return std::future::pending().await;
-    };
-    match listener.accept().await {
-        Ok((stream, _)) => Some(stream),
-        Err(_) => {
-            // Out of file descriptors, as a rule: give the connections time to end.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            None
-        }
+impl Connections for HttpConnections {
+    fn take(&mut self, stream: TcpStream) {
+        take(stream, &self.shared, &self.under_way);
     }
-}
 
-fn shut(door: &mut Door, address: SocketAddr) -> io::Result<()> {
-    if !matches!(door, Door::Shut(_)) {
-        *door = Door::Broken; // closes the listener, so that the address can be bound
-        *door = Door::Shut(bind(address)?);
+    fn close(&mut self) -> impl Future<Output = ()> + Send + 'static {
+        std::mem::take(&mut self.under_way).shutdown()
     }
-    Ok(())
-}
-
-fn open(door: &mut Door, address: SocketAddr) -> io::Result<()> {
-    let socket = match std::mem::replace(door, Door::Broken) {
-        Door::Open(listener) => {
-            *door = Door::Open(listener);
-            return Ok(());
-        }
-        Door::Shut(socket) => socket,
-        Door::Broken => bind(address)?,
-    };
-    *door = Door::Open(socket.listen(BACKLOG)?);
-    Ok(())
 }
 
 /// Serves one connection, in the background.

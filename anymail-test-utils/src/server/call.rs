@@ -2,7 +2,6 @@
 //!
 //! Connections are accepted in the module above; what a fault does to bytes is in `wire.rs`.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +17,7 @@ use hyper::body::Incoming;
 use super::body::AnswerBody;
 use super::wire::Wire;
 use crate::faults::{Fault, status_response};
+use crate::loopback::FaultQueue;
 
 pub(super) type Handler = dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync;
 pub(super) type Rule = dyn Fn(u64, &Parts) -> Option<Fault> + Send + Sync;
@@ -25,20 +25,8 @@ pub(super) type Rule = dyn Fn(u64, &Parts) -> Option<Fault> + Send + Sync;
 /// The faults to come: the queue goes before the rule.
 #[derive(Default)]
 pub(super) struct Planned {
-    pub(super) queue: VecDeque<(Fault, usize)>,
+    pub(super) queue: FaultQueue<Fault>,
     pub(super) rule: Option<Arc<Rule>>,
-}
-
-impl Planned {
-    fn pop(&mut self) -> Option<Fault> {
-        let (fault, times) = self.queue.front_mut()?;
-        let fault = fault.clone();
-        *times -= 1; // never 0 in the queue: `inject` refuses it
-        if *times == 0 {
-            self.queue.pop_front();
-        }
-        Some(fault)
-    }
 }
 
 /// What the server's user and its connections share.
@@ -66,9 +54,9 @@ impl Shared {
     /// Whether a connection that has just come is to be reset.
     pub(super) fn resets_this_connection(&self) -> bool {
         let mut planned = self.planned();
-        let reset = matches!(planned.queue.front(), Some((Fault::ResetOnAccept, _)));
+        let reset = matches!(planned.queue.front(), Some(Fault::ResetOnAccept));
         if reset {
-            planned.pop();
+            planned.queue.pop();
         }
         reset
     }
@@ -76,7 +64,7 @@ impl Shared {
     fn next_fault(&self, number: u64, head: &Parts) -> Option<Fault> {
         let rule = {
             let mut planned = self.planned();
-            if let Some(fault) = planned.pop() {
+            if let Some(fault) = planned.queue.pop() {
                 return Some(fault);
             }
             planned.rule.clone()

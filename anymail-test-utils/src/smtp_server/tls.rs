@@ -1,0 +1,126 @@
+//! Certificates made at start, right and wrong ones, and the server's side of a handshake.
+//!
+//! Without the feature `smtp-tls`, `no_tls.rs` stands in its place.
+
+use std::io;
+use std::sync::Arc;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use super::fault::WrongCertificate;
+
+pub(super) type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// The socket under TLS.
+pub(super) fn socket(stream: &mut TlsStream) -> &mut TcpStream {
+    stream.get_mut().0
+}
+
+/// An authority of one's own, and a server's certificate from it.
+pub(super) struct Certificates {
+    authority: Authority,
+    right: Arc<ServerConfig>,
+}
+
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Certificates {
+    /// Makes new ones.
+    pub(super) fn make() -> io::Result<Self> {
+        let authority = Authority::make().map_err(io::Error::other)?;
+        let right = authority.server(None)?;
+        Ok(Self { authority, right })
+    }
+
+    /// The authority's certificate, which clients have to trust.
+    pub(super) fn ca_pem(&self) -> &str {
+        &self.authority.pem
+    }
+
+    /// Does a handshake, with the right certificate or a wrong one.
+    pub(super) async fn accept(
+        &self,
+        stream: TcpStream,
+        wrong: Option<WrongCertificate>,
+    ) -> io::Result<TlsStream> {
+        let config = match wrong {
+            None => Arc::clone(&self.right),
+            Some(WrongCertificate::UnknownIssuer) => {
+                Authority::make().map_err(io::Error::other)?.server(wrong)?
+            }
+            Some(_) => self.authority.server(wrong)?,
+        };
+        TlsAcceptor::from(config).accept(stream).await
+    }
+}
+
+impl Authority {
+    fn make() -> Result<Self, rcgen::Error> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let name = "anymail-test-utils, made for one test";
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let key = KeyPair::generate()?;
+        let pem = params.self_signed(&key)?.pem();
+        let issuer = Issuer::new(params, key);
+        Ok(Self { pem, issuer })
+    }
+
+    fn server(&self, wrong: Option<WrongCertificate>) -> io::Result<Arc<ServerConfig>> {
+        let names = match wrong {
+            Some(WrongCertificate::OtherName) => vec!["other.example.com".to_owned()],
+            _ => ["localhost", "127.0.0.1", "::1"]
+                .map(str::to_owned)
+                .to_vec(),
+        };
+        let expired = wrong == Some(WrongCertificate::Expired);
+        let (chain, key) = self.leaf(names, expired).map_err(io::Error::other)?;
+        let config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key)
+            .map_err(io::Error::other)?;
+        Ok(Arc::new(config))
+    }
+
+    fn leaf(
+        &self,
+        names: Vec<String>,
+        expired: bool,
+    ) -> Result<
+        (
+            tokio_rustls::rustls::pki_types::CertificateDer<'static>,
+            PrivateKeyDer<'static>,
+        ),
+        rcgen::Error,
+    > {
+        let mut params = CertificateParams::new(names)?;
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "loopback");
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        if expired {
+            params.not_before = date_time_ymd(2000, 1, 1);
+            params.not_after = date_time_ymd(2001, 1, 1);
+        }
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        Ok((certificate.der().clone(), key.into()))
+    }
+}

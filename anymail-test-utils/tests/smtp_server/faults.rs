@@ -1,0 +1,230 @@
+//! Every fault, at every stage.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anymail_test_utils::{LoopbackSmtp, SmtpAction, SmtpFault, SmtpReply, SmtpStage};
+
+use crate::client::Client;
+
+fn with(stage: SmtpStage, action: SmtpAction) -> LoopbackSmtp {
+    let server = LoopbackSmtp::builder()
+        .user("me", "secret")
+        .start()
+        .unwrap();
+    server.inject(SmtpFault::new(stage, action), 1);
+    server
+}
+
+/// A whole conversation with every command in it; an error is where it ended.
+fn converse(server: &LoopbackSmtp) -> std::io::Result<()> {
+    let mut client = Client::connect(server);
+    client.reply()?;
+    for line in [
+        "EHLO client.example.com",
+        "AUTH PLAIN AG1lAHNlY3JldA==",
+        "NOOP",
+        "MAIL FROM:<me@example.com>",
+        "RCPT TO:<you@example.com>",
+        "DATA",
+        "Subject: Hi\r\n\r\nHello\r\n.",
+        "RSET",
+        "QUIT",
+    ] {
+        let reply = client.ask(line)?;
+        if reply.starts_with("421") {
+            assert_eq!(client.ends_with(), None, "after 421 to {line}");
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        if !reply.starts_with(['2', '3']) && line.starts_with("DATA") {
+            return Err(std::io::Error::other(reply)); // its content would be taken for commands
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_action_at_every_stage_says_truly_whether_the_mail_is_kept_and_is_over_after_once() {
+    for stage in SmtpStage::ALL {
+        if matches!(stage, SmtpStage::StartTls | SmtpStage::Handshake) {
+            continue; // in tls.rs
+        }
+        for action in SmtpAction::one_of_each() {
+            let fault = SmtpFault::new(stage, action.clone());
+            let server = with(stage, action.clone());
+            let outcome = converse(&server);
+            let mails = server.counts().mails;
+            if outcome.is_err() {
+                assert_eq!(mails, u64::from(fault.keeps_mail()), "{fault}");
+            }
+            let ends = match action {
+                SmtpAction::Reply(reply) => reply.code() == 421 || stage == SmtpStage::Content,
+                SmtpAction::Drip { .. } => false,
+                // No reply is due there that could be cut.
+                SmtpAction::CutShort { .. } => !matches!(
+                    stage,
+                    SmtpStage::Connect | SmtpStage::Auth | SmtpStage::Content | SmtpStage::Idle
+                ),
+                _ => true,
+            };
+            // The client of this test reads no reply after the greeting that it did not ask for.
+            let unasked = matches!(stage, SmtpStage::Connect | SmtpStage::Idle);
+            if ends {
+                assert!(outcome.is_err(), "{fault}");
+            } else if !unasked && stage != SmtpStage::Data {
+                outcome.unwrap_or_else(|error| panic!("{fault}: {error}"));
+            }
+            let before = server.counts().mails;
+            converse(&server).unwrap_or_else(|error| panic!("after {fault}: {error}"));
+            assert_eq!(server.counts().mails, before + 1, "after {fault}");
+        }
+    }
+}
+
+#[test]
+fn a_reset_is_a_reset_and_a_close_is_a_close() {
+    for (action, end) in [
+        (SmtpAction::Reset, Some(ErrorKind::ConnectionReset)),
+        (SmtpAction::Close, None),
+        (SmtpAction::Hang, Some(ErrorKind::WouldBlock)),
+    ] {
+        let server = LoopbackSmtp::start().unwrap();
+        let mut client = Client::greeted(&server);
+        server.inject(SmtpFault::new(SmtpStage::Noop, action), 1);
+        client.send("NOOP\r\n");
+        assert_eq!(client.ends_with(), end);
+    }
+}
+
+#[test]
+fn a_refused_command_is_not_carried_out() {
+    let server = LoopbackSmtp::start().unwrap();
+    let mut client = Client::greeted(&server);
+    server.inject(SmtpFault::reply(SmtpStage::Rcpt, 450, "4.2.1 Busy"), 1);
+    client.say("MAIL FROM:<me@example.com>");
+    assert_eq!(client.say("RCPT TO:<a@example.com>"), "450 4.2.1 Busy");
+    client.say("RCPT TO:<b@example.com>");
+    client.say("DATA");
+    client.say("A: b\r\n.");
+    assert_eq!(server.mails()[0].addresses(), ["b@example.com"]);
+
+    server.inject(
+        SmtpFault::reply(SmtpStage::EndOfData, 451, "4.3.0 Disk full"),
+        1,
+    );
+    assert_eq!(
+        client.send_mail("c@example.com").unwrap(),
+        "451 4.3.0 Disk full"
+    );
+    assert_eq!(server.counts().mails, 1);
+    server.inject(SmtpFault::reply(SmtpStage::Kept, 451, "4.3.0 Too slow"), 1);
+    assert_eq!(
+        client.send_mail("c@example.com").unwrap(),
+        "451 4.3.0 Too slow"
+    );
+    assert_eq!(server.counts().mails, 2);
+    server.assert_no_violations();
+}
+
+#[test]
+fn faults_wait_for_their_stage_and_go_before_the_rule() {
+    let server = LoopbackSmtp::start().unwrap();
+    server.inject(SmtpFault::reply(SmtpStage::Data, 451, "4.3.0 first"), 1);
+    server.inject(SmtpFault::reply(SmtpStage::Noop, 450, "4.3.0 twice"), 2);
+    server.inject(SmtpFault::reply(SmtpStage::Noop, 450, "4.3.0 never"), 0);
+    server.inject_rule(|moment| {
+        let odd = moment.stage == SmtpStage::Noop && moment.count % 2 == 1;
+        let you = moment.stage == SmtpStage::Rcpt && moment.address == "you@example.com";
+        (odd || you).then(|| SmtpAction::Reply(SmtpReply::new(550, "5.0.0 by rule")))
+    });
+    let mut client = Client::greeted(&server);
+    let codes: Vec<_> = (0..4).map(|_| client.say("NOOP")[..3].to_owned()).collect();
+    assert_eq!(codes, ["450", "450", "550", "250"]);
+    assert_eq!(
+        client.send_mail("you@example.com").unwrap(),
+        "550 5.0.0 by rule"
+    );
+    client.say("RSET");
+    assert_eq!(
+        client.send_mail("a@example.com").unwrap(),
+        "451 4.3.0 first"
+    );
+    server.clear_faults();
+    client.say("RSET");
+    assert!(
+        client
+            .send_mail("you@example.com")
+            .unwrap()
+            .starts_with("250 ")
+    );
+}
+
+#[test]
+fn a_connection_at_rest_is_closed_at_once_or_after_its_mail() {
+    let server = LoopbackSmtp::start().unwrap();
+    let fault = SmtpFault::new(SmtpStage::Idle, SmtpAction::Close);
+    let mut client = Client::greeted(&server);
+    client.send_mail("a@example.com").unwrap();
+    server.inject(fault.clone(), 1);
+    assert_eq!(client.ends_with(), None);
+
+    server.inject(fault, 1);
+    let mut client = Client::greeted(&server);
+    assert!(
+        client
+            .send_mail("a@example.com")
+            .unwrap()
+            .starts_with("250 ")
+    );
+    assert_eq!(client.ends_with(), None);
+
+    let shutdown = SmtpAction::Reply(SmtpReply::shutting_down());
+    server.inject(SmtpFault::new(SmtpStage::Idle, shutdown), 1);
+    let mut client = Client::greeted(&server);
+    client.send_mail("a@example.com").unwrap();
+    assert!(client.reply().unwrap().starts_with("421 "));
+    assert_eq!(client.ends_with(), None);
+    assert_eq!(server.counts().mails, 3);
+}
+
+#[test]
+fn a_reset_while_content_is_read_breaks_the_clients_writing() {
+    for action in [SmtpAction::Reset, SmtpAction::Hang] {
+        let server = with(SmtpStage::Content, action);
+        let mut client = Client::greeted(&server);
+        client.say("AUTH PLAIN AG1lAHNlY3JldA==");
+        client.say("MAIL FROM:<me@example.com>");
+        client.say("RCPT TO:<you@example.com>");
+        client.say("DATA");
+        client.send("A: b\r\n\r\n");
+        assert!(client.reply().is_err());
+        assert_eq!(server.counts().mails, 0);
+    }
+}
+
+#[test]
+fn replies_can_be_dripped_cut_changed_and_followed_by_more() {
+    let server = LoopbackSmtp::start().unwrap();
+    let mut client = Client::greeted(&server);
+    let mut noop = |action: SmtpAction| {
+        server.inject(SmtpFault::new(SmtpStage::Noop, action), 1);
+        client.ask("NOOP")
+    };
+    let interval = Duration::from_millis(1);
+    assert_eq!(noop(SmtpAction::Drip { interval }).unwrap(), "250 2.0.0 Ok");
+    let change = |reply: SmtpReply| SmtpReply::new(251, format!("{}!", reply.text()));
+    let changed = noop(SmtpAction::Rewrite(Arc::new(change))).unwrap();
+    assert_eq!(changed, "251 2.0.0 Ok!");
+    let trailing = SmtpAction::Trailing("250 unasked\r\n".into());
+    assert_eq!(noop(trailing).unwrap(), "250 2.0.0 Ok");
+    assert_eq!(client.reply().unwrap(), "250 unasked");
+    server.inject(
+        SmtpFault::new(SmtpStage::Noop, SmtpAction::CutShort { bytes: 4 }),
+        1,
+    );
+    assert_eq!(
+        client.ask("NOOP").unwrap_err().kind(),
+        ErrorKind::UnexpectedEof
+    );
+}
