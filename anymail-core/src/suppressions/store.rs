@@ -19,8 +19,8 @@ pub type SuppressionStoreError = Box<dyn Error + Send + Sync>;
 ///
 /// [`MemorySuppressionStore`](crate::MemorySuppressionStore) lives as long as its process,
 /// [`FileSuppressionStore`](crate::FileSuppressionStore) survives a restart. Where several
-/// processes send, the store is a database table: `examples/suppressions-postgres` in the
-/// repository has one for PostgreSQL.
+/// processes send, the store is a database table: the example `suppressions-postgres` in
+/// the repository has one for PostgreSQL.
 ///
 /// An implementer guarantees:
 ///

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What the list of backends ends with.
+const SMTP: &str = if cfg!(feature = "smtp") { ", smtp" } else { "" };
+
 #[test]
 fn all_faults_come_at_once_each_with_its_place() {
     let (_, registry) = acme();
@@ -50,7 +53,7 @@ fn all_faults_come_at_once_each_with_its_place() {
     );
     let found = faults(config.build_in(&no_env(), &registry));
     let io = std::fs::read("/no/such/file").unwrap_err();
-    let backends = "acme, acme_eu, console, failover, file, memory, round_robin";
+    let backends = format!("acme, acme_eu, console, failover, file, memory, round_robin{SMTP}");
     let mut expected = [
         "allow_domains: \"a b\": its domain is not valid".to_owned(),
         format!("backends.acmee: there is no backend \"acmee\"; did you mean \"acme\"? (known: {backends})"),
@@ -129,10 +132,10 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
     let nothing = MailersConfig::from_env(&no_env(), &registry);
     assert_eq!(
         faults(nothing.build_in(&no_env(), &registry)),
-        [
+        [format!(
             "ANYMAIL_BACKEND: it must name the backend, or ANYMAIL_URL give its URL; \
-          known: acme, acme_eu, console, failover, file, memory, round_robin"
-        ]
+             known: acme, acme_eu, console, failover, file, memory, round_robin{SMTP}"
+        )]
     );
 }
 

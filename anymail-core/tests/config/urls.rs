@@ -167,7 +167,7 @@ fn a_url_that_cannot_be_used_is_a_fault_that_quotes_nothing_of_it() {
         (
             "acne://s3cret@default",
             "there is no backend for acne:// URLs; did you mean \"acme\"? (known: acme, \
-             acme-sandbox, acme-eu, console, failover, file, memory, round-robin)",
+             acme-sandbox, acme-eu, console, failover, file, memory, round-robin",
         ),
         (
             "acme://s3cret:s3cret@default",

@@ -20,7 +20,7 @@ pub(super) fn trials(batch: bool) -> Vec<Trial> {
             wrong_shape,
         ),
         trial(
-            "answers::with_any_http_status_are_told_as_they_are",
+            "answers::of_a_bare_status_are_told_as_they_are",
             LOOK_AT,
             any_status,
         ),

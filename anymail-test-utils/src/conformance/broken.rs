@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
-use super::harness::{Answer, Credentials, Harness, HarnessError, Target, Trouble};
+use super::harness::{
+    Answer, Credentials, Harness, HarnessError, SmtpHarness, SmtpTarget, Target, Trouble,
+};
 use super::posts::Posts;
 use super::profile::Profile;
 use super::signer::Signer;
@@ -49,6 +51,9 @@ pub enum Sabotage {
     WebhookAuth(fn(WebhookAuth) -> WebhookAuth),
     /// Another backend in its place.
     Backend(fn(&Target) -> Result<Arc<dyn EmailBackend>, HarnessError>),
+    /// The same for one that sends over SMTP. Requests, answers and webhooks cannot be broken
+    /// there.
+    SmtpBackend(fn(&SmtpTarget) -> Result<Arc<dyn EmailBackend>, HarnessError>),
 }
 
 impl fmt::Debug for Sabotage {
@@ -65,12 +70,20 @@ pub(super) struct Broken<H> {
     listed: AtomicBool,
 }
 
-impl<H: Harness> Broken<H> {
+impl<H> Broken<H> {
     pub(super) fn new(harness: H, sabotage: Sabotage) -> Self {
         Self {
             harness,
             sabotage,
             listed: AtomicBool::new(false),
+        }
+    }
+
+    /// The backend: broken, once the suite has listed the trials.
+    fn broken(&self, backend: Arc<dyn EmailBackend>) -> Arc<dyn EmailBackend> {
+        match self.listed.swap(true, Ordering::SeqCst) {
+            true => Arc::new(BrokenBackend::new(backend, self.sabotage)),
+            false => backend,
         }
     }
 
@@ -92,15 +105,10 @@ impl<H: Harness> Broken<H> {
 
 impl<H: Harness> Harness for Broken<H> {
     fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError> {
-        let listed = self.listed.swap(true, Ordering::SeqCst);
-        if let Sabotage::Backend(make) = self.sabotage {
-            return make(target);
+        match self.sabotage {
+            Sabotage::Backend(make) => make(target),
+            _ => Ok(self.broken(self.harness.backend(target)?)),
         }
-        let backend = self.harness.backend(target)?;
-        Ok(match listed {
-            true => Arc::new(BrokenBackend::new(backend, self.sabotage)),
-            false => backend,
-        })
     }
 
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
@@ -143,6 +151,23 @@ impl<H: Harness> Harness for Broken<H> {
 
     fn signer(&self) -> Option<Arc<dyn Signer>> {
         self.harness.signer()
+    }
+}
+
+impl<H: SmtpHarness> SmtpHarness for Broken<H> {
+    fn backend(&self, target: &SmtpTarget) -> Result<Arc<dyn EmailBackend>, HarnessError> {
+        match self.sabotage {
+            Sabotage::SmtpBackend(make) => make(target),
+            _ => Ok(self.broken(self.harness.backend(target)?)),
+        }
+    }
+
+    fn understand(&self, mail: &mut Understood) {
+        self.harness.understand(mail);
+    }
+
+    fn profile(&self) -> Profile {
+        self.harness.profile()
     }
 }
 

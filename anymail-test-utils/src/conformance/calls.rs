@@ -11,6 +11,7 @@ use super::harness::TroubleKind;
 use super::profile::Profile;
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
+use super::wire::Faults;
 use crate::fixtures::batch_to;
 
 /// How a call fails.
@@ -21,7 +22,7 @@ enum Failure {
     Garbled,
 }
 
-pub(super) fn trials(can: &Capabilities, profile: &Profile) -> Vec<Trial> {
+pub(super) fn trials(can: &Capabilities, profile: &Profile, faults: &Faults) -> Vec<Trial> {
     const LOOK_AT: &str = "EmailBackend::send, where a batch takes several calls: the result is a \
                            status as soon as one of them was taken";
     /// More recipients than this take too long to try.
@@ -31,6 +32,10 @@ pub(super) fn trials(can: &Capabilities, profile: &Profile) -> Vec<Trial> {
     {
         return Vec::new();
     }
+    let crash = match faults.a_crash_is_a_no {
+        true => "a_crash_at_the_{}_call_fails_for_its_own_recipients",
+        false => "a_crash_at_the_{}_call_leaves_its_own_recipients_open",
+    };
     let failures = [
         (
             "a_refused_{}_call_fails_for_its_own_recipients",
@@ -40,10 +45,7 @@ pub(super) fn trials(can: &Capabilities, profile: &Profile) -> Vec<Trial> {
             "a_rate_limited_{}_call_fails_for_its_own_recipients",
             Failure::Told(TroubleKind::RateLimited),
         ),
-        (
-            "a_crash_at_the_{}_call_leaves_its_own_recipients_open",
-            Failure::Told(TroubleKind::Crashed),
-        ),
+        (crash, Failure::Told(TroubleKind::Crashed)),
         (
             "a_lost_{}_call_leaves_its_own_recipients_open",
             Failure::Lost,
@@ -125,9 +127,11 @@ async fn one_fails(rig: Rig, failure: Failure, call: usize) -> Verdict {
         Failure::Told(_) => vec![call],
         Failure::Lost | Failure::Garbled => (0..people.len()).collect(),
     };
+    let crash_is_open = !rig.faults()?.a_crash_is_a_no;
     let of_failed = match failure {
-        Failure::Told(TroubleKind::Crashed) | Failure::Lost | Failure::Garbled => Status::Unknown,
+        Failure::Told(TroubleKind::Crashed) if crash_is_open => Status::Unknown,
         Failure::Told(_) => Status::Failed,
+        Failure::Lost | Failure::Garbled => Status::Unknown,
     };
     let wrong = |hit: usize| judge(&rig, &result, &people, hit, of_failed, &to);
     let verdicts: Vec<_> = hit.into_iter().map(wrong).collect();

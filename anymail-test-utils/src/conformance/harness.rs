@@ -82,7 +82,72 @@ pub trait Harness: Send + Sync + 'static {
     }
 }
 
-/// The same for a backend that makes no HTTP calls: one that keeps or prints mails, or hands
+/// What the suite must know of a backend that sends over SMTP.
+///
+/// The suite brings the server, and reads the mails that arrive as a mail program does.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use anymail_core::EmailBackend;
+/// use anymail_test_utils::conformance::{HarnessError, SmtpHarness, SmtpTarget, main_smtp};
+/// # fn my_backend(_: &SmtpTarget) -> Arc<dyn EmailBackend> { Arc::new(anymail_core::MemoryBackend::new()) }
+///
+/// struct MyHarness;
+///
+/// impl SmtpHarness for MyHarness {
+///     fn backend(&self, target: &SmtpTarget) -> Result<Arc<dyn EmailBackend>, HarnessError> {
+///         Ok(my_backend(target)) // to target.host and target.port, in clear text
+///     }
+/// }
+///
+/// fn main() {
+///     main_smtp(MyHarness)
+/// }
+/// ```
+pub trait SmtpHarness: Send + Sync + 'static {
+    /// Makes the backend, to talk to this server as this user.
+    ///
+    /// # Errors
+    /// Any. The trial that asked for the backend fails with it.
+    fn backend(&self, target: &SmtpTarget) -> Result<Arc<dyn EmailBackend>, HarnessError>;
+
+    /// Understands what the ESP takes out of a mail's headers: tags and metadata, for example.
+    /// By default there is nothing of the kind.
+    ///
+    /// The mail has all that MIME and the envelope say; its
+    /// [`own_id`](Understood::own_id) is that of its `Message-ID`, which the status must tell.
+    fn understand(&self, mail: &mut Understood) {
+        let _ = mail;
+    }
+
+    /// What is special about the server, and about the backend. By default a mail that it takes
+    /// is [`Queued`](Status::Queued), and each mail goes to the recipients of one call.
+    fn profile(&self) -> Profile {
+        Profile::smtp()
+    }
+}
+
+/// Where a backend under test is to send by SMTP, and as whom. The server speaks clear text and
+/// asks for a login.
+///
+/// `Debug` shows the secret: it is made up, and looked for in all that the backend prints.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SmtpTarget {
+    /// The server's host: an address on loopback.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Who logs in.
+    pub user: String,
+    /// The password, made of letters and digits.
+    pub secret: String,
+    /// The time limit for a reply, and for a connection.
+    pub timeout: Duration,
+}
+
+/// The same for a backend that makes no calls: one that keeps or prints mails, or hands
 /// them to something that takes them all.
 ///
 /// Trials about answers, the network and tokens do not apply here and are not listed.

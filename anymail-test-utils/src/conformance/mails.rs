@@ -83,6 +83,9 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         bodies("an_empty_body_is_no_body", || {
             with_bodies(Some(""), Some("<p></p>"))
         }),
+        bodies("lines_that_begin_with_a_dot_arrive", || {
+            with_bodies(Some("first\r\n.\r\n..\r\n.third\r\n\r\nlast"), None)
+        }),
         bodies("every_character_arrives", || {
             let text = odd_text();
             let html = format!("<p title='a \"b\"'>{}</p>", text.replace('<', "&lt;"));

@@ -51,6 +51,7 @@ mod mutants;
 mod network;
 mod posts;
 mod profile;
+mod protocol;
 mod rig;
 mod secrets;
 mod signatures;
@@ -68,8 +69,8 @@ mod wire;
 
 pub use broken::{ReadResult, Sabotage, SendResult};
 pub use harness::{
-    Answer, Credentials, Harness, HarnessError, LocalHarness, Mailbox, Recipient, Target, Trouble,
-    TroubleKind,
+    Answer, Credentials, Harness, HarnessError, LocalHarness, Mailbox, Recipient, SmtpHarness,
+    SmtpTarget, Target, Trouble, TroubleKind,
 };
 pub use mutants::{Mutants, main_mutants};
 pub use posts::{Expected, Post, Posts};
@@ -83,7 +84,12 @@ pub fn main(harness: impl Harness) -> ! {
     Suite::new(harness).main()
 }
 
-/// The same for a backend that makes no HTTP calls.
+/// The same for a backend that sends over SMTP.
+pub fn main_smtp(harness: impl SmtpHarness) -> ! {
+    Suite::smtp(harness).main()
+}
+
+/// The same for a backend that makes no calls.
 pub fn main_local(harness: impl LocalHarness) -> ! {
     Suite::local(harness).main()
 }

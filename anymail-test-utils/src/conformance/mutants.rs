@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::broken::{Broken, Sabotage};
-use super::harness::Harness;
+use super::harness::{Harness, SmtpHarness};
 use super::suite::{Outcome, Suite};
 
 /// Faults planted in one backend, one at a time.
@@ -66,6 +66,17 @@ impl Mutants {
             shape,
             unbroken: lazy(move || Suite::new(harness())),
             break_by: Arc::new(move |sabotage| Suite::new(Broken::new(harness(), sabotage))),
+            planted: Vec::new(),
+            of_every_trial: false,
+        }
+    }
+
+    /// Of a backend that sends over SMTP.
+    pub fn smtp<H: SmtpHarness>(shape: &'static str, harness: fn() -> H) -> Self {
+        Self {
+            shape,
+            unbroken: lazy(move || Suite::smtp(harness())),
+            break_by: Arc::new(move |sabotage| Suite::smtp(Broken::new(harness(), sabotage))),
             planted: Vec::new(),
             of_every_trial: false,
         }

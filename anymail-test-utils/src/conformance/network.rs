@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anymail_core::{Accepted, Mailer, RetryPolicy, SendError};
+use anymail_core::{Accepted, Mailer, Message, RetryPolicy, SendError};
 
 use super::harness::TroubleKind;
 use super::rig::Rig;
@@ -10,8 +10,8 @@ use super::trial::{Stop, Trial, Verdict, trial};
 use super::wire::{Faults, Lost, Teller, Told};
 use crate::fixtures::{plain, plain_to};
 
-const LOOK_AT: &str = "what your backend makes of its HTTP client's errors and of the answer's \
-                       status: SendErrorKind, SendError::from_http_status, with_accepted";
+const LOOK_AT: &str = "what your backend makes of its client's errors and of the answer's status: \
+                       SendErrorKind, SendError::from_http_status, with_accepted";
 
 pub(super) fn trials(faults: &Faults) -> Vec<Trial> {
     const AGAIN: &str = "EmailBackend::send: the backend makes its call once, and turns off its \
@@ -85,7 +85,11 @@ pub(super) fn trials(faults: &Faults) -> Vec<Trial> {
 
 /// Sends a message that must not be sent.
 pub(super) async fn error(rig: &Rig) -> Verdict<SendError> {
-    match rig.send(&plain()).await? {
+    error_of(rig, &plain()).await
+}
+
+async fn error_of(rig: &Rig, message: &Message) -> Verdict<SendError> {
+    match rig.send(message).await? {
         Err(error) => Ok(error),
         Ok(status) => Err(rig.fail(format!("expected an error, not {status:?}"))),
     }
@@ -143,7 +147,8 @@ async fn lost_answer(rig: Rig, lost: Lost) -> Verdict {
         ));
     }
     rig.inject(&lost.fault)?;
-    let error = error(&rig).await?;
+    let message = if lost.long { long() } else { plain() };
+    let error = error_of(&rig, &message).await?;
     judged(
         &rig,
         &error,
@@ -151,6 +156,15 @@ async fn lost_answer(rig: Rig, lost: Lost) -> Verdict {
         true,
     )?;
     recovers(&rig).await
+}
+
+/// More than sockets hold.
+fn long() -> Message {
+    let mut message = plain();
+    message.text_body = "A line of a long letter, as there are many.\r\n"
+        .repeat(600_000)
+        .into();
+    message
 }
 
 async fn status(rig: Rig, told: Told) -> Verdict {

@@ -102,6 +102,16 @@ impl Default for Profile {
 }
 
 impl Profile {
+    /// What fits most backends that send over SMTP: a mail that the server takes is `Queued`, and
+    /// each recipient of a batch has a mail of their own, so a call takes one.
+    pub fn smtp() -> Self {
+        Self {
+            accepts_as: Status::Queued,
+            recipients_per_call: Some(1),
+            ..Self::default()
+        }
+    }
+
     /// A mail that was never sent, for posts whose words do not matter.
     pub(super) fn some_mail(&self) -> Answer {
         let mail = Understood::from(&plain());

@@ -201,8 +201,12 @@ impl Rig {
 
     /// Compares all that arrived.
     pub(super) fn compare(&self, expected: &[Understood], parts: &[Part]) -> Verdict {
-        let understood = self.mails()?;
-        let differences = differences(expected, &understood, parts);
+        let carried = |mails: Vec<Understood>| -> Vec<_> {
+            let mails = mails.into_iter();
+            mails.map(|mail| self.wire.carried(mail)).collect()
+        };
+        let (expected, understood) = (carried(expected.to_vec()), carried(self.mails()?));
+        let differences = differences(&expected, &understood, parts);
         match differences.lines.is_empty() {
             true => Ok(()),
             false => Err(self.fail_in(

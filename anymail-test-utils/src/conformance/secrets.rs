@@ -39,11 +39,6 @@ pub(super) fn trials(faults: Option<&Faults>) -> Vec<Trial> {
             "what your backend authenticates with; Harness::credentials",
             used,
         ),
-        trial(
-            "secrets::the_token_is_in_no_url",
-            "what your backend authenticates with: a header, not the URL",
-            not_logged,
-        ),
         trial("secrets::the_token_is_in_no_debug_text", PRINT, undebugged),
         trial("secrets::the_token_is_in_no_error", PRINT, in_no_error),
         trial(
@@ -53,6 +48,13 @@ pub(super) fn trials(faults: Option<&Faults>) -> Vec<Trial> {
         ),
         trial("secrets::the_token_is_not_traced", PRINT, untraced).traced(),
     ]);
+    if faults.has_urls {
+        trials.push(trial(
+            "secrets::the_token_is_in_no_url",
+            "what your backend authenticates with: a header, not the URL",
+            not_logged,
+        ));
+    }
     if faults.redirects {
         trials.push(trial(
             "secrets::a_redirect_takes_the_token_nowhere",

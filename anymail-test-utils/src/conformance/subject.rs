@@ -7,18 +7,21 @@ use anymail_core::{EmailBackend, WebhookAuth, WebhookKind};
 use uuid::Uuid;
 
 use super::desk::Desk;
-use super::harness::{Answer, Harness, HarnessError, LocalHarness, Target};
+use super::harness::{
+    Answer, Harness, HarnessError, LocalHarness, SmtpHarness, SmtpTarget, Target,
+};
 use super::posts::Posts;
 use super::profile::Profile;
 use super::rig::Rig;
 use super::signer::Signer;
 use super::trial::{Stop, Verdict};
-use super::wire::{Faults, HttpWire, LocalWire, http_faults};
+use super::wire::{Faults, HttpWire, LocalWire, SMTP_USER, SmtpWire, http_faults, smtp_faults};
 
 /// What makes a backend, and knows the other side of it.
 #[derive(Clone)]
 pub(super) enum Subject {
     Http(Arc<dyn Harness>),
+    Smtp(Arc<dyn SmtpHarness>),
     Local(Arc<dyn LocalHarness>),
 }
 
@@ -26,6 +29,7 @@ impl Subject {
     pub(super) fn profile(&self) -> Profile {
         match self {
             Self::Http(harness) => harness.profile(),
+            Self::Smtp(harness) => harness.profile(),
             Self::Local(harness) => harness.profile(),
         }
     }
@@ -39,6 +43,9 @@ impl Subject {
                 secret: secret(),
                 timeout: Duration::from_secs(30),
             }),
+            Self::Smtp(harness) => {
+                harness.backend(&smtp_target(9, secret(), Duration::from_secs(30)))
+            }
             Self::Local(harness) => harness.backend().map(|(backend, _)| backend),
         };
         made.map_err(no_backend)
@@ -48,6 +55,7 @@ impl Subject {
     pub(super) fn faults(&self) -> Option<Faults> {
         match self {
             Self::Http(_) => Some(http_faults()),
+            Self::Smtp(_) => Some(smtp_faults()),
             Self::Local(_) => None,
         }
     }
@@ -56,7 +64,7 @@ impl Subject {
     pub(super) fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
         match self {
             Self::Http(harness) => harness.webhooks(auth, sent),
-            Self::Local(_) => Vec::new(),
+            Self::Smtp(_) | Self::Local(_) => Vec::new(),
         }
     }
 
@@ -64,7 +72,7 @@ impl Subject {
     pub(super) fn signer(&self) -> Option<Arc<dyn Signer>> {
         match self {
             Self::Http(harness) => harness.signer(),
-            Self::Local(_) => None,
+            Self::Smtp(_) | Self::Local(_) => None,
         }
     }
 
@@ -96,12 +104,30 @@ impl Subject {
                 let backend = harness.backend(&target).map_err(no_backend)?;
                 Ok(Rig::new(own, backend, Box::new(wire), secret))
             }
+            Self::Smtp(harness) => {
+                let secret = secret();
+                let desk = Desk::new(self.profile());
+                let wire = SmtpWire::start(Arc::clone(harness), desk, &secret)?;
+                let target = smtp_target(wire.port(), secret.clone(), timeout);
+                let backend = harness.backend(&target).map_err(no_backend)?;
+                Ok(Rig::new(own, backend, Box::new(wire), secret))
+            }
             Self::Local(harness) => {
                 let (backend, mailbox) = harness.backend().map_err(no_backend)?;
                 let wire = Box::new(LocalWire(mailbox));
                 Ok(Rig::new(own, backend, wire, String::new()))
             }
         }
+    }
+}
+
+fn smtp_target(port: u16, secret: String, timeout: Duration) -> SmtpTarget {
+    SmtpTarget {
+        host: "127.0.0.1".to_owned(),
+        port,
+        user: SMTP_USER.to_owned(),
+        secret,
+        timeout,
     }
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use anymail_core::{Capabilities, Feature, Support};
 use libtest_mimic::{Arguments, Completion, Failed, Trial as Mimic};
 
-use super::harness::{Harness, LocalHarness};
+use super::harness::{Harness, LocalHarness, SmtpHarness};
 use super::profile::Profile;
 use super::subject::Subject;
 use super::trial::{Stop, Trial};
 use super::wire::Faults;
 use super::{
     about, addresses, answers, attachments, batch, calls, extra, features, mails, many, network,
-    secrets, signatures, statuses, tasks, templates, webhooks,
+    protocol, secrets, signatures, statuses, tasks, templates, webhooks,
 };
 
 /// The trials that apply to one backend.
@@ -50,7 +50,12 @@ impl Suite {
         Self::over(Subject::Http(Arc::new(harness)))
     }
 
-    /// The suite for a backend that makes no HTTP calls.
+    /// The suite for a backend that sends over SMTP.
+    pub fn smtp(harness: impl SmtpHarness) -> Self {
+        Self::over(Subject::Smtp(Arc::new(harness)))
+    }
+
+    /// The suite for a backend that makes no calls.
     pub fn local(harness: impl LocalHarness) -> Self {
         Self::over(Subject::Local(Arc::new(harness)))
     }
@@ -165,9 +170,10 @@ fn trials(can: &Capabilities, profile: &Profile, faults: Option<&Faults>) -> Vec
     trials.extend(secrets::trials(faults));
     trials.extend(tasks::trials(local));
     if let Some(faults) = faults {
-        trials.extend(calls::trials(can, profile));
+        trials.extend(calls::trials(can, profile, faults));
         trials.extend(statuses::trials(can));
         trials.extend(network::trials(faults));
+        trials.extend(protocol::trials(can, faults));
         trials.extend(answers::trials(can.support(Feature::Batch) != Support::No));
     }
     trials

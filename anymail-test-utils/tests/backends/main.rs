@@ -21,6 +21,7 @@ mod members;
 mod memory;
 #[path = "../../examples/pigeon/signature.rs"]
 mod signature;
+mod smtp;
 #[path = "../../examples/pigeon/webhook.rs"]
 mod webhook;
 #[path = "../../examples/pigeon/wire.rs"]
@@ -43,6 +44,7 @@ fn main() {
         ("file", Suite::local(file::FileHarness)),
         ("memory", Suite::local(memory::MemoryHarness)),
         ("round_robin", Suite::new(members::Group::round_robin())),
+        ("smtp", Suite::smtp(smtp::CoreSmtpHarness)),
     ];
     let mut trials = Vec::new();
     for (backend, suite) in suites {

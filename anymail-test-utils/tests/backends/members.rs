@@ -100,7 +100,7 @@ fn asks_the_other() -> Vec<(&'static str, &'static str)> {
             "network::a_proxy_that_finds_it_too_large_is_told_as_it_is",
             ONCE,
         ),
-        ("answers::with_any_http_status_are_told_as_they_are", ONCE),
+        ("answers::of_a_bare_status_are_told_as_they_are", ONCE),
     ]
 }
 

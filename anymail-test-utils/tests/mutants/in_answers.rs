@@ -266,7 +266,7 @@ fn many() -> Vec<Mutant> {
             &[
                 "many::an_answer_that_passes_over_the_last_leaves_it_open",
                 "answers::of_the_wrong_shape_are_no_yes",
-                "answers::with_any_http_status_are_told_as_they_are",
+                "answers::of_a_bare_status_are_told_as_they_are",
             ],
         ),
     ]

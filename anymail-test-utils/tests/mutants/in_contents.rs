@@ -65,6 +65,16 @@ fn contents() -> Vec<Mutant> {
             &["bodies::every_character_arrives"],
         ),
         mutant(
+            "takes_a_dot_for_the_end",
+            Mail(|mail, _| {
+                edit(mail, "text", |text| {
+                    let end = text.find("\r\n.\r\n").unwrap_or(text.len());
+                    text[..end].to_owned()
+                });
+            }),
+            &["bodies::lines_that_begin_with_a_dot_arrive"],
+        ),
+        mutant(
             "cuts_long_bodies",
             Mail(|mail, _| edit(mail, "text", |text| text.chars().take(65_535).collect())),
             &["bodies::a_megabyte_arrives"],

@@ -2,7 +2,7 @@
 //! they name every trial there is. So each trial can fail, and fails for what it is meant for.
 //! `cargo test --test mutants -- --topics` lists them.
 //!
-//! What is broken is the backend of the guide (`examples/pigeon`).
+//! What is broken is the backend of the guide (`examples/pigeon`), and a small SMTP client.
 
 #![allow(
     clippy::indexing_slicing,
@@ -24,8 +24,10 @@ mod in_errors;
 mod in_people;
 mod in_secrets;
 mod in_signatures;
+mod in_smtp;
 mod in_values;
 mod in_webhooks;
+mod lark;
 mod mutant;
 #[path = "../../examples/pigeon/signature.rs"]
 mod signature;
@@ -64,7 +66,7 @@ fn main() {
     for mutant in mutants() {
         pigeon = pigeon.plant_suite(mutant.name, move || suite_of(mutant), mutant.caught_by);
     }
-    main_mutants([pigeon])
+    main_mutants([pigeon, in_smtp::mutants()])
 }
 
 fn suite_of(mutant: Mutant) -> Suite {

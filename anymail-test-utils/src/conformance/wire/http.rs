@@ -79,13 +79,17 @@ impl Wire for HttpWire {
     }
 
     fn inject(&self, fault: &WireFault, times: usize) -> Verdict {
-        let WireFault::Http(fault) = fault;
+        let WireFault::Http(fault) = fault else {
+            return Err(Stop::fail(format!("this wire cannot do {fault}")));
+        };
         self.server.inject(fault.clone(), times);
         Ok(())
     }
 
     fn inject_at(&self, fault: &WireFault, call: usize) -> Verdict {
-        let WireFault::Http(fault) = fault;
+        let WireFault::Http(fault) = fault else {
+            return Err(Stop::fail(format!("this wire cannot do {fault}")));
+        };
         let fault = fault.clone();
         let is_it = move |number: u64| u64::try_from(call) == Ok(number);
         self.server

@@ -33,6 +33,9 @@ pub(in super::super) fn faults() -> Faults {
         not_now: WireFault::Http(Fault::status(429)),
         says_how_long: true,
         redirects: true,
+        judges: false, // the client's library keeps to HTTP
+        has_urls: true,
+        a_crash_is_a_no: false,
     }
 }
 
@@ -43,6 +46,7 @@ fn lost() -> Vec<Lost> {
         accepted,
         waits: matches!(fault, Fault::Hang | Fault::AcceptThenHang),
         in_body: matches!(fault, Fault::CutShort { .. }),
+        long: false,
         fault: WireFault::Http(fault),
     };
     vec![

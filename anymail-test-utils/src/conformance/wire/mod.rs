@@ -6,6 +6,8 @@
 mod http;
 mod http_faults;
 mod local;
+mod smtp;
+mod smtp_faults;
 
 use std::fmt;
 use std::future::pending;
@@ -17,11 +19,13 @@ use async_trait::async_trait;
 pub(super) use self::http::HttpWire;
 pub(super) use self::http_faults::faults as http_faults;
 pub(super) use self::local::LocalWire;
+pub(super) use self::smtp::{SmtpWire, USER as SMTP_USER};
+pub(super) use self::smtp_faults::faults as smtp_faults;
 use super::desk::Desk;
 use super::harness::TroubleKind;
 use super::trial::{Stop, Verdict};
 use super::understood::Understood;
-use crate::Fault;
+use crate::{Fault, SmtpAction, SmtpFault};
 
 /// The way from one backend to its ESP. Without answers it is a mailbox: then there is no desk,
 /// and nothing can be broken.
@@ -29,6 +33,12 @@ use crate::Fault;
 pub(super) trait Wire: Send + Sync {
     /// All mails that the ESP has, as it understood them.
     fn mails(&self) -> Verdict<Vec<Understood>>;
+
+    /// The mail without what the wire cannot carry, or adds: two that differ in nothing else are
+    /// the same.
+    fn carried(&self, mail: Understood) -> Understood {
+        mail
+    }
 
     /// Where the ESP decides what it answers; `None` where nobody answers.
     fn desk(&self) -> Option<&Desk> {
@@ -101,6 +111,11 @@ pub(super) trait Wire: Send + Sync {
         false
     }
 
+    /// What the backend has done against the protocol, where the other side is a judge of that.
+    fn violations(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Frees what is kept of past calls.
     fn forget(&self) {}
 
@@ -115,6 +130,7 @@ pub(super) trait Wire: Send + Sync {
 #[derive(Debug, Clone)]
 pub(super) enum WireFault {
     Http(Fault),
+    Smtp(SmtpFault),
 }
 
 impl fmt::Display for WireFault {
@@ -126,6 +142,15 @@ impl fmt::Display for WireFault {
                 write!(f, "HTTP {} with {start:?}", response.status())
             }
             Self::Http(fault) => fault.fmt(f),
+            Self::Smtp(SmtpFault {
+                stage,
+                action: SmtpAction::Garbage(bytes),
+            }) => {
+                let text = String::from_utf8_lossy(bytes);
+                let start: String = text.chars().take(60).collect();
+                write!(f, "{start:?} at {stage}")
+            }
+            Self::Smtp(fault) => fault.fmt(f),
         }
     }
 }
@@ -162,6 +187,12 @@ pub(super) struct Faults {
     pub(super) says_how_long: bool,
     /// Whether the ESP can send a client elsewhere.
     pub(super) redirects: bool,
+    /// Whether the other side is a judge of the protocol.
+    pub(super) judges: bool,
+    /// Whether a call has a URL.
+    pub(super) has_urls: bool,
+    /// Whether a crash that the ESP tells of is its word that it has not taken the mail.
+    pub(super) a_crash_is_a_no: bool,
 }
 
 /// A loss, and whether the ESP may have the message.
@@ -175,6 +206,8 @@ pub(super) struct Lost {
     pub(super) waits: bool,
     /// Whether it is the body of the answer that is lost.
     pub(super) in_body: bool,
+    /// Whether it needs a mail that is too long to be on the wire whole.
+    pub(super) long: bool,
 }
 
 /// What the backend is told, and what it must make of that.

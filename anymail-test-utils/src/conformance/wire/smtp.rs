@@ -1,0 +1,315 @@
+//! [`SmtpWire`]: a loopback SMTP server; what arrives is read by MIME.
+
+use std::sync::{Arc, Mutex};
+
+use anymail_core::{Address, AddressKey, Status};
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::super::answers::mutilations;
+use super::super::desk::{Desk, lock};
+use super::super::excerpt::cut;
+use super::super::harness::{SmtpHarness, TroubleKind};
+use super::super::trial::{Stop, Verdict};
+use super::super::understood::Understood;
+use super::{Wire, WireFault};
+use crate::{LoopbackSmtp, SmtpAction, SmtpFault, SmtpMail, SmtpMoment, SmtpReply, SmtpStage};
+
+/// Who the backend logs in as.
+pub(in super::super) const USER: &str = "mailer@example.com";
+
+/// An SMTP server.
+pub(in super::super) struct SmtpWire {
+    server: LoopbackSmtp,
+    esp: Arc<Esp>,
+    secret: String,
+}
+
+/// What the server says, by the plan.
+struct Esp {
+    harness: Arc<dyn SmtpHarness>,
+    desk: Desk,
+    /// The fault for one call: its stage, and how often that stage is to be reached before.
+    at: Mutex<Option<(SmtpFault, usize)>>,
+    last_reply: Mutex<Option<SmtpReply>>,
+    /// The mails that it answered, by their number; `None` once forgotten.
+    calls: Mutex<Vec<Option<Bytes>>>,
+}
+
+impl SmtpWire {
+    pub(in super::super) fn start(
+        harness: Arc<dyn SmtpHarness>,
+        desk: Desk,
+        secret: &str,
+    ) -> Verdict<Self> {
+        let esp = Arc::new(Esp {
+            harness,
+            desk,
+            at: Mutex::default(),
+            last_reply: Mutex::default(),
+            calls: Mutex::default(),
+        });
+        let builder = LoopbackSmtp::builder().user(USER, secret);
+        let server = builder.start();
+        let server = server.map_err(|error| Stop::fail(format!("no loopback server: {error}")))?;
+        server.set_recording(false); // the desk has what matters
+        let wire = Self {
+            server,
+            esp,
+            secret: secret.to_owned(),
+        };
+        wire.answer_by_plan();
+        Ok(wire)
+    }
+
+    pub(in super::super) fn port(&self) -> u16 {
+        self.server.port()
+    }
+
+    fn answer_by_plan(&self) {
+        let esp = Arc::clone(&self.esp);
+        self.server
+            .reply_to_recipient(move |address| esp.of_recipient(address));
+        let esp = Arc::clone(&self.esp);
+        self.server.reply_to_mail(move |mail| esp.of_mail(mail));
+        let esp = Arc::clone(&self.esp);
+        self.server.inject_rule(move |moment| esp.at_stage(moment));
+    }
+}
+
+#[async_trait]
+impl Wire for SmtpWire {
+    fn mails(&self) -> Verdict<Vec<Understood>> {
+        Ok(self.esp.desk.mails())
+    }
+
+    /// The envelope has no names, and content ends with a line's end, be it the body's own or
+    /// not.
+    fn carried(&self, mut mail: Understood) -> Understood {
+        for address in &mut mail.bcc {
+            if let Ok(bare) = address.ascii_email().parse() {
+                *address = bare;
+            }
+        }
+        for body in [&mut mail.text, &mut mail.html].into_iter().flatten() {
+            if let Some(end) = body.strip_suffix('\n') {
+                body.truncate(end.strip_suffix('\r').unwrap_or(end).len());
+            }
+        }
+        mail
+    }
+
+    fn desk(&self) -> Option<&Desk> {
+        Some(&self.esp.desk)
+    }
+
+    fn tries(&self) -> usize {
+        self.server
+            .counts()
+            .of("MAIL")
+            .try_into()
+            .unwrap_or(usize::MAX)
+    }
+
+    fn inject(&self, fault: &WireFault, times: usize) -> Verdict {
+        let WireFault::Smtp(fault) = fault else {
+            return Err(Stop::fail(format!("this wire cannot do {fault}")));
+        };
+        self.server.inject(fault.clone(), times);
+        Ok(())
+    }
+
+    fn inject_at(&self, fault: &WireFault, call: usize) -> Verdict {
+        let WireFault::Smtp(fault) = fault else {
+            return Err(Stop::fail(format!("this wire cannot do {fault}")));
+        };
+        *lock(&self.esp.at) = Some((fault.clone(), call));
+        Ok(())
+    }
+
+    fn clear_faults(&self) {
+        self.server.clear_faults();
+        *lock(&self.esp.at) = None;
+        self.answer_by_plan();
+    }
+
+    async fn refuse(&self) -> Verdict {
+        self.server.refuse().await.map_err(broken)
+    }
+
+    async fn accept_again(&self) -> Verdict {
+        self.server.accept_again().await.map_err(broken)
+    }
+
+    fn altered_answers(&self) -> Vec<WireFault> {
+        let Some(genuine) = lock(&self.esp.last_reply).clone() else {
+            return Vec::new();
+        };
+        let altered = |reply| {
+            let action = SmtpAction::Garbage(reply);
+            WireFault::Smtp(SmtpFault::new(SmtpStage::Kept, action))
+        };
+        let genuine = Bytes::from(genuine.to_string());
+        mutilations(&genuine).into_iter().map(altered).collect()
+    }
+
+    fn unauthorized(&self) -> Option<String> {
+        let none = self.server.counts().logins == 0;
+        none.then(|| format!("a login as {USER} with the secret"))
+    }
+
+    fn bearers(&self) -> Vec<String> {
+        // The arguments of AUTH PLAIN, and of AUTH LOGIN.
+        vec![
+            STANDARD.encode(format!("\0{USER}\0{}", self.secret)),
+            STANDARD.encode(&self.secret),
+        ]
+    }
+
+    fn endless_was_read(&self) -> bool {
+        self.server.counts().endless_bytes >= LoopbackSmtp::ENDLESS
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let violations = self.server.violations().into_iter();
+        violations.map(|violation| violation.to_string()).collect()
+    }
+
+    fn forget(&self) {
+        lock(&self.esp.calls).fill(None);
+    }
+
+    fn show_call(&self, call: Option<usize>) -> Vec<String> {
+        let calls = lock(&self.esp.calls);
+        let mail = match call {
+            Some(call) => calls.get(call),
+            None => calls.last(),
+        };
+        let Some(Some(mail)) = mail else {
+            return vec!["no mail came to its end".to_owned()];
+        };
+        let mut lines = vec![format!("a mail of {} bytes", mail.len())];
+        let text = String::from_utf8_lossy(mail);
+        let text = text.replace(&self.secret, "[the secret]");
+        lines.extend(text.lines().take(30).map(|line| cut(line, 120)));
+        lines
+    }
+}
+
+fn broken(error: std::io::Error) -> Stop {
+    Stop::fail(format!("the loopback server has a problem: {error}"))
+}
+
+impl Esp {
+    /// The reply to `RCPT`.
+    fn of_recipient(&self, address: &str) -> Option<SmtpReply> {
+        let address: Address = address.parse().ok()?;
+        let plan = self.desk.plan();
+        Some(match (plan.status_of)(&address) {
+            Status::Invalid => SmtpReply::new(550, "5.1.1 No such user"),
+            Status::Rejected => SmtpReply::new(550, "5.7.1 This recipient is blocked"),
+            // The sender is what it does not like, for this recipient.
+            Status::Failed => SmtpReply::new(550, format!("5.1.8 {}", plan.words)),
+            _ => return None,
+        })
+    }
+
+    /// The reply to a mail that has come to its end.
+    fn of_mail(&self, mail: &SmtpMail) -> Option<SmtpReply> {
+        let understood = match read(mail) {
+            Ok(mut understood) => {
+                self.harness.understand(&mut understood);
+                understood
+            }
+            Err(problem) => {
+                self.desk.log().problems.push(problem);
+                return Some(SmtpReply::new(554, "5.6.0 It is no mail"));
+            }
+        };
+        let decided = {
+            let mut calls = lock(&self.calls);
+            calls.push(Some(mail.content.clone()));
+            self.desk.decide(vec![understood])
+        };
+        let reply = decided
+            .trouble
+            .and_then(|(kind, words)| trouble(kind, &words));
+        let said = reply.clone();
+        *lock(&self.last_reply) = said.or_else(|| {
+            Some(SmtpReply::new(
+                250,
+                format!("2.0.0 Ok: queued as {}", mail.id),
+            ))
+        });
+        self.desk.arrived.notify_one();
+        reply
+    }
+
+    /// What goes wrong at a stage, other than what was injected for the next time.
+    fn at_stage(&self, moment: &SmtpMoment) -> Option<SmtpAction> {
+        let at = lock(&self.at);
+        if let Some((fault, call)) = &*at
+            && fault.stage == moment.stage
+            && u64::try_from(*call) == Ok(moment.count)
+        {
+            return Some(fault.action.clone());
+        }
+        let plan = self.desk.plan();
+        let (kind, words) = plan.trouble.as_ref()?;
+        let reply = match (kind, moment.stage) {
+            (TroubleKind::BadToken, SmtpStage::Credentials) => {
+                SmtpReply::new(535, format!("5.7.8 {words}"))
+            }
+            // A connection that has logged in before.
+            (TroubleKind::BadToken, SmtpStage::Mail) => {
+                SmtpReply::new(530, format!("5.7.0 {words}"))
+            }
+            _ => return None,
+        };
+        Some(SmtpAction::Reply(reply))
+    }
+}
+
+/// How a server says it at the end of a mail.
+fn trouble(kind: TroubleKind, words: &str) -> Option<SmtpReply> {
+    Some(match kind {
+        TroubleKind::BadToken => return None,
+        TroubleKind::Refused => SmtpReply::new(554, format!("5.7.1 {words}")),
+        TroubleKind::RateLimited => SmtpReply::new(451, format!("4.7.28 {words}")),
+        TroubleKind::Crashed => SmtpReply::new(451, format!("4.3.0 {words}")),
+        TroubleKind::Unavailable => SmtpReply::new(421, format!("4.3.2 {words}")),
+    })
+}
+
+/// The mail, with what only the envelope says.
+fn read(mail: &SmtpMail) -> Result<Understood, String> {
+    let problem = |error: String| format!("a mail that no mail program understands: {error}");
+    let mut read = Understood::from_mime(&mail.content).map_err(|it| problem(it.to_string()))?;
+    if !read.bcc.is_empty() {
+        return Err("the header Bcc shows to everybody who gets a blind copy".to_owned());
+    }
+    let seen: Vec<AddressKey> = read.recipients().map(Address::key).collect();
+    for recipient in &mail.recipients {
+        let address: Address = recipient
+            .address
+            .parse()
+            .map_err(|error| problem(format!("{:?}: {error}", recipient.address)))?;
+        if !seen.contains(&address.key()) {
+            read.bcc.push(address);
+        }
+    }
+    let from = read.from.as_ref().map(Address::ascii_email);
+    if from.as_ref() != Some(&mail.sender) {
+        read.envelope_sender = Some(mail.sender.clone());
+    }
+    read.own_id = message_id(&mail.content);
+    Ok(read)
+}
+
+/// The backend's own id: that of the header `Message-ID`, without angle brackets.
+fn message_id(mail: &[u8]) -> Option<String> {
+    let parsed = mail_parser::MessageParser::new().parse(mail)?;
+    parsed.message_id().map(str::to_owned)
+}
