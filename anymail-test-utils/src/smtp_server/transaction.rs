@@ -65,6 +65,7 @@ impl Session {
         let path = command::path(rest, "FROM:");
         let address = path.as_ref().map_or("", |path| path.address.as_str());
         let address = address.to_owned();
+        self.transaction.mail_tried = true;
         self.step(SmtpStage::Mail, &address, |session: &mut Self| {
             session.begin(path)
         })
@@ -80,7 +81,6 @@ impl Session {
             self.violation(SmtpRule::Order, "MAIL within a transaction");
             return self.reply(503, "5.5.1", "Nested MAIL command");
         }
-        self.transaction.mail_tried = true;
         let settings = &self.shared.settings;
         if settings.auth_required && !settings.users.is_empty() && self.user.is_none() {
             return self.reply(530, "5.7.0", "Authentication required");
@@ -112,6 +112,7 @@ impl Session {
         let path = command::path(rest, "TO:");
         let address = path.as_ref().map_or("", |path| path.address.as_str());
         let address = address.to_owned();
+        self.transaction.rcpt_tried = true;
         self.step(SmtpStage::Rcpt, &address, |session: &mut Self| {
             session.add(path)
         })
@@ -119,7 +120,6 @@ impl Session {
     }
 
     fn add(&mut self, path: Result<Path, &'static str>) -> SmtpReply {
-        self.transaction.rcpt_tried = true;
         if !self.transaction.is_open() {
             if !self.transaction.mail_tried {
                 self.violation(SmtpRule::Order, "RCPT without MAIL");

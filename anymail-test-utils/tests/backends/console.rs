@@ -45,6 +45,7 @@ impl LocalHarness for ConsoleHarness {
         let lines = [
             ("bodies::every_character_arrives", LINES),
             ("bodies::a_megabyte_arrives", LINES),
+            ("bodies::lines_that_begin_with_a_dot_arrive", LINES),
         ];
         Profile {
             known_gaps: files.into_iter().chain(lines).collect(),

@@ -15,15 +15,19 @@ pub(super) struct Content<'a> {
     rest: &'a [u8],
     at_line_start: bool,
     ended: bool,
+    marker_apart: bool,
     piece: Vec<u8>,
 }
 
 impl<'a> Content<'a> {
-    pub(super) fn new(mail: &'a [u8]) -> Self {
+    /// `marker_apart`: the end marker is a piece of its own. Of what is encrypted nobody knows
+    /// which bytes are on the wire, so there a piece must not hold both.
+    pub(super) fn new(mail: &'a [u8], marker_apart: bool) -> Self {
         Self {
             rest: mail,
             at_line_start: true,
             ended: false,
+            marker_apart,
             piece: Vec::with_capacity(PIECE.min(mail.len() + mail.len() / 32) + 8),
         }
     }
@@ -62,10 +66,14 @@ impl<'a> Content<'a> {
         if !self.rest.is_empty() {
             return Some((&self.piece, None));
         }
-        self.ended = true;
         if !self.at_line_start {
             self.piece.extend_from_slice(b"\r\n");
+            self.at_line_start = true;
         }
+        if self.marker_apart && !self.piece.is_empty() {
+            return Some((&self.piece, None));
+        }
+        self.ended = true;
         let marker = self.piece.len();
         self.piece.extend_from_slice(END);
         Some((&self.piece, Some(marker)))
@@ -86,13 +94,20 @@ mod tests {
     use super::*;
 
     fn whole(mail: &[u8]) -> Vec<u8> {
-        let mut content = Content::new(mail);
+        let whole = put_together(mail, false);
+        assert_eq!(put_together(mail, true), whole);
+        whole
+    }
+
+    fn put_together(mail: &[u8], marker_apart: bool) -> Vec<u8> {
+        let mut content = Content::new(mail, marker_apart);
         let mut out = Vec::new();
         let mut ended = false;
         while let Some((piece, marker)) = content.next() {
             assert!(!ended);
             if let Some(marker) = marker {
                 assert_eq!(&piece[marker..], END);
+                assert!(marker == 0 || !marker_apart);
                 ended = true;
             }
             out.extend_from_slice(piece);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::content::{Content, END};
+use super::content::Content;
 use super::reply::{self, Broken, Meaning, Reply, Stage};
 use super::session::{Session, ask};
 use super::wire::Interrupted;
@@ -111,38 +111,44 @@ struct Answers {
     refusal: Option<SendError>,
     /// One that came in answer to a recipient. It counts if nobody was taken.
     barred: Option<SendError>,
-    data: Option<Reply>,
 }
 
 impl Talk<'_> {
     /// From MAIL to the reply to DATA.
+    ///
+    /// DATA may go out with the recipients (RFC 2920, 3.1), but is kept back until somebody was
+    /// taken: a server that takes nobody is not given anything to take.
     async fn envelope(&mut self) -> Result<(), Stop> {
         let recipients = (0..self.mail.recipients.len()).map(Command::Recipient);
-        let commands: Vec<_> = std::iter::once(Command::Mail)
-            .chain(recipients)
-            .chain([Command::Data])
-            .collect();
-        // DATA may only be the last of a group, and is of the last one (RFC 2920, 3.1).
-        let group = if self.session.offers.pipelining {
-            GROUP
-        } else {
-            1
+        let commands: Vec<_> = std::iter::once(Command::Mail).chain(recipients).collect();
+        let most = match self.session.offers.pipelining {
+            true => GROUP,
+            false => 1,
         };
-        for group in commands.chunks(group) {
-            let nobody = self.answers.taken == 0 && group == [Command::Data];
-            if self.answers.refusal.is_some() || nobody {
-                break;
-            }
-            let lines: String = group.iter().map(|command| self.line(*command)).collect();
-            if let Err(why) = self.session.wire.write(lines.as_bytes()).await {
-                let stage = group.first().map_or(Stage::Mail, |command| command.stage());
-                return Err(self.broken(stage, &why));
-            }
-            for command in group {
-                self.hear(*command).await?;
+        for group in commands.chunks(most) {
+            self.say(group).await?;
+            if let Some(error) = self.answers.refusal.take() {
+                return Err((Ended::Failed(error), true));
             }
         }
-        self.judge().await
+        if self.answers.taken == 0 {
+            let barred = self.answers.barred.take();
+            return Err((barred.map_or(Ended::NobodyTaken, Ended::Failed), true));
+        }
+        self.say(&[Command::Data]).await
+    }
+
+    /// Says commands, and takes the replies to them.
+    async fn say(&mut self, group: &[Command]) -> Result<(), Stop> {
+        let lines: String = group.iter().map(|command| self.line(*command)).collect();
+        if let Err(why) = self.session.wire.write(lines.as_bytes()).await {
+            let stage = group.first().map_or(Stage::Mail, |command| command.stage());
+            return Err(self.broken(stage, &why));
+        }
+        for command in group {
+            self.hear(*command).await?;
+        }
+        Ok(())
     }
 
     fn line(&self, command: Command) -> String {
@@ -176,10 +182,6 @@ impl Talk<'_> {
             });
         }
         answers.any = true;
-        if command == Command::Data {
-            answers.data = Some(answer);
-            return Ok(());
-        }
         if answers.refusal.is_some() {
             // These commands went out together; the first refusal explains the others.
             return Ok(());
@@ -189,63 +191,25 @@ impl Talk<'_> {
             (_, Meaning::Nonsense | Meaning::Continue) => {
                 return Err((Ended::Failed(error()), false));
             }
-            (Command::Mail, Meaning::Yes) => {}
+            (Command::Mail | Command::Data, Meaning::Yes) => {}
             (Command::Mail, _) => answers.refusal = Some(error()),
+            (Command::Data, _) => return Err((Ended::Failed(error()), true)),
             (_, Meaning::Yes) => answers.taken += 1,
             (_, Meaning::No(..)) => {
                 answers.barred.get_or_insert_with(error);
             }
             (_, Meaning::NotFor(_) | Meaning::TooMany) => {}
         }
-        if command != Command::Mail {
+        if matches!(command, Command::Recipient(_)) {
             answers.recipients.push(answer);
         }
         Ok(())
     }
 
-    /// Whether the content may be sent.
-    async fn judge(&mut self) -> Result<(), Stop> {
-        let answers = &mut self.answers;
-        let data = answers.data.take();
-        let meaning = data.as_ref().map(|it| reply::meaning(Stage::Data, it));
-        let refused = match answers.refusal.take() {
-            Some(error) => Some(Ended::Failed(error)),
-            None if answers.taken == 0 => {
-                let barred = answers.barred.take();
-                Some(barred.map_or(Ended::NobodyTaken, Ended::Failed))
-            }
-            None => None,
-        };
-        match (refused, data, meaning) {
-            (None, Some(_), Some(Meaning::Yes)) => Ok(()),
-            (None, Some(answer), meaning) => {
-                let keep = meaning != Some(Meaning::Nonsense);
-                let error = reply::refused(Stage::Data, &answer, self.server);
-                Err((Ended::Failed(error), keep))
-            }
-            // Nobody was taken, but DATA was already there: the server waits for content, and
-            // gets none (RFC 2920, 3.1).
-            (Some(ended), _, Some(Meaning::Yes)) => Err((ended, self.end_of_nothing().await)),
-            (Some(ended), ..) => Err((ended, true)),
-            (None, None, _) => Err((Ended::NobodyTaken, true)),
-        }
-    }
-
-    /// Ends a mail that is for nobody. Gives whether the server sees it so, too.
-    async fn end_of_nothing(&mut self) -> bool {
-        let wire = &mut self.session.wire;
-        match wire.write(END).await {
-            Ok(()) => wire
-                .reply()
-                .await
-                .is_ok_and(|it| it.code >= 400 && it.code != 421),
-            Err(_) => false,
-        }
-    }
-
     /// The content, its end, and the reply to it.
     async fn content(&mut self) -> Stop {
-        let mut content = Content::new(self.mail.content);
+        let encrypted = self.session.wire.is_encrypted();
+        let mut content = Content::new(self.mail.content, encrypted);
         while let Some((piece, marker)) = content.next() {
             let mut written = 0;
             let sent = self.session.wire.write_content(piece, &mut written).await;
