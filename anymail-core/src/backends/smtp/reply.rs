@@ -13,9 +13,22 @@ use crate::sending::{Accepted, SendError, SendErrorKind, Status, StatusDetail};
 pub(super) struct Reply {
     pub(super) code: u16,
     /// The enhanced status code (RFC 3463), where the reply has one.
-    pub(super) enhanced: Option<[u8; 3]>,
+    pub(super) enhanced: Option<[u16; 3]>,
     /// The words without codes; a line break between two lines.
     pub(super) text: String,
+}
+
+/// The enhanced status code at the start of a line, behind the code: `5.7.509` (RFC 3463, 2).
+pub(super) fn enhanced_code(line: &[u8]) -> Option<[u16; 3]> {
+    let line = std::str::from_utf8(line.get(4..)?.trim_ascii_end()).ok()?;
+    let mut parts = line.split(' ').next()?.split('.');
+    let mut number = || {
+        let digits = parts.next()?;
+        let valid = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        digits.parse().ok().filter(|_| valid)
+    };
+    let code = [number()?, number()?, number()?];
+    (matches!(code, [2 | 4 | 5, ..]) && parts.next().is_none()).then_some(code)
 }
 
 impl Reply {
@@ -38,7 +51,7 @@ impl Reply {
         StatusDetail::new(Some(self.codes()), self.words())
     }
 
-    fn is_about(&self, subject: u8, detail: u8) -> bool {
+    fn is_about(&self, subject: u16, detail: u16) -> bool {
         matches!(self.enhanced, Some([_, s, d]) if (s, d) == (subject, detail))
     }
 }
@@ -104,11 +117,16 @@ struct Row {
     stage: Option<Stage>,
     codes: (u16, u16),
     /// Subject and detail of the enhanced codes; empty: any, or none.
-    about: &'static [(u8, u8)],
+    about: &'static [(u16, u16)],
     meaning: Meaning,
 }
 
-const fn at(stage: Stage, codes: (u16, u16), about: &'static [(u8, u8)], meaning: Meaning) -> Row {
+const fn at(
+    stage: Stage,
+    codes: (u16, u16),
+    about: &'static [(u16, u16)],
+    meaning: Meaning,
+) -> Row {
     Row {
         stage: Some(stage),
         codes,
@@ -117,7 +135,7 @@ const fn at(stage: Stage, codes: (u16, u16), about: &'static [(u8, u8)], meaning
     }
 }
 
-const fn any(codes: (u16, u16), about: &'static [(u8, u8)], meaning: Meaning) -> Row {
+const fn any(codes: (u16, u16), about: &'static [(u16, u16)], meaning: Meaning) -> Row {
     Row {
         stage: None,
         codes,

@@ -18,7 +18,7 @@ fn reply(text: &str) -> Reply {
     let mut words = text.split(' ');
     let code = words.next().unwrap().parse().unwrap();
     let enhanced = words.next().map(|codes| {
-        let parts: Vec<u8> = codes.split('.').map(|it| it.parse().unwrap()).collect();
+        let parts: Vec<u16> = codes.split('.').map(|it| it.parse().unwrap()).collect();
         [parts[0], parts[1], parts[2]]
     });
     Reply {

@@ -14,7 +14,7 @@ use smtp_proto::response::parser::ResponseReceiver;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
-use super::reply::{Broken, Reply};
+use super::reply::{self, Broken, Reply};
 use super::secrets::Secrets;
 use crate::message::excerpt;
 
@@ -108,8 +108,13 @@ impl Wire {
     async fn read_reply(&mut self) -> Result<Reply, Broken> {
         let mut parser = ResponseReceiver::default();
         let mut code = [0; 3];
+        let mut enhanced = None;
         for number in 0..MAX_LINES {
             let line = self.line().await?;
+            if number == 0 {
+                // The parser has a byte for each part, and there are codes like 5.7.509.
+                enhanced = reply::enhanced_code(&line);
+            }
             let said = || {
                 let text = String::from_utf8_lossy(&line);
                 excerpt(&self.secrets.redact(text.trim_end()))
@@ -126,10 +131,9 @@ impl Wire {
             }
             match parser.parse(&mut line.iter()) {
                 Ok(response) => {
-                    let has_enhanced = response.esc.first().is_some_and(|class| *class > 0);
                     return Ok(Reply {
                         code: response.code,
-                        enhanced: has_enhanced.then_some(response.esc),
+                        enhanced,
                         text: printable(&self.secrets.redact(&response.message)),
                     });
                 }

@@ -30,6 +30,17 @@ async fn a_reply_is_read_with_its_codes_and_all_of_its_lines() {
             "No such\nuser",
         ),
         (
+            "550 5.7.509 Access denied\r\n",
+            550,
+            Some([5, 7, 509]),
+            "Access denied",
+        ),
+        ("421 4.7.0\r\n", 421, Some([4, 7, 0]), ""),
+        ("250 2.1 Ok\r\n", 250, None, "2.1 Ok"),
+        ("250 2.1.5.6 Ok\r\n", 250, None, "2.1.5.6 Ok"),
+        ("250 2.1.5Ok\r\n", 250, None, "2.1.5Ok"),
+        ("250 2.1.1000 Ok\r\n", 250, None, "2.1.1000 Ok"),
+        (
             "250-mx\r\n250-SIZE 10\r\n250 HELP\r\n",
             250,
             None,
