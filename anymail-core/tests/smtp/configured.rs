@@ -1,0 +1,92 @@
+//! The backend chosen by a value.
+
+use anymail_core::{Env, MailersConfig, Registry};
+use anymail_test_utils::{LoopbackSmtp, SmtpTls as Served};
+use tempfile::NamedTempFile;
+
+use super::message;
+
+const PASSWORD: &str = "p@ss/w:rd";
+
+#[tokio::test]
+async fn one_url_says_server_login_and_encryption() {
+    let plain = LoopbackSmtp::builder()
+        .user("shop", PASSWORD)
+        .auth_in_clear(true);
+    let plain = plain.start().unwrap();
+    let encrypted = LoopbackSmtp::builder()
+        .user("shop", PASSWORD)
+        .tls(Served::Implicit);
+    let encrypted = encrypted.start().unwrap();
+    let starttls = LoopbackSmtp::builder()
+        .user("shop", PASSWORD)
+        .tls(Served::StartTls);
+    let starttls = starttls.start().unwrap();
+    let ca = |server: &LoopbackSmtp| {
+        let file = NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), server.ca_pem()).unwrap();
+        file
+    };
+    let (ca_of_encrypted, ca_of_starttls) = (ca(&encrypted), ca(&starttls));
+    let login = "shop:p%40ss%2Fw%3Ard@127.0.0.1";
+    for (url, server) in [
+        (format!("smtp://{login}:{}?tls=none", plain.port()), &plain),
+        (
+            format!(
+                "smtps://{login}:{}?ca_file={}",
+                encrypted.port(),
+                ca_of_encrypted.path().display()
+            ),
+            &encrypted,
+        ),
+        (
+            format!(
+                "smtp://{login}:{}?ca_file={}",
+                starttls.port(),
+                ca_of_starttls.path().display()
+            ),
+            &starttls,
+        ),
+    ] {
+        let env = Env::from([("ANYMAIL_URL", url)]);
+        let registry = Registry::new();
+        let config = MailersConfig::from_env(&env, &registry);
+        let mailers = config.build_in(&env, &registry).unwrap();
+        let mailer = mailers.default_mailer();
+        mailer.send(&message(&["ann@example.com"])).await.unwrap();
+        let mail = &server.mails()[0];
+        assert_eq!(mail.user.as_deref(), Some("shop"));
+        let shown = format!("{config:?} {mailers:?} {mailer:?}");
+        assert!(
+            !shown.contains("p%40ss") && !shown.contains(PASSWORD),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_options_is_told_all_at_once() {
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "smtp"),
+        ("ANYMAIL_SMTP_HOST", "mail.example.com"),
+        ("ANYMAIL_SMTP_PORT", "70000"),
+        ("ANYMAIL_SMTP_TLS", "none"),
+        ("ANYMAIL_SMTP_PASSWORD", "s3cret"),
+        ("ANYMAIL_SMTP_TIMEOUT", "0"),
+        ("ANYMAIL_SMTP_CA_FILE", "/no/such/file"),
+    ]);
+    let registry = Registry::new();
+    let error = MailersConfig::from_env(&env, &registry)
+        .build_in(&env, &registry)
+        .unwrap_err()
+        .to_string();
+    for part in [
+        "ANYMAIL_SMTP_PORT: 70000 is over 65535",
+        "ANYMAIL_SMTP_TLS: with \"none\"",
+        "ANYMAIL_SMTP_USER: it is missing",
+        "ANYMAIL_SMTP_TIMEOUT: it is zero",
+    ] {
+        assert!(error.contains(part), "{part:?} is not in {error}");
+    }
+    assert!(!error.contains("s3cret"));
+}

@@ -1,0 +1,138 @@
+//! How connections are shared, kept and replaced.
+
+use std::time::Duration;
+
+use anymail_core::RetryPolicy;
+use anymail_test_utils::{
+    LoopbackSmtp, SmtpAction, SmtpExtension, SmtpFault, SmtpReply, SmtpStage,
+};
+
+use super::{builder, config, mailer, message};
+
+#[tokio::test]
+async fn one_that_the_server_closed_while_idle_is_replaced_and_no_try_is_counted() {
+    for (stage, action) in [
+        (SmtpStage::Idle, SmtpAction::Close),
+        (SmtpStage::Idle, SmtpAction::Reset),
+        (
+            SmtpStage::Idle,
+            SmtpAction::Reply(SmtpReply::new(421, "4.4.2 Idle for too long")),
+        ),
+        (
+            SmtpStage::Mail,
+            SmtpAction::Reply(SmtpReply::new(421, "4.4.2 Idle for too long")),
+        ),
+        (SmtpStage::Mail, SmtpAction::Close),
+    ] {
+        let server = LoopbackSmtp::start().unwrap();
+        let mailer = builder(config(&server)).retry(RetryPolicy::none()).build();
+        mailer.send(&message(&["ann@example.com"])).await.unwrap();
+        server.inject(SmtpFault::new(stage, action.clone()), 1);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let status = mailer.send(&message(&["bob@example.com"])).await;
+        assert!(status.is_ok(), "{stage} {action}: {status:?}");
+        assert_eq!(server.mails().len(), 2);
+        assert_eq!(server.counts().connections, 2);
+        server.assert_no_violations();
+    }
+}
+
+#[tokio::test]
+async fn a_421_on_a_new_connection_is_an_error_that_may_pass() {
+    let server = LoopbackSmtp::start().unwrap();
+    for stage in [
+        SmtpStage::Greeting,
+        SmtpStage::Ehlo,
+        SmtpStage::Mail,
+        SmtpStage::Rcpt,
+    ] {
+        let fault = SmtpAction::Reply(SmtpReply::shutting_down());
+        server.inject(SmtpFault::new(stage, fault), 1);
+        let mailer = mailer(&server);
+        let error = mailer
+            .send(&message(&["ann@example.com"]))
+            .await
+            .unwrap_err();
+        assert!(error.is_transient(), "{stage}: {error}");
+    }
+    assert!(server.mails().is_empty());
+}
+
+#[tokio::test]
+async fn after_a_refusal_the_next_mail_goes_over_the_same_connection() {
+    let server = LoopbackSmtp::start().unwrap();
+    let mailer = mailer(&server);
+    for stage in [
+        SmtpStage::Mail,
+        SmtpStage::Rcpt,
+        SmtpStage::Data,
+        SmtpStage::EndOfData,
+    ] {
+        let fault = SmtpAction::Reply(SmtpReply::new(554, "5.7.1 Not this one"));
+        server.inject(SmtpFault::new(stage, fault), 1);
+        mailer
+            .send(&message(&["ann@example.com"]))
+            .await
+            .unwrap_err();
+        mailer.send(&message(&["bob@example.com"])).await.unwrap();
+    }
+    assert_eq!(server.mails().len(), 4);
+    assert_eq!(server.counts().connections, 1);
+    assert!(server.counts().of("RSET") > 0);
+    server.assert_no_violations();
+}
+
+#[tokio::test]
+async fn many_messages_share_no_more_connections_than_allowed() {
+    let server = LoopbackSmtp::start().unwrap();
+    let mailer = builder(config(&server).max_connections(3))
+        .concurrency(16)
+        .build();
+    let messages: Vec<_> = (0..100)
+        .map(|n| message(&[&format!("a{n}@example.com")]))
+        .collect();
+    let results = mailer.send_all(&messages).await;
+    for (place, result) in results.iter().enumerate() {
+        let status = result.as_ref().unwrap();
+        assert!(status.recipient(&format!("a{place}@example.com")).is_some());
+    }
+    assert_eq!(server.mails().len(), 100);
+    let connections = server.counts().connections;
+    assert!((2..=3).contains(&connections), "{connections}");
+    server.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_after_so_many_messages_and_so_long_without_one() {
+    let server = LoopbackSmtp::start().unwrap();
+    let most = config(&server).max_messages_per_connection(2);
+    let mailer = builder(most.idle_timeout(Duration::from_millis(100))).build();
+    for _ in 0..5 {
+        mailer.send(&message(&["ann@example.com"])).await.unwrap();
+    }
+    assert_eq!(server.counts().connections, 3);
+    for _ in 0..100 {
+        if server.counts().of("QUIT") == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.counts().of("QUIT"), 3);
+}
+
+#[tokio::test]
+async fn the_envelope_goes_in_one_flight_where_the_server_offers_that_and_only_there() {
+    for pipelining in [true, false] {
+        let mut server = LoopbackSmtp::builder();
+        if !pipelining {
+            server = server.without(SmtpExtension::Pipelining);
+        }
+        let server = server.start().unwrap();
+        let everybody: Vec<_> = (0..250).map(|n| format!("a{n}@example.com")).collect();
+        let everybody: Vec<_> = everybody.iter().map(String::as_str).collect();
+        mailer(&server).send(&message(&everybody)).await.unwrap();
+        assert_eq!(server.mails()[0].addresses(), everybody);
+        // The server's judge minds commands that come too early.
+        server.assert_no_violations();
+    }
+}

@@ -1,0 +1,197 @@
+//! What becomes of each recipient.
+
+use anymail_core::{Accepted, SendErrorKind as K, Status};
+use anymail_test_utils::{LoopbackSmtp, SmtpExtension, SmtpReply};
+
+use super::{mailer, message};
+
+/// Refuses the recipients whose local part is a number, with this as code and words.
+fn by_number(server: &LoopbackSmtp, replies: &'static [(u16, &'static str)]) {
+    server.reply_to_recipient(|address| {
+        let place: usize = address.split('@').next()?.parse().ok()?;
+        let (code, words) = replies[place];
+        Some(SmtpReply::new(code, words))
+    });
+}
+
+#[tokio::test]
+async fn each_has_the_reply_to_their_own_rcpt_and_those_taken_get_the_mail() {
+    let server = LoopbackSmtp::start().unwrap();
+    by_number(
+        &server,
+        &[
+            (550, "5.1.1 No such user"),
+            (550, "5.7.1 Not you"),
+            (450, "4.2.1 Try later"),
+            (553, "Bad name"),
+            (550, "5.7.509 Access denied"),
+        ],
+    );
+    let everybody = ["ann", "0", "1", "2", "3", "4", "bob"].map(|it| format!("{it}@example.com"));
+    let everybody: Vec<_> = everybody.iter().map(String::as_str).collect();
+    let status = mailer(&server).send(&message(&everybody)).await.unwrap();
+    let told: Vec<_> = status
+        .recipients()
+        .map(|it| {
+            let code = it.detail.as_ref().and_then(|it| it.code.clone());
+            (it.status, code.unwrap(), it.message_id.is_some())
+        })
+        .collect();
+    let expected = [
+        (Status::Queued, "250 2.1.5", true),
+        (Status::Invalid, "550 5.1.1", false),
+        (Status::Rejected, "550 5.7.1", false),
+        (Status::Failed, "450 4.2.1", false),
+        (Status::Invalid, "553", false),
+        (Status::Rejected, "550 5.7.509", false),
+        (Status::Queued, "250 2.1.5", true),
+    ];
+    assert_eq!(told, expected.map(|(s, code, id)| (s, code.to_owned(), id)));
+    let mails = server.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].addresses(), ["ann@example.com", "bob@example.com"]);
+    let said = status.esp_responses.last().unwrap().to_string();
+    assert!(said.contains(&mails[0].id), "{said}");
+    let id = format!("Message-ID: <{}>\r\n", status.message_id().unwrap());
+    assert!(String::from_utf8_lossy(&mails[0].content).contains(&id));
+    server.assert_no_violations();
+}
+
+#[tokio::test]
+async fn if_all_are_refused_it_is_an_error_and_no_data_is_sent() {
+    for pipelining in [true, false] {
+        let mut server = LoopbackSmtp::builder();
+        if !pipelining {
+            server = server.without(SmtpExtension::Pipelining);
+        }
+        let server = server.start().unwrap();
+        by_number(&server, &[(550, "5.1.1 No such user"), (550, "5.7.1 No")]);
+        let mailer = mailer(&server);
+        let both = message(&["0@example.com", "1@example.com"]);
+        let error = mailer.send(&both).await.unwrap_err();
+        assert_eq!(error.kind(), K::RecipientsRefused);
+        assert_eq!(error.accepted(), Accepted::No);
+        let status = error.status().unwrap();
+        let status = |it: &str| status.recipient(it).unwrap().status;
+        assert_eq!(status("0@example.com"), Status::Invalid);
+        assert_eq!(status("1@example.com"), Status::Rejected);
+        assert_eq!(server.counts().of("DATA"), 0);
+
+        // The connection is as good as before.
+        mailer.send(&message(&["ann@example.com"])).await.unwrap();
+        assert_eq!(server.counts().connections, 1);
+        server.assert_no_violations();
+    }
+}
+
+#[tokio::test]
+async fn if_nobody_can_be_taken_now_it_may_be_tried_again() {
+    let server = LoopbackSmtp::start().unwrap();
+    by_number(&server, &[(450, "4.2.1 Try later"), (550, "5.1.1 No")]);
+    let both = message(&["0@example.com", "1@example.com"]);
+    let error = mailer(&server).send(&both).await.unwrap_err();
+    assert!(error.is_transient());
+    assert_eq!(error.accepted(), Accepted::No);
+    let status = error.status().unwrap();
+    let status = |it: &str| status.recipient(it).unwrap().status;
+    assert_eq!(status("0@example.com"), Status::Failed);
+    assert_eq!(status("1@example.com"), Status::Invalid);
+}
+
+#[tokio::test]
+async fn bcc_is_in_the_envelope_and_never_in_the_mail() {
+    let server = LoopbackSmtp::start().unwrap();
+    let mut message = message(&["ann@example.com"]);
+    message.bcc = vec!["hidden@example.com".parse().unwrap()].into();
+    message.envelope_sender = "bounces@example.com"
+        .parse::<anymail_core::Address>()
+        .unwrap()
+        .into();
+    mailer(&server).send(&message).await.unwrap();
+    let mail = &server.mails()[0];
+    assert_eq!(mail.addresses(), ["ann@example.com", "hidden@example.com"]);
+    assert_eq!(mail.sender, "bounces@example.com");
+    let content = String::from_utf8_lossy(&mail.content).to_lowercase();
+    assert!(!content.contains("hidden") && !content.contains("bounces"));
+}
+
+#[tokio::test]
+async fn a_batch_is_one_mail_for_each_to_and_each_has_a_status() {
+    let server = LoopbackSmtp::start().unwrap();
+    by_number(&server, &[(550, "5.1.1 No such user")]);
+    let mut message = message(&["ann@example.com", "0@example.com", "bob@example.com"]);
+    message.cc = vec!["copy@example.com".parse().unwrap()].into();
+    let names = message.merge_headers.value_or_default();
+    for (recipient, name) in [("ann@example.com", "Ann"), ("BOB@example.com", "Bob")] {
+        let headers = names.value_or_default(recipient);
+        headers.insert("X-Name", name).unwrap();
+    }
+    let status = mailer(&server).send(&message).await.unwrap();
+    let mut mails = server.mails();
+    mails.sort_by_key(|mail| mail.recipients[0].address.clone());
+    let to: Vec<_> = mails.iter().map(|mail| mail.addresses()).collect();
+    assert_eq!(
+        to,
+        [
+            vec!["ann@example.com", "copy@example.com"],
+            vec!["bob@example.com", "copy@example.com"],
+            vec!["copy@example.com"],
+        ]
+    );
+    for (mail, name, other) in [(&mails[0], "Ann", "bob"), (&mails[1], "Bob", "ann")] {
+        let content = String::from_utf8_lossy(&mail.content);
+        assert!(
+            content.contains(&format!("X-Name: {name}\r\n")),
+            "{content}"
+        );
+        assert!(!content.contains(&format!("{other}@")), "{content}");
+    }
+    let status_of = |it: &str| status.recipient(it).unwrap().status;
+    assert_eq!(status_of("ann@example.com"), Status::Queued);
+    assert_eq!(status_of("0@example.com"), Status::Invalid);
+    assert_eq!(status_of("copy@example.com"), Status::Queued);
+    assert_ne!(
+        status.recipient("ann@example.com").unwrap().message_id,
+        status.recipient("bob@example.com").unwrap().message_id
+    );
+    server.assert_no_violations();
+}
+
+#[tokio::test]
+async fn more_recipients_than_a_transaction_takes_get_it_in_several() {
+    let server = LoopbackSmtp::builder().recipient_limit(3).start().unwrap();
+    let everybody: Vec<_> = (0..8).map(|n| format!("a{n}@example.com")).collect();
+    let everybody: Vec<_> = everybody.iter().map(String::as_str).collect();
+    let status = mailer(&server).send(&message(&everybody)).await.unwrap();
+    assert!(status.recipients().all(|it| it.status == Status::Queued));
+    let mails = server.mails();
+    let mut got: Vec<_> = mails.iter().flat_map(|mail| mail.addresses()).collect();
+    got.sort_unstable();
+    assert_eq!(got, everybody);
+    assert!(mails.iter().all(|mail| mail.content == mails[0].content));
+}
+
+#[tokio::test]
+async fn a_local_part_that_the_server_cannot_take_is_invalid_and_says_so() {
+    let to = ["ann@example.com", "jörg@example.com", "eva@příklad.cz"];
+    let server = LoopbackSmtp::builder().without(SmtpExtension::SmtpUtf8);
+    let server = server.start().unwrap();
+    let mut mixed = message(&["ann@example.com", "eva@příklad.cz"]);
+    mixed.bcc = vec!["jörg@example.com".parse().unwrap()].into();
+    let status = mailer(&server).send(&mixed).await.unwrap();
+    let jörg = status.recipient("jörg@example.com").unwrap();
+    assert_eq!(jörg.status, Status::Invalid);
+    assert!(jörg.detail.as_ref().unwrap().message.contains("SMTPUTF8"));
+    assert_eq!(
+        server.mails()[0].addresses(),
+        ["ann@example.com", "eva@xn--pklad-zsa96e.cz"]
+    );
+    server.assert_no_violations();
+
+    let server = LoopbackSmtp::start().unwrap();
+    mailer(&server).send(&message(&to)).await.unwrap();
+    let mail = &server.mails()[0];
+    assert_eq!(mail.addresses()[1], "jörg@example.com");
+    assert!(mail.parameter("SMTPUTF8").is_some());
+    server.assert_no_violations();
+}
