@@ -1,15 +1,16 @@
 //! One app and one message; where the mail goes is a value. The app's code never changes.
 //!
 //! ```sh
-//! ANYMAIL_BACKEND=console cargo run -p anymail-postmark --example switch
+//! ANYMAIL_URL=console:// cargo run -p anymail-postmark --example switch
+//! ANYMAIL_URL=smtp://user:password@mail.example.com cargo run -p anymail-postmark --example switch
 //! cargo run -p anymail-postmark --example switch -- failover
 //! ```
 //!
 //! With `ANYMAIL_BACKEND` or `ANYMAIL_URL` set, the environment is the configuration, as
-//! [`MailersConfig::from_env`] reads it. Otherwise it is a file's text, which has `postmark` (a
-//! fake one in the same process), `console`, `file`, `memory` and `failover`, whose first member
-//! is down; the argument says which of them is the default. Before it sends, the app asks what
-//! each of those that are configured would not do.
+//! [`MailersConfig::from_env`] reads it. Otherwise it is a file's text, which has `postmark` and
+//! `smtp` (servers in the same process that deliver nothing), `console`, `file`, `memory` and
+//! `failover`, from a Postmark that is down to `smtp`; the argument says which of them is the
+//! default. Before it sends, the app asks what each of those that are configured would not do.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use anymail_core::{Env, Mailers, MailersConfig, Message, Registry};
 use anymail_postmark::PostmarkFactory;
-use anymail_test_utils::FakePostmark;
+use anymail_test_utils::{FakePostmark, LoopbackSmtp};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -54,20 +55,22 @@ pub(crate) async fn by_variables(env: &Env) -> Result<String, Box<dyn Error>> {
 /// The app where a file is its configuration.
 pub(crate) async fn by_file(choice: &str, folder: &str) -> Result<String, Box<dyn Error>> {
     let fake = FakePostmark::start().await?;
+    let smtp = LoopbackSmtp::start()?;
     let registry = Registry::new().with(PostmarkFactory);
-    let config: MailersConfig = toml::from_str(&file(choice, &fake.url(), folder))?;
+    let config: MailersConfig = toml::from_str(&file(choice, &fake.url(), smtp.port(), folder))?;
     let mut out = app(&config.build(&registry)?).await?;
     writeln!(
         out,
-        "Postmark has {} messages, memory has {}.",
+        "Messages: Postmark has {}, the SMTP server {}, memory {}.",
         fake.accepted(),
+        smtp.mails().len(),
         registry.outbox().len()
     )?;
     Ok(out)
 }
 
 /// What would stand in the file. `default` is the one value to change.
-fn file(default: &str, fake_url: &str, folder: &str) -> String {
+fn file(default: &str, fake_url: &str, smtp_port: u16, folder: &str) -> String {
     format!(
         r#"
         default = "{default}"
@@ -75,6 +78,10 @@ fn file(default: &str, fake_url: &str, folder: &str) -> String {
         [mailers.postmark]
         backend = "postmark"
         options = {{ server_token = "server-token", api_url = "{fake_url}" }}
+
+        [mailers.smtp]
+        backend = "smtp"
+        options = {{ host = "127.0.0.1", port = {smtp_port}, tls = "none" }}
 
         [mailers.console]
         backend = "console"
@@ -92,7 +99,7 @@ fn file(default: &str, fake_url: &str, folder: &str) -> String {
 
         [mailers.failover]
         backend = "failover"
-        options = {{ members = ["down", "postmark"] }}
+        options = {{ members = ["down", "smtp"] }}
         "#
     )
 }
@@ -104,7 +111,6 @@ async fn app(mailers: &Mailers) -> Result<String, Box<dyn Error>> {
         .to("\"Doe, Ann\" <ann@example.com>")
         .subject("Your receipt")
         .text_body("4 anvils, thank you.")
-        .tag("receipt")
         .attach("receipt.txt", "4 anvils\n")
         .build()?;
     let mut newsletter = message.clone();

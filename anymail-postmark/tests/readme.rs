@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use anymail_core::{EmailBackend, Feature};
+use anymail_core::{EmailBackend, Feature, SmtpBackend, SmtpConfig};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 
 const START: &str =
@@ -33,6 +33,7 @@ fn the_feature_matrix_in_the_readme_is_what_the_backends_declare() {
     let (_, rest) = readme.split_once(START).unwrap();
     let (written, _) = rest.split_once(END).unwrap();
     let postmark = PostmarkBackend::new(PostmarkConfig::new("token")).unwrap();
-    let declared = matrix(&[&postmark]);
+    let smtp = SmtpBackend::new(SmtpConfig::new("mail.example.com")).unwrap();
+    let declared = matrix(&[&postmark, &smtp]);
     assert_eq!(written, declared, "put this between the marks:\n{declared}");
 }

@@ -1,4 +1,4 @@
-//! The example `switch`: its five configurations in a file, and those in variables.
+//! The example `switch`: its configurations in a file, and those in variables.
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 #[path = "../examples/switch.rs"]
@@ -6,7 +6,7 @@
 mod switch;
 
 use anymail_core::Env;
-use anymail_test_utils::FakePostmark;
+use anymail_test_utils::{FakePostmark, LoopbackSmtp};
 
 async fn run(choice: &str) -> (String, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
@@ -20,19 +20,21 @@ async fn run(choice: &str) -> (String, Vec<String>) {
 
 #[tokio::test]
 async fn one_value_changes_where_the_mail_goes() {
-    for (choice, esp, postmark, memory, files) in [
-        ("postmark", "postmark", 1, 0, 0),
-        ("console", "console", 0, 0, 0),
-        ("file", "file", 0, 0, 1),
-        ("memory", "memory", 0, 1, 0),
-        ("failover", "postmark", 1, 0, 0),
+    for (choice, esp, status, [postmark, smtp, memory, files]) in [
+        ("postmark", "postmark", "Sent", [1, 0, 0, 0]),
+        ("smtp", "smtp", "Queued", [0, 1, 0, 0]),
+        ("console", "console", "Sent", [0, 0, 0, 0]),
+        ("file", "file", "Sent", [0, 0, 0, 1]),
+        ("memory", "memory", "Sent", [0, 0, 1, 0]),
+        ("failover", "smtp", "Queued", [0, 1, 0, 0]),
     ] {
         let (output, texts) = run(choice).await;
         assert!(
-            output.contains(&format!("Sent by {esp}:\n  ann@example.com: Sent\n")),
+            output.contains(&format!("Sent by {esp}:\n  ann@example.com: {status}\n")),
             "{output}"
         );
-        let counts = format!("Postmark has {postmark} messages, memory has {memory}.");
+        let counts =
+            format!("Messages: Postmark has {postmark}, the SMTP server {smtp}, memory {memory}.");
         assert!(output.contains(&counts), "{choice}: {output}");
         assert_eq!(texts.len(), files, "{choice}");
         for text in texts {
@@ -48,6 +50,7 @@ async fn the_app_learns_before_it_sends_what_each_would_not_do() {
         output.contains("postmark: postmark supports at most 1 of tags, not 2"),
         "{output}"
     );
+    assert!(output.contains("smtp: smtp supports no tags"), "{output}");
     assert!(
         output.contains("memory: nothing keeps the message from being sent"),
         "{output}"
@@ -95,4 +98,12 @@ async fn one_variable_changes_where_the_mail_goes() {
     let output = switch::by_variables(&env).await;
     assert!(output.unwrap().contains("Sent by postmark:"));
     assert_eq!(fake.messages().len(), 2);
+
+    let server = LoopbackSmtp::start().unwrap();
+    let by_url = format!("smtp://127.0.0.1:{}?tls=none", server.port());
+    let env = Env::from([("ANYMAIL_URL", by_url.as_str())]);
+    let output = switch::by_variables(&env).await;
+    assert!(output.unwrap().contains("Sent by smtp:"));
+    let content = String::from_utf8_lossy(&server.mails()[0].content).into_owned();
+    assert!(content.contains("Subject: Your receipt\r\n"), "{content}");
 }
