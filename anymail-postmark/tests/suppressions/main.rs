@@ -7,6 +7,8 @@
     reason = "a test that fails should panic"
 )]
 
+mod switch;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 //! export ANYMAIL_SUPPRESSIONS='{"store": "postgres", "options": {"url": "env:DATABASE_URL"}}'
 //! export ANYMAIL_BACKEND=postmark POSTMARK_SERVER_TOKEN=... ANYMAIL_DEFAULT_FROM=me@example.com
 //! export ANYMAIL_WEBHOOK_SECRET=user:password
-//! cargo run -- serve 127.0.0.1:8027        # takes in Postmark's webhooks
+//! cargo run -- serve 127.0.0.1:8027        # takes in the ESP's webhooks
 //! cargo run -- send ann@example.com bob@example.com
 //! ```
 //!
@@ -13,10 +13,9 @@
 
 use std::env;
 use std::error::Error;
-use std::sync::Arc;
 
 use anymail_core::Env;
-use anymail_core::{Event, Mailers, MailersConfig, Message, Registry, Webhook, webhook_routes};
+use anymail_core::{Event, Mailers, MailersConfig, Message, Registry, webhook_routes};
 use anymail_postmark::PostmarkFactory;
 use suppressions_postgres::PostgresStoreFactory;
 use tokio::net::TcpListener;
@@ -37,14 +36,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn serve(mailers: &Mailers, address: &str) -> Result<(), Box<dyn Error>> {
-    let auth = mailers
-        .webhook_auth("postmark")
-        .ok_or("set ANYMAIL_WEBHOOK_SECRET")?;
     let feed = mailers
         .suppression_feed("default")
         .ok_or("set ANYMAIL_SUPPRESSIONS")?;
-    let webhooks: Vec<Arc<dyn Webhook>> = anymail_postmark::webhooks(auth).into();
-    let routes = webhook_routes(webhooks, move |event: Event| {
+    let routes = webhook_routes(mailers.webhooks()?, move |event: Event| {
         let feed = feed.clone();
         async move { feed.handle(&event).await }
     });

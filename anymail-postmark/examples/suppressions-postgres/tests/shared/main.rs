@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::slice;
 
 use anymail_core::{AddressKey, Reactivation, Suppression, SuppressionReason, SuppressionStore};
-use anymail_test_utils::{BounceType, FakePostmark, suppression_stores};
+use anymail_test_utils::{BounceType, FakePostmark, LoopbackSmtp, suppression_stores};
 use futures_util::TryStreamExt;
 use suppressions_postgres::PostgresSuppressionStore;
 use time::{Duration, OffsetDateTime};
@@ -127,9 +127,9 @@ async fn who_bounced_at_one_processs_esp_is_not_written_to_by_another_process_th
     assert!(reports.iter().all(|report| report.status() == Some(200)));
     fake.unsubscribe(&left.id).await.unwrap();
 
-    let folder = tempfile::tempdir().unwrap();
-    let mails = folder.path().to_str().unwrap();
-    let other = [("ANYMAIL_BACKEND", "file"), ("ANYMAIL_FILE_FOLDER", mails)];
+    let smtp = LoopbackSmtp::start().unwrap();
+    let url = format!("smtp://127.0.0.1:{}?tls=none", smtp.port());
+    let other = [("ANYMAIL_URL", &*url)];
     let said = send(&server, &other, &everybody).await;
     let lines: Vec<_> = said.lines().collect();
     let [bounced, left, ann] = lines.as_slice() else {
@@ -140,8 +140,10 @@ async fn who_bounced_at_one_processs_esp_is_not_written_to_by_another_process_th
         "{said}"
     );
     assert!(left.contains("unsubscribe, reported by postmark"), "{said}");
-    assert_eq!(*ann, "sent ann@example.com by file");
-    assert_eq!(std::fs::read_dir(mails).unwrap().count(), 1);
+    assert_eq!(*ann, "sent ann@example.com by smtp");
+    let mails = smtp.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].addresses(), ["ann@example.com"]);
     serving.kill().await.unwrap();
 
     // While the database is gone, mail waits.
