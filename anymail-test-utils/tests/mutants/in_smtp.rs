@@ -84,7 +84,8 @@ const PLANTED: &[(Fault, &[&str])] = &[
         &[
             "statuses::one_of_three_in_a_mail_is_invalid",
             "statuses::one_of_three_in_a_mail_is_rejected",
-            "statuses::one_of_a_batch_is_failed",
+            "statuses::one_of_three_in_a_mail_is_failed",
+            "statuses::one_of_a_batch_is_invalid",
         ],
     ),
     (

@@ -347,10 +347,33 @@ impl Talk<'_> {
         if !wire.ends_with("\r\n") {
             wire.push_str("\r\n");
         }
-        let write = self.socket.get_mut().write_all(wire.as_bytes());
-        self.lark.in_time(Stage::Content, write).await?;
+        if !self.write_content(wire.as_bytes()).await? {
+            let reply = self.reply(Stage::Content).await?;
+            return Err(self.lark.refused(Stage::Content, &reply));
+        }
         // From its first byte on the end may be at the server.
         self.say(Stage::End, ".").await
+    }
+
+    /// Writes all but the end, unless the server closes or speaks before that. Whether it did
+    /// neither.
+    async fn write_content(&mut self, mut content: &[u8]) -> Result<bool, SendError> {
+        let (mut hear, mut tell) = self.socket.get_mut().split();
+        let write = async {
+            while !content.is_empty() {
+                let mut one = [0];
+                tokio::select! {
+                    biased;
+                    heard = hear.peek(&mut one) => match heard? {
+                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                        _ => return Ok(false),
+                    },
+                    written = tell.write(content) => content = &content[written?..],
+                }
+            }
+            Ok(true)
+        };
+        self.lark.in_time(Stage::Content, write).await
     }
 }
 

@@ -151,8 +151,14 @@ impl Wire for SmtpWire {
             let action = SmtpAction::Garbage(reply);
             WireFault::Smtp(SmtpFault::new(SmtpStage::Kept, action))
         };
-        let genuine = Bytes::from(genuine.to_string());
-        mutilations(&genuine).into_iter().map(altered).collect()
+        let mut all = mutilations(&Bytes::from(genuine.to_string()));
+        // A reply that is cut within its line never ends; these end, and are short.
+        let cut = all.iter().filter(|reply| !reply.ends_with(b"\n"));
+        let ended: Vec<Bytes> = cut
+            .map(|reply| [&reply[..], b"\r\n"].concat().into())
+            .collect();
+        all.extend(ended);
+        all.into_iter().map(altered).collect()
     }
 
     fn unauthorized(&self) -> Option<String> {
