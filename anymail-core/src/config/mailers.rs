@@ -69,6 +69,11 @@ impl Mailers {
         &self.default
     }
 
+    /// The name of that mailer.
+    pub fn default_name(&self) -> &str {
+        self.mailers.keys().next().map_or("", String::as_str)
+    }
+
     /// The mailer of this name.
     pub fn get(&self, name: &str) -> Option<&Mailer> {
         self.mailers.get(name)

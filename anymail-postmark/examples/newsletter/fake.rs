@@ -9,7 +9,7 @@ use super::welcome::TEMPLATE;
 
 /// Gives the fake the template and the webhooks of the app at `app`; gives the variables by
 /// which the app finds the fake.
-pub(crate) fn connect(fake: &FakePostmark, app: SocketAddr) -> [(&'static str, String); 5] {
+pub(crate) fn connect(fake: &FakePostmark, app: SocketAddr) -> [(&'static str, String); 6] {
     fake.add_template(
         TEMPLATE,
         "Welcome, {{name}}",
@@ -33,5 +33,6 @@ pub(crate) fn connect(fake: &FakePostmark, app: SocketAddr) -> [(&'static str, S
             "The Anvil Letter <letter@example.com>".to_owned(),
         ),
         ("ANYMAIL_WEBHOOK_SECRET", secret),
+        ("ANYMAIL_SUPPRESSIONS", r#"{"store": "memory"}"#.to_owned()),
     ]
 }

@@ -16,6 +16,10 @@
 //!   has confirmed, and there must be a template with the alias `newsletter-welcome` (its text is
 //!   in `fake.rs`). Its webhooks need `ANYMAIL_WEBHOOK_SECRET=user:password`; let Postmark post to
 //!   `/anymail/postmark/tracking/` and `/anymail/postmark/inbound/`, with that user and password.
+//! - `ANYMAIL_SUPPRESSIONS='{"file": "suppressions.jsonl"}'`: whom not to write to outlives the
+//!   process, and a switch to another ESP. Without it, it is in memory.
+//! - `NEWSLETTER_KEY`: signs the links to unsubscribe. Without it there is a new one at each start,
+//!   and the links in older mails lead nowhere.
 //! - `NEWSLETTER_ADDRESS` is where to listen, `127.0.0.1:8026` if not set; `NEWSLETTER_URL` is
 //!   where people find that.
 //!
@@ -34,11 +38,16 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anymail_core::{Address, Env, Mailer, MailersConfig, Registry};
+use anymail_core::{
+    Address, Env, HmacSha256Keys, Mailer, MailersConfig, OneClickUnsubscribe, Reactivation,
+    Registry, SuppressionReason, SuppressionStore, SuppressionStoreError,
+};
 use anymail_postmark::PostmarkFactory;
 use anymail_test_utils::FakePostmark;
 use axum::Router;
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 use self::subscribers::{Subscriber, Subscribers};
 
@@ -49,28 +58,63 @@ pub(crate) use self::fake::connect;
 struct App {
     mailer: Mailer,
     subscribers: Subscribers,
-    /// Where people find the app; without a slash at its end.
-    url: String,
+    /// Whom not to write to, whichever ESP is in use.
+    suppressions: Arc<dyn SuppressionStore>,
+    /// The links in the mails.
+    unsubscribe: OneClickUnsubscribe,
+}
+
+impl App {
+    async fn has_left(&self, address: &Address) -> Result<bool, SuppressionStoreError> {
+        let found = self.suppressions.look_up(&[address.key()]).await?;
+        let left = |reason| reason == SuppressionReason::Unsubscribe;
+        Ok(found.iter().any(|found| left(found.reason)))
+    }
+
+    /// Ends what a person has asked for by unsubscribing.
+    async fn let_back_in(&self, address: &Address) -> Result<(), SuppressionStoreError> {
+        let now = OffsetDateTime::now_utc();
+        let back = Reactivation::new(address, now).only([SuppressionReason::Unsubscribe]);
+        let back = [back.clone(), back.in_scope(welcome::SCOPE)];
+        self.suppressions.remove(&back).await
+    }
 }
 
 /// The whole app, as `env` configures it.
 pub(crate) fn app(env: &Env, url: &str) -> Result<Router, Box<dyn Error>> {
     let registry = Registry::new().with(PostmarkFactory);
     let mailers = MailersConfig::from_env(env, &registry).build_in(env, &registry)?;
+    let name = mailers.default_name();
+    let (suppressions, feed) = mailers
+        .suppression_store(name)
+        .zip(mailers.suppression_feed(name))
+        .ok_or("set ANYMAIL_SUPPRESSIONS: who left must not be written to again")?;
+    let key = env.get("NEWSLETTER_KEY").map(str::to_owned);
+    let key = key.unwrap_or_else(|| Uuid::new_v4().to_string());
+    let url = url.trim_end_matches('/').replacen("http://", "https://", 1);
+    let unsubscribe = OneClickUnsubscribe::new(
+        Arc::clone(&suppressions),
+        &format!("{url}/unsubscribe"),
+        HmacSha256Keys::new([key])?,
+    )?;
     let app = App {
         mailer: mailers.default_mailer().clone(),
         subscribers: Subscribers::default(),
-        url: url.trim_end_matches('/').to_owned(),
+        suppressions,
+        unsubscribe: unsubscribe.clone(),
     };
 
     // Better to hear now what the backend cannot do than from the first person to sign up.
     let somebody = Subscriber::new("Somebody", Address::parse("somebody@example.com")?);
-    let check = app.mailer.check(&welcome::mail(&somebody, &app.url)?);
+    let check = app
+        .mailer
+        .check(&welcome::mail(&somebody, &app.unsubscribe)?);
     if !check.is_ok() {
         return Err(format!("the welcome mail cannot be sent: {check}").into());
     }
 
-    Ok(web::routes(Arc::new(app), mailers.webhooks()?))
+    let webhooks = mailers.webhooks()?;
+    Ok(web::routes(Arc::new(app), webhooks, feed, unsubscribe))
 }
 
 #[tokio::main]
@@ -114,6 +158,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let backend = variables.entry("ANYMAIL_BACKEND".to_owned());
         backend.or_insert_with(|| "postmark".to_owned());
     }
+
+    let suppressions = variables.entry("ANYMAIL_SUPPRESSIONS".to_owned());
+    suppressions.or_insert_with(|| r#"{"store": "memory"}"#.to_owned());
 
     let routes = app(&variables.into_iter().collect(), &url)?;
     println!("Sign up at {url}/ and see what became of it at {url}/status");

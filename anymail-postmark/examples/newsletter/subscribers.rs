@@ -74,8 +74,6 @@ pub(crate) struct Subscriber {
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) address: Address,
-    /// Who has it may unsubscribe: only the subscriber's own mails bear it.
-    pub(crate) token: Uuid,
     pub(crate) state: State,
     /// The ESP's words, where it had any.
     pub(crate) detail: Option<String>,
@@ -87,7 +85,6 @@ impl Subscriber {
             id: Uuid::new_v4(),
             name: name.to_owned(),
             address,
-            token: Uuid::new_v4(),
             state: State::Sending,
             detail: None,
         }
@@ -137,17 +134,18 @@ impl Subscribers {
     /// Adds somebody, or lets them back in; `None` if they are a subscriber.
     ///
     /// To be called before the mail is sent: of two requests at once, one gets `None`.
-    pub(crate) fn sign_up(&self, name: &str, address: Address) -> Option<Subscriber> {
-        let mut subscriber = Subscriber::new(name, address);
+    pub(crate) fn sign_up(
+        &self,
+        name: &str,
+        address: Address,
+        has_left: bool,
+    ) -> Option<Subscriber> {
+        let subscriber = Subscriber::new(name, address);
         let subscribers = &mut self.store().subscribers;
         let key = subscriber.address.key();
         match subscribers.iter_mut().find(|old| old.address.key() == key) {
-            Some(old) if !old.state.may_sign_up() => return None,
-            Some(old) => {
-                // Older mails bear it, and must still lead out.
-                subscriber.token = old.token;
-                *old = subscriber.clone();
-            }
+            Some(old) if !old.state.may_sign_up() && !has_left => return None,
+            Some(old) => *old = subscriber.clone(),
             None => subscribers.push(subscriber.clone()),
         }
         Some(subscriber)
@@ -156,19 +154,6 @@ impl Subscribers {
     /// Notes how the sending ended.
     pub(crate) fn settle(&self, id: Uuid, state: State, detail: Option<String>) {
         self.advance(&id.to_string(), state, detail);
-    }
-
-    pub(crate) fn find(&self, token: Uuid) -> Option<Subscriber> {
-        let store = self.store();
-        let mut found = store.subscribers.iter().filter(|one| one.token == token);
-        found.next().cloned()
-    }
-
-    /// Takes somebody off the list; `None` if the token is nobody's.
-    pub(crate) fn unsubscribe(&self, token: Uuid) -> Option<Subscriber> {
-        let subscriber = self.find(token)?;
-        self.advance(&subscriber.id.to_string(), State::Unsubscribed, None);
-        Some(subscriber)
     }
 
     /// Takes in an event, unless it was taken in before.

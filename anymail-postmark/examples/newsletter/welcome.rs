@@ -1,6 +1,8 @@
 //! The welcome mail, and what to tell a person to whom it cannot be sent.
 
-use anymail_core::{Accepted, Message, MessageError, SendError, SendErrorKind, Status};
+use anymail_core::{
+    Accepted, Message, MessageError, OneClickUnsubscribe, SendError, SendErrorKind, Status,
+};
 use axum::http::StatusCode;
 use serde_json::json;
 
@@ -13,16 +15,26 @@ pub(crate) const TEMPLATE: &str = "newsletter-welcome";
 /// do: the first event may come before the answer that bears it.
 pub(crate) const SUBSCRIBER: &str = "subscriber";
 
+/// What people unsubscribe from.
+pub(crate) const SCOPE: &str = "letter";
+
 /// The mail for somebody who has just signed up.
-pub(crate) fn mail(subscriber: &Subscriber, url: &str) -> Result<Message, MessageError> {
-    let unsubscribe = format!("{url}/unsubscribe/{}", subscriber.token);
-    // RFC 8058 knows https only. A loopback URL has none, and no mail program that would ask.
-    let one_click = unsubscribe.replacen("http://", "https://", 1);
+pub(crate) fn mail(
+    subscriber: &Subscriber,
+    unsubscribe: &OneClickUnsubscribe,
+) -> Result<Message, MessageError> {
+    let one_click = unsubscribe.url(&subscriber.address, Some(SCOPE));
+    // RFC 8058 knows https only. On loopback there is none, and no mail program that would ask.
+    let link = match one_click.starts_with("https://127.0.0.1:") {
+        true => one_click.replacen("https://", "http://", 1),
+        false => one_click.clone(),
+    };
     Message::builder()
         .to(&subscriber.address)
         .template_id(TEMPLATE)
-        .merge_global_data(json!({"name": subscriber.name, "unsubscribe_url": unsubscribe}))
+        .merge_global_data(json!({"name": subscriber.name, "unsubscribe_url": link}))
         .one_click_unsubscribe(&one_click)
+        .suppression_scope(SCOPE)
         .metadata(SUBSCRIBER, subscriber.id)
         .tag("welcome")
         .track_opens(true)

@@ -155,7 +155,14 @@ async fn a_bounce_is_shown_and_the_next_try_is_refused_in_words() {
     assert!(page.contains("We may not write to this address"), "{page}");
     assert!(page.contains("value=\"bob@example.com\""), "{page}");
     site.assert_state("bob@example.com", "not sent").await;
-    assert_eq!(site.fake.accepted(), 1);
+    // Nobody had to ask Postmark.
+    assert_eq!(site.fake.calls(), 1);
+    let (_, page) = site.get("/status").await;
+    let row = "<td>bob@example.com</td><td>mail to it came back</td><td>all mail</td>";
+    assert!(
+        page.contains(row) && page.contains("<td>postmark</td>"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -183,6 +190,12 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
     assert!(page.contains("You are unsubscribed"), "{page}");
     site.fake.open(&id).await.unwrap();
     site.assert_state("ann@example.com", "unsubscribed").await;
+    let (_, page) = site.get("/status").await;
+    let row = "<td>ann@example.com</td><td>asked for no more</td><td>letter</td>";
+    assert!(
+        page.contains(row) && page.contains("<td>one_click</td>"),
+        "{page}"
+    );
 
     // Who comes back is welcome; the old mail still leads out, its events lead nowhere.
     site.join("Ann", "ann@example.com").await;
@@ -191,8 +204,13 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
     site.post(path, &click).await;
     site.assert_state("ann@example.com", "unsubscribed").await;
 
-    let stranger = "/unsubscribe/00000000-0000-4000-8000-000000000000";
-    for path in [stranger, "/unsubscribe/nonsense"] {
+    let forged = format!("{}A", &path[..path.len() - 1]);
+    let forged = if forged == path {
+        format!("{path}A")
+    } else {
+        forged
+    };
+    for path in [&*forged, "/unsubscribe/nonsense"] {
         let (status, page) = site.post(path, &click).await;
         assert_eq!(status, 404);
         assert!(page.contains("This link leads nowhere"), "{page}");
@@ -274,7 +292,10 @@ async fn an_answer_is_shown_once_however_often_it_is_posted() {
 
 #[tokio::test]
 async fn a_variable_sends_the_mail_elsewhere() {
-    let memory = [("ANYMAIL_BACKEND", "memory")];
+    let memory = [
+        ("ANYMAIL_BACKEND", "memory"),
+        ("NEWSLETTER_KEY", "a long random key"),
+    ];
     let site = Site::start_with(|address| format!("http://{address}"), &memory).await;
     let (status, _) = site.sign_up("Ann", "ann@example.com").await;
     assert_eq!(status, 200);
@@ -289,6 +310,7 @@ fn what_is_missing_is_heard_at_the_start() {
     let env = Env::from([
         ("ANYMAIL_BACKEND", "postmark"),
         ("POSTMARK_SERVER_TOKEN", "token"),
+        ("ANYMAIL_SUPPRESSIONS", r#"{"store": "memory"}"#),
     ]);
     let error = newsletter::app(&env, "https://letter.example.com").unwrap_err();
     let error = error.to_string();
@@ -299,6 +321,7 @@ fn what_is_missing_is_heard_at_the_start() {
         ("ANYMAIL_BACKEND", "postmark"),
         ("POSTMARK_SERVER_TOKEN", "token"),
         ("ANYMAIL_DEFAULT_FROM", "letter@example.com"),
+        ("ANYMAIL_SUPPRESSIONS", r#"{"store": "memory"}"#),
     ]);
     let error = newsletter::app(&env, "https://letter.example.com").unwrap_err();
     let error = error.to_string();
@@ -306,6 +329,13 @@ fn what_is_missing_is_heard_at_the_start() {
         error.contains("ANYMAIL_WEBHOOK_SECRET: postmark has webhooks"),
         "{error}"
     );
+
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "memory"),
+        ("ANYMAIL_DEFAULT_FROM", "letter@example.com"),
+    ]);
+    let error = newsletter::app(&env, "https://letter.example.com").unwrap_err();
+    assert!(error.to_string().contains("set ANYMAIL_SUPPRESSIONS"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

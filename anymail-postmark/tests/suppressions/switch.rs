@@ -52,7 +52,7 @@ struct Servers {
 
 /// Lets the ESP's webhooks post to the app, which names no ESP.
 async fn serve(fake: &FakePostmark, mailers: &Mailers) -> JoinHandle<io::Result<()>> {
-    let feed = mailers.suppression_feed("postmark").unwrap();
+    let feed = mailers.suppression_feed(mailers.default_name()).unwrap();
     let routes = webhook_routes(mailers.webhooks().unwrap(), move |event: Event| {
         let feed = feed.clone();
         async move { feed.handle(&event).await }

@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn serve(mailers: &Mailers, address: &str) -> Result<(), Box<dyn Error>> {
     let feed = mailers
-        .suppression_feed("default")
+        .suppression_feed(mailers.default_name())
         .ok_or("set ANYMAIL_SUPPRESSIONS")?;
     let routes = webhook_routes(mailers.webhooks()?, move |event: Event| {
         let feed = feed.clone();
