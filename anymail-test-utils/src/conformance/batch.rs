@@ -38,6 +38,15 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             many,
         ),
     ];
+    let values = can.support(Feature::MergeData);
+    if !matches!(values, Support::No | Support::AtMost(_)) {
+        trials.push(trial(
+            "batch::placeholders_in_values_are_not_filled_in",
+            "what your backend writes where a value looks like a place for another one: the ESP \
+             may fill it in; Profile::placeholder",
+            placeholders,
+        ));
+    }
     // Where values by recipient are to be had, and what tells two recipients apart.
     for feature in [
         Feature::MergeData,
@@ -121,6 +130,39 @@ async fn many(rig: Rig) -> Verdict {
     rig.ensure(told == n && status.all(yes), || {
         format!("expected one status with all {n} recipients {yes:?}, got {told}: {status:?}")
     })
+}
+
+/// The ESP's own sign for a place stands in values, metadata and headers, for all and for one,
+/// and there is a value for that place.
+async fn placeholders(rig: Rig) -> Verdict {
+    let can = rig.backend.capabilities();
+    let place = (rig.profile.placeholder)("name");
+    let mut message = at_esp(&rig).using(Feature::MergeData, 1, can);
+    message.to = addresses(TO).into();
+    let map = message.merge_data.value_or_default();
+    map.clear();
+    map.insert(TO[0], object([("name", "Ann"), ("note", &place)]));
+    map.insert(TO[1], object([("name", "Bob"), ("note", "none")]));
+    let of_one = format!("for one: {place}");
+    let mut parts = vec![Part::To, Part::MergeData];
+    if can.support(Feature::Metadata) == Support::Yes {
+        message.metadata = metadata([("Promo", &*place)]).into();
+        parts.push(Part::Metadata);
+    }
+    if can.support(Feature::MergeMetadata) == Support::Yes {
+        let map = message.merge_metadata.value_or_default();
+        map.insert(TO[0], metadata([("Own", &*of_one)]));
+    }
+    if can.support(Feature::Headers) == Support::Yes {
+        message.headers = headers([("X-Promo", &*place)]).into();
+        parts.push(Part::Headers);
+    }
+    if can.support(Feature::MergeHeaders) == Support::Yes {
+        let map = message.merge_headers.value_or_default();
+        map.insert(TO[0], headers([("X-Own", &*of_one)]));
+    }
+    rig.arrives(&message, &parts).await?;
+    Ok(())
 }
 
 /// Values for some, other values for all; keys in another case, and one that fits nobody.

@@ -18,7 +18,7 @@ pub(super) fn spellings(wrong: &str) -> Vec<Vec<u8>> {
         .chars()
         .take(wrong.chars().count().saturating_sub(1))
         .collect();
-    let list = |separator: &str| text(vec![wrong; 20_000].join(separator));
+    let list = |separator: &str| text(vec![wrong; 4_000].join(separator));
     vec![
         text(without_the_last),
         text(format!("{wrong}0")),

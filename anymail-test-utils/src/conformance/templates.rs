@@ -19,7 +19,11 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     if !has(Feature::Template) {
         return Vec::new();
     }
-    let own = has(Feature::MergeData) && has(Feature::Batch);
+    // Some have values by recipient in bodies of the message's own only.
+    let in_batches = has(Feature::MergeGlobalData) && has(Feature::Batch);
+    let own = has(Feature::MergeData)
+        && has(Feature::Batch)
+        && can.support(Feature::MergeData) != Support::Without(Feature::Template);
     let mut trials = Vec::new();
     if has(Feature::MergeGlobalData) {
         trials.push(trial(
@@ -42,14 +46,15 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             },
         ));
     }
-    if has(Feature::MergeGlobalData) && own {
+    if in_batches {
         trials.push(trial(
             "templates::values_for_all_reach_everybody_of_a_batch",
             VALUES,
-            |rig| async move {
+            move |rig| async move {
                 let mut message = template(&rig);
                 message.merge_global_data = rich().into();
-                let bobs = JsonMap::from_iter([("number".to_owned(), json!("his own"))]);
+                let his_own = JsonMap::from_iter([("number".to_owned(), json!("his own"))]);
+                let bobs = if own { his_own } else { JsonMap::new() };
                 arrives(&rig, with_own(message, JsonMap::new(), bobs)).await
             },
         ));
@@ -73,8 +78,11 @@ fn template(rig: &Rig) -> Message {
 fn with_own(mut message: Message, anns: JsonMap, bobs: JsonMap) -> Message {
     message.to = addresses(["ann@example.com", "bob@example.com"]).into();
     let map = message.merge_data.value_or_default();
-    map.insert("ann@example.com", anns);
-    map.insert("bob@example.com", bobs);
+    for (email, own) in [("ann@example.com", anns), ("bob@example.com", bobs)] {
+        if !own.is_empty() {
+            map.insert(email, own);
+        }
+    }
     message
 }
 

@@ -133,6 +133,15 @@ fn values() -> Vec<Mutant> {
             &["batch::metadata_of_one_go_to_no_other"],
         ),
         mutant(
+            "fills_in_placeholders_in_metadata",
+            Mail(|mail, _| {
+                for value in mail["metadata"].as_object_mut().unwrap().values_mut() {
+                    *value = value.as_str().unwrap().replace("{{name}}", "Ann").into();
+                }
+            }),
+            &["batch::placeholders_in_values_are_not_filled_in"],
+        ),
+        mutant(
             "lets_everybodys_headers_win",
             Mail(|mail, message| {
                 for (name, value) in message.headers.value().into_iter().flat_map(|it| it.iter()) {

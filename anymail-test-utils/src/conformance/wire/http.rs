@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
+use anymail_core::JsonMap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 
 use super::super::answers::mutilations;
 use super::super::desk::{Desk, lock};
@@ -126,7 +127,11 @@ impl Wire for HttpWire {
 
     fn said_nothing(&self) -> bool {
         let last = lock(&self.esp.last_answer);
-        last.as_ref().is_some_and(|it| it.body().is_empty())
+        last.as_ref().is_some_and(|answer| {
+            let by_a_gateway = answer.status() == StatusCode::SERVICE_UNAVAILABLE
+                && has_a_message_only(answer.body());
+            answer.body().is_empty() || by_a_gateway
+        })
     }
 
     fn unauthorized(&self) -> Option<String> {
@@ -194,6 +199,12 @@ impl Wire for HttpWire {
     }
 }
 
+/// Whether it is what gateways write, too, when they got no answer.
+fn has_a_message_only(body: &[u8]) -> bool {
+    let json: Option<JsonMap> = serde_json::from_slice(body).ok();
+    json.is_some_and(|json| json.len() == 1 && json.contains_key("message"))
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -248,6 +259,6 @@ impl Esp {
 
 fn refused(words: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(words.as_bytes()));
-    *response.status_mut() = http::StatusCode::UNPROCESSABLE_ENTITY;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     response
 }

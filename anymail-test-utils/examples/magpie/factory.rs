@@ -1,0 +1,88 @@
+//! The factory: a configuration names Magpie, and an app gets backend and webhooks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anymail_core::{
+    BackendFactory, BackendUrl, EmailBackend, OptionFault, OptionSpec, Options, UrlOptions, Webhook,
+};
+
+use super::backend::{Magpie, MagpieError, NAME};
+use super::signature::MagpieSignature;
+use super::webhook::{MagpieInboundWebhook, MagpieWebhook};
+
+const API_URL: &str = "https://api.magpie.example";
+
+/// Makes Magpie's backends and webhooks.
+#[derive(Debug)]
+pub struct MagpieFactory;
+
+impl BackendFactory for MagpieFactory {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn options(&self) -> &[OptionSpec] {
+        const OPTIONS: [OptionSpec; 4] = [
+            OptionSpec::secret("api_key", "the key from Magpie's settings page").required(),
+            OptionSpec::text("domain", "the domain to send from").required(),
+            OptionSpec::text("api_url", "where the API is; Magpie's own by default"),
+            OptionSpec::seconds("timeout", "the time limit of a call; 30 by default"),
+        ];
+        &OPTIONS
+    }
+
+    fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
+        let key = options.secret("api_key");
+        let key = key.ok_or(OptionFault::missing("api_key"))?.clone();
+        let url = options.text("api_url").unwrap_or(API_URL);
+        let url = url.trim_end_matches('/');
+        let timeout = options
+            .seconds("timeout")
+            .unwrap_or(Duration::from_secs(30));
+        let domain = options.text("domain");
+        let domain = domain.ok_or(OptionFault::missing("domain"))?;
+        match Magpie::new(url, domain, key, timeout) {
+            Ok(backend) => Ok(Arc::new(backend)),
+            Err(error @ MagpieError::Domain) => {
+                Err(OptionFault::new("domain", error.to_string()).into())
+            }
+            Err(error) => Err(OptionFault::new("api_url", error.to_string()).into()),
+        }
+    }
+
+    /// `magpie://API-KEY@default?domain=mg.example.com&timeout=10`.
+    fn url_options(&self, url: &BackendUrl) -> UrlOptions {
+        UrlOptions::of(url)
+            .user("api_key")
+            .api_url("api_url", "https")
+    }
+
+    fn webhook_options(&self) -> &[OptionSpec] {
+        const OPTIONS: [OptionSpec; 2] = [
+            OptionSpec::secret("webhook_signing_key", "what Magpie signs its posts with"),
+            OptionSpec::secret(
+                "webhook_signing_key_2",
+                "another, while it is being changed",
+            ),
+        ];
+        &OPTIONS
+    }
+
+    /// The signature comes on top of `webhook_secret`. If neither is set, core refuses the webhooks.
+    fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
+        let names = ["webhook_signing_key", "webhook_signing_key_2"];
+        let keys = names.into_iter().filter_map(|name| options.secret(name));
+        let keys: Vec<_> = keys.cloned().collect();
+        let mut auth = options.webhook_auth();
+        if !keys.is_empty() {
+            let signature = MagpieSignature::new(keys)
+                .map_err(|error| OptionFault::new("webhook_signing_key", error.to_string()))?;
+            auth = auth.and_signature(signature);
+        }
+        Ok(vec![
+            Arc::new(MagpieWebhook::new(auth.clone())),
+            Arc::new(MagpieInboundWebhook::new(auth)),
+        ])
+    }
+}

@@ -1,0 +1,86 @@
+//! The signature: Magpie signs a time and a token, and puts all three into the body.
+
+use anymail_core::{
+    HmacSha256Keys, Secret, SignatureError, TimestampTolerance, WebhookAuthError, WebhookSignature,
+};
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+
+use super::form;
+
+/// Verifies `signature`, be it a field of a form or of JSON.
+///
+/// It covers the time and the token, not the rest of the body. So whoever gets hold of one post
+/// can make others for as long as the time counts: take these webhooks over HTTPS only.
+#[derive(Debug)]
+pub struct MagpieSignature {
+    keys: HmacSha256Keys,
+    tolerance: TimestampTolerance,
+}
+
+impl MagpieSignature {
+    /// Takes one key, or several while a key is being changed.
+    ///
+    /// # Errors
+    /// [`WebhookAuthError`] for no key and for a blank one.
+    pub fn new<K: Into<Secret>>(
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Self, WebhookAuthError> {
+        Ok(Self {
+            keys: HmacSha256Keys::new(keys)?,
+            tolerance: TimestampTolerance::default(),
+        })
+    }
+}
+
+impl WebhookSignature for MagpieSignature {
+    fn verify(&self, request: &Request<Bytes>) -> Result<(), SignatureError> {
+        let Signed {
+            time,
+            token,
+            signature,
+        } = signed(request);
+        let time = time.ok_or(SignatureError::Missing("timestamp"))?;
+        let token = token.ok_or(SignatureError::Missing("token"))?;
+        let signature = signature.ok_or(SignatureError::Missing("signature"))?;
+        let seconds = time.parse();
+        self.tolerance
+            .check(seconds.map_err(|_| SignatureError::Malformed("timestamp"))?)?;
+        let signed = [time.as_bytes(), token.as_bytes()];
+        self.keys.verify_hex(&signed, signature.as_bytes())
+    }
+}
+
+/// What the body says about its signature.
+#[derive(Default)]
+struct Signed {
+    time: Option<String>,
+    token: Option<String>,
+    signature: Option<String>,
+}
+
+fn signed(request: &Request<Bytes>) -> Signed {
+    let mut signed = Signed::default();
+    if let Some(fields) = form::fields(request) {
+        for field in fields {
+            match &*field.name {
+                "timestamp" => signed.time = Some(field.text()),
+                "token" => signed.token = Some(field.text()),
+                "signature" => signed.signature = Some(field.text()),
+                _ => {}
+            }
+        }
+        return signed;
+    }
+    let json: Option<Value> = serde_json::from_slice(request.body()).ok();
+    let text = |name: &str| {
+        let text = json.as_ref()?.get("signature")?.get(name)?.as_str()?;
+        Some(text.to_owned())
+    };
+    Signed {
+        time: text("timestamp"),
+        token: text("token"),
+        signature: text("signature"),
+    }
+}
