@@ -128,12 +128,16 @@ mod tests {
     fn read(pieces: &[&str]) -> (Option<Bytes>, bool, BytesMut) {
         let mut reader = DotReader::default();
         let mut input = BytesMut::new();
-        for piece in pieces {
+        let mut pieces = pieces.iter();
+        while let Some(piece) = pieces.next() {
             input.extend_from_slice(piece.as_bytes());
             match reader.advance(&mut input, 1000) {
                 Progress::More => {}
                 Progress::End => {
                     let unstuffed = reader.unstuffed;
+                    for later in pieces {
+                        input.extend_from_slice(later.as_bytes());
+                    }
                     return (Some(reader.finish().0), unstuffed, input);
                 }
                 Progress::FalseEnd => return (None, false, input),
@@ -147,19 +151,14 @@ mod tests {
         let whole = "a\r\n..b\r\n...\r\n\r\n.\r\nQUIT\r\n";
         for cut in 1..whole.len() {
             let (first, second) = whole.split_at(cut);
-            let (content, unstuffed, mut rest) = read(&[first, second]);
+            let (content, unstuffed, rest) = read(&[first, second]);
             assert_eq!(
                 content.as_deref(),
                 Some(&b"a\r\n.b\r\n..\r\n\r\n"[..]),
                 "{cut}"
             );
             assert!(!unstuffed);
-            rest.extend_from_slice(if rest.is_empty() {
-                second.as_bytes()
-            } else {
-                b""
-            });
-            assert!(rest.ends_with(b"QUIT\r\n"), "{cut}");
+            assert_eq!(rest, "QUIT\r\n", "{cut}");
         }
         assert_eq!(read(&[".\r\n"]).0.as_deref(), Some(&b""[..]));
     }

@@ -22,7 +22,8 @@ pub enum SmtpStage {
     Ehlo,
     /// The reply to `STARTTLS`.
     StartTls,
-    /// The TLS handshake, after `STARTTLS` or at the start of a connection.
+    /// The TLS handshake, after `STARTTLS` or at the start of a connection, once the client's
+    /// first message has come.
     Handshake,
     /// The reply to the command `AUTH`, before the server has read all credentials.
     Auth,
@@ -108,8 +109,8 @@ impl fmt::Display for SmtpStage {
 #[non_exhaustive]
 pub enum SmtpAction {
     /// This reply instead of the usual one, the command not carried out. After 421 the
-    /// connection is closed. In the middle of the content ([`SmtpStage::Content`]) the
-    /// connection is closed after any reply.
+    /// connection is closed. In the middle of the content ([`SmtpStage::Content`]) and of a
+    /// handshake ([`SmtpStage::Handshake`]) the connection is closed after any reply.
     Reply(SmtpReply),
     /// The connection is reset (RST).
     Reset,

@@ -107,14 +107,20 @@ impl Session {
             Some(SmtpAction::WrongCertificate(wrong)) => Some(*wrong),
             _ => None,
         };
-        if let Some(action) = action.clone() {
+        self.wire.flush().await?;
+        if let Some(action) = action.clone()
+            && !action.leaves_reply()
+        {
+            // A server answers the client's first message: bytes before it would belong to the
+            // reply to STARTTLS, and a reset could overtake that reply.
+            self.wire.fill().await?;
             self.act(action).await?;
+            return Err(End::Close);
         }
         let shared = Arc::clone(&self.shared);
         let Some(certificates) = &shared.certificates else {
             return Err(End::Close); // not reached: where TLS is offered there are certificates
         };
-        self.wire.flush().await?;
         self.wire.start_tls(certificates, wrong).await?;
         self.tls = true;
         self.shared.count(|counts| counts.handshakes += 1);

@@ -38,7 +38,8 @@ struct Authority {
 impl Certificates {
     /// Makes new ones.
     pub(super) fn make() -> io::Result<Self> {
-        let authority = Authority::make().map_err(io::Error::other)?;
+        let authority =
+            Authority::make("anymail-test-utils, made for one test").map_err(io::Error::other)?;
         let right = authority.server(None)?;
         Ok(Self { authority, right })
     }
@@ -57,7 +58,9 @@ impl Certificates {
         let config = match wrong {
             None => Arc::clone(&self.right),
             Some(WrongCertificate::UnknownIssuer) => {
-                Authority::make().map_err(io::Error::other)?.server(wrong)?
+                // Under the same name it would be the known issuer with a bad signature.
+                let other = Authority::make("anymail-test-utils, known to nobody");
+                other.map_err(io::Error::other)?.server(wrong)?
             }
             Some(_) => self.authority.server(wrong)?,
         };
@@ -66,10 +69,9 @@ impl Certificates {
 }
 
 impl Authority {
-    fn make() -> Result<Self, rcgen::Error> {
+    fn make(name: &str) -> Result<Self, rcgen::Error> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let name = "anymail-test-utils, made for one test";
         params.distinguished_name.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;

@@ -43,6 +43,9 @@ impl Client {
             let Some(whole) = line.strip_suffix("\r\n") else {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             };
+            if !whole.bytes().take(3).all(|byte| byte.is_ascii_digit()) {
+                return Err(io::Error::other(format!("not an SMTP reply: {whole}")));
+            }
             let last = whole.as_bytes().get(3) != Some(&b'-');
             lines.push(whole.to_owned());
             if last {

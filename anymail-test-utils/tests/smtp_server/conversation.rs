@@ -48,7 +48,7 @@ fn a_mail_is_kept_with_its_envelope_and_its_bytes() {
     let counts = server.counts();
     assert_eq!((counts.mails, counts.connections), (1, 1));
     assert_eq!((counts.of("rcpt"), counts.of("RSET")), (2, 0));
-    assert_eq!(counts.content_bytes, 43);
+    assert_eq!(counts.content_bytes, 40);
     assert_eq!(client.ends_with(), None);
     assert_eq!(counts.closed_without_quit, 0);
 }

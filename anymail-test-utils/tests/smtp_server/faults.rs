@@ -17,28 +17,32 @@ fn with(stage: SmtpStage, action: SmtpAction) -> LoopbackSmtp {
     server
 }
 
+const CONTENT: &str = "Subject: Hi\r\n\r\nHello\r\n.";
+
 /// A whole conversation with every command in it; an error is where it ended.
 fn converse(server: &LoopbackSmtp) -> std::io::Result<()> {
     let mut client = Client::connect(server);
     client.reply()?;
+    let mut content_may_come = false;
     for line in [
         "EHLO client.example.com",
         "AUTH PLAIN AG1lAHNlY3JldA==",
         "NOOP",
+        "RSET",
         "MAIL FROM:<me@example.com>",
         "RCPT TO:<you@example.com>",
         "DATA",
-        "Subject: Hi\r\n\r\nHello\r\n.",
-        "RSET",
+        CONTENT,
         "QUIT",
     ] {
+        if line == CONTENT && !content_may_come {
+            continue; // it would be taken for commands
+        }
         let reply = client.ask(line)?;
+        content_may_come = reply.starts_with("354");
         if reply.starts_with("421") {
             assert_eq!(client.ends_with(), None, "after 421 to {line}");
             return Err(ErrorKind::UnexpectedEof.into());
-        }
-        if !reply.starts_with(['2', '3']) && line.starts_with("DATA") {
-            return Err(std::io::Error::other(reply)); // its content would be taken for commands
         }
     }
     Ok(())
@@ -72,7 +76,7 @@ fn every_action_at_every_stage_says_truly_whether_the_mail_is_kept_and_is_over_a
             let unasked = matches!(stage, SmtpStage::Connect | SmtpStage::Idle);
             if ends {
                 assert!(outcome.is_err(), "{fault}");
-            } else if !unasked && stage != SmtpStage::Data {
+            } else if !unasked {
                 outcome.unwrap_or_else(|error| panic!("{fault}: {error}"));
             }
             let before = server.counts().mails;

@@ -46,7 +46,9 @@ mail = EmailMessage()
 mail["From"], mail["To"] = "me@example.com", "you@example.com, gone@example.com"
 mail["Subject"] = "Grüße"
 mail.set_content(".\n..\nHällo\n")
-refused = client.send_message(mail, rcpt_options=["NOTIFY=FAILURE"])
+# Python writes this body in 8 bits, and leaves it to the caller to say so in MAIL.
+refused = client.send_message(mail, mail_options=["BODY=8BITMIME"],
+                              rcpt_options=["NOTIFY=FAILURE"])
 assert refused == {"gone@example.com": (550, b"5.1.1 No such user")}, refused
 client.quit()
 "#;
@@ -96,6 +98,7 @@ fn check(server: &LoopbackSmtp, over_tls: bool) {
     let mails = server.mails();
     let mail = &mails[0];
     assert_eq!(mail.addresses(), ["you@example.com"]);
+    assert_eq!(mail.parameter("BODY"), Some("8BITMIME"));
     assert_eq!(mail.recipients[0].parameter("NOTIFY"), Some("FAILURE"));
     assert_eq!(
         (mail.user.as_deref(), mail.over_tls),
