@@ -183,7 +183,7 @@ impl SuppressionStore for FileSuppressionStore {
         &self,
         keys: &[AddressKey],
     ) -> Result<Vec<Suppression>, SuppressionStoreError> {
-        Ok(memory::look_up(&self.0.records, keys))
+        Ok(self.0.records.look_up(keys))
     }
 
     async fn add(&self, suppressions: &[Suppression]) -> Result<(), SuppressionStoreError> {

@@ -95,7 +95,7 @@ impl SuppressionStore for MemorySuppressionStore {
         &self,
         keys: &[AddressKey],
     ) -> Result<Vec<Suppression>, SuppressionStoreError> {
-        Ok(look_up(&self.records, keys))
+        Ok(self.records.look_up(keys))
     }
 
     async fn add(&self, suppressions: &[Suppression]) -> Result<(), SuppressionStoreError> {
@@ -117,14 +117,6 @@ impl SuppressionStore for MemorySuppressionStore {
     fn list(&self) -> BoxStream<'_, Result<Suppression, SuppressionStoreError>> {
         list(&self.records)
     }
-}
-
-pub(super) fn look_up(records: &Records, keys: &[AddressKey]) -> Vec<Suppression> {
-    let mut found = Vec::new();
-    for key in keys {
-        records.look_up(key, &mut found);
-    }
-    found
 }
 
 pub(super) fn list(records: &Records) -> BoxStream<'_, Result<Suppression, SuppressionStoreError>> {

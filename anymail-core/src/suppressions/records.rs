@@ -61,15 +61,26 @@ impl Records {
     }
 
     pub(super) fn contains(&self, address: &AddressKey) -> bool {
-        read(self.shard(address)).contains(address.as_str())
+        read(self.shard(address)).contains(address.as_str().as_bytes())
     }
 
-    /// The suppressions of an address that hold.
-    pub(super) fn look_up(&self, address: &AddressKey, found: &mut Vec<Suppression>) {
-        let shard = read(self.shard(address));
-        if let Some(packed) = shard.get(address.as_str()) {
-            packed.suppressions(address, &read(&self.names), found);
+    /// The suppressions of these addresses that hold.
+    pub(super) fn look_up(&self, addresses: &[AddressKey]) -> Vec<Suppression> {
+        let mut found = Vec::new();
+        // Each part is locked once, not once for each address. Whoever changes something holds
+        // one lock at a time, so none waits for another in a circle.
+        let mut locked: [Option<RwLockReadGuard<'_, _>>; SHARDS] = std::array::from_fn(|_| None);
+        for address in addresses {
+            let at = shard_of(address);
+            let (Some(shard), Some(lock)) = (self.shards.get(at), locked.get_mut(at)) else {
+                continue;
+            };
+            let shard = lock.get_or_insert_with(|| read(shard));
+            if let Some(packed) = shard.get(address.as_str().as_bytes()) {
+                packed.suppressions(address, &read(&self.names), &mut found);
+            }
         }
+        found
     }
 
     /// The suppressions in one of the parts that hold.
@@ -162,14 +173,14 @@ impl Records {
         change: impl FnOnce(&mut Vec<Record>) -> bool,
     ) -> bool {
         let shard = read(self.shard(address));
-        let known = shard.get(address.as_str());
+        let known = shard.get(address.as_str().as_bytes());
         let mut records = known.map(|packed| packed.records().collect());
         change(records.get_or_insert_default())
     }
 
     fn change(&self, address: &AddressKey, change: impl FnOnce(&mut Vec<Record>) -> bool) -> bool {
         let mut shard = write(self.shard(address));
-        let known = shard.get(address.as_str());
+        let known = shard.get(address.as_str().as_bytes());
         let (is_new, held) = (known.is_none(), known.is_some_and(Packed::holds_any));
         let mut records = known.map_or_else(Vec::new, |packed| packed.records().collect());
         let before = records.len();
@@ -192,16 +203,17 @@ impl Records {
     }
 
     fn shard(&self, address: &AddressKey) -> &RwLock<HashSet<Packed>> {
-        // Cheap, and safe if somebody picks addresses that fall into one part: each part has a
-        // keyed hash of its own.
-        let bytes = address.as_str().bytes();
-        let sum = bytes.fold(0_usize, |sum, b| {
-            sum.wrapping_mul(31).wrapping_add(b.into())
-        });
         // The index is below the number of shards.
         #[expect(clippy::indexing_slicing)]
-        &self.shards[sum % SHARDS]
+        &self.shards[shard_of(address)]
     }
+}
+
+/// Cheap, and safe if somebody picks addresses that fall into one part: each part has a keyed
+/// hash of its own.
+fn shard_of(address: &AddressKey) -> usize {
+    let bytes = address.as_str().bytes();
+    bytes.fold(0_usize, |sum, b| sum.wrapping_add(b.into())) % SHARDS
 }
 
 /// Puts a record in the place of an older one of its kind. At the same time, a suppression goes
@@ -383,11 +395,15 @@ impl<'a> Reader<'a> {
         Some(*taken)
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = usize::from(u16::from_le_bytes(self.take()?));
-        let (text, rest) = self.0.split_at_checked(length)?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(bytes)
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.bytes()?).ok()
     }
 
     fn number(&mut self, is_there: bool) -> Option<u32> {
@@ -448,21 +464,21 @@ fn to_hex(bytes: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
-impl Borrow<str> for Packed {
-    fn borrow(&self) -> &str {
-        self.address()
+impl Borrow<[u8]> for Packed {
+    fn borrow(&self) -> &[u8] {
+        Reader(&self.0).bytes().unwrap_or_default()
     }
 }
 
 impl Hash for Packed {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.address().hash(state);
+        Borrow::<[u8]>::borrow(self).hash(state);
     }
 }
 
 impl PartialEq for Packed {
     fn eq(&self, other: &Self) -> bool {
-        self.address() == other.address()
+        Borrow::<[u8]>::borrow(self) == Borrow::<[u8]>::borrow(other)
     }
 }
 

@@ -9,3 +9,5 @@ pub mod receiving;
 pub mod scenarios;
 pub mod sending;
 pub mod server;
+pub mod smtp;
+pub mod suppressions;

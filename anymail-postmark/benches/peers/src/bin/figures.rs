@@ -6,7 +6,8 @@ use std::error::Error;
 use std::process::Command;
 
 use anymail_figures::server::{self, Kind, Server};
-use anymail_figures::{addresses, measure, payload, receiving, sending};
+use anymail_figures::smtp::{self, Sink};
+use anymail_figures::{addresses, measure, payload, receiving, sending, suppressions};
 use tokio::runtime::Runtime;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -55,6 +56,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if wanted("heap") {
         println!("{}", measure::heap("stream")?);
+    }
+    if wanted("smtp") {
+        for pipelining in [false, true] {
+            match Sink::start(pipelining)? {
+                Some(sink) => println!("{}", smtp::many(&runtime, &sink)),
+                None => eprintln!("SMTP is skipped: there is no smtp-sink (Debian: postfix)"),
+            }
+        }
+        println!("{}", measure::heap("smtp")?);
+    }
+    if wanted("suppressions") {
+        println!("{}", suppressions::look_up(&runtime));
+        println!("{}", measure::heap("suppressions")?);
     }
     if wanted("receiving") {
         println!("{}", receiving::tracking());

@@ -4,10 +4,12 @@
 use std::error::Error;
 use std::pin::pin;
 
-use anymail_core::Mailer;
+use anymail_core::{Field, Mailer};
 use anymail_figures::scenarios;
 use anymail_figures::sending::mailer;
 use anymail_figures::server::{Kind, Server};
+use anymail_figures::smtp::Sink;
+use anymail_figures::suppressions;
 use futures_util::{StreamExt, stream};
 use peak_alloc::PeakAlloc;
 use tokio::runtime::Runtime;
@@ -18,12 +20,40 @@ static HEAP: PeakAlloc = PeakAlloc;
 /// Prints two numbers of bytes: what is measured, and what it is measured by.
 fn main() -> Result<(), Box<dyn Error>> {
     let runtime = Runtime::new()?;
+    let what = std::env::args().nth(1);
+    match what.as_deref() {
+        Some("suppressions") => {
+            let before = HEAP.current_usage();
+            let store = suppressions::store();
+            println!(
+                "{} {}",
+                HEAP.current_usage() - before,
+                suppressions::ADDRESSES
+            );
+            drop(store);
+            return Ok(());
+        }
+        Some("smtp") => {
+            let sink = Sink::start(true)?.ok_or("there is no smtp-sink (Debian: postfix)")?;
+            let mailer = sink.mailer();
+            runtime.block_on(mailer.send(&scenarios::small(1)))?;
+            let mut message = scenarios::with_attachment(scenarios::LARGE);
+            message.metadata = Field::Unset;
+            message.tags = Field::Unset;
+            let peak = peak_of(|| {
+                runtime.block_on(mailer.send(&message)).unwrap();
+            });
+            println!("{peak} {}", scenarios::LARGE);
+            return Ok(());
+        }
+        _ => {}
+    }
     // From a server that is far away all calls that may be under way are.
     let server = Server::start(Kind::Far)?;
     let mailer = mailer(&server);
     // What is made once, such as connections, does not count.
     runtime.block_on(run(&mailer, 10_000));
-    let (measured, by) = match std::env::args().nth(1).as_deref() {
+    let (measured, by) = match what.as_deref() {
         Some("attachment") => {
             let message = scenarios::with_attachment(scenarios::LARGE);
             let peak = peak_of(|| {
@@ -36,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let many = peak_of(|| runtime.block_on(run(&mailer, 1_000_000)));
             (many, few)
         }
-        _ => return Err("heap attachment | heap stream".into()),
+        _ => return Err("heap attachment | stream | smtp | suppressions".into()),
     };
     println!("{measured} {by}");
     Ok(())
