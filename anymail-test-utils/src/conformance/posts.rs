@@ -32,7 +32,8 @@ impl Posts {
 #[derive(Debug, Clone)]
 pub struct Post {
     /// The request as the ESP makes it, with all its headers but `Authorization`, which the
-    /// suite adds.
+    /// suite adds, and without its signature, be that in a header or in the body:
+    /// [`Signer::sign`](super::Signer::sign) adds it.
     pub request: Request<Bytes>,
     /// The events that it holds, in order; at least one.
     pub events: Vec<Expected>,

@@ -268,9 +268,35 @@ async fn of_other_bodies(rig: &Rig, desk: &SigningDesk, request: &Request<Bytes>
     Ok(())
 }
 
+/// Whether a post has a signature before it is signed: then none of them shows what becomes of
+/// one that has none.
+fn has_a_signature(desk: &SigningDesk, request: &Request<Bytes>) -> bool {
+    const MARK: &str = "markofasignature";
+    /// As much as names a field of JSON or of a form.
+    const BEFORE: usize = 11;
+    let Some(signed) = desk.spelt(request, &desk.new, &|_| MARK.into()) else {
+        return false;
+    };
+    let mut headers = signed.headers().iter();
+    if let Some((name, _)) = headers.find(|(_, value)| *value == MARK) {
+        return request.headers().contains_key(name);
+    }
+    let (with, without) = (signed.body(), request.body());
+    let at = |body: &[u8], word: &[u8]| body.windows(word.len()).position(|it| it == word);
+    let before = at(with, MARK.as_bytes())
+        .and_then(|mark| with.get(mark.saturating_sub(BEFORE)..mark))
+        .filter(|before| before.len() == BEFORE);
+    before.is_some_and(|before| at(without, before).is_some())
+}
+
 async fn forged(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
     let webhook = desk.webhook();
     for request in desk.posts.requests() {
+        rig.ensure(!has_a_signature(&desk, request), || {
+            "a post of Harness::webhooks has a signature of its own: leave that out, \
+             Signer::sign adds it"
+                .to_owned()
+        })?;
         refused(&rig, webhook, request, "a post without a signature").await?;
         let by_another = desk.signed(&rig, request, &desk.other, 0)?;
         refused(&rig, webhook, &by_another, "a signature by another key").await?;

@@ -23,7 +23,7 @@ pub fn mutants() -> Vec<Mutant> {
 }
 
 /// Changes what is told of each recipient.
-fn retell(
+pub fn retell(
     result: SendResult,
     change: impl Fn(usize, &AddressKey, Status, Option<String>) -> (Status, Option<String>),
 ) -> SendResult {
@@ -37,7 +37,7 @@ fn retell(
     Ok(status)
 }
 
-fn takes_for(result: SendResult, from: Status, to: Status) -> SendResult {
+pub fn takes_for(result: SendResult, from: Status, to: Status) -> SendResult {
     retell(result, |_, _, status, id| match status == from {
         true => (
             to,

@@ -33,20 +33,6 @@ pub fn mutants() -> Vec<Mutant> {
 fn readings() -> Vec<Mutant> {
     const TRACKING: &[&str] = &["webhooks::tracking::events_say_what_the_esp_said"];
     const INBOUND: &[&str] = &["webhooks::inbound::events_say_what_the_esp_said"];
-    fn told(events: ReadResult, change: fn(&mut TrackingEvent)) -> ReadResult {
-        Ok(each(events?, |event| {
-            if let Event::Tracking(event) = event {
-                change(event);
-            }
-        }))
-    }
-    fn came(events: ReadResult, change: fn(&mut InboundMessage)) -> ReadResult {
-        Ok(each(events?, |event| {
-            if let Event::Inbound(event) = event {
-                change(&mut event.message);
-            }
-        }))
-    }
     vec![
         mutant(
             "tells_message_ids_in_angle_brackets",
@@ -311,13 +297,7 @@ fn access() -> Vec<Mutant> {
         ),
         mutant(
             "quotes_payloads_in_errors",
-            Events(|request, events| {
-                events.map_err(|error| {
-                    let body = String::from_utf8_lossy(request.body());
-                    let webhook = PigeonWebhook::new(WebhookAuth::none());
-                    WebhookError::new(&webhook, error.kind(), format!("what is {body}?"))
-                })
-            }),
+            Events(quoting),
             &[
                 "webhooks::tracking::secrets_and_payloads_are_in_no_debug_text_or_error",
                 "webhooks::inbound::secrets_and_payloads_are_in_no_debug_text_or_error",
@@ -326,9 +306,36 @@ fn access() -> Vec<Mutant> {
     ]
 }
 
-fn each(mut events: Vec<Event>, change: impl Fn(&mut Event)) -> Vec<Event> {
+pub fn each(mut events: Vec<Event>, change: impl Fn(&mut Event)) -> Vec<Event> {
     events.iter_mut().for_each(change);
     events
+}
+
+/// Errors that hold what was posted.
+pub fn quoting(request: &Request<Bytes>, events: ReadResult) -> ReadResult {
+    events.map_err(|error| {
+        let body = String::from_utf8_lossy(request.body());
+        let webhook = PigeonWebhook::new(WebhookAuth::none());
+        WebhookError::new(&webhook, error.kind(), format!("what is {body}?"))
+    })
+}
+
+/// Changes each event about a mail that was sent.
+pub fn told(events: ReadResult, change: fn(&mut TrackingEvent)) -> ReadResult {
+    Ok(each(events?, |event| {
+        if let Event::Tracking(event) = event {
+            change(event);
+        }
+    }))
+}
+
+/// Changes each mail that came in.
+pub fn came(events: ReadResult, change: fn(&mut InboundMessage)) -> ReadResult {
+    Ok(each(events?, |event| {
+        if let Event::Inbound(event) = event {
+            change(&mut event.message);
+        }
+    }))
 }
 
 /// With other keys.

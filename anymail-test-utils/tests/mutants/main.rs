@@ -15,12 +15,17 @@
 #[path = "../../examples/pigeon/backend.rs"]
 mod backend;
 mod breaks;
+mod careless;
+mod forged;
 #[path = "../../examples/pigeon/harness.rs"]
 mod harness;
 mod in_answers;
+mod in_both;
 mod in_calls;
 mod in_contents;
 mod in_errors;
+mod in_magpie;
+mod in_magpie_hooks;
 mod in_people;
 mod in_secrets;
 mod in_signatures;
@@ -28,6 +33,7 @@ mod in_smtp;
 mod in_values;
 mod in_webhooks;
 mod lark;
+mod magpie;
 mod mutant;
 #[path = "../../examples/pigeon/signature.rs"]
 mod signature;
@@ -66,7 +72,7 @@ fn main() {
     for mutant in mutants() {
         pigeon = pigeon.plant_suite(mutant.name, move || suite_of(mutant), mutant.caught_by);
     }
-    main_mutants([pigeon, in_smtp::mutants()])
+    main_mutants([pigeon, in_magpie::mutants(), in_smtp::mutants()])
 }
 
 fn suite_of(mutant: Mutant) -> Suite {

@@ -1,0 +1,216 @@
+//! Faults that any ESP's backend may have, in those whose ESP has one answer for all recipients of
+//! a call: what is told of recipients, calls and errors, and what is let through.
+
+use anymail_core::{Accepted, PreparedMessage, SendError, SendErrorKind as K, Status};
+use anymail_test_utils::conformance::{Mutants, Sabotage as S};
+
+use crate::breaks::SendResult;
+use crate::in_answers::{retell, takes_for};
+
+fn failed(result: SendResult, change: fn(SendError) -> SendError) -> SendResult {
+    result.map_err(change)
+}
+
+/// A batch of which somebody has this status.
+fn is_mixed(message: &PreparedMessage, result: &SendResult, with: Status) -> bool {
+    let has = |it: &anymail_core::SendStatus| it.recipients().any(|it| it.status == with);
+    message.is_batch() && result.as_ref().is_ok_and(has)
+}
+
+fn error(kind: K, result: &SendResult) -> SendResult {
+    let esp = result.as_ref().map(|it| it.esp.to_string());
+    Err(SendError::new(
+        kind,
+        esp.unwrap_or_default(),
+        "a call failed",
+    ))
+}
+
+pub fn plant(mutants: Mutants) -> Mutants {
+    errors(calls(people(mutants)))
+}
+
+fn people(mutants: Mutants) -> Mutants {
+    mutants
+        .plant(
+            "tells_all_as_sent",
+            S::Result(|_, result| takes_for(result, Status::Queued, Status::Sent)),
+            &[
+                "statuses::everybody_is_told_of_under_the_address_as_given",
+                "statuses::one_who_is_queued",
+            ],
+        )
+        .plant(
+            "forgets_the_copies",
+            S::Result(|message, result| {
+                let to: Vec<_> = message.to().iter().map(|to| to.key()).collect();
+                retell(result, |_, key, status, id| match to.contains(key) {
+                    true => (status, id),
+                    false => (Status::Unknown, None),
+                })
+            }),
+            &["statuses::cc_and_bcc_have_a_status_too"],
+        )
+        .plant(
+            "makes_up_message_ids",
+            S::Result(|_, result| {
+                retell(result, |_, key, status, id| {
+                    (status, id.map(|_| format!("<{}>", key.as_str())))
+                })
+            }),
+            &[
+                "message_ids::are_those_of_the_esp",
+                "message_ids::differ_from_call_to_call",
+                "message_ids::each_of_a_batch_has_its_own",
+            ],
+        )
+        .plant(
+            "forgets_the_bcc",
+            S::Message(|message| message.bcc = Default::default()),
+            &["recipients::bcc_arrives_and_nobody_sees_it"],
+        )
+        .plant(
+            "lets_esp_extra_name_recipients",
+            S::Check(|_| Vec::new()),
+            &["features::esp_extra::adds_no_recipient"],
+        )
+        .plant(
+            "ignores_the_subject_in_esp_extra",
+            S::Message(|message| {
+                if let Some(extra) = message.esp_extra.value_mut() {
+                    extra.remove("subject");
+                }
+            }),
+            &["features::esp_extra::replaces_a_field_or_is_refused"],
+        )
+        .plant(
+            "writes_a_batch_as_one_mail",
+            S::Message(|message| {
+                message.merge_data = Default::default();
+                message.merge_headers = Default::default();
+                message.merge_metadata = Default::default();
+            }),
+            &[
+                "batch::each_to_gets_a_mail_and_sees_no_other",
+                "batch::copies_go_with_every_mail",
+            ],
+        )
+        .plant(
+            "sends_a_later_message_at_once",
+            S::Message(|message| message.send_at = Default::default()),
+            &["features::send_at::arrives"],
+        )
+        .plant(
+            "says_that_all_can_be_done",
+            S::Capabilities(|_| anymail_core::Capabilities::all()),
+            &[
+                "features::envelope_sender::is_refused",
+                "features::international_recipients::is_refused",
+                "features::tags::is_refused_over_the_limit",
+                "features::template_body::is_left_out_and_reported",
+                "features::without_to::is_refused",
+            ],
+        )
+}
+
+/// Where a batch takes several calls.
+fn calls(mutants: Mutants) -> Mutants {
+    mutants
+        .plant(
+            "makes_an_error_of_a_batch_when_one_call_is_refused",
+            S::Result(
+                |message, result| match is_mixed(message, &result, Status::Failed) {
+                    true => error(K::Refused, &result),
+                    false => result,
+                },
+            ),
+            &[
+                "batch::a_refused_first_call_fails_for_its_own_recipients",
+                "batch::a_refused_second_call_fails_for_its_own_recipients",
+                "batch::a_rate_limited_second_call_fails_for_its_own_recipients",
+            ],
+        )
+        .plant(
+            "says_of_a_batch_that_it_was_not_accepted_when_one_call_is_lost",
+            S::Result(
+                |message, result| match is_mixed(message, &result, Status::Unknown) {
+                    true => error(K::Connect, &result),
+                    false => result,
+                },
+            ),
+            &[
+                "batch::a_lost_second_call_leaves_its_own_recipients_open",
+                "batch::a_crash_at_the_second_call_leaves_its_own_recipients_open",
+            ],
+        )
+        .plant(
+            "tells_those_of_a_failed_call_as_queued",
+            S::Result(|_, result| takes_for(result, Status::Failed, Status::Queued)),
+            &[
+                "batch::a_refused_second_call_fails_for_its_own_recipients",
+                "batch::a_rate_limited_first_call_fails_for_its_own_recipients",
+            ],
+        )
+        .plant(
+            "tells_those_of_a_lost_call_as_failed",
+            S::Result(|_, result| takes_for(result, Status::Unknown, Status::Failed)),
+            &[
+                "batch::a_lost_first_call_leaves_its_own_recipients_open",
+                "batch::a_lost_second_call_leaves_its_own_recipients_open",
+                "batch::a_garbled_answer_to_the_second_call_leaves_its_own_recipients_open",
+            ],
+        )
+        .plant(
+            "tells_those_of_a_lost_call_as_queued",
+            S::Result(|_, result| takes_for(result, Status::Unknown, Status::Queued)),
+            &["batch::a_garbled_answer_to_the_first_call_leaves_its_own_recipients_open"],
+        )
+}
+
+fn errors(mutants: Mutants) -> Mutants {
+    mutants
+        .plant(
+            "takes_a_lost_answer_for_a_no",
+            S::Result(|_, result| failed(result, |error| error.with_accepted(Accepted::No))),
+            &[
+                "network::a_reset_in_place_of_the_answer_is_told_as_it_is",
+                "network::no_answer_in_time_though_accepted_is_told_as_it_is",
+                "network::a_crash_of_the_esp_is_told_as_it_is",
+                "many::a_lost_answer_marks_just_its_own_messages",
+            ],
+        )
+        .plant(
+            "takes_every_failure_for_a_maybe",
+            S::Result(|_, result| failed(result, |error| error.with_accepted(Accepted::Maybe))),
+            &[
+                "network::a_refused_connection_is_safe_to_send_again",
+                "network::a_refused_request_is_told_as_it_is",
+                "network::too_many_requests_is_told_as_it_is",
+                "statuses::one_who_is_failed",
+            ],
+        )
+        .plant(
+            "takes_every_refusal_for_the_esps_own",
+            S::Result(|_, result| failed(result, SendError::said_by_esp)),
+            &[
+                "network::a_refusal_by_a_page_is_told_as_it_is",
+                "network::maintenance_by_a_proxys_page_is_told_as_it_is",
+                "network::maintenance_by_a_gateways_json_is_told_as_it_is",
+            ],
+        )
+        .plant(
+            "takes_every_failure_for_final",
+            S::Result(|_, result| failed(result, |error| error.with_transient(false))),
+            &["network::too_many_requests_is_told_as_it_is"],
+        )
+        .plant(
+            "hears_no_retry_after",
+            S::Result(|_, result| failed(result, |error| error.with_retry_after(None))),
+            &["network::retry_after_in_seconds_is_passed_on"],
+        )
+        .plant(
+            "keeps_the_esps_words_to_itself",
+            S::Result(|_, result| failed(result, |error| error.with_message("no"))),
+            &["network::the_esps_own_words_are_passed_on"],
+        )
+}
