@@ -18,6 +18,7 @@ use crate::breaks::SendResult;
 /// What it is careless about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carelessness {
+    CountsNoCopies,
     ErrorOfACallIsThatOfTheMessage,
     ErrorsQuoteTheAnswer,
     FollowsRedirects,

@@ -1,29 +1,17 @@
-//! Magpies that write a form wrong, or make something else of the answer.
+//! Magpies that write a form wrong.
 
-use anymail_core::{Address, EmailBackend};
-use anymail_test_utils::conformance::{HarnessError, Mutants, Sabotage as S, Target};
+use anymail_core::Address;
+use anymail_test_utils::conformance::{Mutants, Sabotage as S};
 use serde_json::Value;
 
-use crate::careless::Carelessness as C;
 use crate::magpie::harness::MagpieHarness;
-use crate::magpie::{careless, change, files, texts, variables};
-
-type Made = Result<std::sync::Arc<dyn EmailBackend>, HarnessError>;
+use crate::magpie::{change, files, texts, variables};
 
 pub fn mutants() -> Mutants {
     let all = Mutants::http("magpie", || MagpieHarness);
-    let all = [
-        people,
-        contents,
-        inline_parts,
-        values,
-        batches,
-        options,
-        calls,
-    ]
-    .into_iter()
-    .fold(all, |all, plant| plant(all));
-    crate::in_magpie_hooks::plant(crate::in_both::plant(all))
+    let all = batches(values(inline_parts(contents(people(all)))));
+    let all = crate::in_both::plant(crate::in_magpie_calls::plant(all));
+    crate::in_magpie_hooks::plant(all)
 }
 
 fn is_person(name: &str) -> bool {
@@ -432,134 +420,5 @@ fn batches(all: Mutants) -> Mutants {
             "batch::metadata_of_one_go_to_no_other",
             "batch::headers_of_one_go_to_no_other",
         ],
-    )
-}
-
-fn options(all: Mutants) -> Mutants {
-    const TYPES: &str = "features::esp_extra::values_keep_their_json_types";
-    all.plant(
-        "loses_flags_in_esp_extra",
-        S::Request(|it| texts(it, |name| name == "o:testmode", |_| None)),
-        &[TYPES, "features::esp_extra::arrives"],
-    )
-    .plant(
-        "writes_flags_as_numbers",
-        S::Request(|it| texts(it, |name| name == "o:dkim", |_| Some("0".to_owned()))),
-        &[TYPES],
-    )
-    .plant(
-        "loses_all_but_the_first_of_a_list_in_esp_extra",
-        S::Request(|it| {
-            texts(
-                it,
-                |name| name == "o:archive-to",
-                |text| (text == "first").then(|| text.to_owned()),
-            );
-        }),
-        &[TYPES],
-    )
-    .plant(
-        "writes_a_list_in_esp_extra_as_json",
-        S::Request(|it| {
-            texts(
-                it,
-                |name| name == "o:archive-to",
-                |text| (text == "first").then(|| r#"["first", "second"]"#.to_owned()),
-            );
-        }),
-        &[TYPES],
-    )
-    .plant(
-        "lets_esp_extra_add_a_bcc",
-        S::Check(|mut objections| {
-            objections.retain(|it| !format!("{it:?}").contains("bcc"));
-            objections
-        }),
-        &["features::esp_extra::adds_no_recipient"],
-    )
-}
-
-fn calls(all: Mutants) -> Mutants {
-    const ECHO: &str = "secrets::a_token_that_the_esp_repeats_is_not_printed";
-    macro_rules! careless {
-        ($which:ident) => {
-            S::Backend(|target: &Target| -> Made { careless(C::$which, target) })
-        };
-    }
-    all.plant(
-        "sends_a_batch_whole_however_many_they_are",
-        careless!(OneCallForAll),
-        &["batch::no_call_has_more_recipients_than_the_esp_takes"],
-    )
-    .plant(
-        "sends_the_first_call_only",
-        careless!(SendsTheFirstCallOnly),
-        &["batch::more_recipients_than_a_call_takes_all_get_theirs"],
-    )
-    .plant(
-        "stops_at_an_error_and_says_it_of_all",
-        careless!(ErrorOfACallIsThatOfTheMessage),
-        &[
-            "batch::a_refused_second_call_fails_for_its_own_recipients",
-            "batch::a_lost_second_call_leaves_its_own_recipients_open",
-        ],
-    )
-    .plant(
-        "retries_whatever_failed",
-        careless!(RetriesWhateverFailed),
-        &["retries::what_may_have_been_accepted_is_not_sent_again"],
-    )
-    .plant(
-        "takes_any_success_for_a_yes",
-        careless!(TakesAnySuccess),
-        &[
-            "answers::of_the_wrong_shape_are_no_yes",
-            "answers::of_a_bare_status_are_told_as_they_are",
-        ],
-    )
-    .plant(
-        "is_another_user",
-        careless!(OtherCredentials),
-        &["secrets::the_token_reaches_the_esp"],
-    )
-    .plant(
-        "sends_no_key",
-        careless!(NoKey),
-        &["secrets::the_token_reaches_the_esp"],
-    )
-    .plant(
-        "sends_the_key_in_the_url",
-        careless!(KeyInTheUrl),
-        &["secrets::the_token_is_in_no_url"],
-    )
-    .plant(
-        "prints_the_key",
-        careless!(PrintsTheKey),
-        &["secrets::the_token_is_in_no_debug_text"],
-    )
-    .plant(
-        "traces_the_key",
-        careless!(TracesTheKey),
-        &["secrets::the_token_is_not_traced"],
-    )
-    .plant(
-        "redacts_the_key_but_not_its_base64",
-        careless!(RedactsTheKeyAlone),
-        &[ECHO],
-    )
-    .plant(
-        "quotes_answers_in_errors",
-        careless!(ErrorsQuoteTheAnswer),
-        &[ECHO],
-    )
-    .plant(
-        "reads_answers_to_their_end",
-        careless!(ReadsToTheEnd),
-        &["answers::without_an_end_are_not_read_to_it"],
-    )
-    .plant(
-        "follows_redirects",
-        careless!(FollowsRedirects),
-        &["secrets::a_redirect_takes_the_token_nowhere"],
     )
 }

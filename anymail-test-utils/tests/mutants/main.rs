@@ -2,7 +2,8 @@
 //! they name every trial there is. So each trial can fail, and fails for what it is meant for.
 //! `cargo test --test mutants -- --topics` lists them.
 //!
-//! What is broken is the backend of the guide (`examples/pigeon`), and a small SMTP client.
+//! What is broken is the backend of the guide (`examples/pigeon`), those of the other examples, and
+//! a small SMTP client.
 
 #![allow(
     clippy::indexing_slicing,
@@ -25,11 +26,15 @@ mod in_calls;
 mod in_contents;
 mod in_errors;
 mod in_magpie;
+mod in_magpie_calls;
 mod in_magpie_hooks;
 mod in_people;
 mod in_secrets;
 mod in_signatures;
 mod in_smtp;
+mod in_starling;
+mod in_starling_calls;
+mod in_starling_hooks;
 mod in_values;
 mod in_webhooks;
 mod lark;
@@ -37,6 +42,7 @@ mod magpie;
 mod mutant;
 #[path = "../../examples/pigeon/signature.rs"]
 mod signature;
+mod starling;
 #[path = "../../examples/pigeon/webhook.rs"]
 mod webhook;
 #[path = "../../examples/pigeon/wire.rs"]
@@ -72,7 +78,12 @@ fn main() {
     for mutant in mutants() {
         pigeon = pigeon.plant_suite(mutant.name, move || suite_of(mutant), mutant.caught_by);
     }
-    main_mutants([pigeon, in_magpie::mutants(), in_smtp::mutants()])
+    main_mutants([
+        pigeon,
+        in_magpie::mutants(),
+        in_starling::mutants(),
+        in_smtp::mutants(),
+    ])
 }
 
 fn suite_of(mutant: Mutant) -> Suite {
