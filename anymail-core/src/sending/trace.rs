@@ -161,8 +161,7 @@ impl CallTrace {
 
     /// A conversation by SMTP that begins now: the server's `host:port`; how many messages it is
     /// about; the bytes of them.
-    #[cfg(feature = "smtp")]
-    pub(crate) fn conversation(esp: &str, server: &str, messages: usize, bytes: usize) -> Self {
+    pub fn conversation(esp: &str, server: &str, messages: usize, bytes: usize) -> Self {
         let span = tracing::info_span!(
             "call",
             otel.kind = "client",
