@@ -62,6 +62,8 @@
 //! - `webhooks` (default): all that takes in what an ESP reports.
 //! - `signatures`: `StandardWebhooks` and `HmacSha256Keys`, for ESPs that sign what they post,
 //!   and `OneClickUnsubscribe`.
+//! - `forms`: `Form`, for ESPs that post HTML forms.
+//! - `smtp`: [`SmtpBackend`], to any ESP and any mail server.
 //! - `axum`: routes for an axum application.
 //! - `blocking`: `blocking::Mailer`, for programs without a runtime.
 //! - `rate-limit`: `RateLimiter`, for backends that must not call their ESP too fast.

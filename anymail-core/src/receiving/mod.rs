@@ -7,6 +7,8 @@ mod auth;
 mod axum;
 mod content;
 mod event;
+#[cfg(feature = "forms")]
+mod form;
 mod headers;
 #[cfg(feature = "signatures")]
 mod hmac;
@@ -30,6 +32,8 @@ pub use axum::webhook_routes;
 pub use event::{
     Event, EventActor, EventType, InboundEvent, RejectReason, TrackingEvent, dedup_key,
 };
+#[cfg(feature = "forms")]
+pub use form::{Form, FormError, FormField};
 #[cfg(feature = "signatures")]
 pub use hmac::HmacSha256Keys;
 pub use inbound::{InboundAddress, InboundAttachment, InboundMessage};

@@ -5,7 +5,10 @@
 #![allow(dead_code, reason = "each target uses one of the functions")]
 #![allow(clippy::expect_used, reason = "what fails should panic")]
 
-use anymail_core::{Event, InboundMessage, Webhook, WebhookAuth};
+use anymail_core::{
+    Event, Form, HmacSha256Keys, InboundMessage, StandardWebhooks, Webhook, WebhookAuth,
+    WebhookSignature,
+};
 use anymail_postmark::{PostmarkInboundWebhook, PostmarkTrackingWebhook};
 use bytes::Bytes;
 
@@ -26,6 +29,42 @@ pub(crate) fn raw_mime(input: &[u8]) {
     let text = serde_json::to_string(&mail).expect("a mail goes into JSON");
     let back: InboundMessage = serde_json::from_str(&text).expect("and comes back");
     assert!(back == mail, "a mail changes on its way through JSON");
+}
+
+/// A form: its media type in the first line, and the body behind it.
+pub(crate) fn form(input: &[u8]) {
+    let end = input.iter().position(|byte| *byte == b'\n');
+    let (kind, body) = input.split_at(end.unwrap_or(input.len()));
+    let Ok(kind) = http::HeaderValue::from_bytes(kind) else {
+        return;
+    };
+    let request = http::Request::post("/").header("content-type", kind);
+    let body = Bytes::copy_from_slice(body.get(1..).unwrap_or_default());
+    let request = request.body(body).expect("a request");
+    for field in Form::read(&request).into_iter().flatten() {
+        let _ = (field.text(), field.to_attachment(), format!("{field:?}"));
+    }
+}
+
+/// A signature that nobody has made: header values line by line, and the body behind them.
+pub(crate) fn signature(input: &[u8]) {
+    let mut lines = input.splitn(4, |byte| *byte == b'\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let mut request = http::Request::post("/")
+        .body(Bytes::new())
+        .expect("a request");
+    for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
+        if let Ok(value) = http::HeaderValue::from_bytes(line()) {
+            request.headers_mut().append(name, value);
+        }
+    }
+    *request.body_mut() = Bytes::copy_from_slice(line());
+    let keys = || ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"];
+    let standard = StandardWebhooks::new(keys()).expect("a key");
+    assert!(standard.verify(&request).is_err());
+    let hmac = HmacSha256Keys::new(keys()).expect("a key");
+    assert!(hmac.verify_hex(&[b"signed"], input).is_err());
+    assert!(hmac.verify_base64(&[b"signed"], input).is_err());
 }
 
 fn webhook(webhook: &dyn Webhook, input: &[u8]) {

@@ -1,0 +1,233 @@
+//! [`Form`]: a webhook's body that is an HTML form, of either kind.
+//!
+//! What a field means is each backend's business. `multer` and `form_urlencoded` take the body
+//! apart.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::ready;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::stream::once;
+use http::{Request, header};
+use multer::Multipart;
+
+use super::content::decode_charset;
+use super::inbound::InboundAttachment;
+use super::parameters::Parameters;
+use super::webhook::{Webhook, WebhookError, WebhookErrorKind};
+
+/// A form that an ESP has posted (feature `forms`): `multipart/form-data` (RFC 7578) or
+/// `application/x-www-form-urlencoded`.
+///
+/// Some ESPs post mail that came in like this, with files, and some sign in a field. Read it in
+/// [`Webhook::read`], and in [`WebhookSignature::verify`](crate::WebhookSignature::verify) if the
+/// signature stands in it. The webhook's limit for bodies holds for it, and it has at most
+/// [`MAX_FIELDS`](Self::MAX_FIELDS) fields.
+///
+/// ```
+/// use anymail_core::Form;
+/// use bytes::Bytes;
+/// use http::Request;
+///
+/// let body = "--b\r\n\
+///     Content-Disposition: form-data; name=\"subject\"\r\n\
+///     \r\n\
+///     Hello\r\n\
+///     --b\r\n\
+///     Content-Disposition: form-data; name=\"attachment-1\"; filename=\"a.txt\"\r\n\
+///     Content-Type: text/plain\r\n\
+///     \r\n\
+///     abc\r\n\
+///     --b--\r\n";
+/// let request = Request::post("/")
+///     .header("Content-Type", "multipart/form-data; boundary=b")
+///     .body(Bytes::from(body))?;
+///
+/// let form = Form::read(&request)?;
+/// assert_eq!(form.text("subject").as_deref(), Some("Hello"));
+/// let file = form.files().next().ok_or("no file")?;
+/// assert_eq!((file.file_name.as_deref(), &*file.content), (Some("a.txt"), &b"abc"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Form(Vec<FormField>);
+
+/// One field of a [`Form`].
+#[derive(Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FormField {
+    /// The field's name.
+    pub name: String,
+    /// The name of the file, if the field is one.
+    pub file_name: Option<String>,
+    /// The media type with its parameters, where the field has one. Files have.
+    pub content_type: Option<String>,
+    /// The content. Those of a `multipart/form-data` share one buffer.
+    pub content: Bytes,
+}
+
+impl FormField {
+    /// The content as text, by the charset that the media type names, else UTF-8. What is no
+    /// text in it becomes U+FFFD.
+    pub fn text(&self) -> Cow<'_, str> {
+        let kind = self.content_type.as_deref().and_then(Parameters::read);
+        let charset = kind.as_ref().and_then(|kind| kind.value("charset"));
+        decode_charset(&self.content, charset)
+    }
+
+    /// The content as text of this charset, for ESPs that name the charsets in another field.
+    pub fn text_in(&self, charset: &str) -> Cow<'_, str> {
+        decode_charset(&self.content, Some(charset))
+    }
+
+    /// The content as a file of a mail that came in, under its file name.
+    pub fn to_attachment(&self) -> InboundAttachment {
+        let kind = self.content_type.as_deref().unwrap_or_default();
+        let file = InboundAttachment::new(kind, self.content.clone());
+        match &self.file_name {
+            Some(name) => file.with_filename(name),
+            None => file,
+        }
+    }
+}
+
+/// Name and size: the content is somebody's mail.
+impl fmt::Debug for FormField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FormField")
+            .field("name", &self.name)
+            .field("is_file", &self.file_name.is_some())
+            .field("bytes", &self.content.len())
+            .finish()
+    }
+}
+
+impl Form {
+    /// The most fields of a form. ESPs post some dozens, and one for each file.
+    pub const MAX_FIELDS: usize = 1000;
+
+    /// Reads the form in a request's body, in time and memory in proportion to the body.
+    ///
+    /// Parts of a `multipart/form-data` without a name are left out.
+    ///
+    /// # Errors
+    /// [`FormError`], for a body that is no form by its `Content-Type`, is malformed, or has
+    /// more than [`MAX_FIELDS`](Self::MAX_FIELDS) fields.
+    pub fn read(request: &Request<Bytes>) -> Result<Self, FormError> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok());
+        let kind = kind.ok_or(FormError::NotAForm)?;
+        let media_type = kind.split(';').next().unwrap_or_default().trim();
+        let is = |name: &str| media_type.eq_ignore_ascii_case(name);
+        if is("multipart/form-data") {
+            let boundary = multer::parse_boundary(kind).map_err(|_| FormError::Malformed)?;
+            let body = once(ready(Ok::<_, Infallible>(request.body().clone())));
+            // The whole body is there, so that nothing has to be waited for.
+            let read = parts(Multipart::new(body, boundary)).now_or_never();
+            return read.unwrap_or(Err(FormError::Malformed)).map(Self);
+        }
+        if !is("application/x-www-form-urlencoded") {
+            return Err(FormError::NotAForm);
+        }
+        let pairs = form_urlencoded::parse(request.body());
+        let fields: Vec<_> = pairs
+            .take(Self::MAX_FIELDS + 1)
+            .map(|(name, value)| FormField {
+                name: name.into_owned(),
+                content: Bytes::from(value.into_owned()),
+                ..FormField::default()
+            })
+            .collect();
+        match fields.len() > Self::MAX_FIELDS {
+            true => Err(FormError::TooManyFields),
+            false => Ok(Self(fields)),
+        }
+    }
+
+    /// All fields, in their order.
+    pub fn fields(&self) -> &[FormField] {
+        &self.0
+    }
+
+    /// The first field of this name.
+    pub fn field(&self, name: &str) -> Option<&FormField> {
+        self.0.iter().find(|field| field.name == name)
+    }
+
+    /// The text of the first field of this name.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.field(name).map(FormField::text)
+    }
+
+    /// The fields that are files, in their order.
+    pub fn files(&self) -> impl Iterator<Item = &FormField> {
+        self.0.iter().filter(|field| field.file_name.is_some())
+    }
+}
+
+impl IntoIterator for Form {
+    type Item = FormField;
+    type IntoIter = std::vec::IntoIter<FormField>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+async fn parts(mut form: Multipart<'static>) -> Result<Vec<FormField>, FormError> {
+    let mut fields = Vec::new();
+    let mut seen = 0;
+    while let Some(part) = form.next_field().await.map_err(|_| FormError::Malformed)? {
+        seen += 1;
+        if seen > Form::MAX_FIELDS {
+            return Err(FormError::TooManyFields);
+        }
+        let Some(name) = part.name().map(str::to_owned) else {
+            continue;
+        };
+        let file_name = part.file_name().map(str::to_owned);
+        let content_type = part.content_type().map(ToString::to_string);
+        let content = part.bytes().await.map_err(|_| FormError::Malformed)?;
+        fields.push(FormField {
+            name,
+            file_name,
+            content_type,
+            content,
+        });
+    }
+    Ok(fields)
+}
+
+/// A body that is no [`Form`]. Quotes nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormError {
+    /// The `Content-Type` is none of a form.
+    #[error("the Content-Type is none of a form")]
+    NotAForm,
+    /// The body is not what its `Content-Type` says, or is cut short.
+    #[error("the body is not the form that its Content-Type says, or is cut short")]
+    Malformed,
+    /// It has more than [`Form::MAX_FIELDS`] fields.
+    #[error("the form has more than {} fields", Form::MAX_FIELDS)]
+    TooManyFields,
+}
+
+impl FormError {
+    /// The error of the webhook that got the body.
+    pub fn at<W: Webhook + ?Sized>(self, webhook: &W) -> WebhookError {
+        let kind = match self {
+            Self::NotAForm => WebhookErrorKind::WrongContentType,
+            Self::Malformed => WebhookErrorKind::MalformedBody,
+            Self::TooManyFields => WebhookErrorKind::TooLarge,
+        };
+        WebhookError::new(webhook, kind, self.to_string())
+    }
+}
+
+#[cfg(test)]
+#[path = "form_tests.rs"]
+mod tests;
