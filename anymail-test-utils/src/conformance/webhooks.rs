@@ -293,8 +293,55 @@ fn any_bytes(rig: &Rig, posts: &Posts) -> Verdict {
             changed.headers_mut().remove(header::CONTENT_TYPE);
             let _ = parse(rig, &*posts.webhook, &changed)?;
         }
+        for (kind, body) in odd_forms() {
+            let mut changed = request.clone();
+            *changed.body_mut() = body;
+            let kind = HeaderValue::from_static(kind);
+            changed.headers_mut().insert(header::CONTENT_TYPE, kind);
+            let _ = parse(rig, &*posts.webhook, &changed)?;
+        }
     }
     Ok(())
+}
+
+/// Forms that no ESP would post, each with its media type.
+fn odd_forms() -> Vec<(&'static str, Bytes)> {
+    const PAIRS: &str = "application/x-www-form-urlencoded";
+    const PARTS: &str = "multipart/form-data; boundary=b0";
+    let part = |head: &str| format!("--b0\r\n{head}\r\n\r\nx\r\n");
+    let named = part("Content-Disposition: form-data; name=\"a\"");
+    let whole = |parts: String| parts + "--b0--\r\n";
+    let mut forms: Vec<(&str, String)> = ["", "&", "=", "&&==&=", "%", "a=%", "a=%ff%00", "%00=b"]
+        .map(|body| (PAIRS, body.to_owned()))
+        .into();
+    forms.extend([
+        (PAIRS, "&a=b".repeat(50_000)),
+        (PAIRS, format!("a={}", "%".repeat(300_000))),
+        (PARTS, String::new()),
+        (PARTS, "--b0--\r\n".to_owned()),
+        (PARTS, named.clone()),
+        (PARTS, whole(part("Content-Type: text/plain"))),
+        (PARTS, whole(part("Content-Disposition: attachment"))),
+        (
+            PARTS,
+            whole(part("Content-Disposition: form-data; name=\"")),
+        ),
+        (
+            PARTS,
+            whole(part(
+                "Content-Disposition: form-data; name=\"a\0b\"; filename=\"../x\"",
+            )),
+        ),
+        (PARTS, whole(named.repeat(20_000))),
+        (PARTS, format!("--b0\r\n{}", "x: y\r\n".repeat(50_000))),
+        (PARTS, "--b0\r\n".repeat(50_000)),
+        (PARTS, "-".repeat(500_000)),
+        ("multipart/form-data", whole(named.clone())),
+        ("multipart/form-data; boundary=", whole(named.clone())),
+        ("multipart/form-data; boundary=other", whole(named)),
+    ]);
+    let forms = forms.into_iter();
+    forms.map(|(kind, body)| (kind, body.into())).collect()
 }
 
 fn limits(rig: &Rig, posts: &Posts) -> Verdict {

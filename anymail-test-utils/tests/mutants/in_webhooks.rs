@@ -296,6 +296,23 @@ fn access() -> Vec<Mutant> {
             ],
         ),
         mutant(
+            "trusts_the_parts_of_forms_to_have_names",
+            Events(|request, events| {
+                let kind = request.headers().get("content-type");
+                if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/")) {
+                    let body = String::from_utf8_lossy(request.body());
+                    for part in body.split("Content-Disposition").skip(1) {
+                        assert!(part.contains("name="));
+                    }
+                }
+                events
+            }),
+            &[
+                "webhooks::tracking::any_bytes_give_events_or_an_error",
+                "webhooks::inbound::any_bytes_give_events_or_an_error",
+            ],
+        ),
+        mutant(
             "quotes_payloads_in_errors",
             Events(quoting),
             &[
