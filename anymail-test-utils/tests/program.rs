@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use anymail_core::{Mailer, Message, SmtpBackend, SmtpConfig, SmtpTls};
 use anymail_test_utils::LoopbackServer;
 
 fn program(arguments: &[&str]) -> Command {
@@ -78,6 +79,44 @@ async fn the_default_token_is_server_token() {
     child.wait().unwrap();
 }
 
+#[tokio::test]
+async fn mail_by_smtp_is_printed_and_shown_and_so_is_why_it_is_refused() {
+    let (mut child, mut lines) = start(&["--smtp-port", "0"]);
+    let url = url_of(&lines.next().unwrap());
+    let smtp = lines.next().unwrap();
+    let port: u16 = smtp.rsplit_once(':').unwrap().1.parse().unwrap();
+    assert_eq!(smtp, format!("SMTP at 127.0.0.1:{port}"));
+    let config = SmtpConfig::new("127.0.0.1")
+        .port(port)
+        .tls(SmtpTls::None)
+        .password("server-token", "server-token");
+    let mailer = Mailer::new(SmtpBackend::new(config).unwrap());
+    for stream in ["outbound", "nowhere"] {
+        let message = Message::builder()
+            .from("a@example.com")
+            .to("b@example.com")
+            .subject("Hi")
+            .text_body("x")
+            .header("X-PM-Message-Stream", stream);
+        mailer.send(&message.build().unwrap()).await.unwrap();
+        let line = lines.next().unwrap();
+        assert!(
+            line.ends_with("  a@example.com -> b@example.com  \"Hi\""),
+            "{line}"
+        );
+    }
+    let refused = lines.next().unwrap();
+    assert!(
+        refused.contains("  refused: ") && refused.contains("1235"),
+        "{refused}"
+    );
+    let page = client().get(&url).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("2 messages,") && page.contains(&format!("SMTP 127.0.0.1:{port}")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn it_explains_itself_and_what_is_wrong_with_its_arguments() {
     let help = program(&["--help"]).output().unwrap();
@@ -101,6 +140,14 @@ fn it_explains_itself_and_what_is_wrong_with_its_arguments() {
     let taken = LoopbackServer::start(|_| http::Response::default()).unwrap();
     let port = taken.address().port().to_string();
     let output = program(&["--port", &port]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        words.contains(&format!("cannot listen on port {port}")),
+        "{words}"
+    );
+    let arguments = ["--port", "0", "--smtp-port", &port];
+    let output = program(&arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let words = String::from_utf8(output.stderr).unwrap();
     assert!(

@@ -17,6 +17,8 @@ Usage: fake-postmark [OPTIONS]
 
       --port PORT            port on 127.0.0.1; 0 for a free one [default: 8025]
       --token TOKEN          server token to accept; may be repeated [default: server-token]
+      --smtp-port PORT       take mail by SMTP, too, on this port of 127.0.0.1 (0 for a free one),
+                             from any program, with the token as user and password
       --webhook URL          post deliveries, bounces, opens and clicks to URL
       --inbound-webhook URL  post received mail to URL; receive some in the browser, or by
                              curl --data-binary @mail.eml http://127.0.0.1:8025/mailbox/receive
@@ -29,6 +31,7 @@ The token POSTMARK_API_TEST is accepted as well: its messages are checked and no
 
 struct Options {
     port: u16,
+    smtp_port: Option<u16>,
     tokens: Vec<String>,
     webhooks: Vec<String>,
     inbound_webhook: Option<String>,
@@ -39,6 +42,7 @@ struct Options {
 fn read_arguments() -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
         port: 8025,
+        smtp_port: None,
         tokens: Vec::new(),
         webhooks: Vec::new(),
         inbound_webhook: None,
@@ -48,6 +52,7 @@ fn read_arguments() -> Result<Option<Options>, lexopt::Error> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("port") => options.port = arguments.value()?.parse()?,
+            Long("smtp-port") => options.smtp_port = Some(arguments.value()?.parse()?),
             Long("token") => options.tokens.push(arguments.value()?.string()?),
             Long("webhook") => options.webhooks.push(arguments.value()?.string()?),
             Long("inbound-webhook") => {
@@ -80,6 +85,9 @@ fn print_message(message: &SentMessage) {
         message.subject,
     );
     say(&line);
+    if let Some(refusal) = &message.refusal {
+        say(&format!("{}  refused: {refusal:?}", message.id));
+    }
 }
 
 /// Prints a line at once; nobody may be listening any more.
@@ -94,11 +102,17 @@ async fn run(options: Options) -> io::Result<()> {
         .deliver_at_once(options.deliver)
         .webhook_minute(Duration::from_secs(1))
         .on_message(print_message);
+    if let Some(port) = options.smtp_port {
+        builder = builder.smtp_port(port);
+    }
     for token in options.tokens {
         builder = builder.token(token);
     }
     let postmark = builder.start().await?;
     postmark.server().set_recording(false); // the mailbox keeps what matters
+    if let Some(smtp) = postmark.smtp() {
+        smtp.set_recording(false);
+    }
     for url in options.webhooks {
         postmark.add_webhook(&url);
     }
@@ -106,6 +120,9 @@ async fn run(options: Options) -> io::Result<()> {
         postmark.set_inbound_webhook(&url);
     }
     say(&format!("fake Postmark at {}", postmark.url()));
+    if let Some(smtp) = postmark.smtp() {
+        say(&format!("SMTP at {}", smtp.address()));
+    }
     tokio::signal::ctrl_c().await
 }
 
@@ -118,14 +135,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let port = options.port;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     match runtime.and_then(|runtime| runtime.block_on(run(options))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("fake-postmark: cannot listen on port {port}: {error}");
+            eprintln!("fake-postmark: {error}");
             ExitCode::FAILURE
         }
     }

@@ -62,6 +62,9 @@ impl Bounce {
     /// What the receiving server is supposed to have sent back, around the message.
     pub(super) fn content(&self) -> String {
         let Self { email, details, .. } = self;
+        if let (Some(refusal), Some(raw)) = (&self.message.refusal, &self.message.raw_mime) {
+            return format!("{refusal}\r\n\r\n{}", String::from_utf8_lossy(raw));
+        }
         let source = source(&self.message);
         format!("Final-Recipient: rfc822; {email}\r\nDiagnostic-Code: {details}\r\n\r\n{source}")
     }

@@ -9,16 +9,19 @@ use bytes::Bytes;
 use http::Request;
 
 use super::message::SentMessage;
-use super::state::{Fake, Listener, Settings, Token};
+use super::state::{Fake, Listener, Settings, SmtpToken, Token};
 use super::streams::{Stream, StreamKind};
-use super::{FakePostmark, api, page};
+use super::{FakePostmark, api, page, smtp};
 use crate::server::LoopbackServer;
+use crate::smtp_server::SmtpTls;
 
 /// Sets up a [`FakePostmark`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until start() is called"]
 pub struct FakePostmarkBuilder {
     address: SocketAddr,
+    smtp: Option<SocketAddr>,
+    smtp_tls: SmtpTls,
     tokens: Vec<Token>,
     streams: Vec<(String, StreamKind)>,
     settings: Settings,
@@ -28,10 +31,13 @@ impl Default for FakePostmarkBuilder {
     fn default() -> Self {
         Self {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
+            smtp: None,
+            smtp_tls: SmtpTls::None,
             tokens: Vec::new(),
             streams: Vec::new(),
             settings: Settings {
                 tokens: vec![Token("server-token".to_owned())],
+                smtp_tokens: Vec::new(),
                 senders: None,
                 pending_approval: false,
                 bulk_approved: true,
@@ -54,6 +60,38 @@ impl FakePostmarkBuilder {
     /// Accepts this server token, beside those added before, and no longer `server-token`.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.tokens.push(Token(token.into()));
+        self
+    }
+
+    /// Takes mail by SMTP, too, on this port of 127.0.0.1; 0 for a free one, which
+    /// [`FakePostmark::smtp`] tells. By default there is no SMTP.
+    ///
+    /// [`FakePostmark`] says what is taken there, and how.
+    pub fn smtp_port(mut self, port: u16) -> Self {
+        self.smtp = Some((Ipv4Addr::LOCALHOST, port).into());
+        self
+    }
+
+    /// How the SMTP server is protected. [`SmtpTls::None`] by default; all else needs the feature
+    /// `smtp-tls`. Postmark offers STARTTLS, and takes logins without it as well.
+    pub fn smtp_tls(mut self, tls: SmtpTls) -> Self {
+        self.smtp_tls = tls;
+        self
+    }
+
+    /// Adds an SMTP token: an access key, which is the user, and a secret key, which is the
+    /// password. What comes with it goes to this stream.
+    pub fn smtp_token(
+        mut self,
+        stream: impl Into<String>,
+        access_key: impl Into<String>,
+        secret_key: impl Into<String>,
+    ) -> Self {
+        self.settings.smtp_tokens.push(SmtpToken {
+            stream: stream.into(),
+            access_key: Token(access_key.into()),
+            secret_key: Token(secret_key.into()),
+        });
         self
     }
 
@@ -98,7 +136,8 @@ impl FakePostmarkBuilder {
     }
 
     /// Tells `listener` of each message, when it has been accepted. It runs before the client
-    /// has its answer.
+    /// has its answer. Mail by SMTP is answered with 250 even if it cannot be sent: that is
+    /// told, too, and has a [`refusal`](SentMessage::refusal).
     ///
     /// If it panics, the message stays accepted, the client is told so, and an error is logged.
     pub fn on_message(mut self, listener: impl Fn(&SentMessage) + Send + Sync + 'static) -> Self {
@@ -115,7 +154,9 @@ impl FakePostmarkBuilder {
     /// Starts it.
     ///
     /// # Errors
-    /// What the operating system says: [`io::ErrorKind::AddrInUse`] when the port is taken.
+    /// What the operating system says, with the port: [`io::ErrorKind::AddrInUse`] when one is
+    /// taken. [`io::ErrorKind::Unsupported`] when [`smtp_tls`](Self::smtp_tls) is asked for
+    /// without the feature `smtp-tls`.
     pub async fn start(self) -> io::Result<FakePostmark> {
         let mut settings = self.settings;
         if !self.tokens.is_empty() {
@@ -130,7 +171,25 @@ impl FakePostmarkBuilder {
         let handler = move |request: &Request<Bytes>| {
             page::answer(&answering, request).unwrap_or_else(|| api::answer(&answering, request))
         };
-        let server = LoopbackServer::start_on(self.address, handler)?;
-        Ok(FakePostmark { server, fake })
+        let server = LoopbackServer::start_on(self.address, handler)
+            .map_err(|error| cannot_listen(self.address, error))?;
+        let smtp = match self.smtp {
+            None => None,
+            Some(address) => {
+                let smtp = smtp::start(&fake, address, self.smtp_tls)
+                    .map_err(|error| cannot_listen(address, error))?;
+                let _ = fake.smtp.set(smtp.address());
+                Some(smtp)
+            }
+        };
+        Ok(FakePostmark { server, smtp, fake })
     }
+}
+
+fn cannot_listen(address: SocketAddr, error: io::Error) -> io::Error {
+    let port = address.port();
+    io::Error::new(
+        error.kind(),
+        format!("cannot listen on port {port}: {error}"),
+    )
 }

@@ -172,16 +172,27 @@ impl State {
         recipient: &Mailbox,
         kind: BounceType,
     ) -> Vec<Posting> {
+        let details = match &message.render_error {
+            Some(words) if kind == BounceType::TemplateRenderingFailed => words.clone(),
+            _ => format!("smtp;550 5.0.0 {} (by the fake Postmark)", kind.row().name),
+        };
+        self.bounced_with(message, recipient, kind, details)
+    }
+
+    fn bounced_with(
+        &mut self,
+        message: &Arc<SentMessage>,
+        recipient: &Mailbox,
+        kind: BounceType,
+        details: String,
+    ) -> Vec<Posting> {
         let row = kind.row();
         let bounce = Bounce {
             id: self.next_id(),
             kind,
             message: Arc::clone(message),
             email: recipient.email.clone(),
-            details: match &message.render_error {
-                Some(words) if kind == BounceType::TemplateRenderingFailed => words.clone(),
-                _ => format!("smtp;550 5.0.0 {} (by the fake Postmark)", row.name),
-            },
+            details,
             at: now(),
             inactive: row.inactive,
         };
@@ -209,6 +220,22 @@ impl State {
             postings.extend(self.deactivate(message, recipient, reason));
         }
         postings
+    }
+
+    /// Lets a mail bounce that came by SMTP and cannot be sent to a recipient. Whether webhooks
+    /// are told is a setting of the server. DOC
+    pub(super) fn smtp_api_error(
+        &mut self,
+        message: &Arc<SentMessage>,
+        recipient: &Mailbox,
+        words: &str,
+    ) -> Vec<Posting> {
+        let kind = BounceType::SmtpApiError;
+        let postings = self.bounced_with(message, recipient, kind, words.to_owned());
+        match self.server.flag("EnableSmtpApiErrorHooks") {
+            true => postings,
+            false => Vec::new(),
+        }
     }
 
     /// Suppresses a recipient; tells so unless it was suppressed before.

@@ -83,7 +83,7 @@ pub(super) fn payload(raw: &[u8], recipient: Option<&str>, with_raw: bool) -> Op
 
 /// Whether there may be so many mails within mails that mail-parser, which goes down into them
 /// without a limit, would use up the stack. Some thousands are fine; nobody sends a hundred.
-fn nests_too_deep(raw: &[u8]) -> bool {
+pub(super) fn nests_too_deep(raw: &[u8]) -> bool {
     const MOST: usize = 500;
     let begins = |kind: &[u8]| {
         let kinds = raw.windows(kind.len());
@@ -92,7 +92,7 @@ fn nests_too_deep(raw: &[u8]) -> bool {
     begins(b"message/") + begins(b"multipart/digest") > MOST
 }
 
-fn mailboxes(addresses: Option<&Address<'_>>) -> Vec<Mailbox> {
+pub(super) fn mailboxes(addresses: Option<&Address<'_>>) -> Vec<Mailbox> {
     let mailbox = |address: &mail_parser::Addr<'_>| {
         Some(Mailbox {
             name: address.name().unwrap_or_default().to_owned(),
@@ -104,7 +104,7 @@ fn mailboxes(addresses: Option<&Address<'_>>) -> Vec<Mailbox> {
     })
 }
 
-fn list(mailboxes: &[Mailbox]) -> String {
+pub(super) fn list(mailboxes: &[Mailbox]) -> String {
     let texts: Vec<_> = mailboxes.iter().map(Mailbox::to_string).collect();
     texts.join(", ")
 }
@@ -129,7 +129,7 @@ fn mailbox_hash(email: &str) -> &str {
 
 /// The bodies that are HTML, or those that are not: mail-parser gives each list the other kind
 /// where it has none of its own.
-fn bodies<'a>(parts: impl Iterator<Item = &'a MessagePart<'a>>, html: bool) -> String {
+pub(super) fn bodies<'a>(parts: impl Iterator<Item = &'a MessagePart<'a>>, html: bool) -> String {
     let texts = parts.filter(|part| part.is_text_html() == html);
     let texts: Vec<_> = texts.filter_map(MessagePart::text_contents).collect();
     texts.join("\n")

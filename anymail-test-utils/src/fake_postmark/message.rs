@@ -58,18 +58,25 @@ pub struct SentMessage {
     /// Recipients that it will not be delivered to, in lower case: they are suppressed on its
     /// stream.
     pub inactive: Vec<String>,
-    /// The path it came to, such as `email/batch`.
+    /// The path it came to, such as `email/batch`; `smtp` for a mail that came by SMTP.
     pub endpoint: &'static str,
-    /// The message's own JSON, as it came: a batch's is its row.
+    /// The message's own JSON, as it came: a batch's is its row. Of a mail that came by SMTP,
+    /// the JSON that says the same to `POST email`.
     pub request: Value,
+    /// The bytes of a mail that came by SMTP, as they came; `None` of a message by HTTP.
+    pub raw_mime: Option<Bytes>,
+    /// Why a mail is not sent that the SMTP server has answered with 250, with Postmark's error
+    /// code. Only in [`FakePostmark::refused`](crate::FakePostmark::refused).
+    pub refusal: Option<String>,
     pub(super) accepted_at: Instant,
 }
 
 impl SentMessage {
-    /// All recipients it will be delivered to: To, Cc and Bcc without the inactive.
+    /// All recipients it will be delivered to: To, Cc and Bcc without the inactive. None of a
+    /// message that is refused.
     pub fn recipients(&self) -> impl Iterator<Item = &Mailbox> {
         let all = self.to.iter().chain(&self.cc).chain(&self.bcc);
-        all.filter(|mailbox| !self.inactive.contains(&mailbox.key()))
+        all.filter(|mailbox| self.refusal.is_none() && !self.inactive.contains(&mailbox.key()))
     }
 
     /// A custom header's value, by its name in any case.

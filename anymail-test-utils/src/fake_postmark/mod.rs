@@ -5,6 +5,7 @@
 //!   `streams`, `outbox`, `bounces`, `server_settings`, `hooks`;
 //! - which reads it (`fields`, `email`, `addresses`), holds it against the rules (`check`,
 //!   `rules`), renders it (`mustachio`), and changes the `state`;
+//! - a mail that comes by SMTP is read by `smtp_mail` and judged by `smtp`, by the same rules;
 //! - what a test makes happen later begins in `triggers`, is done in `events` and `inbound`,
 //!   told in `payloads`, and posted by `webhooks`;
 //! - a person looks at `page`.
@@ -30,6 +31,8 @@ mod payloads;
 mod rules;
 mod sending;
 mod server_settings;
+mod smtp;
+mod smtp_mail;
 mod state;
 mod streams;
 mod templates;
@@ -54,6 +57,7 @@ use self::templates::Template;
 pub use self::webhooks::{WebhookReport, WebhookTry};
 use crate::faults::Fault;
 use crate::server::{Counts, LoopbackServer};
+use crate::smtp_server::LoopbackSmtp;
 
 /// A Postmark server of one's own, on loopback and in memory.
 ///
@@ -88,8 +92,50 @@ use crate::server::{Counts, LoopbackServer};
 /// server, with the streams `outbound`, `broadcast` and `inbound`.
 ///
 /// It is no mail server: nothing is ever delivered to anybody.
+///
+/// # SMTP
+///
+/// With [`smtp_port`](FakePostmarkBuilder::smtp_port) it takes mail by SMTP as well, so that any
+/// program that can send mail can be looked at. The rules, the messages, the webhooks and the
+/// page are the same. Each fact is marked by how it is known: *documented* in Postmark's
+/// [SMTP guide](https://postmarkapp.com/developer/user-guide/send-email-with-smtp) unless another
+/// page is named; *seen* on the wire by somebody who published it; *guessed*.
+///
+/// - The server token is user and password, by `AUTH PLAIN` or `LOGIN`, with or without TLS
+///   (documented). So is an SMTP token of one stream
+///   ([`smtp_token`](FakePostmarkBuilder::smtp_token), documented); that its stream wins over a
+///   header is guessed. `CRAM-MD5` and `DIGEST-MD5` are documented and not offered here. A login
+///   that fails gets `535 5.7.8 Error: authentication failed` (seen). So does every login while
+///   the server's `SmtpApiActivated` is `false` (that it fails is documented, the reply guessed).
+/// - `X-PM-Message-Stream` names the stream, `outbound` if it is absent or blank; `X-PM-Tag` is
+///   the tag; `X-PM-Metadata-color` is the metadata `color`, a second one `color1` (documented;
+///   where its numbers begin is guessed). `X-PM-TrackOpens` is `true` or `false`,
+///   `X-PM-TrackLinks` is `None`, `HtmlAndText`, `HtmlOnly` or `TextOnly` (documented: "Tracking
+///   opens per email", "Tracking links").
+/// - Who gets the mail is said by the envelope. The recipients there that neither To nor Cc names
+///   are Bcc; nobody sees a Bcc header (documented: "Changes to the way we handle headers when
+///   sending with SMTP", Postmark's blog, 2024).
+/// - Postmark accepts a mail (250) and judges it afterwards. One that breaks a rule, or is only
+///   for suppressed recipients, becomes a bounce of the type
+///   [`SmtpApiError`](BounceType::SmtpApiError) instead (documented). It is in
+///   [`refused`](Self::refused), in `GET bounces`, and on the page. That other faults than
+///   suppressed recipients bounce for the first recipient only is guessed; so is that a mail for
+///   some suppressed recipients goes to the others, with a bounce for each suppressed one.
+///   Webhooks are told of these bounces if the server's `EnableSmtpApiErrorHooks` is `true`
+///   (documented: "SMTP API Error").
+/// - The mail that goes out, in `GET messages/outbound/{id}/dump`, has no `X-PM-Metadata-*`
+///   (documented: "Custom metadata FAQ") and no other `X-PM-*` but `X-PM-Tag` (guessed). Its
+///   `Message-ID` is Postmark's, unless `X-PM-KeepID: true` is in the mail (documented).
+/// - A mail may have 10 MB, which is offered as `SIZE` (the limit is documented for all mail; that
+///   a larger one is refused with 552 is guessed). Which extensions Postmark offers is not known:
+///   here `PIPELINING`, `SIZE`, `8BITMIME` and `ENHANCEDSTATUSCODES`. The words of all other
+///   replies are guessed, also that the one to a mail does not name the message id.
+/// - Whether the test token works by SMTP is not known. Here it does: a good mail is counted in
+///   [`test_jobs`](Self::test_jobs) and not kept, a bad one is refused with 554, as it has no
+///   server on which it could bounce.
 pub struct FakePostmark {
     server: LoopbackServer,
+    smtp: Option<LoopbackSmtp>,
     fake: Arc<Fake>,
 }
 
@@ -111,6 +157,18 @@ impl FakePostmark {
     /// `https://api.postmarkapp.com`.
     pub fn url(&self) -> String {
         self.server.url()
+    }
+
+    /// The SMTP server, if [`FakePostmarkBuilder::smtp_port`] asked for one: for its port, its
+    /// faults, and the mails as they came.
+    pub fn smtp(&self) -> Option<&LoopbackSmtp> {
+        self.smtp.as_ref()
+    }
+
+    /// The mails that came by SMTP, were answered with 250, and are not sent: each has a
+    /// [`refusal`](SentMessage::refusal).
+    pub fn refused(&self) -> Vec<Arc<SentMessage>> {
+        self.fake.state().refused.clone()
     }
 
     /// The messages it has accepted, in order. Those of the test token are not among them.

@@ -12,6 +12,7 @@ use super::api::{Call, Paging};
 use super::fields::set;
 use super::message::{Mailbox, SentMessage};
 use super::rules::{self, ApiError};
+use super::smtp_mail;
 use super::state::Fake;
 
 /// `GET messages/outbound`: the newest first.
@@ -147,6 +148,9 @@ pub(super) fn dump(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
 
 /// The message as it would go out, roughly: Postmark's own has more headers and is signed.
 pub(super) fn source(message: &SentMessage) -> String {
+    if let Some(raw) = &message.raw_mime {
+        return smtp_mail::as_delivered(raw, &message.id);
+    }
     let list = |mailboxes: &[Mailbox]| {
         let one = |mailbox: &Mailbox| {
             let name = Some(mailbox.name.clone()).filter(|name| !name.is_empty());

@@ -2,6 +2,8 @@
 //!
 //! Nothing is escaped here: the template does it, for everything.
 
+use std::net::SocketAddr;
+
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use serde_json::{Value, json};
@@ -19,7 +21,7 @@ pub(super) const RECEIVED: &str = "receive";
 /// How many messages the list has.
 const LISTED: usize = 200;
 
-/// How many characters of the JSON are shown at once.
+/// How many characters of the JSON, or of a mail's source, are shown at once.
 const JSON_SHOWN: usize = 20_000;
 
 /// What stands beside the list of messages.
@@ -36,7 +38,13 @@ pub(super) fn render(fake: &Fake, url: &str, beside: &Beside<'_>) -> String {
     let (rows, total, message, receive) = {
         let state = fake.state();
         let newest = state.messages.iter().rev().take(LISTED);
-        let rows: Vec<_> = newest.map(|message| row(message)).collect();
+        let mut newest: Vec<_> = newest
+            .chain(state.refused.iter().rev().take(LISTED))
+            .collect();
+        newest.sort_by_key(|message| std::cmp::Reverse(message.accepted_at));
+        let rows = newest.into_iter().take(LISTED);
+        let rows: Vec<_> = rows.map(|message| row(message)).collect();
+        let total = state.messages.len() + state.refused.len();
         let reports = |id: &str| state.reports.get(id).map_or(&[][..], Vec::as_slice);
         let (message, receive) = match beside {
             Beside::Nothing => (None, None),
@@ -57,11 +65,12 @@ pub(super) fn render(fake: &Fake, url: &str, beside: &Beside<'_>) -> String {
                 (None, Some(receive))
             }
         };
-        (rows, state.messages.len(), message, receive)
+        (rows, total, message, receive)
     };
     let kinds: Vec<_> = BounceType::ALL.iter().map(|kind| kind.as_str()).collect();
     let values = json!({
         "url": url,
+        "smtp": fake.smtp.get().map(SocketAddr::to_string),
         "total": total,
         "rows": rows,
         "message": message,
@@ -84,6 +93,7 @@ fn row(message: &SentMessage) -> Value {
         "id": message.id,
         "to": emails.join(", "),
         "subject": shown_subject(message),
+        "refused": message.refusal.is_some(),
         "time": message.submitted_at.get(11..19),
         "preview": preview.split_whitespace().collect::<Vec<_>>().join(" "),
     })
@@ -116,6 +126,8 @@ fn whole(message: &SentMessage, events: &[Value], reports: &[WebhookReport], tab
         "metadata": message.metadata.iter().map(pair).collect::<Vec<_>>(),
         "inactive": message.inactive.join(", "),
         "render_error": message.render_error,
+        "refusal": message.refusal,
+        "source": message.raw_mime.as_deref().map(shown_source),
         "has_html": message.html_body.is_some(),
         "text": message.text_body,
         "headers": headers.map(pair).collect::<Vec<_>>(),
@@ -132,6 +144,16 @@ fn whole(message: &SentMessage, events: &[Value], reports: &[WebhookReport], tab
         "reports": reports.iter().map(report).collect::<Vec<_>>(),
         "tab": tab,
     })
+}
+
+/// The beginning of a mail as it came.
+fn shown_source(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw);
+    let shown: String = text.chars().take(JSON_SHOWN).collect();
+    match shown.len() < text.len() {
+        true => shown + "\n[...]",
+        false => shown,
+    }
 }
 
 /// What has a value, in the order of a mail program.

@@ -48,6 +48,9 @@ pub(super) const FORBIDDEN_EXTENSIONS: [&str; 31] = [
     "wsl", "msc", "msi", "msp", "mst",
 ];
 
+/// The code of [`all_inactive`].
+pub(super) const ALL_INACTIVE: i64 = 406;
+
 /// What TrackLinks may be. DOC
 pub(super) const TRACK_LINKS: [&str; 4] = ["None", "HtmlAndText", "HtmlOnly", "TextOnly"];
 

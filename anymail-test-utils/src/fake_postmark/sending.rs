@@ -74,6 +74,19 @@ fn each(rows: Vec<EmailRequest>, send: impl Fn(EmailRequest) -> Result<Value, Ap
     rows.into_iter().map(answer).collect()
 }
 
+impl Content {
+    /// What a request without a template says.
+    pub(super) fn of(request: &EmailRequest) -> Self {
+        let filled = |body: &Option<String>| body.clone().filter(|body| !body.is_empty());
+        Self {
+            subject: request.subject.clone().unwrap_or_default(),
+            text_body: filled(&request.text_body),
+            html_body: filled(&request.html_body),
+            ..Self::default()
+        }
+    }
+}
+
 fn plain(
     fake: &Fake,
     call: &Call,
@@ -81,13 +94,7 @@ fn plain(
     request: EmailRequest,
 ) -> Result<Value, ApiError> {
     let checked = check(&request, true).map_err(first)?;
-    let filled = |body: &Option<String>| body.clone().filter(|body| !body.is_empty());
-    let content = Content {
-        subject: request.subject.clone().unwrap_or_default(),
-        text_body: filled(&request.text_body),
-        html_body: filled(&request.html_body),
-        ..Content::default()
-    };
+    let content = Content::of(&request);
     accept(fake, call, endpoint, request, checked, content)
 }
 
@@ -114,7 +121,7 @@ fn templated(
     accept(fake, call, endpoint, request, checked, content)
 }
 
-fn first(faults: Vec<super::check::Fault>) -> ApiError {
+pub(super) fn first(faults: Vec<super::check::Fault>) -> ApiError {
     let fallback = || rules::wrong_type("$"); // `check` never gives an empty list
     faults
         .into_iter()
@@ -138,13 +145,7 @@ pub(super) fn accept(
         return Ok(accepted("Test job accepted", &new_id(), &now(), to));
     }
     let mut state = fake.state();
-    let stream = sending_stream(&state, request.stream.as_deref())?;
-    check_sender(fake, &checked)?;
-    let inactive = inactive(&state, &stream, &checked);
-    let all = checked.recipients().all(|r| inactive.contains(&r.key()));
-    if all {
-        return Err(rules::all_inactive(&inactive.join(", ")));
-    }
+    let (stream, inactive) = approve(fake, &state, &request, &checked)?;
     let words = match inactive.is_empty() {
         true => "OK".to_owned(),
         false => rules::some_inactive(&inactive.join(", ")),
@@ -156,6 +157,23 @@ pub(super) fn accept(
     drop(state);
     fake.announce(&[message]);
     Ok(answer)
+}
+
+/// Whether this server may send it: on which stream, and the recipients left out.
+pub(super) fn approve(
+    fake: &Fake,
+    state: &State,
+    request: &EmailRequest,
+    checked: &Checked,
+) -> Result<(String, Vec<String>), ApiError> {
+    let stream = sending_stream(state, request.stream.as_deref())?;
+    check_sender(fake, checked)?;
+    let inactive = inactive(state, &stream, checked);
+    let all = checked.recipients().all(|r| inactive.contains(&r.key()));
+    match all {
+        true => Err(rules::all_inactive(&inactive.join(", "))),
+        false => Ok((stream, inactive)),
+    }
 }
 
 /// The keys of a newer answer are in alphabetical order. LIVE; a message without To has no
@@ -206,6 +224,8 @@ pub(super) fn message(
         inactive,
         endpoint,
         request: request.raw,
+        raw_mime: None,
+        refusal: None,
         accepted_at: Instant::now(),
     }
 }

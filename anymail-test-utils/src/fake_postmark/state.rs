@@ -3,7 +3,8 @@
 //! Who changes it is in the modules of the endpoints.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,6 +24,8 @@ use super::webhooks::{Poster, WebhookReport};
 pub(super) struct Fake {
     pub(super) settings: Settings,
     pub(super) poster: Poster,
+    /// Where its SMTP server listens, if it has one.
+    pub(super) smtp: OnceLock<SocketAddr>,
     state: Mutex<State>,
 }
 
@@ -30,6 +33,7 @@ pub(super) struct Fake {
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) tokens: Vec<Token>,
+    pub(super) smtp_tokens: Vec<SmtpToken>,
     /// Domains or addresses that may stand in From; `None` for any.
     pub(super) senders: Option<Vec<String>>,
     pub(super) pending_approval: bool,
@@ -63,10 +67,20 @@ impl std::fmt::Debug for Token {
     }
 }
 
+/// What logs in to one stream by SMTP, and to nothing else.
+#[derive(Debug, Clone)]
+pub(super) struct SmtpToken {
+    pub(super) stream: String,
+    pub(super) access_key: Token,
+    pub(super) secret_key: Token,
+}
+
 /// All that changes.
 pub(super) struct State {
     pub(super) messages: Vec<Arc<SentMessage>>,
-    /// The messages again, by id.
+    /// What came by SMTP and cannot be sent.
+    pub(super) refused: Vec<Arc<SentMessage>>,
+    /// The messages again, by id, refused ones among them.
     by_id: HashMap<String, Arc<SentMessage>>,
     /// And by each value in their metadata.
     by_metadata: HashMap<String, Vec<Arc<SentMessage>>>,
@@ -95,6 +109,7 @@ impl Fake {
     pub(super) fn new(settings: Settings) -> Self {
         let state = State {
             messages: Vec::new(),
+            refused: Vec::new(),
             by_id: HashMap::new(),
             by_metadata: HashMap::new(),
             test_jobs: 0,
@@ -114,6 +129,7 @@ impl Fake {
         Self {
             poster: Poster::new(settings.webhook_minute),
             settings,
+            smtp: OnceLock::new(),
             state: Mutex::new(state),
         }
     }
@@ -136,6 +152,12 @@ impl State {
             }
         }
         self.messages.push(message);
+    }
+
+    /// Keeps a message that came by SMTP and is not sent.
+    pub(super) fn keep_refused(&mut self, message: Arc<SentMessage>) {
+        self.by_id.insert(message.id.clone(), Arc::clone(&message));
+        self.refused.push(message);
     }
 
     pub(super) fn message(&self, id: &str) -> Option<&Arc<SentMessage>> {

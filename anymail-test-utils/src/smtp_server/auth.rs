@@ -44,20 +44,34 @@ impl Session {
             SmtpMechanism::Login => self.login(initial).await?,
             SmtpMechanism::XOAuth2 => self.xoauth2(initial).await?,
         };
-        let good = |(user, password): &(String, String)| {
-            let known = |known: &(String, String)| known.0 == *user && known.1 == *password;
-            self.shared.settings.users.iter().any(known)
-        };
-        let accepted = credentials.as_ref().is_ok_and(good);
-        if !accepted && credentials.is_ok() && mechanism == SmtpMechanism::XOAuth2 {
+        let verdict = credentials.map(|(user, password)| {
+            let reply = self.verdict(&user, &password);
+            (user, reply)
+        });
+        let refused = matches!(&verdict, Ok((_, reply)) if !reply.is_positive());
+        if refused && mechanism == SmtpMechanism::XOAuth2 {
             // The reason comes as a challenge, which the client answers with an empty line.
             let reason = BASE64_STANDARD.encode(r#"{"status":"401","schemes":"bearer"}"#);
             self.challenge(&reason).await?;
         }
         self.step(SmtpStage::Credentials, "", |session: &mut Self| {
-            session.logged_in(credentials, accepted)
+            session.logged_in(verdict)
         })
         .await
+    }
+
+    /// What is answered to credentials that could be read.
+    fn verdict(&self, user: &str, password: &str) -> SmtpReply {
+        let settings = &self.shared.settings;
+        let ruled = settings
+            .login_rule
+            .as_ref()
+            .and_then(|rule| rule(user, password));
+        let known = |known: &(String, String)| known.0 == user && known.1 == password;
+        ruled.unwrap_or_else(|| match settings.users.iter().any(known) {
+            true => self.reply(235, "2.7.0", "Authentication successful"),
+            false => self.reply(535, "5.7.8", "Authentication credentials invalid"),
+        })
     }
 
     fn auth_refusal(&self) -> Option<SmtpReply> {
@@ -71,28 +85,29 @@ impl Session {
         }
         if !self.offers_auth() {
             self.violation(SmtpRule::ExtensionNotOffered, "AUTH");
-            let refusal = match self.shared.settings.users.is_empty() {
-                true => self.reply(502, "5.5.1", "AUTH is not available"),
-                false => self.reply(538, "5.7.11", "Encryption required for authentication"),
+            let refusal = match self.shared.settings.has_logins() {
+                false => self.reply(502, "5.5.1", "AUTH is not available"),
+                true => self.reply(538, "5.7.11", "Encryption required for authentication"),
             };
             return Some(refusal);
         }
         None
     }
 
-    fn logged_in(&mut self, credentials: Credentials, accepted: bool) -> SmtpReply {
-        match credentials {
+    fn logged_in(&mut self, verdict: Result<(String, SmtpReply), Failed>) -> SmtpReply {
+        match verdict {
             Err(Failed::Cancelled) => self.reply(501, "5.7.0", "Authentication cancelled"),
             Err(Failed::Malformed) => {
                 self.violation(SmtpRule::Syntax, "credentials that cannot be read");
                 self.reply(501, "5.5.2", "Cannot decode credentials")
             }
-            Ok((user, _)) if accepted => {
-                self.user = Some(user);
-                self.shared.count(|counts| counts.logins += 1);
-                self.reply(235, "2.7.0", "Authentication successful")
+            Ok((user, reply)) => {
+                if reply.is_positive() {
+                    self.user = Some(user);
+                    self.shared.count(|counts| counts.logins += 1);
+                }
+                reply
             }
-            Ok(_) => self.reply(535, "5.7.8", "Authentication credentials invalid"),
         }
     }
 

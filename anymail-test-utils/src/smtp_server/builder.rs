@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::mail::SmtpMail;
 use super::reply::SmtpReply;
-use super::shared::{MailRule, Plan};
+use super::shared::{LoginRule, MailRule, Plan};
 use super::{LoopbackSmtp, tls};
 
 /// How a server is protected by TLS.
@@ -88,6 +88,7 @@ pub(super) struct Settings {
     pub(super) hostname: String,
     pub(super) tls: SmtpTls,
     pub(super) users: Vec<(String, String)>,
+    pub(super) login_rule: Option<Arc<LoginRule>>,
     pub(super) mechanisms: Vec<SmtpMechanism>,
     pub(super) auth_in_clear: bool,
     pub(super) auth_required: bool,
@@ -100,6 +101,11 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn offers(&self, extension: SmtpExtension) -> bool {
         self.extensions.contains(&extension)
+    }
+
+    /// Whether anybody can log in.
+    pub(super) fn has_logins(&self) -> bool {
+        !self.users.is_empty() || self.login_rule.is_some()
     }
 }
 
@@ -119,6 +125,7 @@ impl Default for LoopbackSmtpBuilder {
                 hostname: "mx.example.test".to_owned(),
                 tls: SmtpTls::None,
                 users: Vec::new(),
+                login_rule: None,
                 mechanisms: vec![
                     SmtpMechanism::Plain,
                     SmtpMechanism::Login,
@@ -171,6 +178,16 @@ impl LoopbackSmtpBuilder {
     /// [`auth_in_clear`](Self::auth_in_clear) says otherwise.
     pub fn user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.settings.users.push((user.into(), password.into()));
+        self
+    }
+
+    /// Asks `rule` about each user and password before the users are looked at: a reply that
+    /// begins with 2 lets the client in, another one does not, `None` leaves it to the users.
+    pub(crate) fn login_rule(
+        mut self,
+        rule: impl Fn(&str, &str) -> Option<SmtpReply> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.login_rule = Some(Arc::new(rule));
         self
     }
 

@@ -68,7 +68,7 @@ impl Session {
     pub(super) fn offers_auth(&self) -> bool {
         let settings = &self.shared.settings;
         let safe = self.tls || settings.auth_in_clear || settings.tls == SmtpTls::None;
-        !settings.users.is_empty() && safe && self.user.is_none()
+        settings.has_logins() && safe && self.user.is_none()
     }
 
     pub(super) async fn start_tls(&mut self, rest: &str) -> Outcome {

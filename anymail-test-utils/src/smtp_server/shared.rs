@@ -33,6 +33,7 @@ pub struct SmtpMoment {
 
 pub(super) type FaultRule = dyn Fn(&SmtpMoment) -> Option<SmtpAction> + Send + Sync;
 pub(super) type RecipientRule = dyn Fn(&str) -> Option<SmtpReply> + Send + Sync;
+pub(super) type LoginRule = dyn Fn(&str, &str) -> Option<SmtpReply> + Send + Sync;
 pub(super) type MailRule = dyn Fn(&SmtpMail) -> Option<SmtpReply> + Send + Sync;
 
 /// What decides about faults and replies.

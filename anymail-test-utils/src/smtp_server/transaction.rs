@@ -82,7 +82,7 @@ impl Session {
             return self.reply(503, "5.5.1", "Nested MAIL command");
         }
         let settings = &self.shared.settings;
-        if settings.auth_required && !settings.users.is_empty() && self.user.is_none() {
+        if settings.auth_required && settings.has_logins() && self.user.is_none() {
             return self.reply(530, "5.7.0", "Authentication required");
         }
         let path = match self.judge_path("MAIL", path) {
@@ -158,7 +158,7 @@ impl Session {
         for (keyword, _) in &path.parameters {
             let offered = match (verb, keyword.as_str()) {
                 // Trusted servers pass on who has sent the mail (RFC 4954, section 5).
-                ("MAIL", "AUTH") => !self.shared.settings.users.is_empty(),
+                ("MAIL", "AUTH") => self.shared.settings.has_logins(),
                 _ => extension_of(verb, keyword).is_some_and(|extension| self.offers(extension)),
             };
             if !offered {
