@@ -123,7 +123,7 @@ async fn when_nobody_takes_it_the_error_that_may_pass_is_given_with_all_others()
     assert_eq!(
         error.to_string(),
         "first asks for fewer requests (HTTP 429); retry after 7 s; \
-         member \"b\": second does not accept the token (HTTP 401)"
+         member \"b\": second does not accept the credentials (HTTP 401)"
     );
 }
 

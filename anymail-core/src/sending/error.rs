@@ -439,7 +439,7 @@ impl fmt::Display for SendError {
                 write!(f, "every recipient was left out, {esp} was not called")?;
             }
             K::RecipientsRefused => write!(f, "{esp} refuses every recipient")?,
-            K::Authentication => write!(f, "{esp} does not accept the token")?,
+            K::Authentication => write!(f, "{esp} does not accept the credentials")?,
             K::RateLimited => write!(f, "{esp} asks for fewer requests")?,
             K::Refused => write!(f, "{esp} refuses the message")?,
             K::ServerError => write!(f, "{esp} has trouble of its own")?,
@@ -464,8 +464,7 @@ impl fmt::Display for SendError {
             write!(f, "; tried {} times", inner.tries)?;
         }
         if let Some(wait) = inner.retry_after.filter(|wait| !wait.is_zero()) {
-            let seconds = wait.as_secs_f64().ceil();
-            write!(f, "; retry after {seconds} s")?;
+            write!(f, "; retry after {} s", wait.as_secs_f64().ceil())?;
         }
         for other in &inner.member_errors {
             write!(f, "; {other}")?;
