@@ -9,6 +9,10 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::text::{excerpt, first_control};
 
+/// The most bytes of a content id. With its header's name, it cannot be longer than a line, since it
+/// can neither be folded nor encoded (RFC 5322, 2.1.1).
+const MAX_CONTENT_ID: usize = 900;
+
 /// A file that goes with a message.
 ///
 /// Cloning one does not copy its content. The media type is guessed from the file name's
@@ -46,8 +50,8 @@ impl Attachment {
     /// A part that the HTML body shows by `cid:` and this content id (without angle brackets).
     ///
     /// # Errors
-    /// [`AttachmentError`] for a content id that is empty or holds an angle bracket, and for
-    /// control characters.
+    /// [`AttachmentError`] for a content id that is empty, holds an angle bracket or has more than
+    /// 900 bytes, and for control characters.
     pub fn inline(
         content_id: &str,
         filename: &str,
@@ -111,6 +115,10 @@ impl Attachment {
         }
         if let Some(id) = content_id.filter(|id| id.contains(['<', '>'])) {
             let problem = "it holds an angle bracket, which ends an id";
+            return Err(AttachmentError::new("content_id", id, problem));
+        }
+        if let Some(id) = content_id.filter(|id| id.len() > MAX_CONTENT_ID) {
+            let problem = "it is longer than a line of a mail";
             return Err(AttachmentError::new("content_id", id, problem));
         }
         Ok(Self {

@@ -23,8 +23,9 @@ const RESERVED: [&str; 9] = [
     "Reply-To",
 ];
 
-/// RFC 5322, 2.1.1: the most characters of a line, and so of a name.
-const MAX_NAME: usize = 998;
+/// The most characters of a name. With a colon and a space behind it, it fills the longest line
+/// (998 characters, RFC 5322, 2.1.1).
+const MAX_NAME: usize = 996;
 
 /// A message's custom headers, in order, one value a name.
 ///
@@ -147,7 +148,7 @@ impl Serialize for Headers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderErrorReason {
-    /// Not 1 to 998 printable ASCII characters without a colon.
+    /// Not 1 to 996 printable ASCII characters without a colon.
     InvalidName,
     /// The message has a field for it, or it is the ESP's own business.
     Reserved,

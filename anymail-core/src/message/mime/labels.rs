@@ -1,0 +1,238 @@
+//! Headers that `mail-builder` does not write so that every reader gets back what was meant:
+//! texts that look like encoded words, long header names, and media types with any parameters.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use mail_builder::headers::address::Address as MimeAddress;
+use mail_builder::headers::content_type::ContentType;
+use mail_builder::headers::raw::Raw;
+use mail_builder::headers::text::Text;
+use mail_builder::headers::{Header, HeaderType};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::message::Address;
+
+/// RFC 5322, 2.1.1, allows 998 octets in a line. A word that comes near it cannot be folded,
+/// only encoded.
+const MAX_WORD: usize = 900;
+
+/// The most spaces between two words, which have to stand on one line with the second.
+const MAX_GAP: usize = 50;
+
+/// From this length on a name stands on a line by itself. `mail-builder` folds no raw value
+/// before its first word, and both together could be longer than a line may be.
+const LONG_NAME: usize = 70;
+
+/// The bytes in an encoded word: with its 12 bytes of frame, 72 of base64 are the most that the
+/// 75 bytes of RFC 2047, section 2, leave room for.
+const WORD_BYTES: usize = 45;
+
+/// The bytes of a text that surely fit into a line of 78 behind a label.
+const UNFOLDED: usize = 60;
+
+/// The bytes of a file name in one section of a parameter, each of which may become three.
+const SECTION_BYTES: usize = 18;
+
+/// What a section of a parameter holds as it is (RFC 2231, section 7: `attribute-char`).
+const PERCENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// A text of one line, such as a subject.
+pub(super) fn line<'a>(name: &str, text: &'a str) -> HeaderType<'a> {
+    if is_misread(text) {
+        return Raw::new(on_its_own_line(name, words(text).into())).into();
+    }
+    Text::new(text).into()
+}
+
+/// The value of a custom header. In ASCII it goes as it is, folded at its spaces: encoded, a
+/// `List-Unsubscribe` would be none any more. Encoded words in it are the caller's own.
+pub(super) fn value<'a>(name: &str, value: &'a str) -> HeaderType<'a> {
+    let value = value.trim_matches([' ', '\t']);
+    let space = |c| matches!(c, ' ' | '\t');
+    let foldable = value.split(space).all(|word| word.len() <= MAX_WORD)
+        && value.split(|c| !space(c)).all(|gap| gap.len() <= MAX_GAP);
+    if value.is_ascii() && foldable {
+        Raw::new(on_its_own_line(name, value.into())).into()
+    } else {
+        line(name, value)
+    }
+}
+
+fn on_its_own_line<'a>(name: &str, value: Cow<'a, str>) -> Cow<'a, str> {
+    if name.len() < LONG_NAME || value.is_empty() {
+        return value;
+    }
+    format!("\r\n {value}").into()
+}
+
+/// A list of mailboxes.
+pub(super) fn mailboxes(list: &[Address]) -> HeaderType<'_> {
+    let address = |it| MimeAddress::new_address(Address::name(it), Address::ascii_email(it));
+    let misread = |it: &Address| it.name().is_some_and(is_misread);
+    if !list.iter().any(misread) {
+        return MimeAddress::new_list(list.iter().map(address).collect()).into();
+    }
+    let texts = list.iter().map(|it| match it.name() {
+        Some(name) if is_misread(name) => format!("{}\r\n <{}>", words(name), it.ascii_email()),
+        _ => written(&address(it)),
+    });
+    let texts: Vec<_> = texts.collect();
+    // Each begins a line, so that none is folded again, inside a quoted local part perhaps.
+    Raw::new(texts.join(",\r\n ")).into()
+}
+
+/// A `Content-Disposition`.
+pub(super) fn disposition<'a>(kind: &'a str, filename: Option<&'a str>) -> HeaderType<'a> {
+    // Folded inside its quotes, a name comes out of mail-parser 0.11 with the line break in it
+    // where there is another space or a backslash beside the fold.
+    let folded = |name: &str| {
+        let escapes = name.matches(['"', '\\']).count();
+        name.contains([' ', '\t']) && name.len() + escapes > UNFOLDED
+    };
+    match filename {
+        Some(name) if is_misread(name) || folded(name) => {
+            Raw::new(format!("{kind}; {}", parameter("filename", name))).into()
+        }
+        Some(name) => ContentType::new(kind).attribute("filename", name).into(),
+        None => ContentType::new(kind).into(),
+    }
+}
+
+/// A media type as a header can hold it. `charset`, if there is one, takes the place of its own.
+pub(super) fn media_type<'a>(given: &'a str, charset: Option<&str>) -> Cow<'a, str> {
+    let (essence, parameters) = parse(given);
+    let own = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("charset");
+    let stated = parameters.iter().find(own).map(|(_, value)| &**value);
+    let agrees = match (stated, charset) {
+        (Some(stated), Some(charset)) => stated.eq_ignore_ascii_case(charset),
+        (None, Some(_)) => false,
+        (_, None) => true,
+    };
+    let short = given.split([' ', '\t']).all(|word| word.len() <= MAX_WORD);
+    let whole = given.matches('"').count().is_multiple_of(2);
+    let plain = given.is_ascii() && short && whole;
+    match charset {
+        _ if plain && agrees => return given.into(),
+        Some(charset) if plain && stated.is_none() => {
+            let given = given.trim_end_matches([';', ' ', '\t']);
+            return format!("{given}; charset={charset}").into();
+        }
+        _ => {}
+    }
+    let mut header = ContentType::new(essence);
+    for (name, value) in &parameters {
+        if charset.is_none() || !name.eq_ignore_ascii_case("charset") {
+            header = header.attribute(name.as_str(), value.as_str());
+        }
+    }
+    if let Some(charset) = charset {
+        header = header.attribute("charset", charset);
+    }
+    written(&header).into()
+}
+
+/// The value of a header as `mail-builder` writes it, with its folds.
+fn written(header: &impl Header) -> String {
+    let mut bytes = Vec::new();
+    header.write_header(&mut bytes, "Content-Type: ".len());
+    let text = String::from_utf8(bytes).unwrap_or_default();
+    text.trim_end_matches("\r\n").to_owned()
+}
+
+/// Takes a media type apart: its essence, and its parameters with their quotes undone. What is
+/// no parameter is left out, since no reader could make sense of it.
+fn parse(given: &str) -> (&str, Vec<(String, String)>) {
+    let (essence, mut rest) = given.split_once(';').unwrap_or((given, ""));
+    let mut parameters = Vec::new();
+    while !rest.is_empty() {
+        let (mut quoted, mut escaped) = (false, false);
+        let end = rest.find(|c| {
+            let was_escaped = std::mem::take(&mut escaped);
+            match c {
+                _ if was_escaped => false,
+                '\\' => {
+                    escaped = quoted;
+                    false
+                }
+                '"' => {
+                    quoted = !quoted;
+                    false
+                }
+                c => c == ';' && !quoted,
+            }
+        });
+        let one = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        rest = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
+        if let Some((name, value)) = one.split_once('=') {
+            let name = name.trim();
+            let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$&+-.^_`{}~".contains(&b);
+            if !name.is_empty() && name.bytes().all(token) {
+                parameters.push((name.to_owned(), unquoted(value.trim())));
+            }
+        }
+    }
+    (essence.trim(), parameters)
+}
+
+fn unquoted(value: &str) -> String {
+    let Some(inside) = value.strip_prefix('"') else {
+        return value.to_owned();
+    };
+    let inside = inside.strip_suffix('"').unwrap_or(inside);
+    let mut escaped = false;
+    let kept = inside.chars().filter(|c| {
+        escaped = *c == '\\' && !escaped;
+        !escaped
+    });
+    kept.collect()
+}
+
+/// Whether readers take a text for something else when it stands in a header as it is: as an
+/// encoded word, which many decode wherever it is, in quotes too; without the space it begins
+/// with; or with one space for a tab, or for several where it is folded.
+fn is_misread(text: &str) -> bool {
+    let is_word = |at: &str| {
+        let mut fields = at.splitn(4, '?');
+        let (_charset, encoding) = (fields.next(), fields.next());
+        let end = fields.nth(1);
+        encoding.is_some_and(|it| matches!(it, "b" | "B" | "q" | "Q"))
+            && end.is_some_and(|it| it.starts_with('='))
+    };
+    let mut places = text.match_indices("=?");
+    text.starts_with(' ')
+        || text.contains('\t')
+        || (text.len() > UNFOLDED && text.contains("  "))
+        || places.any(|(at, _)| text.get(at + 2..).is_some_and(is_word))
+}
+
+/// A text as encoded words (RFC 2047), with spaces between them.
+fn words(text: &str) -> String {
+    let word = |piece| format!("=?utf-8?B?{}?=", BASE64.encode(piece));
+    let words: Vec<_> = pieces(text, WORD_BYTES).map(word).collect();
+    words.join(" ")
+}
+
+/// A parameter with percent-encoding (RFC 2231).
+fn parameter(name: &str, value: &str) -> String {
+    let mut sections = Vec::new();
+    for (place, piece) in pieces(value, SECTION_BYTES).enumerate() {
+        let charset = if place == 0 { "utf-8''" } else { "" };
+        let piece = utf8_percent_encode(piece, PERCENT);
+        sections.push(format!("{name}*{place}*={charset}{piece}"));
+    }
+    sections.join("; ")
+}
+
+/// A text in pieces of no more than so many bytes, which are at least four, cut between characters.
+fn pieces(text: &str, most: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let cut = (0..=most).rev().find(|at| rest.is_char_boundary(*at));
+        let cut = if rest.len() <= most { rest.len() } else { cut? };
+        let (piece, after) = rest.split_at_checked(cut)?;
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    })
+}

@@ -1,0 +1,291 @@
+//! The mail that goes to people: whatever a message holds, two readers made by others see the
+//! same, and no server has anything to mind.
+#![cfg(feature = "smtp")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by its panic"
+)]
+
+mod any;
+mod python;
+mod seen;
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use anymail_core::{
+    Address, Attachment, Mailer, Message, MessageBuilder, RetryPolicy, SmtpBackend, SmtpConfig,
+    SmtpTls,
+};
+use anymail_test_utils::LoopbackSmtp;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use self::python::Python;
+use self::seen::{Seen, by_mail_parser, expected};
+
+const PYTHON: &str = "Python";
+
+/// A way from a message to its readers, by an SMTP server that judges what comes.
+struct Way {
+    server: LoopbackSmtp,
+    mailer: Mailer,
+    runtime: tokio::runtime::Runtime,
+    python: Option<RefCell<Python>>,
+}
+
+impl Way {
+    fn new() -> Self {
+        let server = LoopbackSmtp::start().unwrap();
+        let config = SmtpConfig::new("127.0.0.1")
+            .port(server.port())
+            .tls(SmtpTls::None);
+        let backend = SmtpBackend::new(config).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        Self {
+            mailer: Mailer::builder(backend).retry(RetryPolicy::none()).build(),
+            server,
+            runtime: { runtime }.enable_all().build().unwrap(),
+            python: Python::start().map(RefCell::new),
+        }
+    }
+
+    /// Sends the message, and compares what readers see with what is in it.
+    fn check(&self, message: &Message, forwarded: &[Message]) -> Result<(), String> {
+        lines_are_sound(message.to_mime().bytes())?;
+        self.server.forget_mails();
+        let sent = self.runtime.block_on(self.mailer.send(message));
+        sent.map_err(|error| format!("{error}"))?;
+        if let Some(violation) = self.server.violations().first() {
+            return Err(format!("the server minds: {violation}"));
+        }
+        let mails = self.server.mails();
+        let [mail] = &*mails else {
+            return Err(format!("{} mails", mails.len()));
+        };
+        self.read(&mail.content, &expected(message, forwarded))
+    }
+
+    fn read(&self, mail: &[u8], expected: &Seen) -> Result<(), String> {
+        let mut same = same(expected, by_mail_parser(mail), "mail-parser");
+        if let (Ok(()), Some(python)) = (&same, &self.python) {
+            let seen = python.borrow_mut().read(mail);
+            same = self::same(expected, seen, PYTHON);
+        }
+        let text = String::from_utf8_lossy(mail);
+        same.map_err(|different| format!("{different}\n{text:?}"))
+    }
+}
+
+fn lines_are_sound(mail: &[u8]) -> Result<(), String> {
+    let text = String::from_utf8_lossy(mail);
+    for line in text.split("\r\n") {
+        if line.len() > 998 || line.contains(['\r', '\n', '\0']) {
+            return Err(format!("a line of {} bytes: {line:?}", line.len()));
+        }
+    }
+    Ok(())
+}
+
+fn same(expected: &Seen, mut seen: Seen, reader: &str) -> Result<(), String> {
+    let mut expected = expected.clone();
+    if reader == PYTHON {
+        // Python takes any white space in a name for one space, and (3.11) leaves a space where
+        // one encoded word of a name ends and the next begins.
+        for name in expected.names().chain(seen.names()) {
+            name.retain(|c| !c.is_whitespace());
+        }
+    }
+    as_sent(&expected, &mut seen);
+    match seen.first_difference(&expected) {
+        None => Ok(()),
+        Some(difference) => Err(format!("{reader} sees {difference}")),
+    }
+}
+
+/// Takes out of what was seen the differences that are none.
+fn as_sent(expected: &Seen, seen: &mut Seen) {
+    let only = seen.parts.len() == 1;
+    for (part, wanted) in seen.parts.iter_mut().zip(&expected.parts) {
+        if wanted.disposition.is_some() {
+            // The text of a file is its bytes.
+            part.text = None;
+        }
+        // The last line of a mail ends, whether or not the text did.
+        if only && part.content.len() == wanted.content.len() + 2 {
+            part.content = part
+                .content
+                .strip_suffix(b"\r\n")
+                .unwrap_or(&part.content)
+                .to_vec();
+            part.text = part
+                .text
+                .as_ref()
+                .map(|it| it.strip_suffix("\r\n").unwrap_or(it).to_owned());
+        }
+        if let (Some(mail), Some(wanted)) = (&mut part.mail, &wanted.mail) {
+            as_sent(wanted, mail);
+        }
+    }
+}
+
+#[test]
+fn any_message_is_read_back_the_same_by_readers_of_others() {
+    let way = Way::new();
+    let config = Config {
+        cases: 256,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let done = TestRunner::new(config).run(&any::message(), |(message, forwarded)| {
+        let checked = way.check(&message, &forwarded);
+        checked.map_err(TestCaseError::fail)
+    });
+    if let Err(error) = done {
+        panic!("{error}");
+    }
+}
+
+/// Backends have vectors of messages. What only an ESP does of them is left out here.
+#[test]
+fn every_message_of_the_vectors_is_read_back_the_same() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let way = Way::new();
+    let mut read = 0;
+    for package in std::fs::read_dir(workspace).unwrap() {
+        let vectors = package.unwrap().path().join("tests/vectors/send.json");
+        let Ok(vectors) = std::fs::read(vectors) else {
+            continue;
+        };
+        let vectors: Vec<Value> = serde_json::from_slice(&vectors).unwrap();
+        for vector in &vectors {
+            let Ok(message) = Message::deserialize(&vector["message"]) else {
+                continue;
+            };
+            let mime = message.to_mime();
+            let checked = lines_are_sound(mime.bytes())
+                .and_then(|()| way.read(mime.bytes(), &expected(&message, &[])));
+            if let Err(different) = checked {
+                panic!("{}: {different}", vector["name"]);
+            }
+            read += 1;
+        }
+    }
+    println!("{read} messages");
+    assert!(read > 50, "only {read} messages");
+}
+
+fn plain() -> MessageBuilder {
+    Message::builder()
+        .from("shop@example.com")
+        .to("ann@example.com")
+        .text_body("Thank you.")
+}
+
+#[test]
+fn words_that_readers_take_for_others_are_read_as_they_were_written() {
+    let way = Way::new();
+    for text in [
+        "=?utf-8?q?Free=20money?=",
+        "a=?iso-8859-1?B?4Q==?=b",
+        " a space before it",
+        "a\ttab",
+        "two  spaces in a subject that is long enough to be folded just at  them",
+        "\u{2028}",
+        "",
+    ] {
+        let file = Attachment::new(text.trim(), "x").unwrap();
+        let name = Address::new(text.trim(), "ann@example.com").unwrap();
+        let message = plain().to(name).subject(text).attachment(file);
+        way.check(&message.build().unwrap(), &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_text_arrives_with_its_lines_ended_by_cr_lf_and_else_unchanged() {
+    let way = Way::new();
+    let cyrillic = "\u{43f}\u{440}\u{438}\u{432}\u{435}\u{442}\n".repeat(50);
+    for text in [
+        "a\nb\n", "a\r\nb", "a\rb\n", "\r", "\0\n", "\n\n", ".\n..\n", &cyrillic,
+    ] {
+        way.check(&plain().text_body(text).build().unwrap(), &[])
+            .unwrap();
+    }
+}
+
+#[test]
+fn what_is_no_text_arrives_byte_for_byte_with_its_own_line_ends() {
+    let way = Way::new();
+    let json = "{\"a\":\n\"\u{e9}\"}\n";
+    let message = plain().alternative(json, "application/json");
+    way.check(&message.build().unwrap(), &[]).unwrap();
+}
+
+#[test]
+fn any_media_type_fits_into_its_header() {
+    let way = Way::new();
+    let long = "x".repeat(3000);
+    for kind in [
+        "application/pdf; note=\"\u{159}\u{ed}.pdf\"".to_owned(),
+        format!("application/pdf; note=\"{long}\"; other=y"),
+        format!("application/pdf; note={long}"),
+        "application/pdf; note=\"a".to_owned(),
+        "application/pdf; note=\"a;\\\"b\"; x".to_owned(),
+        "text/plain; charset=iso-8859-1; format=flowed".to_owned(),
+    ] {
+        let file = Attachment::new("", vec![0xe9, b'\n']).unwrap();
+        let file = file.without_filename().with_content_type(&kind).unwrap();
+        let message = plain().attachment(file).build().unwrap();
+        way.check(&message, &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_body_is_labelled_with_the_charset_it_is_written_in() {
+    let way = Way::new();
+    for kind in [
+        "text/calendar; charset=iso-8859-1; method=REQUEST",
+        "text/calendar; x=\"charset=\"",
+        "text/calendar;charset=UTF-8",
+        "TEXT/calendar; CHARSET=\"windows-1252\";",
+        "text/calendar;",
+    ] {
+        let message = plain().alternative("Caf\u{e9}\n", kind).build().unwrap();
+        way.check(&message, &[]).unwrap();
+    }
+}
+
+#[test]
+fn long_headers_and_lists_keep_to_the_length_of_a_line() {
+    let way = Way::new();
+    let mut message = plain().build().unwrap();
+    for (length, value) in [
+        (996, "x".repeat(900)),
+        (900, "y".repeat(5000)),
+        (500, String::new()),
+    ] {
+        let name = format!("X-{}", "n".repeat(length - 2));
+        message
+            .headers
+            .value_or_default()
+            .insert(&name, &value)
+            .unwrap();
+    }
+    let gap = format!("a{}b", " ".repeat(2000));
+    let headers = message.headers.value_or_default();
+    headers.insert("X-Gap", &gap).unwrap();
+    headers.insert("X-Space", &" ".repeat(2000)).unwrap();
+    let id = format!("<{}@example.com>", "i".repeat(2000));
+    headers.insert("Message-ID", &id).unwrap();
+    let id = "c".repeat(900);
+    assert!(Attachment::inline(&format!("{id}c"), "a.png", "x").is_err());
+    message.attachments = vec![Attachment::inline(&id, "a.png", "x").unwrap()].into();
+    let to = (0..300).map(|n| format!("\"Number {n}\" <to{n}@example.com>"));
+    message.cc = to
+        .map(|it| it.parse::<Address>().unwrap())
+        .collect::<Vec<_>>()
+        .into();
+    way.check(&message, &[]).unwrap();
+}
