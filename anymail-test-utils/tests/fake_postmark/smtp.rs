@@ -192,6 +192,31 @@ async fn deliveries_are_told_to_webhooks_as_of_any_message() {
     assert_eq!(payload["Recipient"], "you@example.com");
 }
 
+#[tokio::test]
+async fn an_invitation_and_a_mail_within_the_mail_arrive_as_attachments() {
+    let caller = start(FakePostmark::builder()).await;
+    let mail = "From: me@example.com\r\nTo: you@example.com\r\n\
+        Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n\
+        Content-Type: multipart/alternative; boundary=a\r\n\r\n\
+        --a\r\nContent-Type: text/plain\r\n\r\nCome!\r\n\
+        --a\r\nContent-Type: text/html\r\n\r\n<p>Come!\r\n\
+        --a\r\nContent-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR\r\n--a--\r\n\
+        --m\r\nContent-Type: message/rfc822\r\nContent-Disposition: attachment; filename=x.eml\r\n\r\n\
+        Subject: inner\r\n\r\nInner\r\n--m--\r\n";
+    by_hand(&caller.postmark, &["you@example.com"], mail).await;
+    let message = only(caller.postmark.messages());
+    assert_eq!(message.text_body.as_deref(), Some("Come!"));
+    assert_eq!(message.html_body.as_deref(), Some("<p>Come!"));
+    let files = message.attachments.iter();
+    let files: Vec<_> = files
+        .map(|file| (&*file.content_type, &*file.content))
+        .collect();
+    let inner = &b"Subject: inner\r\n\r\nInner"[..];
+    let invitation = ("text/calendar", &b"BEGIN:VCALENDAR"[..]);
+    assert_eq!(files, [invitation, ("message/rfc822", inner)]);
+    assert_eq!(message.raw_mime.as_deref(), Some(mail.as_bytes()));
+}
+
 const PYTHON: &str = r#"
 import smtplib, sys
 from email.message import EmailMessage
