@@ -17,6 +17,7 @@
 mod backend;
 mod breaks;
 mod careless;
+mod dove;
 mod forged;
 #[path = "../../examples/pigeon/harness.rs"]
 mod harness;
@@ -82,6 +83,7 @@ fn main() {
         pigeon,
         in_magpie::mutants(),
         in_starling::mutants(),
+        dove::mutants(),
         in_smtp::mutants(),
     ])
 }
