@@ -103,9 +103,18 @@ async fn in_ascii(rig: Rig) -> Verdict {
     let mut message = plain();
     message.from = address("sender@příklad.example").into();
     message.to = vec![address("ann@bücher.example")].into();
+    message.cc = vec![address("bob@münchen.example")].into();
+    message.bcc = vec![address("eve@zürich.example")].into();
+    if !matches!(
+        rig.backend.capabilities().support(Feature::ReplyTo),
+        Support::No | Support::AtMost(0) | Support::With(_) | Support::WithAny(_)
+    ) {
+        message.reply_to = vec![address("answers@köln.example")].into();
+    }
     rig.send_ok(&message).await?;
     for mail in rig.mails()? {
-        for found in mail.from.iter().chain(mail.recipients()) {
+        let all = mail.from.iter().chain(mail.recipients());
+        for found in all.chain(&mail.reply_to) {
             rig.ensure(found.domain().is_ascii(), || {
                 format!(
                     "expected the domain of {found} in ASCII: {}",

@@ -6,7 +6,7 @@ use anymail_core::{Accepted, Capabilities, Feature, Message, SendErrorKind, Supp
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
 use super::understood::Part;
-use crate::fixtures::{AtEsp, addresses, is_counted, metadata, object};
+use crate::fixtures::{AtEsp, addresses, headers, is_counted, metadata, object};
 
 /// What cannot be left out without changing who gets a message, or who sees whom.
 const NEVER_LEFT_OUT: [Feature; 4] = [
@@ -48,6 +48,14 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         if feature == Feature::Metadata && is_declared(support) {
             let name = format!("{topic}::keys_keep_their_case");
             trials.push(trial(name, &*look_at, cased_keys));
+        }
+        if feature == Feature::Tags && is_declared(support) {
+            let name = format!("{topic}::arrive_to_the_letter");
+            trials.push(trial(name, &*look_at, odd_tags));
+        }
+        if feature == Feature::Headers && is_declared(support) {
+            let name = format!("{topic}::values_arrive_to_the_letter");
+            trials.push(trial(name, &*look_at, odd_headers));
         }
         if matches!(feature, Feature::TrackOpens | Feature::TrackClicks) && is_declared(support) {
             let name = format!("{topic}::off_is_said_too");
@@ -171,9 +179,9 @@ async fn arrives_with(rig: Rig, feature: Feature, other: Feature) -> Verdict {
 
 async fn cased_keys(rig: Rig) -> Verdict {
     let pairs = [
-        ("orderId", "4711"),
-        ("Shop_Name", "Anvils"),
-        ("UPPER", "Case"),
+        ("orderId", "0042 & more, \"100 %\""),
+        ("Shop_Name", "Řehoř's <anvils>"),
+        ("UPPER", "true"),
     ];
     let most = match rig.backend.capabilities().support(Feature::Metadata) {
         Support::AtMost(n) => n,
@@ -182,6 +190,49 @@ async fn cased_keys(rig: Rig) -> Verdict {
     let mut message = within(&rig, Feature::Metadata);
     message.metadata = metadata(pairs.into_iter().take(most)).into();
     rig.arrives(&message, &[Part::Metadata]).await?;
+    Ok(())
+}
+
+async fn odd_tags(rig: Rig) -> Verdict {
+    let tags = ["Order Placed", "a/b, c & \"d\" č", "0042"];
+    let most = match rig.backend.capabilities().support(Feature::Tags) {
+        Support::AtMost(n) => n,
+        _ => tags.len(),
+    };
+    // In messages of their own, too, where just one goes with each.
+    for start in 0..tags.len() {
+        let mut message = within(&rig, Feature::Tags);
+        message.to = addresses([&*format!("to{start}@example.com")]).into();
+        let own = tags.iter().skip(start).take(most);
+        message.tags = own.map(|&tag| tag.to_owned()).collect::<Vec<_>>().into();
+        rig.send_ok(&message).await?;
+        let found = rig.mails()?.pop().map(|mail| Part::Tags.show(&mail));
+        let wanted = Part::Tags.show(&super::understood::Understood::from(&message));
+        rig.ensure(found.as_ref() == Some(&wanted), || {
+            format!("expected   tags: {wanted}\nunderstood tags: {found:?}")
+        })?;
+    }
+    Ok(())
+}
+
+async fn odd_headers(rig: Rig) -> Verdict {
+    let long = "a word ".repeat(40);
+    let pairs = [
+        ("X-Quoted", "a \"quoted\" & <odd>; value=1, 100 %"),
+        ("X-Letters", "Žluťoučký kůň"),
+        (
+            "List-Unsubscribe",
+            "<https://example.com/u?a=b&c=%20d>, <mailto:u@example.com>",
+        ),
+        ("X-Long", long.trim()),
+    ];
+    let most = match rig.backend.capabilities().support(Feature::Headers) {
+        Support::AtMost(n) => n,
+        _ => pairs.len(),
+    };
+    let mut message = within(&rig, Feature::Headers);
+    message.headers = headers(pairs.into_iter().take(most)).into();
+    rig.arrives(&message, &[Part::Headers]).await?;
     Ok(())
 }
 

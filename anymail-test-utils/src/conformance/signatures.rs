@@ -357,9 +357,16 @@ async fn limited(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
     Ok(())
 }
 
+/// Longer than this are few texts: they are tried with one post only.
+const LONG: usize = 10_000;
+
 async fn verified_first(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
-    for request in desk.posts.requests() {
-        let limit = desk.webhook().body_limit();
+    for (number, request) in desk.posts.requests().enumerate() {
+        // What is long takes its time: once is enough.
+        let limit = match number {
+            0 => desk.webhook().body_limit(),
+            _ => LONG,
+        };
         for body in nonsense().into_iter().filter(|body| body.len() <= limit) {
             if desk.signer.covers_body() {
                 let mut changed = desk.signed(&rig, request, &desk.new, 0)?;
@@ -382,9 +389,12 @@ async fn verified_first(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
 }
 
 async fn any_bytes(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
-    for request in desk.posts.requests() {
+    for (number, request) in desk.posts.requests().enumerate() {
         for place in 0..spellings("").len() {
             let spell = |wrong: &str| spellings(wrong).swap_remove(place);
+            if number > 0 && spell("abcdef").len() > LONG {
+                continue;
+            }
             let spelt = desk.spelt(request, &desk.other, &spell);
             // One within the body may make that too long, which is another matter.
             let limit = desk.webhook().body_limit();

@@ -210,5 +210,16 @@ pub fn mutants() -> Vec<Mutant> {
             }),
             &["addresses::an_international_domain_goes_out_in_ascii"],
         ),
+        mutant(
+            "writes_an_international_domain_of_answers_as_it_was_given",
+            Mail(|mail, message| {
+                if let (Some(person), Some(first)) =
+                    (mail.get_mut("reply_to"), message.reply_to.items().first())
+                {
+                    person["email"] = first.email().into();
+                }
+            }),
+            &["addresses::an_international_domain_goes_out_in_ascii"],
+        ),
     ]
 }

@@ -62,6 +62,47 @@ fn values() -> Vec<Mutant> {
             &["features::tags::arrives"],
         ),
         mutant(
+            "writes_tags_in_lower_case",
+            Mail(|mail, _| {
+                for tag in mail["labels"].as_array_mut().unwrap() {
+                    *tag = tag.as_str().unwrap().to_lowercase().into();
+                }
+            }),
+            &["features::tags::arrive_to_the_letter"],
+        ),
+        mutant(
+            "writes_tags_in_words",
+            Mail(|mail, _| {
+                for tag in mail["labels"].as_array_mut().unwrap() {
+                    *tag = tag.as_str().unwrap().replace([' ', ','], "-").into();
+                }
+            }),
+            &["features::tags::arrive_to_the_letter"],
+        ),
+        mutant(
+            "writes_headers_in_ascii",
+            Mail(|mail, _| {
+                for value in mail["headers"].as_object_mut().unwrap().values_mut() {
+                    let text = value.as_str().unwrap();
+                    *value = text
+                        .chars()
+                        .filter(char::is_ascii)
+                        .collect::<String>()
+                        .into();
+                }
+            }),
+            &["features::headers::values_arrive_to_the_letter"],
+        ),
+        mutant(
+            "cuts_headers_at_a_semicolon",
+            Mail(|mail, _| {
+                for value in mail["headers"].as_object_mut().unwrap().values_mut() {
+                    *value = value.as_str().unwrap().split(';').next().unwrap().into();
+                }
+            }),
+            &["features::headers::values_arrive_to_the_letter"],
+        ),
+        mutant(
             "drops_open_tracking",
             Mail(|mail, _| drop(mail.remove("track_opens"))),
             &["features::track_opens::arrives"],
