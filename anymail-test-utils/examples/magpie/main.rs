@@ -33,7 +33,6 @@
 mod backend;
 #[allow(dead_code, reason = "the suite makes its backends itself")]
 mod factory;
-mod form;
 mod harness;
 mod posts;
 mod signature;

@@ -1,13 +1,12 @@
 //! The signature: Magpie signs a time and a token, and puts all three into the body.
 
 use anymail_core::{
-    HmacSha256Keys, Secret, SignatureError, TimestampTolerance, WebhookAuthError, WebhookSignature,
+    Form, HmacSha256Keys, Secret, SignatureError, TimestampTolerance, WebhookAuthError,
+    WebhookSignature,
 };
 use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
-
-use super::form;
 
 /// Verifies `signature`, be it a field of a form or of JSON.
 ///
@@ -53,7 +52,6 @@ impl WebhookSignature for MagpieSignature {
 }
 
 /// What the body says about its signature.
-#[derive(Default)]
 struct Signed {
     time: Option<String>,
     token: Option<String>,
@@ -61,17 +59,13 @@ struct Signed {
 }
 
 fn signed(request: &Request<Bytes>) -> Signed {
-    let mut signed = Signed::default();
-    if let Some(fields) = form::fields(request) {
-        for field in fields {
-            match &*field.name {
-                "timestamp" => signed.time = Some(field.text()),
-                "token" => signed.token = Some(field.text()),
-                "signature" => signed.signature = Some(field.text()),
-                _ => {}
-            }
-        }
-        return signed;
+    if let Ok(form) = Form::read(request) {
+        let text = |name: &str| form.text(name).map(|text| text.into_owned());
+        return Signed {
+            time: text("timestamp"),
+            token: text("token"),
+            signature: text("signature"),
+        };
     }
     let json: Option<Value> = serde_json::from_slice(request.body()).ok();
     let text = |name: &str| {

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use anymail_core::{
-    Event, EventType, InboundAddress, InboundAttachment, InboundEvent, InboundMessage, RawBytes,
-    RejectReason, TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind,
-    dedup_key,
+    Event, EventType, Form, InboundAddress, InboundEvent, InboundMessage, RawBytes, RejectReason,
+    TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind, dedup_key,
 };
 use bytes::Bytes;
 use http::Request;
@@ -13,7 +12,6 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::backend::NAME;
-use super::form::{self, Field};
 
 /// News of mail that was sent.
 #[derive(Debug)]
@@ -147,14 +145,13 @@ impl Webhook for MagpieInboundWebhook {
 
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
         let fail = |kind, words: &str| WebhookError::new(self, kind, words);
-        let fields = form::fields(request)
-            .ok_or_else(|| fail(WebhookErrorKind::MalformedBody, "the body is no form"))?;
-        let message = mail(&fields);
+        let form = Form::read(request).map_err(|error| error.at(self))?;
+        let message = mail(&form);
         if message == InboundMessage::default() {
             let words = "the form has no field of a mail";
             return Err(fail(WebhookErrorKind::WrongShape, words));
         }
-        let key = inbound_key(&fields, &message);
+        let key = inbound_key(&form, &message);
         let raw = RawBytes::from(request.body().clone());
         let event = InboundEvent::new(NAME, message, key, raw);
         Ok(vec![Event::Inbound(event)])
@@ -162,13 +159,14 @@ impl Webhook for MagpieInboundWebhook {
 }
 
 /// Magpie has no id for it. A mail to two addresses comes twice.
-fn inbound_key(fields: &[Field], message: &InboundMessage) -> String {
+fn inbound_key(form: &Form, message: &InboundMessage) -> String {
     let recipient = message.envelope_recipient.as_deref().unwrap_or_default();
     if let Some(id) = message.message_id() {
         return dedup_key(&["inbound", id, recipient]);
     }
     let of_this_try = ["timestamp", "token", "signature"];
-    let own = fields
+    let own = form
+        .fields()
         .iter()
         .filter(|field| !of_this_try.contains(&&*field.name));
     let parts: Vec<&[u8]> = own
@@ -177,11 +175,10 @@ fn inbound_key(fields: &[Field], message: &InboundMessage) -> String {
     dedup_key(&parts)
 }
 
-fn mail(fields: &[Field]) -> InboundMessage {
+fn mail(form: &Form) -> InboundMessage {
     let mut message = InboundMessage::default();
-    let field = |name: &str| fields.iter().find(|field| field.name == name);
     let json = |name: &str| {
-        let field = field(name)?;
+        let field = form.field(name)?;
         serde_json::from_slice::<Value>(&field.content).ok()
     };
     // Pairs of name and value; they have from, to and cc as the sender wrote them.
@@ -197,7 +194,7 @@ fn mail(fields: &[Field]) -> InboundMessage {
             message.add_header(name, value);
         }
     }
-    let text = |name: &str| field(name).map(Field::text);
+    let text = |name: &str| form.text(name).map(|text| text.into_owned());
     message.envelope_sender = text("sender");
     message.envelope_recipient = text("recipient");
     if message.from.is_empty()
@@ -223,15 +220,11 @@ fn mail(fields: &[Field]) -> InboundMessage {
         .flatten()
         .filter_map(|(id, name)| Some((name.as_str()?, id.as_str())))
         .collect();
-    for file in fields
-        .iter()
-        .filter(|field| field.name.starts_with("attachment-"))
+    for file in form
+        .files()
+        .filter(|file| file.name.starts_with("attachment-"))
     {
-        let Some(filename) = &file.filename else {
-            continue; // their number
-        };
-        let kind = file.content_type.as_deref().unwrap_or_default();
-        let part = InboundAttachment::new(kind, file.content.clone()).with_filename(filename);
+        let part = file.to_attachment();
         message.attach(match shown.get(&*file.name) {
             Some(id) => part.with_content_id(id).with_inline(true),
             None => part,

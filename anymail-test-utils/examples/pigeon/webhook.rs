@@ -1,9 +1,9 @@
 //! The webhooks: Pigeon posts a list of events as JSON, and each mail that came in as a form.
 
 use anymail_core::{
-    Event, EventType, InboundAddress, InboundAttachment, InboundEvent, InboundMessage, RawBytes,
-    RejectReason, TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind,
-    dedup_key,
+    Event, EventType, Form, InboundAddress, InboundAttachment, InboundEvent, InboundMessage,
+    RawBytes, RejectReason, TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind,
+    WebhookKind, dedup_key,
 };
 use bytes::Bytes;
 use http::Request;
@@ -118,8 +118,10 @@ impl Webhook for PigeonInboundWebhook {
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
         let mut message = InboundMessage::default();
         let mut id = None;
-        for (name, value) in form_urlencoded::parse(request.body()) {
-            match &*name {
+        let form = Form::read(request).map_err(|error| error.at(self))?;
+        for field in form.fields() {
+            let value = field.text();
+            match &*field.name {
                 "id" => id = Some(value.into_owned()),
                 "from" => message.from = InboundAddress::parse_list(&value),
                 "to" => message.to = InboundAddress::parse_list(&value),

@@ -32,8 +32,6 @@
 mod backend;
 #[allow(dead_code, reason = "the suite makes its backends itself")]
 mod factory;
-#[path = "../magpie/form.rs"]
-mod form;
 mod harness;
 mod posts;
 mod signature;

@@ -1,9 +1,9 @@
 //! The webhooks: Starling posts an array of events as JSON, and each mail that came in as a form.
 
 use anymail_core::{
-    Event, EventType, InboundAddress, InboundAttachment, InboundEvent, InboundMessage, RawBytes,
-    RejectReason, TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind, WebhookKind,
-    dedup_key,
+    Event, EventType, Form, InboundAddress, InboundAttachment, InboundEvent, InboundMessage,
+    RawBytes, RejectReason, TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookErrorKind,
+    WebhookKind, dedup_key,
 };
 use bytes::Bytes;
 use http::Request;
@@ -11,7 +11,6 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::backend::NAME;
-use super::form::{self, Field};
 
 /// The fields of an event that are Starling's. All others are the message's metadata.
 pub const OWN_FIELDS: [&str; 19] = [
@@ -168,9 +167,8 @@ impl Webhook for StarlingInboundWebhook {
 
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
         let fail = |kind, words: &str| WebhookError::new(self, kind, words);
-        let fields = form::fields(request)
-            .ok_or_else(|| fail(WebhookErrorKind::MalformedBody, "the body is no form"))?;
-        let message = mail(&fields);
+        let form = Form::read(request).map_err(|error| error.at(self))?;
+        let message = mail(&form);
         if message == InboundMessage::default() {
             let words = "the form has no field of a mail";
             return Err(fail(WebhookErrorKind::WrongShape, words));
@@ -187,12 +185,13 @@ impl Webhook for StarlingInboundWebhook {
     }
 }
 
-fn mail(fields: &[Field]) -> InboundMessage {
+fn mail(form: &Form) -> InboundMessage {
     let mut message = InboundMessage::default();
-    let field = |name: &str| fields.iter().find(|field| field.name == name);
-    let text = |name: &str| field(name).map(Field::text);
+    let text = |name: &str| form.text(name).map(|text| text.into_owned());
     let json = |name: &str| {
-        let json = field(name).map(|field| serde_json::from_slice::<Value>(&field.content));
+        let json = form
+            .field(name)
+            .map(|field| serde_json::from_slice::<Value>(&field.content));
         json.and_then(Result::ok).unwrap_or_default()
     };
     for (name, value) in headers(&text("headers").unwrap_or_default()) {
@@ -217,15 +216,12 @@ fn mail(fields: &[Field]) -> InboundMessage {
         message.set_html(html);
     }
     let about = json("attachment-info");
-    for file in fields.iter().filter(|field| field.filename.is_some()) {
+    for file in form.files() {
         let told = |name: &str| about.get(&file.name)?.get(name)?.as_str();
-        let kind = told("type")
-            .or(file.content_type.as_deref())
-            .unwrap_or_default();
-        let name = told("filename")
-            .or(file.filename.as_deref())
-            .unwrap_or_default();
-        let part = InboundAttachment::new(kind, file.content.clone()).with_filename(name);
+        let kind = told("type").or(file.content_type.as_deref());
+        let name = told("filename").or(file.file_name.as_deref());
+        let part = InboundAttachment::new(kind.unwrap_or_default(), file.content.clone())
+            .with_filename(name.unwrap_or_default());
         message.attach(match told("content-id") {
             Some(id) => part.with_content_id(id).with_inline(true),
             None => part,

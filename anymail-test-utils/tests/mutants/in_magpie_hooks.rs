@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use anymail_core::{Event, EventType, HmacSha256Keys, InboundAttachment, WebhookAuth, dedup_key};
+use anymail_core::{
+    Event, EventType, Form, HmacSha256Keys, InboundAttachment, WebhookAuth, dedup_key,
+};
 use anymail_test_utils::conformance::{Mutants, Sabotage as S};
 use bytes::Bytes;
 use http::Request;
@@ -10,7 +12,6 @@ use serde_json::Value;
 
 use crate::forged::Scheme;
 use crate::in_webhooks::{came, keyed, told};
-use crate::magpie::form;
 use crate::magpie::harness::MagpieHarness;
 use crate::magpie::posts::MagpieSigner;
 
@@ -202,9 +203,8 @@ fn keys(all: Mutants) -> Mutants {
 
 fn signed(request: &Request<Bytes>) -> [Option<String>; 3] {
     const NAMES: [&str; 3] = ["timestamp", "token", "signature"];
-    if let Some(fields) = form::fields(request) {
-        let field = |name| fields.iter().find(|field| field.name == name);
-        return NAMES.map(|name| field(name).map(form::Field::text));
+    if let Ok(form) = Form::read(request) {
+        return NAMES.map(|name| form.text(name).map(|text| text.into_owned()));
     }
     let json: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     NAMES.map(|name| {

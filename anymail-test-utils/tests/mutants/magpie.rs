@@ -3,8 +3,6 @@
 
 #[path = "../../examples/magpie/backend.rs"]
 pub mod backend;
-#[path = "../../examples/magpie/form.rs"]
-pub mod form;
 #[path = "../../examples/magpie/harness.rs"]
 pub mod harness;
 #[path = "../../examples/magpie/posts.rs"]

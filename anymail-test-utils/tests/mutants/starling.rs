@@ -24,7 +24,6 @@ use serde_json::{Map, Value};
 
 use self::harness::StarlingHarness;
 use crate::careless::{Calls, Careless, Carelessness};
-pub use crate::magpie::form;
 
 pub const CALLS: Calls = Calls {
     path: "/v3/mail/send",
