@@ -135,7 +135,6 @@ fn as_sent(expected: &Seen, seen: &mut Seen) {
 fn any_message_is_read_back_the_same_by_readers_of_others() {
     let way = Way::new();
     let config = Config {
-        cases: 256,
         failure_persistence: None,
         ..Config::default()
     };
