@@ -71,7 +71,8 @@ impl Message {
     /// An attached mail (`message/rfc822`) and the other `message` and `multipart` types go as
     /// they are, with CR LF as their line ends, since no encoding is allowed for them. One that has
     /// bytes beyond ASCII or lines of more than 998 bytes, and so would need one, goes as
-    /// `application/octet-stream`, under its name.
+    /// `application/octet-stream`, under its name. So does a `multipart` that does not hold the
+    /// boundary which its media type states.
     ///
     /// Not written is what has no place in such a mail: `bcc` and the envelope sender, which
     /// belong to the envelope, and all that is an ESP's business (metadata, tags, tracking,

@@ -8,6 +8,9 @@
 )]
 
 mod any;
+#[allow(dead_code, reason = "the suite uses the rest of it")]
+#[path = "../../../anymail-test-utils/src/fixtures.rs"]
+mod fixtures;
 mod python;
 mod seen;
 
@@ -15,8 +18,8 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use anymail_core::{
-    Address, Attachment, Mailer, Message, MessageBuilder, RetryPolicy, SmtpBackend, SmtpConfig,
-    SmtpTls,
+    Address, Attachment, Capabilities, Feature, Mailer, Message, MessageBuilder, RetryPolicy,
+    SmtpBackend, SmtpConfig, SmtpTls,
 };
 use anymail_test_utils::LoopbackSmtp;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -220,6 +223,55 @@ fn what_is_no_text_arrives_byte_for_byte_with_its_own_line_ends() {
     let json = "{\"a\":\n\"\u{e9}\"}\n";
     let message = plain().alternative(json, "application/json");
     way.check(&message.build().unwrap(), &[]).unwrap();
+}
+
+#[test]
+fn the_parts_of_an_attached_multipart_are_found_and_one_without_any_can_be_saved() {
+    let way = Way::new();
+    let inner = "--inner\nContent-Type: text/plain\n\nOne\n\
+                 --inner\nContent-Type: text/plain\n\nTwo\n--inner--\n";
+    let with = |kind: &str| {
+        let file = Attachment::new("parts", inner).unwrap();
+        let file = file.with_content_type(kind).unwrap();
+        plain().attachment(file).build().unwrap()
+    };
+    let message = with("multipart/mixed; boundary=\"inner\"");
+    let mut wanted = expected(&message, &[]);
+    let body = wanted.parts[0].clone();
+    wanted.parts.truncate(1);
+    for text in ["One", "Two"] {
+        let mut part = body.clone();
+        (part.content, part.text) = (text.as_bytes().to_vec(), Some(text.to_owned()));
+        wanted.parts.push(part);
+    }
+    way.read(message.to_mime().bytes(), &wanted).unwrap();
+    for kind in [
+        "multipart/mixed",
+        "multipart/mixed; boundary=other",
+        "Multipart/digest; boundary=\"\"",
+    ] {
+        let message = with(kind);
+        let mut wanted = expected(&message, &[]);
+        wanted.parts[1].kind = "application/octet-stream".to_owned();
+        way.read(message.to_mime().bytes(), &wanted).unwrap();
+    }
+}
+
+/// Messages that use each feature by itself, and all that a mail can say at once.
+#[test]
+fn every_message_of_the_fixtures_is_read_back_the_same() {
+    let way = Way::new();
+    let at = fixtures::AtEsp::default();
+    let all: Vec<_> = Feature::ALL.into_iter().map(|it| (it, 2)).collect();
+    let each = Feature::ALL.into_iter().flat_map(|it| {
+        let with = |n| at.using(it, n, &Capabilities::all());
+        [with(1), with(3)]
+    });
+    for message in each.chain([fixtures::plain(), at.with(&all)]) {
+        let mime = message.to_mime();
+        lines_are_sound(mime.bytes()).unwrap();
+        way.read(mime.bytes(), &expected(&message, &[])).unwrap();
+    }
 }
 
 #[test]

@@ -133,6 +133,14 @@ pub(super) fn media_type<'a>(given: &'a str, charset: Option<&str>) -> Cow<'a, s
     written(&header).into()
 }
 
+/// What stands between the parts of a `multipart` type, if it says so.
+pub(super) fn boundary(media_type: &str) -> Option<String> {
+    let (_, parameters) = parse(media_type);
+    let mut parameters = parameters.into_iter();
+    let (_, boundary) = parameters.find(|(name, _)| name.eq_ignore_ascii_case("boundary"))?;
+    Some(boundary).filter(|boundary| !boundary.is_empty())
+}
+
 /// The value of a header as `mail-builder` writes it, with its folds.
 fn written(header: &impl Header) -> String {
     let mut bytes = Vec::new();

@@ -144,7 +144,7 @@ fn binary<'a>(content_type: &'a str, content: &'a [u8]) -> MimePart<'a> {
     if !is_composite(content_type) {
         return part(header, BodyPart::Binary(content.into()));
     }
-    match as_7bit(content) {
+    match as_7bit(content).filter(|lines| has_parts(content_type, lines)) {
         Some(lines) => part(header, BodyPart::Binary(lines)).transfer_encoding("7bit"),
         // No encoding is allowed and 7bit cannot carry it, so it goes as what any reader can save.
         None => part("application/octet-stream", BodyPart::Binary(content.into())),
@@ -159,6 +159,20 @@ fn is_composite(content_type: &str) -> bool {
     let essence = essence.trim().to_ascii_lowercase();
     essence.starts_with("multipart/")
         || (essence.starts_with("message/") && !essence.starts_with("message/global"))
+}
+
+/// Whether what is inside a `multipart` can be found. Of other types nothing has to be.
+fn has_parts(content_type: &str, lines: &[u8]) -> bool {
+    let multipart = content_type.get(..10);
+    if !multipart.is_some_and(|start| start.eq_ignore_ascii_case("multipart/")) {
+        return true;
+    }
+    let Some(boundary) = labels::boundary(content_type) else {
+        return false;
+    };
+    let first = format!("--{boundary}");
+    let mut lines = lines.split(|byte| *byte == b'\n');
+    lines.any(|line| line.starts_with(first.as_bytes()))
 }
 
 /// Bytes as lines that `7bit` can carry (RFC 2045, 2.7), each ended by CR LF; `None` for what has
