@@ -102,6 +102,13 @@ fn broken_server(seed: u64, tls: Served) -> LoopbackSmtp {
         let rare = match action {
             // A server that says no and has the mail all the same: nobody could tell.
             SmtpAction::Reply(_) if moment.stage == SmtpStage::Kept => return None,
+            // No other reply may come unasked (RFC 5321, 3.8). Where one does just as the client
+            // begins, each reply after it is taken for the one before.
+            SmtpAction::Reply(ref reply)
+                if moment.stage == SmtpStage::Idle && reply.code() != 421 =>
+            {
+                return None;
+            }
             // Makes the client wait for its time limit.
             SmtpAction::Hang => 10,
             // Is much work for both.

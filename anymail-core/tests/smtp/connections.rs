@@ -18,6 +18,11 @@ async fn one_that_the_server_closed_while_idle_is_replaced_and_no_try_is_counted
             SmtpStage::Idle,
             SmtpAction::Reply(SmtpReply::new(421, "4.4.2 Idle for too long")),
         ),
+        // No reply but 421 may come unasked (RFC 5321, 3.8), and this one is no answer to MAIL.
+        (
+            SmtpStage::Idle,
+            SmtpAction::Reply(SmtpReply::new(554, "5.3.0 Nobody asked")),
+        ),
         (
             SmtpStage::Mail,
             SmtpAction::Reply(SmtpReply::new(421, "4.4.2 Idle for too long")),

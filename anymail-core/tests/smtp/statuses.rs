@@ -1,9 +1,11 @@
 //! What becomes of each recipient.
 
-use anymail_core::{Accepted, SendErrorKind as K, Status};
-use anymail_test_utils::{LoopbackSmtp, SmtpExtension, SmtpReply};
+use anymail_core::{Accepted, RetryPolicy, SendErrorKind as K, Status};
+use anymail_test_utils::{
+    LoopbackSmtp, SmtpAction, SmtpExtension, SmtpFault, SmtpReply, SmtpStage,
+};
 
-use super::{mailer, message};
+use super::{builder, config, mailer, message};
 
 /// Refuses the recipients whose local part is a number, with this as code and words.
 fn by_number(server: &LoopbackSmtp, replies: &'static [(u16, &'static str)]) {
@@ -194,4 +196,22 @@ async fn a_local_part_that_the_server_cannot_take_is_invalid_and_says_so() {
     assert_eq!(mail.addresses()[1], "jörg@example.com");
     assert!(mail.parameter("SMTPUTF8").is_some());
     server.assert_no_violations();
+}
+
+#[tokio::test]
+async fn nobody_is_refused_for_good_by_a_reply_that_was_meant_for_another() {
+    let server = LoopbackSmtp::start().unwrap();
+    by_number(&server, &[(550, "5.1.1 No such user")]);
+    // From here on each reply comes one too late: to DATA the one to the last recipient.
+    let extra = SmtpAction::Trailing("250 2.0.0 Once more\r\n".into());
+    server.inject(SmtpFault::new(SmtpStage::Mail, extra), 1);
+    let both = message(&["0@example.com", "ann@example.com"]);
+    let mailer = builder(config(&server)).retry(RetryPolicy::none()).build();
+    let error = mailer.send(&both).await.unwrap_err();
+    assert_eq!(error.kind(), K::InvalidResponse);
+    assert_eq!(error.accepted(), Accepted::No);
+    let status = error.status().unwrap();
+    let told: Vec<_> = status.recipients().map(|it| it.status).collect();
+    assert_eq!(told, [Status::Failed, Status::Failed]);
+    assert!(server.mails().is_empty());
 }

@@ -187,8 +187,10 @@ impl Talk<'_> {
             return Ok(());
         }
         match (command, meaning) {
-            // What is answered and what was asked have come apart.
+            // What is answered and what was asked have come apart, so that what was said of one
+            // recipient may have been meant for another.
             (_, Meaning::Nonsense | Meaning::Continue) => {
+                answers.recipients.clear();
                 return Err((Ended::Failed(error()), false));
             }
             (Command::Mail | Command::Data, Meaning::Yes) => {}
@@ -256,6 +258,7 @@ impl Talk<'_> {
     async fn reset(&mut self) -> bool {
         let reset = ask(&mut self.session.wire, "RSET", Stage::Mail, self.server);
         let answer = timeout(RESET_LIMIT, reset).await;
-        matches!(answer, Ok(Ok(answer)) if answer.code == 250)
+        let in_step = !self.session.wire.has_unread();
+        in_step && matches!(answer, Ok(Ok(answer)) if answer.code == 250)
     }
 }
