@@ -96,6 +96,7 @@ pub fn all(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
 }
 
 const AT: i64 = 1_790_000_000;
+const LINK: &str = "https://example.com/?a=b&c=%20d";
 
 /// What Magpie posts of a mail, one event a post.
 fn news(sent: &Answer) -> Vec<Post> {
@@ -141,11 +142,17 @@ fn news(sent: &Answer) -> Vec<Post> {
         ),
         one(
             failed("3", "permanent", "bounce"),
-            expected(EventType::Bounced).reason(RejectReason::Bounced),
+            expected(EventType::Bounced)
+                .reason(RejectReason::Bounced)
+                .server_said("5.1.1 No such user"),
         ),
         one(
             failed("4", "permanent", "suppress-complaint"),
             expected(EventType::Bounced).reason(RejectReason::Spam),
+        ),
+        one(
+            data("7", "clicked", json!({ "url": LINK })),
+            expected(EventType::Clicked).link(LINK),
         ),
         one(
             data("5", "complained", json!({})),
@@ -259,10 +266,12 @@ fn mails() -> Vec<Post> {
     let mail = |text: &str| Understood {
         from: Address::new("Ann", "ann@example.com").ok(),
         to: Address::parse_list("shop@example.com").unwrap_or_default(),
+        envelope_sender: Some("ann@example.com".to_owned()),
         subject: Some("Your receipt ✓".to_owned()),
         text: Some(text.to_owned()),
         ..Understood::default()
     };
+    let expected = |mail| [Expected::inbound(mail).to("shop+4711@example.com")];
     let attached = |name: &str, kind: &str, content: &'static [u8]| File {
         name: Some(name.to_owned()),
         content_type: kind.to_owned(),
@@ -284,13 +293,10 @@ fn mails() -> Vec<Post> {
         ..mail(late)
     };
     vec![
-        Post::new(
-            plain("first", wrong, None),
-            [Expected::inbound(mail(wrong))],
-        )
-        .repeated_as(plain("first", wrong, Some("b")))
-        .unlike(plain("another", wrong, None)),
-        Post::new(with_files("files", late, None), [Expected::inbound(whole)])
+        Post::new(plain("first", wrong, None), expected(mail(wrong)))
+            .repeated_as(plain("first", wrong, Some("b")))
+            .unlike(plain("another", wrong, None)),
+        Post::new(with_files("files", late, None), expected(whole))
             .repeated_as(with_files("files", late, Some("b")))
             .unlike(with_files("other files", late, None)),
     ]

@@ -207,6 +207,7 @@ fn mails() -> Vec<Post> {
             }],
             ..Understood::default()
         })
+        .to("shop+4711@example.com")
     };
     let (wrong, late) = ("It is wrong.", "It is wrong & late: 100%");
     vec![

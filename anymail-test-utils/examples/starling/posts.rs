@@ -70,6 +70,7 @@ pub fn all(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
 }
 
 const AT: i64 = 1_790_000_000;
+const LINK: &str = "https://example.com/?a=b&c=%20d";
 
 /// What Starling posts of a mail, several events a post.
 fn news(sent: &Answer) -> Vec<Post> {
@@ -131,15 +132,17 @@ fn news(sent: &Answer) -> Vec<Post> {
                     bounce("4", "bounce"),
                     bounce("5", "blocked"),
                     event("6", "news to come", json!({})),
+                    event("10", "click", json!({ "url": LINK })),
                 ],
                 "1",
             ),
             [
                 expected(EventType::Queued),
-                expected(EventType::Deferred),
+                expected(EventType::Deferred).server_said("450 later"),
                 expected(EventType::Bounced).reason(RejectReason::Bounced),
                 expected(EventType::Bounced).reason(RejectReason::Blocked),
                 expected(EventType::Unknown),
+                expected(EventType::Clicked).link(LINK),
             ],
         ),
         Post::new(
@@ -210,10 +213,12 @@ fn mails() -> Vec<Post> {
         from: Address::new("Ann", "ann@example.com").ok(),
         to: Address::parse_list("shop@example.com").unwrap_or_default(),
         cc: Address::parse_list("\"Doe, Eve\" <eve@example.com>").unwrap_or_default(),
+        envelope_sender: Some("ann@example.com".to_owned()),
         subject: Some("Your receipt ✓".to_owned()),
         text: Some(text.to_owned()),
         ..Understood::default()
     };
+    let expected = |mail| [Expected::inbound(mail).to("shop+4711@example.com")];
     let attached = |name: &str, kind: &str, content: &'static [u8]| File {
         name: Some(name.to_owned()),
         content_type: kind.to_owned(),
@@ -234,11 +239,11 @@ fn mails() -> Vec<Post> {
         ..mail(late)
     };
     vec![
-        Post::new(post("first", wrong, &[]), [Expected::inbound(mail(wrong))]).unlike(post(
+        Post::new(post("first", wrong, &[]), expected(mail(wrong))).unlike(post(
             "another",
             wrong,
             &[],
         )),
-        Post::new(post("files", late, &contents), [Expected::inbound(whole)]),
+        Post::new(post("files", late, &contents), expected(whole)),
     ]
 }

@@ -125,6 +125,19 @@ impl News {
             format!("{:?}", expected.tags),
             format!("{:?}", event.tags),
         );
+        // Not every ESP posts these.
+        for (what, wanted, found) in [
+            ("link", &expected.click_url, &event.click_url),
+            (
+                "server's words",
+                &expected.mta_response,
+                &event.mta_response,
+            ),
+        ] {
+            if wanted.is_some() {
+                same(what, format!("{wanted:?}"), format!("{found:?}"));
+            }
+        }
         lines
     }
 
@@ -161,10 +174,24 @@ fn in_inbound(expected: &Expected, message: &InboundMessage) -> Vec<String> {
         let kind = file.content_type.split(';').next().unwrap_or_default();
         file.content_type = kind.trim().to_owned();
     }
-    match read(message) {
-        Ok(found) => differences(&[wanted], &[found], &INBOUND).lines,
+    let mut lines = match read(message) {
+        Ok(found) => differences(&[wanted.clone()], &[found], &INBOUND).lines,
         Err(line) => vec![line],
+    };
+    for (what, wanted, found) in [
+        (
+            "recipient",
+            &expected.recipient,
+            &message.envelope_recipient,
+        ),
+        ("sender", &wanted.envelope_sender, &message.envelope_sender),
+    ] {
+        if wanted.is_some() && wanted != found {
+            lines.push(format!("expected   {what} of the envelope: {wanted:?}"));
+            lines.push(format!("told       {what} of the envelope: {found:?}"));
+        }
     }
+    lines
 }
 
 fn read(message: &InboundMessage) -> Result<Understood, String> {

@@ -62,6 +62,7 @@ mod subject;
 mod suite;
 mod tasks;
 mod templates;
+mod together;
 mod trial;
 mod understood;
 mod webhooks;

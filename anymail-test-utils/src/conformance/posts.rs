@@ -100,7 +100,13 @@ pub struct Expected {
     pub metadata: Metadata,
     /// The tags of the mail, as far as the ESP posts them.
     pub tags: Vec<String>,
-    /// The mail that came in. Compared are from, to, cc, subject, bodies and attachments.
+    /// The link that was clicked, if one is expected.
+    pub click_url: Option<String>,
+    /// The receiving server's words, if some are expected.
+    pub mta_response: Option<String>,
+    /// The mail that came in. Compared are from, to, cc, subject, bodies and attachments, and the
+    /// envelope where one is expected: its recipient in [`recipient`](Self::recipient), its sender in
+    /// [`Understood::envelope_sender`].
     pub inbound: Option<Understood>,
 }
 
@@ -137,6 +143,8 @@ impl Expected {
             message_id: None,
             metadata: Metadata::new(),
             tags: Vec::new(),
+            click_url: None,
+            mta_response: None,
             inbound: None,
         }
     }
@@ -152,6 +160,28 @@ impl Expected {
     #[must_use]
     pub fn at(mut self, unix_seconds: i64) -> Self {
         self.timestamp = Some(unix_seconds);
+        self
+    }
+
+    /// The recipient, where it is another than [`of`](Self::of) takes; of a mail that came in,
+    /// whom it was delivered to.
+    #[must_use]
+    pub fn to(mut self, recipient: impl Into<String>) -> Self {
+        self.recipient = Some(recipient.into());
+        self
+    }
+
+    /// The link that was clicked.
+    #[must_use]
+    pub fn link(mut self, url: impl Into<String>) -> Self {
+        self.click_url = Some(url.into());
+        self
+    }
+
+    /// The receiving server's words.
+    #[must_use]
+    pub fn server_said(mut self, words: impl Into<String>) -> Self {
+        self.mta_response = Some(words.into());
         self
     }
 }

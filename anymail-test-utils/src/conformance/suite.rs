@@ -13,7 +13,7 @@ use super::trial::{Stop, Trial};
 use super::wire::Faults;
 use super::{
     about, addresses, answers, attachments, batch, calls, extra, features, mails, many, network,
-    protocol, secrets, signatures, statuses, tasks, templates, webhooks,
+    protocol, secrets, signatures, statuses, tasks, templates, together, webhooks,
 };
 
 /// The trials that apply to one backend.
@@ -171,6 +171,7 @@ fn trials(can: &Capabilities, profile: &Profile, faults: Option<&Faults>) -> Vec
     trials.extend(tasks::trials(local));
     if let Some(faults) = faults {
         trials.extend(calls::trials(can, profile, faults));
+        trials.extend(together::trials(can));
         trials.extend(statuses::trials(can));
         trials.extend(network::trials(faults));
         trials.extend(protocol::trials(can, faults));

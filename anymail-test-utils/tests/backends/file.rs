@@ -31,6 +31,10 @@ impl LocalHarness for FileHarness {
                 ("recipients::bcc_arrives_and_nobody_sees_it", ENVELOPE),
                 ("addresses::every_kind_arrives_equal_as_bcc", ENVELOPE),
                 ("batch::copies_go_with_every_mail", ENVELOPE),
+                (
+                    "bodies::every_character_arrives",
+                    "a line of a text ends with CR LF in a mail (RFC 2046, 4.1.1)",
+                ),
             ],
             ..Profile::default()
         }

@@ -6,6 +6,7 @@ use anymail_test_utils::conformance::{Mutants, Sabotage as S};
 
 use crate::breaks::SendResult;
 use crate::in_answers::{retell, takes_for};
+use crate::in_webhooks::{came, told};
 
 fn failed(result: SendResult, change: fn(SendError) -> SendError) -> SendResult {
     result.map_err(change)
@@ -27,7 +28,7 @@ fn error(kind: K, result: &SendResult) -> SendResult {
 }
 
 pub fn plant(mutants: Mutants) -> Mutants {
-    errors(calls(people(mutants)))
+    events(errors(calls(people(mutants))))
 }
 
 fn people(mutants: Mutants) -> Mutants {
@@ -93,6 +94,37 @@ fn people(mutants: Mutants) -> Mutants {
             &[
                 "batch::each_to_gets_a_mail_and_sees_no_other",
                 "batch::copies_go_with_every_mail",
+            ],
+        )
+        .plant(
+            "forgets_the_files_of_a_batch",
+            S::Message(|message| {
+                if message.is_batch() {
+                    message.attachments = Default::default();
+                }
+            }),
+            &["batch::all_that_is_declared_arrives_at_once"],
+        )
+        .plant(
+            "forgets_tags_and_tracking_of_a_batch",
+            S::Message(|message| {
+                if message.is_batch() {
+                    message.tags = Default::default();
+                    message.track_opens = Default::default();
+                }
+            }),
+            &["batch::all_that_is_declared_arrives_at_once"],
+        )
+        .plant(
+            "forgets_answers_beside_a_template",
+            S::Message(|message| {
+                if message.template_id.value().is_some() {
+                    message.reply_to = Default::default();
+                }
+            }),
+            &[
+                "templates::all_that_is_declared_arrives_at_once",
+                "templates::all_that_is_declared_arrives_at_once_in_a_batch",
             ],
         )
         .plant(
@@ -212,5 +244,39 @@ fn errors(mutants: Mutants) -> Mutants {
             "keeps_the_esps_words_to_itself",
             S::Result(|_, result| failed(result, |error| error.with_message("no"))),
             &["network::the_esps_own_words_are_passed_on"],
+        )
+}
+
+fn events(mutants: Mutants) -> Mutants {
+    const TRACKING: &[&str] = &["webhooks::tracking::events_say_what_the_esp_said"];
+    const INBOUND: &[&str] = &["webhooks::inbound::events_say_what_the_esp_said"];
+    mutants
+        .plant(
+            "tells_no_link",
+            S::Events(|_, events| told(events, |event| event.click_url = None)),
+            TRACKING,
+        )
+        .plant(
+            "tells_the_servers_words_as_the_esps",
+            S::Events(|_, events| {
+                told(events, |event| {
+                    event.description = event.mta_response.take()
+                })
+            }),
+            TRACKING,
+        )
+        .plant(
+            "tells_no_envelope",
+            S::Events(|_, events| came(events, |mail| mail.envelope_recipient = None)),
+            INBOUND,
+        )
+        .plant(
+            "takes_the_author_for_the_sender_of_the_envelope",
+            S::Events(|_, events| {
+                came(events, |mail| {
+                    mail.envelope_sender = Some("Ann <ann@example.com>".to_owned());
+                })
+            }),
+            INBOUND,
         )
 }

@@ -41,6 +41,54 @@ pub fn mutants() -> Vec<Mutant> {
             &["batch::each_to_gets_a_mail_and_sees_no_other"],
         ),
         mutant(
+            "forgets_the_files_of_a_batch",
+            Mail(|mail, message| {
+                if message.is_batch() {
+                    mail["files"] = json!([]);
+                }
+            }),
+            &["batch::all_that_is_declared_arrives_at_once"],
+        ),
+        mutant(
+            "forgets_the_html_of_a_batch",
+            Mail(|mail, message| {
+                if message.is_batch() {
+                    mail.remove("html");
+                }
+            }),
+            &["batch::all_that_is_declared_arrives_at_once"],
+        ),
+        mutant(
+            "forgets_the_answers_of_a_batch",
+            Mail(|mail, message| {
+                if message.is_batch() {
+                    mail.remove("reply_to");
+                }
+            }),
+            &["batch::all_that_is_declared_arrives_at_once"],
+        ),
+        mutant(
+            "forgets_the_labels_beside_files",
+            Mail(|mail, _| {
+                if mail["files"] != json!([]) {
+                    mail["labels"] = json!([]);
+                }
+            }),
+            &["mails::all_that_is_declared_arrives_at_once"],
+        ),
+        mutant(
+            "forgets_metadata_beside_a_template",
+            Mail(|mail, _| {
+                if mail.contains_key("template") {
+                    mail["metadata"] = json!({});
+                }
+            }),
+            &[
+                "templates::all_that_is_declared_arrives_at_once",
+                "templates::all_that_is_declared_arrives_at_once_in_a_batch",
+            ],
+        ),
+        mutant(
             "sends_copies_with_the_first_mail_only",
             Call(|mut mails| {
                 for mail in mails.iter_mut().skip(1) {

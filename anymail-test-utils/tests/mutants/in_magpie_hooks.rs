@@ -134,6 +134,8 @@ pub fn retain(
     let all: Vec<_> = mail.attachments().chain(mail.inlines()).cloned().collect();
     let (kept, taken): (Vec<_>, Vec<_>) = all.into_iter().partition(keep);
     let mut bare = anymail_core::InboundMessage::default();
+    bare.envelope_sender = mail.envelope_sender.take();
+    bare.envelope_recipient = mail.envelope_recipient.take();
     bare.from = std::mem::take(&mut mail.from);
     bare.to = std::mem::take(&mut mail.to);
     bare.cc = std::mem::take(&mut mail.cc);

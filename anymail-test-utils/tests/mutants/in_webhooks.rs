@@ -132,6 +132,7 @@ fn readings() -> Vec<Mutant> {
             Events(|_, events| {
                 came(events, |message| {
                     let mut bare = InboundMessage::default();
+                    bare.envelope_recipient = message.envelope_recipient.clone();
                     bare.from = message.from.clone();
                     bare.to = message.to.clone();
                     bare.subject = message.subject.clone();

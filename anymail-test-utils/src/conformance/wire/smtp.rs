@@ -85,18 +85,22 @@ impl Wire for SmtpWire {
         Ok(self.esp.desk.mails())
     }
 
-    /// The envelope has no names, and content ends with a line's end, be it the body's own or
-    /// not.
+    /// The envelope has no names, a line of a text ends with CR LF (RFC 2046, 4.1.1), and content
+    /// ends with a line's end, be it the body's own or not.
     fn carried(&self, mut mail: Understood) -> Understood {
         for address in &mut mail.bcc {
             if let Ok(bare) = address.ascii_email().parse() {
                 *address = bare;
             }
         }
-        for body in [&mut mail.text, &mut mail.html].into_iter().flatten() {
-            if let Some(end) = body.strip_suffix('\n') {
-                body.truncate(end.strip_suffix('\r').unwrap_or(end).len());
-            }
+        let others = mail.alternatives.iter_mut().map(|(_, body)| body);
+        for body in [&mut mail.text, &mut mail.html]
+            .into_iter()
+            .flatten()
+            .chain(others)
+        {
+            *body = body.replace("\r\n", "\n");
+            body.truncate(body.strip_suffix('\n').unwrap_or(body).len());
         }
         mail
     }

@@ -1,0 +1,102 @@
+//! Everything at once: what arrives by itself arrives beside all else, in a single mail, in a batch
+//! and with a template.
+//!
+//! Each of these is a path of its own in many backends, and forgets something.
+
+use anymail_core::{Capabilities, Feature, Message, Support};
+
+use super::features::at_esp;
+use super::rig::Rig;
+use super::trial::{Trial, Verdict, trial};
+use super::understood::Part;
+use crate::fixtures::{addresses, plain};
+
+/// What a message can ask for beside everything else.
+const FEATURES: [Feature; 18] = [
+    Feature::EnvelopeSender,
+    Feature::ReplyTo,
+    Feature::Headers,
+    Feature::Attachments,
+    Feature::InlineAttachments,
+    Feature::AmpHtml,
+    Feature::Alternatives,
+    Feature::Metadata,
+    Feature::Tags,
+    Feature::TrackOpens,
+    Feature::TrackClicks,
+    Feature::SendAt,
+    Feature::TemplateSubject,
+    Feature::TemplateBody,
+    Feature::MergeData,
+    Feature::MergeGlobalData,
+    Feature::MergeMetadata,
+    Feature::MergeHeaders,
+];
+
+/// Where it is asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Path {
+    Single,
+    Batch,
+    Template,
+    TemplateBatch,
+}
+
+pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
+    let has = |feature| can.support(feature) != Support::No;
+    let (batch, template) = (has(Feature::Batch), has(Feature::Template));
+    let paths = [
+        (true, "mails", Path::Single),
+        (batch, "batch", Path::Batch),
+        (template, "templates", Path::Template),
+        (template && batch, "templates", Path::TemplateBatch),
+    ];
+    let paths = paths.into_iter().filter(|(there, _, _)| *there);
+    let trials = paths.map(|(_, topic, path)| {
+        let name = match path {
+            Path::TemplateBatch => "all_that_is_declared_arrives_at_once_in_a_batch",
+            _ => "all_that_is_declared_arrives_at_once",
+        };
+        trial(
+            format!("{topic}::{name}"),
+            "what your backend writes for a batch or a template and leaves out of other mails, or \
+             the other way round",
+            move |rig| arrives(rig, path),
+        )
+    });
+    trials.collect()
+}
+
+async fn arrives(rig: Rig, path: Path) -> Verdict {
+    let at = at_esp(&rig);
+    let in_batch = matches!(path, Path::Batch | Path::TemplateBatch);
+    let mut message = match path {
+        Path::Template | Path::TemplateBatch => at.with(&[(Feature::Template, 1)]),
+        _ => plain(),
+    };
+    message.cc = addresses(["\"C, C\" <copy@example.com>"]).into();
+    message.bcc = addresses(["hidden@example.com"]).into();
+    if in_batch {
+        message.to = addresses(["to1@example.com", "to2@example.com"]).into();
+        message.merge_data.value_or_default();
+    }
+    for feature in FEATURES {
+        let by_recipient = matches!(
+            feature,
+            Feature::MergeData | Feature::MergeMetadata | Feature::MergeHeaders
+        );
+        if by_recipient && !in_batch {
+            continue;
+        }
+        let mut more: Message = message.clone();
+        at.add(feature, if by_recipient { 2 } else { 1 }, &mut more);
+        // Whatever goes with what is there already.
+        if rig.mailer.check(&more).is_ok() {
+            message = more;
+        }
+    }
+    let mut parts = Part::ALL.to_vec();
+    parts.retain(|part| *part != Part::InlineNames || rig.profile.inline_parts_have_names);
+    rig.arrives(&message, &parts).await?;
+    Ok(())
+}
