@@ -39,7 +39,11 @@ use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use crate::harness::PigeonHarness;
 
 /// Pigeon, with another signature.
-struct Signed(Arc<dyn Signer>);
+struct Signed {
+    signer: Arc<dyn Signer>,
+    /// A header that its posts have before they are signed.
+    before: Option<&'static str>,
+}
 
 impl Harness for Signed {
     fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError> {
@@ -63,18 +67,32 @@ impl Harness for Signed {
     }
 
     fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
-        PigeonHarness.webhooks(auth, sent)
+        let mut all = PigeonHarness.webhooks(auth, sent);
+        for post in all.iter_mut().flat_map(|posts| &mut posts.posts) {
+            if let Some(name) = self.before {
+                let headers = post.request.headers_mut();
+                headers.insert(name, HeaderValue::from_static("00"));
+            }
+        }
+        all
     }
 
     fn signer(&self) -> Option<Arc<dyn Signer>> {
-        Some(Arc::clone(&self.0))
+        Some(Arc::clone(&self.signer))
     }
 }
 
 /// The trials about signatures that do not pass, without the webhook's kind, and what came of
 /// them.
 fn left_over(signer: impl Signer + 'static) -> Vec<(String, Outcome)> {
-    let suite = Suite::new(Signed(Arc::new(signer)));
+    left_over_of(Signed {
+        signer: Arc::new(signer),
+        before: None,
+    })
+}
+
+fn left_over_of(signed: Signed) -> Vec<(String, Outcome)> {
+    let suite = Suite::new(signed);
     let names = suite.names().filter_map(|name| {
         let name = name.strip_prefix("signatures::tracking::")?;
         Some((name, format!("signatures::tracking::{name}")))
@@ -296,4 +314,17 @@ fn a_signature_that_leaves_out_the_body_is_no_signature_of_it() {
         "nothing_is_read_of_a_post_that_is_not_signed",
     ];
     assert_eq!(rules, body, "{left:?}");
+}
+
+/// Or nobody would see what becomes of a post that has none.
+#[test]
+fn posts_that_have_a_signature_before_they_are_signed_are_refused() {
+    let left = left_over_of(Signed {
+        signer: Arc::new(harness::PigeonSigner),
+        before: Some("pigeon-signature"),
+    });
+    let rules: Vec<_> = left.iter().map(|(rule, _)| &**rule).collect();
+    let rule = "a_post_without_the_right_signature_is_not_read";
+    assert_eq!(rules, [rule], "{left:?}");
+    assert!(format!("{left:?}").contains("a signature of its own"));
 }
