@@ -45,6 +45,13 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
                 }));
             }
         }
+        if feature == Feature::AmpHtml
+            && is_declared(support)
+            && !is_declared(can.support(Feature::Alternatives))
+        {
+            let name = format!("{topic}::a_second_one_is_refused");
+            trials.push(trial(name, &*table, second_amp));
+        }
         if feature == Feature::Metadata && is_declared(support) {
             let name = format!("{topic}::keys_keep_their_case");
             trials.push(trial(name, &*look_at, cased_keys));
@@ -175,6 +182,16 @@ async fn arrives_with(rig: Rig, feature: Feature, other: Feature) -> Verdict {
     }
     rig.arrives(&message, &seen_by(&rig, feature)).await?;
     Ok(())
+}
+
+/// A second one is an alternative like any other.
+async fn second_amp(rig: Rig) -> Verdict {
+    let mut message = within(&rig, Feature::AmpHtml);
+    if message.alternatives.items().len() < 2 {
+        at_esp(&rig).add(Feature::AmpHtml, 1, &mut message);
+    }
+    let result = rig.send(&message).await?;
+    refused(&rig, Feature::Alternatives, result.err())
 }
 
 async fn cased_keys(rig: Rig) -> Verdict {

@@ -1,6 +1,6 @@
 //! Magpies that write a form wrong.
 
-use anymail_core::Address;
+use anymail_core::{Address, Feature, Support};
 use anymail_test_utils::conformance::{Mutants, Sabotage as S};
 use serde_json::Value;
 
@@ -123,6 +123,14 @@ fn contents(all: Mutants) -> Mutants {
         "drops_amp",
         S::Request(|it| texts(it, |name| name == "amp-html", |_| None)),
         &["features::amp_html::arrives"],
+    )
+    .plant(
+        "says_that_it_can_do_any_alternative",
+        S::Capabilities(|can| {
+            let more = [(Feature::Alternatives, Support::Yes)];
+            can.iter().chain(more).collect()
+        }),
+        &["features::amp_html::a_second_one_is_refused"],
     )
     .plant(
         "writes_file_names_in_percents",
