@@ -41,7 +41,12 @@ fn post(key: &str, body: &'static str) -> Request<Bytes> {
     let keys = HmacSha256Keys::new([key]).unwrap();
     let signature = keys.sign_hex(&[time.as_bytes(), b".", body.as_bytes()]);
     let request = Request::post("/").header("pigeon-time", time);
+    let kind = match body.starts_with('[') {
+        true => "application/json",
+        false => "application/x-www-form-urlencoded",
+    };
     let request = request.header("pigeon-signature", signature);
+    let request = request.header("content-type", kind);
     request.body(Bytes::from_static(body.as_bytes())).unwrap()
 }
 
