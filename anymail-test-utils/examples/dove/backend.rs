@@ -83,17 +83,10 @@ fn own_status(mut status: SendStatus) -> SendStatus {
 
 /// The same error, as Dove's.
 fn own_error(error: SendError) -> SendError {
-    let own = SendError::new(error.kind(), NAME, error.message())
-        .with_accepted(error.accepted())
-        .with_transient(error.is_transient())
-        .with_retry_after(error.retry_after());
-    let own = match error.esp_code() {
-        Some(code) => own.with_esp_code(code),
+    let status = error.status().cloned().map(own_status);
+    let own = error.with_esp(NAME);
+    match status {
+        Some(status) => own.with_status(status),
         None => own,
-    };
-    let own = match error.status() {
-        Some(status) => own.with_status(own_status(status.clone())),
-        None => own,
-    };
-    own.with_source(error)
+    }
 }
