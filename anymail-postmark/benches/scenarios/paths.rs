@@ -32,12 +32,12 @@ pub const PATHS: [Path; 7] = [
     },
     Path {
         name: "check and prepare 500 small messages",
-        instructions: 5_119_000,
+        instructions: 3_090_000,
         setup: prepare_500,
     },
     Path {
         name: "write 500 small messages, read their answer",
-        instructions: 7_530_000,
+        instructions: 6_602_000,
         setup: answer_500,
     },
     Path {
