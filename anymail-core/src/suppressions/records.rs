@@ -67,15 +67,11 @@ impl Records {
     /// The suppressions of these addresses that hold.
     pub(super) fn look_up(&self, addresses: &[AddressKey]) -> Vec<Suppression> {
         let mut found = Vec::new();
-        // Each part is locked once, not once for each address. Whoever changes something holds
-        // one lock at a time, so none waits for another in a circle.
-        let mut locked: [Option<RwLockReadGuard<'_, _>>; SHARDS] = std::array::from_fn(|_| None);
+        // One part is locked at a time, and the names only behind it: a lock that somebody waits
+        // to write lets no new reader in, so those who hold one and ask for another in another
+        // order could wait for each other in a circle.
         for address in addresses {
-            let at = shard_of(address);
-            let (Some(shard), Some(lock)) = (self.shards.get(at), locked.get_mut(at)) else {
-                continue;
-            };
-            let shard = lock.get_or_insert_with(|| read(shard));
+            let shard = read(self.shard(address));
             if let Some(packed) = shard.get(address.as_str().as_bytes()) {
                 packed.suppressions(address, &read(&self.names), &mut found);
             }
@@ -87,8 +83,9 @@ impl Records {
     pub(super) fn list(&self, shard: usize) -> Vec<Suppression> {
         let mut found = Vec::new();
         if let Some(shard) = self.shards.get(shard) {
+            let shard = read(shard);
             let names = read(&self.names);
-            for packed in &*read(shard) {
+            for packed in &*shard {
                 let address = AddressKey::from_compared(packed.address());
                 packed.suppressions(&address, &names, &mut found);
             }
@@ -102,8 +99,9 @@ impl Records {
         let Some(shard) = self.shards.get(shard) else {
             return found;
         };
+        let shard = read(shard);
         let names = read(&self.names);
-        for packed in &*read(shard) {
+        for packed in &*shard {
             for record in packed.records().filter(|record| !record.holds) {
                 let address = AddressKey::from_compared(packed.address());
                 let mut ended = Reactivation::of_key(address, instant(record.micros));
@@ -203,17 +201,14 @@ impl Records {
     }
 
     fn shard(&self, address: &AddressKey) -> &RwLock<HashSet<Packed>> {
+        // Cheap, and safe if somebody picks addresses that fall into one part: each part has a
+        // keyed hash of its own.
+        let bytes = address.as_str().bytes();
+        let sum = bytes.fold(0_usize, |sum, b| sum.wrapping_add(b.into()));
         // The index is below the number of shards.
         #[expect(clippy::indexing_slicing)]
-        &self.shards[shard_of(address)]
+        &self.shards[sum % SHARDS]
     }
-}
-
-/// Cheap, and safe if somebody picks addresses that fall into one part: each part has a keyed
-/// hash of its own.
-fn shard_of(address: &AddressKey) -> usize {
-    let bytes = address.as_str().bytes();
-    bytes.fold(0_usize, |sum, b| sum.wrapping_add(b.into())) % SHARDS
 }
 
 /// Puts a record in the place of an older one of its kind. At the same time, a suppression goes

@@ -256,3 +256,42 @@ fn what_is_no_file_is_refused() {
     #[cfg(unix)]
     FileSuppressionStore::open("/dev/null").unwrap_err();
 }
+
+/// Look-ups whose addresses stand in different orders, changes and lists at once.
+#[test]
+fn those_who_look_up_list_and_change_at_once_never_wait_for_each_other_in_a_circle() {
+    const ADDRESSES: usize = 200;
+    let store = MemorySuppressionStore::new();
+    let (done, all_done) = std::sync::mpsc::channel();
+    for thread in 0..8 {
+        let (store, done) = (store.clone(), done.clone());
+        std::thread::spawn(move || {
+            let mut keys: Vec<_> = (0..ADDRESSES).map(key).collect();
+            keys.rotate_left(thread * 24);
+            if thread % 2 == 1 {
+                keys.reverse();
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                for round in 0..200 {
+                    match thread {
+                        0..4 => drop(store.look_up(&keys).await.unwrap()),
+                        4 => drop(store.list().try_collect::<Vec<_>>().await.unwrap()),
+                        _ => {
+                            for n in 0..ADDRESSES {
+                                store.add(&[bounced(n, round)]).await.unwrap();
+                            }
+                        }
+                    }
+                }
+            });
+            done.send(()).unwrap();
+        });
+    }
+    for _ in 0..8 {
+        let waited = all_done.recv_timeout(std::time::Duration::from_secs(60));
+        assert!(waited.is_ok(), "some wait for each other for ever");
+    }
+}
