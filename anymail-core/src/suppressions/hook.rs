@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::store::{SuppressionStore, SuppressionStoreError};
 use super::suppression::{Suppression, SuppressionReason};
 use crate::message::{AddressKey, Message};
+use crate::panics::caught;
 use crate::sending::{
     HookError, PreSend, PreSendVerdict, SendError, SendErrorKind, Status, Withheld,
 };
@@ -214,7 +215,10 @@ impl PreSend for SuppressionHook {
         if keys.is_empty() {
             return messages.iter().map(|_| Ok(PreSendVerdict::Send)).collect();
         }
-        let suppressions = match self.store.look_up(&keys).await {
+        let looked_up = caught(self.store.look_up(&keys)).await;
+        // The panic's message may hold an address: it is left to the program's panic hook.
+        let panicked = |_| Err(SuppressionStoreError::from("the store panicked"));
+        let suppressions = match looked_up.unwrap_or_else(panicked) {
             Ok(found) => found,
             Err(error) => return self.store_failed(&error, esp, messages.len()),
         };

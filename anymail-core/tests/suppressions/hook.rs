@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use time::macros::datetime;
 
+use super::one_click::Panicking;
 use super::scripted::Scripted;
 use SuppressionReason::{HardBounce, Manual, SpamComplaint, Unsubscribe};
 
@@ -349,6 +350,20 @@ async fn mail_waits_while_the_store_fails_and_can_be_sent_again() {
     assert!(results.iter().all(waits));
     assert!(backend.calls().is_empty());
     mailer.send(&message).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_panics_is_a_store_that_fails() {
+    for (policy, sent) in [(StoreFailurePolicy::Wait, 0), (StoreFailurePolicy::Send, 1)] {
+        let backend = Scripted::new("acme");
+        let hook = SuppressionHook::new(Panicking).on_store_failure(policy);
+        let result = mailer(&backend, hook).send(&to(&["ann@example.com"])).await;
+        assert_eq!(backend.calls().len(), sent);
+        if let Err(error) = result {
+            assert_eq!(error.accepted(), Accepted::No);
+            assert!(error.is_transient());
+        }
+    }
 }
 
 #[tokio::test]

@@ -243,7 +243,7 @@ async fn a_store_that_fails_is_told_to_the_mail_program_which_may_try_again() {
 }
 
 #[derive(Debug)]
-struct Panicking;
+pub(super) struct Panicking;
 
 #[async_trait]
 impl SuppressionStore for Panicking {
