@@ -2,10 +2,13 @@
 //!
 //! What is said about a message is in `conversation.rs`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::net::TcpStream;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::NAME;
@@ -15,6 +18,9 @@ use super::secrets::{Secrets, encoded, initial_response};
 use super::tls::{self, Tls};
 use super::wire::{Io, Wire};
 use crate::sending::{SendError, SendErrorKind};
+
+/// How long a host's address may take to answer before its next one is tried as well: RFC 8305, 5.
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// What every connection of a backend needs to know.
 #[derive(Debug)]
@@ -154,7 +160,8 @@ async fn connect(settings: &Settings) -> Result<(Box<dyn Io>, String), SendError
         SendError::new(SendErrorKind::Connect, NAME, words)
     };
     let address = (config.bare_host(), config.port_or_default());
-    let stream = match timeout(config.timeout, TcpStream::connect(address)).await {
+    let connected = async { connect_to(lookup_host(address).await?).await };
+    let stream = match timeout(config.timeout, connected).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(no_connection(error.to_string())),
         Err(_) => return Err(no_connection("the time limit ended".to_owned())),
@@ -168,6 +175,28 @@ async fn connect(settings: &Settings) -> Result<(Box<dyn Io>, String), SendError
         (None, Err(_)) => "localhost".to_owned(),
     };
     Ok((Box::new(stream), hello))
+}
+
+/// A connection to whichever of the addresses answers first: one that is dead, as IPv6 is in many
+/// a network, must not use up the time of the others.
+async fn connect_to(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut tries = FuturesUnordered::new();
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    loop {
+        let ended = match addresses.next() {
+            Some(address) => {
+                tries.push(TcpStream::connect(address));
+                timeout(NEXT_ADDRESS, tries.next()).await
+            }
+            None => Ok(tries.next().await),
+        };
+        match ended {
+            Ok(Some(Ok(stream))) => return Ok(stream),
+            Ok(Some(Err(error))) => failed = error,
+            Ok(None) => return Err(failed),
+            Err(_) => {}
+        }
+    }
 }
 
 async fn encrypt(
@@ -314,5 +343,34 @@ mod tests {
         for odd in ["x\nSIZE", "x\nSIZE 99999999999999999999999", "x\nSIZE -1"] {
             assert_eq!(Offers::read(&reply(odd)).size, Some(0), "{odd}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_does_not_use_up_the_time_of_the_next() {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let alive = tokio::net::TcpListener::bind(loopback).await.unwrap();
+        let alive = alive.local_addr().unwrap();
+        // Where nobody accepts and the backlog is full, the system answers no more.
+        let dead = tokio::net::TcpSocket::new_v4().unwrap();
+        dead.bind(loopback).unwrap();
+        let dead = dead.listen(0).unwrap();
+        let silent = dead.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(Ok(stream)) = timeout(NEXT_ADDRESS, TcpStream::connect(silent)).await {
+            queued.push(stream);
+        }
+        let connected = connect_to([silent, alive].into_iter()).await.unwrap();
+        assert_eq!(connected.peer_addr().unwrap(), alive);
+    }
+
+    #[tokio::test]
+    async fn if_no_address_takes_the_connection_the_last_error_is_told() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = listener.local_addr().unwrap();
+        drop(listener);
+        let error = connect_to([closed, closed].into_iter()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let error = connect_to(std::iter::empty()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }
