@@ -8,6 +8,7 @@
 
 mod configured;
 mod connections;
+mod odd_servers;
 mod statuses;
 mod tls;
 mod trouble;

@@ -35,8 +35,8 @@ use crate::sending::{
 /// angle brackets.
 ///
 /// [`accepted`](SendError::accepted) of an error is `No` as long as the end of the mail's content
-/// was not on the wire: what has not ended, no server delivers. From then until the server's
-/// reply it is `Maybe`.
+/// was not on the wire: what has not ended, no server delivers, unless it says so itself. From
+/// then until the server's reply it is `Maybe`.
 ///
 /// A batch is sent as one mail for each `to`. Metadata, tags, tracking, templates and `send_at`
 /// have no place in SMTP and are not supported.

@@ -176,9 +176,10 @@ impl Talk<'_> {
         let error = || reply::refused(stage, &answer, self.server);
         if answer.code == 421 {
             // The server closes, and answers nothing more.
-            return Err(match answers.any {
-                false => (Ended::Unanswered(error()), false),
-                true => (Ended::Failed(error()), false),
+            return Err(match (answers.any, answers.refusal.take()) {
+                (false, _) => (Ended::Unanswered(error()), false),
+                (true, None) => (Ended::Failed(error()), false),
+                (true, Some(refusal)) => (Ended::Failed(refusal), false),
             });
         }
         answers.any = true;
@@ -245,7 +246,11 @@ impl Talk<'_> {
         }
     }
 
-    fn broken(&self, stage: Stage, why: &Broken) -> Stop {
+    fn broken(&mut self, stage: Stage, why: &Broken) -> Stop {
+        // A server that refuses a mail and hangs up, or says no more, has refused it.
+        if let Some(refusal) = self.answers.refusal.take() {
+            return (Ended::Failed(refusal), false);
+        }
         let error = reply::broken(stage, why, self.server);
         let ended = match why {
             Broken::Closed(_) if !self.answers.any => Ended::Unanswered(error),

@@ -254,6 +254,8 @@ pub(super) fn refused(stage: Stage, reply: &Reply, server: &str) -> SendError {
     SendError::new(kind, NAME, words)
         .with_esp_code(reply.codes())
         .with_accepted(match kind {
+            // It says that it has a message of which it cannot have seen the end.
+            K::InvalidResponse if stage == Stage::Content && reply.code < 300 => Accepted::Maybe,
             K::InvalidResponse => accepted(stage),
             _ => Accepted::No,
         })

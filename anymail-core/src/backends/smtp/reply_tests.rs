@@ -141,7 +141,7 @@ fn the_kind_of_a_refusal_says_whose_turn_it_is() {
 }
 
 #[test]
-fn only_what_comes_after_the_end_of_the_content_leaves_a_doubt() {
+fn only_the_end_of_the_content_or_a_yes_before_it_leaves_a_doubt() {
     let whys = [
         Broken::Closed("reset".to_owned()),
         Broken::Late,
@@ -158,10 +158,17 @@ fn only_what_comes_after_the_end_of_the_content_leaves_a_doubt() {
             let nonsense = matches!(why, Broken::Nonsense(_));
             assert_eq!(error.is_transient(), !nonsense, "{stage} {why:?}");
         }
-        let odd = refused(stage, &reply("299"), "s");
-        assert_eq!(odd.kind(), K::InvalidResponse);
-        assert_eq!(odd.accepted(), doubt, "{stage}");
-        assert!(!odd.is_transient());
+        for (odd, said_to_be_taken) in [("299", true), ("399", false)] {
+            // Within the content a yes is a claim to have what cannot have ended.
+            let doubt = match stage {
+                Stage::Content if said_to_be_taken => Accepted::Maybe,
+                _ => doubt,
+            };
+            let odd = refused(stage, &reply(odd), "s");
+            assert_eq!(odd.kind(), K::InvalidResponse);
+            assert_eq!(odd.accepted(), doubt, "{stage}");
+            assert!(!odd.is_transient());
+        }
     }
 }
 

@@ -161,8 +161,8 @@ impl Wire {
             }
             seen = unread.len();
             if seen >= MAX_LINE {
-                let start = String::from_utf8_lossy(unread.get(..80).unwrap_or_default());
-                let start = excerpt(&self.secrets.redact(&start));
+                // Redacted whole: of a secret that is cut nothing would be found.
+                let start = excerpt(&self.secrets.redact(&String::from_utf8_lossy(unread)));
                 return Err(Broken::Nonsense(format!(
                     "it sent a line of more than {MAX_LINE} bytes that begins with {start:?}"
                 )));
