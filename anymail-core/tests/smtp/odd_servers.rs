@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anymail_core::{Accepted, Mailer, RetryPolicy, SendErrorKind as K, SmtpConfig, SmtpTls};
@@ -94,6 +95,34 @@ async fn one_that_refuses_a_mail_and_hangs_up_or_says_no_more_has_refused_it() {
         assert!(!error.is_transient());
         assert_eq!(error.accepted(), Accepted::No);
         assert_eq!(error.esp_code(), refusal.get(..9));
+    }
+}
+
+#[tokio::test]
+async fn one_that_takes_few_connections_gets_every_mail_over_those() {
+    for (most, refusal) in [(4, "421 4.7.0 Too many connections\r\n"), (4, ""), (1, "")] {
+        let open = Arc::new(AtomicUsize::new(0));
+        let config = serve(move |mut stream| {
+            if open.fetch_add(1, Ordering::SeqCst) < most {
+                converse(stream, |command| {
+                    if command == "QUIT" {
+                        open.fetch_sub(1, Ordering::SeqCst);
+                    }
+                    as_usual(command)
+                });
+            } else {
+                open.fetch_sub(1, Ordering::SeqCst);
+                let _ = stream.write_all(refusal.as_bytes());
+            }
+        });
+        // One that is being closed is counted by the server, too.
+        let mailer = mailer(config.max_messages_per_connection(20));
+        let messages: Vec<_> = (0..200)
+            .map(|n| message(&[&format!("a{n}@example.com")]))
+            .collect();
+        for result in mailer.send_all(&messages).await {
+            assert!(result.is_ok(), "{most} {refusal:?}: {result:?}");
+        }
     }
 }
 

@@ -139,7 +139,7 @@ impl SmtpBackend {
     async fn deliver(&self, copy: Message, down: &OnceLock<SendError>) -> Delivery {
         let mut delivery = Delivery::new(envelope::recipients(&copy));
         // Waiting, it holds no more than the message itself.
-        let turn = match self.pool.turn().await {
+        let mut turn = match self.pool.turn().await {
             Ok(turn) => turn,
             Err(error) => return delivery.fail(error),
         };
@@ -155,7 +155,7 @@ impl SmtpBackend {
         delivery.message_id = mime.message_id().to_owned();
         while delivery.has_open() {
             let trace = CallTrace::conversation(NAME, self.server(), 1, mime.bytes().len());
-            let exchange = self.exchange(&turn, &sender, &mime, &mut delivery, down);
+            let exchange = self.exchange(&mut turn, &sender, &mime, &mut delivery, down);
             let result = exchange.instrument(trace.span()).await;
             trace.end(result.as_ref().copied());
             if let Err(error) = result {
@@ -169,7 +169,7 @@ impl SmtpBackend {
     /// code of the reply that tells most of it.
     async fn exchange(
         &self,
-        turn: &Turnstile,
+        turn: &mut Turnstile,
         sender: &Path,
         mime: &Mime,
         delivery: &mut Delivery,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use super::NAME;
@@ -16,6 +16,9 @@ use crate::sending::{SendError, SendErrorKind};
 /// How long a server that is told goodbye is waited for.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// After a server has taken no more connections, it is not asked for more for so long.
+const FEWER: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(super) struct Pool {
     pub(super) settings: Settings,
@@ -23,25 +26,72 @@ pub(super) struct Pool {
     idle: Arc<Idle>,
 }
 
-/// Connections that nobody uses, the longest unused first.
+/// Connections that nobody uses, the longest unused first, and how many there are besides.
 #[derive(Debug, Default)]
-struct Idle(Mutex<Kept>);
+struct Idle {
+    kept: Mutex<Kept>,
+    /// A connection is counted no more.
+    changed: Notify,
+}
 
 #[derive(Default)]
 struct Kept {
     sessions: Vec<(Instant, Session)>,
     /// Whether a task waits to close them.
     watched: bool,
+    counts: Counts,
+    /// Turns that nobody gets, since the server takes no more connections, and since when.
+    held_back: usize,
+    held_back_at: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Counts {
+    opening: usize,
+    used: usize,
+    closing: usize,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Opening,
+    Used,
+    /// The server is being told goodbye, and may count it still.
+    Closing,
 }
 
 /// The right to use one connection.
-pub(super) struct Turnstile(#[allow(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+pub(super) struct Turnstile(Option<OwnedSemaphorePermit>);
 
 /// A connection in use. Dropped, it is closed: only [`Pool::give_back`] keeps it.
 pub(super) struct Lease {
     pub(super) session: Session,
     /// Whether it was used before, so that the server may have closed it meanwhile.
     pub(super) used_before: bool,
+    counted: Counted,
+}
+
+/// As long as it lives, a connection is counted.
+struct Counted(Arc<Idle>, State);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut kept = self.0.lock();
+        let count = kept.counts.of(self.1);
+        *count = count.saturating_sub(1);
+        drop(kept);
+        self.0.changed.notify_waiters();
+    }
+}
+
+impl Counts {
+    fn of(&mut self, state: State) -> &mut usize {
+        match state {
+            State::Opening => &mut self.opening,
+            State::Used => &mut self.used,
+            State::Closing => &mut self.closing,
+        }
+    }
 }
 
 impl Pool {
@@ -56,8 +106,10 @@ impl Pool {
 
     /// Waits until one connection more may be used.
     pub(super) async fn turn(&self) -> Result<Turnstile, SendError> {
+        let again = self.idle.lock().take_held_back();
+        self.permits.add_permits(again);
         let permit = self.permits.clone().acquire_owned().await;
-        permit.map(Turnstile).map_err(|_| {
+        permit.map(|it| Turnstile(Some(it))).map_err(|_| {
             // Nobody closes the semaphore.
             SendError::new(SendErrorKind::Configuration, NAME, "the backend is closed")
         })
@@ -65,21 +117,83 @@ impl Pool {
 
     /// A connection: one that was used before and is still there, as far as is known, or a new
     /// one.
-    pub(super) async fn connection(&self, _: &Turnstile) -> Result<Lease, SendError> {
-        while let Some((since, mut session)) = self.idle.pop() {
-            if since.elapsed() < self.settings.config.idle_timeout && session.wire.is_quiet() {
-                return Ok(Lease {
-                    session,
-                    used_before: true,
-                });
+    ///
+    /// Where there are others and the server takes no further one, as many servers do that take
+    /// only so many from a client, the mail waits for its turn at one of the others.
+    pub(super) async fn connection(&self, turn: &mut Turnstile) -> Result<Lease, SendError> {
+        let limit = self.settings.config.timeout;
+        loop {
+            while let Some((since, mut lease)) = self.idle.pop() {
+                let young = since.elapsed() < self.settings.config.idle_timeout;
+                if young && lease.session.wire.is_quiet() {
+                    return Ok(lease);
+                }
+                self.dismiss(lease.session);
             }
-            dismiss(session);
+            let opening = self.idle.count(State::Opening);
+            let error = match session::open(&self.settings).await {
+                Ok(session) => {
+                    return Ok(Lease {
+                        session,
+                        used_before: false,
+                        counted: self.idle.count(State::Used),
+                    });
+                }
+                Err(error) => error,
+            };
+            drop(opening);
+            if !error.is_transient() {
+                return Err(error);
+            }
+            loop {
+                let changed = self.idle.changed.notified();
+                tokio::pin!(changed);
+                // Before the look: what changes after it is not missed.
+                changed.as_mut().enable();
+                match self.others(turn) {
+                    Others::None => return Err(error),
+                    // Whether there is a connection to wait for is known then. Not for ever:
+                    // nobody may be polling the task that opens it.
+                    Others::Opening => match timeout(limit, changed).await {
+                        Ok(()) => continue,
+                        Err(_) => return Err(error),
+                    },
+                    Others::Closing => {
+                        let _ = timeout(GOODBYE, changed).await;
+                    }
+                    Others::Idle => {}
+                    Others::Used => {
+                        tracing::debug!(esp = NAME, %error, "going on with fewer connections");
+                        *turn = self.turn().await?;
+                    }
+                }
+                break;
+            }
         }
-        let session = session::open(&self.settings).await?;
-        Ok(Lease {
-            session,
-            used_before: false,
-        })
+    }
+
+    /// What other connections there are. Where they are all in use, gives the turn up: whoever
+    /// uses one has a turn, so that one is left at least.
+    fn others(&self, turn: &mut Turnstile) -> Others {
+        let mut kept = self.idle.lock();
+        if !kept.sessions.is_empty() {
+            return Others::Idle;
+        }
+        if kept.counts.closing > 0 {
+            return Others::Closing;
+        }
+        if kept.counts.used == 0 {
+            return match kept.counts.opening > 0 {
+                true => Others::Opening,
+                false => Others::None,
+            };
+        }
+        if let Some(permit) = turn.0.take() {
+            permit.forget();
+            kept.held_back += 1;
+            kept.held_back_at = Some(Instant::now());
+        }
+        Others::Used
     }
 
     /// Keeps a connection for the next mail, if it is good for one.
@@ -90,11 +204,17 @@ impl Pool {
         let config = &self.settings.config;
         let worn = lease.session.used >= config.max_messages_per_connection;
         if worn || config.idle_timeout.is_zero() {
-            dismiss(lease.session);
-            return;
+            self.dismiss(lease.session);
+        } else {
+            self.idle.push(lease.session);
+            self.watch();
         }
-        self.idle.push(lease.session);
-        self.watch();
+        // Now, and not before, it is counted no more.
+        drop(lease.counted);
+    }
+
+    fn dismiss(&self, session: Session) {
+        dismiss(&self.idle, session);
     }
 
     /// Lets a task close what stays unused for too long.
@@ -111,8 +231,9 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        for (_, session) in self.idle.lock().sessions.drain(..) {
-            dismiss(session);
+        let unused = std::mem::take(&mut self.idle.lock().sessions);
+        for (_, session) in unused {
+            self.dismiss(session);
         }
     }
 }
@@ -120,16 +241,42 @@ impl Drop for Pool {
 impl Idle {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing in here can be left half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(self: &Arc<Self>, state: State) -> Counted {
+        *self.lock().counts.of(state) += 1;
+        Counted(Arc::clone(self), state)
     }
 
     /// The one used last: the others grow old and are closed.
-    fn pop(&self) -> Option<(Instant, Session)> {
-        self.lock().sessions.pop()
+    fn pop(self: &Arc<Self>) -> Option<(Instant, Lease)> {
+        let mut kept = self.lock();
+        let (since, session) = kept.sessions.pop()?;
+        kept.counts.used += 1;
+        let lease = Lease {
+            session,
+            used_before: true,
+            counted: Counted(Arc::clone(self), State::Used),
+        };
+        Some((since, lease))
     }
 
     fn push(&self, session: Session) {
         self.lock().sessions.push((Instant::now(), session));
+    }
+}
+
+impl Kept {
+    /// The turns that there are again, once the server may have room again.
+    fn take_held_back(&mut self) -> usize {
+        match self.held_back_at {
+            Some(since) if since.elapsed() >= FEWER => {
+                self.held_back_at = None;
+                std::mem::take(&mut self.held_back)
+            }
+            _ => 0,
+        }
     }
 }
 
@@ -143,19 +290,34 @@ async fn close_unused(idle: Weak<Idle>, limit: Duration) {
         };
         let mut kept = idle.lock();
         let old = |(since, _): &mut (Instant, Session)| since.elapsed() >= limit;
-        for (_, session) in kept.sessions.extract_if(.., old) {
-            dismiss(session);
-        }
+        let old: Vec<_> = kept.sessions.extract_if(.., old).collect();
         next = kept.sessions.first().map(|(since, _)| *since);
         kept.watched = next.is_some();
+        drop(kept);
+        for (_, session) in old {
+            dismiss(&idle, session);
+        }
     }
 }
 
 /// Says goodbye to a server without keeping anybody waiting.
-fn dismiss(session: Session) {
+fn dismiss(idle: &Arc<Idle>, session: Session) {
     if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(timeout(GOODBYE, session.wire.quit()));
+        let closing = idle.count(State::Closing);
+        runtime.spawn(async move {
+            let _ = timeout(GOODBYE, session.wire.quit()).await;
+            drop(closing);
+        });
     }
+}
+
+/// Which connections there are besides one that could not be opened.
+enum Others {
+    None,
+    Idle,
+    Opening,
+    Closing,
+    Used,
 }
 
 impl std::fmt::Debug for Kept {
