@@ -3,6 +3,7 @@
 //! [`FileSuppressionStore`]: super::file::FileSuppressionStore
 
 use std::fmt;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,24 +30,30 @@ enum LineRef<'a> {
 }
 
 /// Appends a suppression's line.
-pub(super) fn push_suppression(
-    out: &mut Vec<u8>,
-    suppression: &Suppression,
-) -> serde_json::Result<()> {
+pub(super) fn push_suppression(out: &mut Vec<u8>, suppression: &Suppression) -> io::Result<()> {
     push(out, &LineRef::Suppressed(suppression))
 }
 
 /// Appends a reactivation's line.
-pub(super) fn push_reactivation(
-    out: &mut Vec<u8>,
-    reactivation: &Reactivation,
-) -> serde_json::Result<()> {
+pub(super) fn push_reactivation(out: &mut Vec<u8>, reactivation: &Reactivation) -> io::Result<()> {
     push(out, &LineRef::Reactivated(reactivation))
 }
 
-fn push(out: &mut Vec<u8>, line: &LineRef<'_>) -> serde_json::Result<()> {
+/// A line that could not be read again is none.
+fn push(out: &mut Vec<u8>, line: &LineRef<'_>) -> io::Result<()> {
     let before = out.len();
-    let written = serde_json::to_writer(&mut *out, line);
+    let written = serde_json::to_writer(&mut *out, line).map_err(io::Error::from);
+    let length = out.len().saturating_sub(before);
+    let written = written.and_then(|()| match length <= MAX_LINE {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "a change takes {length} bytes as a line, and at most {MAX_LINE} are read again: \
+                 shorten its scope, source or event"
+            ),
+        )),
+    });
     if written.is_err() {
         out.truncate(before);
         return written;

@@ -295,3 +295,22 @@ fn those_who_look_up_list_and_change_at_once_never_wait_for_each_other_in_a_circ
         assert!(waited.is_ok(), "some wait for each other for ever");
     }
 }
+
+#[tokio::test]
+async fn what_the_file_could_not_give_back_after_a_restart_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("suppressions.jsonl");
+    let store = FileSuppressionStore::open(&path).unwrap();
+    let long = || "x".repeat(70_000);
+    let error = store.add(&[bounced(1, 0).in_scope(long())]).await;
+    assert!(error.unwrap_err().to_string().contains("shorten its scope"));
+    let error = store.remove(&[reactivated(1, 0).in_scope(long())]).await;
+    error.unwrap_err();
+    store.add(&[bounced(2, 0)]).await.unwrap();
+    let before = suppressed(&store).await;
+    drop(store);
+
+    let store = FileSuppressionStore::open(&path).unwrap();
+    assert_eq!(suppressed(&store).await, before);
+    assert!(store.damaged_lines().is_empty());
+}
