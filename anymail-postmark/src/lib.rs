@@ -121,6 +121,8 @@ pub use suppressions::{
 
 /// Pages on how to put it to use.
 pub mod guide {
+    #[doc = include_str!("../docs/reliability.md")]
+    pub mod reliability {}
     #[doc = include_str!("../docs/sending_from_a_queue.md")]
     pub mod sending_from_a_queue {}
 }

@@ -1,27 +1,35 @@
-//! The links in the repository's own pages lead somewhere.
+//! The paths in the repository's pages lead somewhere.
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 11] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
     "SECURITY.md",
+    "anymail-core/README.md",
+    "anymail-postmark/README.md",
     "anymail-postmark/benches/README.md",
+    "anymail-postmark/docs/reliability.md",
     "anymail-postmark/fuzz/README.md",
+    "anymail-test-utils/README.md",
 ];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
 
 #[test]
 fn every_path_that_a_page_links_to_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = root();
     let mut broken = Vec::new();
     let mut links = 0;
     for page in PAGES {
         let text = std::fs::read_to_string(root.join(page)).unwrap();
-        let folder = root.join(page);
-        let folder = folder.parent().unwrap();
+        let page_path = root.join(page);
+        let folder = page_path.parent().unwrap();
         for link in text.split("](").skip(1) {
             let link = link.split(')').next().unwrap_or_default();
             let path = link.split('#').next().unwrap_or_default();
@@ -36,4 +44,27 @@ fn every_path_that_a_page_links_to_exists() {
     }
     assert!(links > 80, "only {links} links were found");
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_test_that_the_page_on_reliability_names_exists() {
+    let root = root();
+    let text = std::fs::read_to_string(root.join("anymail-postmark/docs/reliability.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
+    let mut named = 0;
+    let mut missing = Vec::new();
+    for cell in cells {
+        let quoted = cell.split('`').skip(1).step_by(2);
+        for path in quoted.filter(|word| !word.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        {
+            named += 1;
+            let here = root.join("anymail-postmark/tests").join(path);
+            if !here.exists() && !root.join(path).exists() {
+                missing.push(path);
+            }
+        }
+    }
+    assert!(named > 40, "only {named} paths were found");
+    assert!(missing.is_empty(), "not found: {missing:?}");
 }
