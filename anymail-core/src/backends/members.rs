@@ -241,14 +241,14 @@ impl Members {
         let fitted: Vec<_> = messages
             .map(|message| {
                 let fit = || message.fit(backend, &member.defaults, self.policy);
-                guarded::prepare(backend, fit)
+                guarded::prepare(backend.name(), fit)
             })
             .map(|fit| fit.map(|message| ready.push(message)))
             .collect();
         let results = match ready.as_slice() {
             [] => Vec::new(),
-            [one] => vec![guarded::send(backend, one).await],
-            many => guarded::send_many(backend, many).await,
+            [one] => vec![guarded::one(backend.name(), backend.send(one)).await],
+            many => guarded::many(backend.name(), many.len(), backend.send_many(many)).await,
         };
         let mut results = results.into_iter().zip(&ready).map(|(result, message)| {
             let mut status = result?;

@@ -13,8 +13,8 @@ use time::OffsetDateTime;
 use super::error::SendError;
 use super::features::Capabilities;
 use super::guarded;
-use super::policy::{Objection, Unsupported};
 use super::status::SendStatus;
+use super::unsupported::{Objection, Unsupported};
 use super::withheld::Withheld;
 use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message, Metadata};
 
@@ -93,7 +93,7 @@ pub trait EmailBackend: Debug + Send + Sync {
     async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
         let mut results = Vec::with_capacity(messages.len());
         for message in messages {
-            results.push(guarded::send(self, message).await);
+            results.push(guarded::one(self.name(), self.send(message)).await);
         }
         results
     }

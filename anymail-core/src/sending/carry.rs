@@ -2,20 +2,20 @@
 //!
 //! What happens before is in `mailer.rs`; when a try is repeated is decided in `retry.rs`.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::backend::PreparedMessage;
+use super::backend::{EmailBackend, PreparedMessage};
 use super::error::{Accepted, SendError, SendErrorKind};
-use super::guarded;
-use super::mailer::Mailer;
-use super::retry::Waits;
+use super::guarded::{self, Outcome};
+use super::hooks::PostSend;
+use super::retry::{RetryPolicy, Waits};
 use super::status::SendStatus;
 use super::trace::SendTrace;
 use crate::panics::caught;
-
-/// What came of one message.
-pub(crate) type Outcome = Result<SendStatus, SendError>;
 
 /// Which of a backend's two methods carries a message.
 #[derive(Debug, Clone, Copy)]
@@ -24,14 +24,23 @@ pub(super) enum Way {
     Many,
 }
 
-impl Mailer {
+/// What takes prepared messages to the backend, and their results to the post-send hooks.
+pub(super) struct Carrier {
+    pub(super) backend: Arc<dyn EmailBackend>,
+    pub(super) retry: RetryPolicy,
+    pub(super) time_limit: Option<Duration>,
+    pub(super) ignore_recipient_status: bool,
+    pub(super) post_send: Vec<Arc<dyn PostSend>>,
+}
+
+impl Carrier {
     /// Takes prepared messages to the backend, again where the retry policy says so, and their
     /// results through the post-send hooks. Gives one result for each message, in their order.
     pub(super) async fn carry(&self, messages: &[PreparedMessage], way: Way) -> Vec<Outcome> {
         if messages.is_empty() {
             return Vec::new();
         }
-        let trace = SendTrace::start(self.backend().name(), messages);
+        let trace = SendTrace::start(self.backend.name(), messages);
         let carried = async {
             let (tries, results) = self.try_all(messages, way).await;
             let mut finished = Vec::with_capacity(messages.len());
@@ -48,11 +57,11 @@ impl Mailer {
     /// The tries, how many they were, and what came of each message.
     async fn try_all(&self, messages: &[PreparedMessage], way: Way) -> (u32, Vec<Outcome>) {
         // A limit beyond what the clock can tell is none.
-        let limit = self.0.time_limit;
+        let limit = self.time_limit;
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let started = Instant::now();
         let mut results = self.try_once(messages, way, deadline).await;
-        let mut waits = self.0.retry.waits();
+        let mut waits = self.retry.waits();
         let mut tried = 1;
         loop {
             let again = self.to_repeat(&results);
@@ -64,7 +73,7 @@ impl Mailer {
                 break;
             }
             tracing::info!(
-                esp = self.backend().name(),
+                esp = self.backend.name(),
                 messages = again.len(),
                 tried,
                 wait_ms = wait.as_millis(),
@@ -90,7 +99,7 @@ impl Mailer {
 
     /// The places of the messages that can be sent again.
     fn to_repeat(&self, results: &[Outcome]) -> Vec<usize> {
-        let allowed = |error| self.0.retry.allows(error);
+        let allowed = |error| self.retry.allows(error);
         let results = results.iter().enumerate();
         let allowed = results.filter(|(_, result)| result.as_ref().is_err_and(allowed));
         allowed.map(|(place, _)| place).collect()
@@ -104,11 +113,12 @@ impl Mailer {
         way: Way,
         deadline: Option<Instant>,
     ) -> Vec<Outcome> {
-        let backend = self.backend();
+        let backend = &*self.backend;
+        let esp = backend.name();
         let sending = async {
             match (way, batch) {
-                (Way::Single, [message]) => vec![guarded::send(backend, message).await],
-                _ => guarded::send_many(backend, batch).await,
+                (Way::Single, [message]) => vec![guarded::one(esp, backend.send(message)).await],
+                _ => guarded::many(esp, batch.len(), backend.send_many(batch)).await,
             }
         };
         let ended = match deadline {
@@ -117,7 +127,7 @@ impl Mailer {
         };
         ended.unwrap_or_else(|_| {
             let words = "the mailer's time limit ended";
-            let late = SendError::new(SendErrorKind::Timeout, backend.name(), words);
+            let late = SendError::new(SendErrorKind::Timeout, esp, words);
             let late = late.with_accepted(Accepted::Maybe);
             batch.iter().map(|_| Err(late.clone())).collect()
         })
@@ -125,7 +135,7 @@ impl Mailer {
 
     /// The backend broke its promise of one result for each message.
     pub(super) fn lost_result(&self) -> SendError {
-        guarded::no_result(self.backend().name())
+        guarded::no_result(self.backend.name())
     }
 
     /// What the caller learns: the status with what was dropped, or an error where nobody was
@@ -143,7 +153,7 @@ impl Mailer {
         }
         log(&result);
         let mut failed = Vec::new();
-        for hook in &self.0.post_send {
+        for hook in &self.post_send {
             let told = hook.post_send(prepared.message(), result.as_ref());
             match caught(told).await {
                 Ok(Ok(())) => {}
@@ -160,7 +170,7 @@ impl Mailer {
     /// Logs what hooks had to say that failed after sending, and notes it in the status.
     pub(super) fn note_failed_hooks(&self, result: &mut Outcome, failed: Vec<String>) {
         for error in &failed {
-            tracing::error!(esp = self.backend().name(), %error, "a post-send hook failed");
+            tracing::error!(esp = self.backend.name(), %error, "a post-send hook failed");
         }
         if let Some(status) = status_of(result) {
             status.hook_errors.extend(failed);
@@ -171,7 +181,7 @@ impl Mailer {
     fn judge(&self, result: Outcome) -> Outcome {
         let status = result?;
         let all_refused = status.recipients().all(|r| r.status.is_refused());
-        if status.may_be_accepted() || (all_refused && self.0.ignore_recipient_status) {
+        if status.may_be_accepted() || (all_refused && self.ignore_recipient_status) {
             return Ok(status);
         }
         Err(SendError::from_refusal(status))
@@ -185,7 +195,7 @@ fn next_wait(
     started: Instant,
     again: &[usize],
     results: &[Outcome],
-) -> Option<std::time::Duration> {
+) -> Option<Duration> {
     if again.is_empty() {
         return None;
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use super::policy::Unsupported;
 use super::status::{MemberError, SendStatus};
+use super::unsupported::Unsupported;
 use crate::message::Fault;
 
 mod words;

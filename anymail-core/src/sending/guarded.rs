@@ -1,48 +1,46 @@
-//! Calls a backend so that every message has a result of its own, whatever the backend does.
+//! Turns whatever a backend does into one result for each message, panics included.
 //!
 //! When a backend is called is decided in `carry.rs`, and for the members of a failover in
 //! `backends/members.rs`.
 
-use super::backend::{EmailBackend, PreparedMessage};
-use super::carry::Outcome;
 use super::error::{Accepted, SendError, SendErrorKind};
+use super::status::SendStatus;
 use crate::panics::{caught, caught_in};
 
-/// Sends one message. If the backend panics, the message may be accepted.
-pub(crate) async fn send<B>(backend: &B, message: &PreparedMessage) -> Outcome
-where
-    B: EmailBackend + ?Sized,
-{
-    let sent = caught(backend.send(message)).await;
-    sent.unwrap_or_else(|_| Err(panicked(backend.name())))
+/// The result of one message.
+pub(crate) type Outcome = Result<SendStatus, SendError>;
+
+/// The result of sending one message. If the backend panics, the message may be accepted.
+pub(crate) async fn one(esp: &str, sending: impl Future<Output = Outcome>) -> Outcome {
+    let sent = caught(sending).await;
+    sent.unwrap_or_else(|_| Err(panicked(esp)))
 }
 
-/// Sends many messages and gives one result for each, in their order. If the backend panics,
-/// all of them may be accepted.
-pub(crate) async fn send_many<B>(backend: &B, messages: &[PreparedMessage]) -> Vec<Outcome>
-where
-    B: EmailBackend + ?Sized,
-{
-    let sent = caught(backend.send_many(messages)).await;
-    let mut results = sent.unwrap_or_else(|_| {
-        let error = |_| Err(panicked(backend.name()));
-        messages.iter().map(error).collect()
+/// One result for each of `count` messages, in their order. If the backend panics, all of them
+/// may be accepted.
+pub(crate) async fn many(
+    esp: &str,
+    count: usize,
+    sending: impl Future<Output = Vec<Outcome>>,
+) -> Vec<Outcome> {
+    let mut results = caught(sending).await.unwrap_or_else(|_| {
+        let error = |_| Err(panicked(esp));
+        (0..count).map(error).collect()
     });
-    results.truncate(messages.len());
-    results.resize_with(messages.len(), || Err(no_result(backend.name())));
+    results.truncate(count);
+    results.resize_with(count, || Err(no_result(esp)));
     results
 }
 
-/// Prepares a message for a backend, which is asked what it has against it. If it panics, the
-/// message was not sent.
-pub(crate) fn prepare(
-    backend: &dyn EmailBackend,
-    make: impl FnOnce() -> Result<PreparedMessage, SendError>,
-) -> Result<PreparedMessage, SendError> {
+/// What preparing a message gives. If the backend panics while it is asked what it has against
+/// the message, the message was not sent.
+pub(crate) fn prepare<T>(
+    esp: &str,
+    make: impl FnOnce() -> Result<T, SendError>,
+) -> Result<T, SendError> {
     caught_in(make).unwrap_or_else(|_| {
         let words = "the backend panicked while it checked the message, which was not sent";
-        let kind = SendErrorKind::Configuration;
-        Err(SendError::new(kind, backend.name(), words))
+        Err(SendError::new(SendErrorKind::Configuration, esp, words))
     })
 }
 

@@ -16,14 +16,15 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt, stream};
 
 use super::backend::{EmailBackend, PreparedMessage};
-use super::carry::{Outcome, Way};
+use super::carry::{Carrier, Way};
 use super::defaults::SendDefaults;
 use super::error::{SendError, SendErrorKind};
-use super::guarded;
+use super::guarded::{self, Outcome};
 use super::hooks::{self, PostSend, PreSend};
-use super::policy::{self, Unsupported, UnsupportedPolicy};
+use super::policy::{self, UnsupportedPolicy};
 use super::retry::RetryPolicy;
 use super::status::SendStatus;
+use super::unsupported::Unsupported;
 use crate::message::{Fault, Message, write_list};
 use crate::panics::caught_in;
 
@@ -33,18 +34,14 @@ use crate::panics::caught_in;
 /// checked against what the backend can do, and goes out; its status comes back through the
 /// post-send hooks. Cloning a mailer is cheap and shares the backend.
 #[derive(Clone)]
-pub struct Mailer(pub(super) Arc<Parts>);
+pub struct Mailer(Arc<Parts>);
 
-pub(super) struct Parts {
-    pub(super) backend: Arc<dyn EmailBackend>,
+struct Parts {
     defaults: SendDefaults,
     policy: UnsupportedPolicy,
-    pub(super) ignore_recipient_status: bool,
     pre_send: Vec<Arc<dyn PreSend>>,
-    pub(super) post_send: Vec<Arc<dyn PostSend>>,
-    pub(super) retry: RetryPolicy,
-    pub(super) time_limit: Option<Duration>,
     concurrency: usize,
+    carrier: Carrier,
 }
 
 impl Mailer {
@@ -56,21 +53,23 @@ impl Mailer {
     /// Starts a mailer over `backend`.
     pub fn builder(backend: impl EmailBackend + 'static) -> MailerBuilder {
         MailerBuilder(Parts {
-            backend: Arc::new(backend),
             defaults: SendDefaults::default(),
             policy: UnsupportedPolicy::default(),
-            ignore_recipient_status: false,
             pre_send: Vec::new(),
-            post_send: Vec::new(),
-            retry: RetryPolicy::default(),
-            time_limit: None,
             concurrency: 8,
+            carrier: Carrier {
+                backend: Arc::new(backend),
+                retry: RetryPolicy::default(),
+                time_limit: None,
+                ignore_recipient_status: false,
+                post_send: Vec::new(),
+            },
         })
     }
 
     /// The backend behind it.
     pub fn backend(&self) -> &dyn EmailBackend {
-        &*self.0.backend
+        &*self.0.carrier.backend
     }
 
     /// What keeps `message` from being sent, or would be left out of it: all at once, without
@@ -98,13 +97,12 @@ impl Mailer {
         let prepared = match self.prepare(vec![message.clone()]).await.pop() {
             Some(Ok(prepared)) => prepared,
             Some(Err(error)) => return self.not_sent(error),
-            None => return Err(self.lost_result()),
+            None => return Err(self.0.carrier.lost_result()),
         };
-        let sent = self
-            .carry(slice::from_ref(&prepared), Way::Single)
-            .await
-            .pop();
-        sent.unwrap_or_else(|| Err(self.lost_result()))
+        let carrier = &self.0.carrier;
+        let prepared = slice::from_ref(&prepared);
+        let sent = carrier.carry(prepared, Way::Single).await.pop();
+        sent.unwrap_or_else(|| Err(self.0.carrier.lost_result()))
     }
 
     /// Sends any number of unrelated messages, in as few calls as the ESP allows; gives one
@@ -130,13 +128,16 @@ impl Mailer {
         let mut sent = pin!(self.send_stream(stream::iter(messages.iter().cloned())));
         while let Some((place, mut result)) = sent.next().await {
             if let Err(panic) = caught_in(|| on_result(place, &result)) {
-                self.note_failed_hooks(&mut result, vec![format!("on_result panicked: {panic}")]);
+                self.0
+                    .carrier
+                    .note_failed_hooks(&mut result, vec![format!("on_result panicked: {panic}")]);
             }
             if let Some(slot) = results.get_mut(place) {
                 *slot = Some(result);
             }
         }
-        let or_lost = |result: Option<_>| result.unwrap_or_else(|| Err(self.lost_result()));
+        let or_lost =
+            |result: Option<_>| result.unwrap_or_else(|| Err(self.0.carrier.lost_result()));
         results.into_iter().map(or_lost).collect()
     }
 
@@ -209,9 +210,11 @@ impl Mailer {
                 Err(error) => results.push((place, self.not_sent(error))),
             }
         }
-        let mut sent = self.carry(&ready, Way::Many).await.into_iter();
+        let mut sent = self.0.carrier.carry(&ready, Way::Many).await.into_iter();
         for place in places {
-            let result = sent.next().unwrap_or_else(|| Err(self.lost_result()));
+            let result = sent
+                .next()
+                .unwrap_or_else(|| Err(self.0.carrier.lost_result()));
             results.push((place, result));
         }
         results
@@ -227,7 +230,7 @@ impl Mailer {
         let make = |(message, withheld): (_, Result<_, _>)| {
             let withheld = withheld?;
             let make = || PreparedMessage::make(message, self.backend(), self.0.policy, withheld);
-            guarded::prepare(self.backend(), make)
+            guarded::prepare(self.backend().name(), make)
         };
         both.map(make).collect()
     }
@@ -236,7 +239,7 @@ impl Mailer {
     fn not_sent(&self, error: SendError) -> Outcome {
         let refused = error.kind() == SendErrorKind::RecipientsRefused;
         match error.status() {
-            Some(status) if refused && self.0.ignore_recipient_status => Ok(status.clone()),
+            Some(status) if refused && self.0.carrier.ignore_recipient_status => Ok(status.clone()),
             _ => Err(error),
         }
     }
@@ -258,7 +261,7 @@ fn lock(panic: &Mutex<Option<Payload>>) -> MutexGuard<'_, Option<Payload>> {
 impl fmt::Debug for Mailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailer")
-            .field("backend", &self.0.backend)
+            .field("backend", &self.0.carrier.backend)
             .field("policy", &self.0.policy)
             .finish_non_exhaustive()
     }
@@ -285,13 +288,13 @@ impl MailerBuilder {
     /// Whether a message that the ESP refuses for every recipient is `Ok` all the same, with
     /// the refusals in its status. `false` by default.
     pub fn ignore_recipient_status(mut self, ignore: bool) -> Self {
-        self.0.ignore_recipient_status = ignore;
+        self.0.carrier.ignore_recipient_status = ignore;
         self
     }
 
     /// When a message that was surely not accepted is sent again. By default never.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.0.retry = policy;
+        self.0.carrier.retry = policy;
         self
     }
 
@@ -299,7 +302,7 @@ impl MailerBuilder {
     /// each call's messages. None by default: the backend's own limits hold for each try. Needs
     /// a tokio runtime with its timer on, as waits do.
     pub fn time_limit(mut self, limit: Duration) -> Self {
-        self.0.time_limit = Some(limit);
+        self.0.carrier.time_limit = Some(limit);
         self
     }
 
@@ -318,7 +321,7 @@ impl MailerBuilder {
 
     /// Adds a hook to run after each message, behind those added before.
     pub fn post_send(mut self, hook: impl PostSend + 'static) -> Self {
-        self.0.post_send.push(Arc::new(hook));
+        self.0.carrier.post_send.push(Arc::new(hook));
         self
     }
 
@@ -331,7 +334,7 @@ impl MailerBuilder {
 impl fmt::Debug for MailerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MailerBuilder")
-            .field("backend", &self.0.backend)
+            .field("backend", &self.0.carrier.backend)
             .finish_non_exhaustive()
     }
 }

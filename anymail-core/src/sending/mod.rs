@@ -23,6 +23,7 @@ mod retry;
 mod staging;
 mod status;
 mod trace;
+mod unsupported;
 mod withheld;
 
 pub use backend::{EmailBackend, PreparedMessage};
@@ -31,11 +32,13 @@ pub use error::{Accepted, SendError, SendErrorKind, parse_retry_after};
 pub use features::{Capabilities, Feature, FeatureSet, Support};
 pub use hooks::{HookError, PostSend, PreSend, PreSendVerdict};
 pub use mailer::{Check, Mailer, MailerBuilder};
-pub use policy::{Objection, Unsupported, UnsupportedPolicy};
+pub use policy::UnsupportedPolicy;
 #[cfg(feature = "rate-limit")]
 pub use rate_limit::RateLimiter;
+pub use recipients::{RecipientStatus, Status, StatusDetail};
 pub use retry::RetryPolicy;
 pub use staging::{AllowDomains, RedirectTo};
-pub use status::{MemberError, RecipientStatus, SendStatus, Status, StatusDetail};
+pub use status::{MemberError, SendStatus};
 pub use trace::CallTrace;
+pub use unsupported::{Objection, Unsupported};
 pub use withheld::Withheld;

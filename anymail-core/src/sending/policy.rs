@@ -1,14 +1,14 @@
 //! [`UnsupportedPolicy`]: what becomes of a feature that the ESP does not support.
 //!
-//! What a message uses is seen in `check.rs`; what an ESP supports is said in `features.rs`.
-
-use std::fmt;
+//! What a message uses is seen in `check.rs`; what an ESP supports is said in `features.rs`; what
+//! is reported is in `unsupported.rs`.
 
 use serde::{Deserialize, Serialize};
 
 use super::backend::EmailBackend;
 use super::check;
 use super::features::{Feature, Support};
+use super::unsupported::{TakeOut, Unsupported};
 use crate::message::Message;
 
 /// What a [`Mailer`](crate::Mailer) does with a message that asks for what its ESP cannot do.
@@ -22,73 +22,6 @@ pub enum UnsupportedPolicy {
     /// out. What cannot be left out without changing who gets the message or who sees whom
     /// is refused all the same.
     Drop,
-}
-
-/// One thing that a message asks for and its ESP cannot do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Unsupported {
-    /// The feature; none where it is a rule of one ESP that no feature stands for.
-    pub feature: Option<Feature>,
-    /// The backend that refuses.
-    pub esp: String,
-    /// What is supported instead, in words to read behind "*esp* supports": `no send_at`,
-    /// `at most 1 of tags, not 2`.
-    pub limit: String,
-    /// What was asked for, in words. Never a body.
-    pub asked: String,
-}
-
-impl fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} supports {}", self.esp, self.limit)?;
-        if !self.asked.is_empty() {
-            write!(f, " (asked for: {})", self.asked)?;
-        }
-        Ok(())
-    }
-}
-
-/// What a backend has against a message beyond its capabilities, from
-/// [`EmailBackend::check`].
-pub struct Objection {
-    limit: String,
-    asked: String,
-    take_out: Option<TakeOut>,
-}
-
-type TakeOut = Box<dyn FnOnce(&mut Message) + Send>;
-
-impl Objection {
-    /// An objection: what the ESP supports (`no header X-Mailer`, to be read behind
-    /// "*esp* supports"), and what was asked for.
-    ///
-    /// Without [`take_out`](Self::take_out) the message is refused under either policy.
-    pub fn new(limit: impl Into<String>, asked: impl Into<String>) -> Self {
-        Self {
-            limit: limit.into(),
-            asked: asked.into(),
-            take_out: None,
-        }
-    }
-
-    /// The same, said of a backend that has `member` among others.
-    pub(crate) fn because_of(mut self, member: &str) -> Self {
-        self.limit = format!("{} (because of {member:?})", self.limit);
-        self
-    }
-
-    /// How to leave it out under [`UnsupportedPolicy::Drop`].
-    pub fn take_out(mut self, take_out: impl FnOnce(&mut Message) + Send + 'static) -> Self {
-        self.take_out = Some(Box::new(take_out));
-        self
-    }
-}
-
-impl fmt::Debug for Objection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Objection({}, asked for: {})", self.limit, self.asked)
-    }
 }
 
 /// All that `backend` cannot do of what `message` asks for, each with the way to leave it out.
@@ -134,15 +67,8 @@ fn objections(
             .map(|take_out| -> TakeOut { Box::new(move |message| take_out(message, keep)) });
         found.push((unsupported, take_out));
     }
-    found.extend(backend.check(message).into_iter().map(|objection| {
-        let unsupported = Unsupported {
-            feature: None,
-            esp: backend.name().to_owned(),
-            limit: objection.limit,
-            asked: objection.asked,
-        };
-        (unsupported, objection.take_out)
-    }));
+    let rules = backend.check(message).into_iter();
+    found.extend(rules.map(|objection| objection.into_unsupported(backend.name())));
     found
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::hooks::{HookError, PreSend, PreSendVerdict};
-use super::status::Status;
+use super::recipients::Status;
 use super::withheld::Withheld;
 use crate::message::{
     Address, AddressError, AddressErrorReason as Reason, Field, Headers, JsonMap, MergeMap,

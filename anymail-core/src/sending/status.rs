@@ -8,74 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::Unsupported;
-use super::recipients::Recipients;
+use super::recipients::{RecipientStatus, Recipients, Status, StatusDetail};
+use super::unsupported::Unsupported;
 use crate::message::{Address, AddressKey, Message};
-
-/// What an ESP says of a message for one recipient. The names are django-anymail's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Status {
-    /// The ESP has taken it and is sending.
-    Sent,
-    /// The ESP has taken it and will try later.
-    Queued,
-    /// The ESP says that the address is not valid. Not sent.
-    Invalid,
-    /// The ESP will not send to this address: it bounced before, complained or unsubscribed.
-    Rejected,
-    /// Not sent for another reason, which stands in the detail.
-    Failed,
-    /// The ESP did not say; the detail tells more. It may have been accepted.
-    Unknown,
-}
-
-impl Status {
-    /// Whether the ESP has, or may have, accepted the message for this recipient.
-    pub fn may_be_accepted(self) -> bool {
-        matches!(self, Self::Sent | Self::Queued | Self::Unknown)
-    }
-
-    /// Whether the ESP has refused this recipient.
-    pub fn is_refused(self) -> bool {
-        matches!(self, Self::Invalid | Self::Rejected)
-    }
-}
-
-/// One recipient's status.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RecipientStatus {
-    /// The addr-spec as the caller gave it.
-    pub email: String,
-    /// What became of the message.
-    pub status: Status,
-    /// The id that the recipient's events will bear; none where nothing was sent.
-    pub message_id: Option<String>,
-    /// The ESP's code and words, where it had any to say about this recipient.
-    pub detail: Option<StatusDetail>,
-}
-
-/// An ESP's code and words about a recipient.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StatusDetail {
-    /// The ESP's code, if it has one.
-    pub code: Option<String>,
-    /// The words.
-    pub message: String,
-}
-
-impl StatusDetail {
-    /// A code, if there is one, and words.
-    pub fn new(code: Option<String>, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
-    }
-}
 
 /// What a member of a failover or a round robin said when it did not take a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use super::status::{SendStatus, Status, StatusDetail};
+use super::recipients::{Status, StatusDetail};
+use super::status::SendStatus;
 use crate::message::{Address, AddressKey, Message};
 
 /// A recipient whom a pre-send hook leaves out of a message.
