@@ -4,6 +4,8 @@
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used)]
 
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +64,41 @@ fn arrows_between_modules_run_down_only() {
         "only {arrows} uses were found: is this test blind?"
     );
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_files_use_each_other() {
+    let arrows = circles::arrows(&root().join("src"));
+    let found: usize = arrows.values().map(|used| used.len()).sum();
+    assert!(
+        found > 300,
+        "only {found} uses were found: is this test blind?"
+    );
+    let circles = circles::circles(&arrows);
+    assert!(circles.is_empty(), "\n{}", circles.join("\n"));
+}
+
+#[test]
+fn a_circle_is_found_through_groups_reexports_and_paths_in_code() {
+    let src = tempfile::tempdir().unwrap();
+    fs::create_dir(src.path().join("c")).unwrap();
+    for (name, code) in [
+        ("lib.rs", "mod a;\nmod b;\nmod c;\npub use a::W;\n"),
+        (
+            "a.rs",
+            "use super::{\n    b::{self as other, X},\n};\npub struct W;\n",
+        ),
+        ("b.rs", "use crate::c::Z;\npub struct X;\n"),
+        ("c/mod.rs", "mod d;\npub(crate) use d::Z;\n"),
+        (
+            "c/d.rs",
+            "pub fn f() { super::super::a::g() }\n#[cfg(test)]\nuse crate::b::X;\n",
+        ),
+    ] {
+        fs::write(src.path().join(name), code).unwrap();
+    }
+    let found = circles::circles(&circles::arrows(src.path()));
+    assert_eq!(found, ["a -> b -> c/d -> a"]);
 }
 
 /// What stands behind `crate::` in the code of a line. A flat re-export (`crate::Message`)

@@ -8,12 +8,9 @@ use anymail_core::{
 };
 use async_trait::async_trait;
 
-use crate::config::{PostmarkConfig, PostmarkConfigError};
+use crate::config::{NAME, PostmarkConfig, PostmarkConfigError};
 use crate::sending::{MAX_ROWS, Sender, objections};
 use crate::suppressions::PostmarkSuppressions;
-
-/// The backend's name in statuses, errors and configuration.
-pub(crate) const NAME: &str = "postmark";
 
 /// Sends through [Postmark](https://postmarkapp.com/developer).
 ///

@@ -5,7 +5,7 @@
 
 use anymail_core::{Accepted, SendError, SendErrorKind};
 
-use crate::backend::NAME;
+use crate::config::NAME;
 
 /// Addresses (and much else) that a request may not have.
 pub(crate) const INVALID_EMAIL_REQUEST: i64 = 300;

@@ -12,6 +12,9 @@ use url::Url;
 
 use crate::proxy::Proxy;
 
+/// The backend's name in statuses, errors and configuration.
+pub(crate) const NAME: &str = "postmark";
+
 /// Where Postmark's API is: <https://postmarkapp.com/developer/api/overview>.
 const API_URL: &str = "https://api.postmarkapp.com/";
 

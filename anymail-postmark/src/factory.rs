@@ -10,8 +10,8 @@ use anymail_core::{
     BackendFactory, BackendUrl, EmailBackend, OptionFault, OptionSpec, Options, UrlOptions,
 };
 
-use crate::backend::{NAME, PostmarkBackend};
-use crate::config::{PostmarkConfig, PostmarkConfigFault};
+use crate::backend::PostmarkBackend;
+use crate::config::{NAME, PostmarkConfig, PostmarkConfigFault};
 use crate::proxy::Proxy;
 
 /// Makes Postmark backends from a configuration; its name there is `postmark`.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::backend::NAME;
+use crate::config::NAME;
 use crate::sending::{Answer, Client, failure};
 
 /// The stream of messages that name none, and of events without a

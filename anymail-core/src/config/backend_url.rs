@@ -304,6 +304,11 @@ impl fmt::Debug for UrlOptions {
     }
 }
 
+/// Whether a name in a configuration is none, but a URL or the place of one. It is not quoted.
+pub(super) fn is_url(name: &str) -> bool {
+    name.contains([':', '@'])
+}
+
 #[cfg(test)]
 mod tests {
     use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

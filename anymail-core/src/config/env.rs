@@ -1,19 +1,9 @@
-//! [`Env`], and a configuration read from it, under the names that django-anymail uses.
+//! [`Env`]: environment variables, and the names of those that anymail reads.
 //!
-//! Options of backends are looked up when mailers are built, in `build.rs`.
+//! A whole configuration is read from them in `env_config.rs`.
 
 use std::collections::BTreeMap;
 use std::fmt;
-
-use serde_json::Value;
-
-use super::error::{ConfigFault, ConfigFaultKind as Kind, known_names, nearest};
-use super::find::all_options;
-use super::mailer_config::{BackendConfig, MailerConfig, MailersConfig};
-use super::read::{Given, Place, Table};
-use super::registry::Registry;
-use super::settings::Settings;
-use crate::secret::Secret;
 
 /// Environment variables as they were at one time. Tests make their own.
 ///
@@ -33,6 +23,11 @@ impl Env {
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?;
         Some(value.as_str()).filter(|value| !value.trim().is_empty())
+    }
+
+    /// The names of all variables, those that are empty among them.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 }
 
@@ -57,10 +52,10 @@ impl fmt::Debug for Env {
     }
 }
 
-const PREFIX: &str = "ANYMAIL_";
+pub(super) const PREFIX: &str = "ANYMAIL_";
 
 /// `round_robin` as it stands in the names of variables.
-fn upper(name: &str) -> String {
+pub(super) fn upper(name: &str) -> String {
     name.to_uppercase().replace('-', "_")
 }
 
@@ -68,154 +63,4 @@ fn upper(name: &str) -> String {
 pub(super) fn option_names(backend: &str, option: &str) -> [String; 2] {
     let bare = format!("{}_{}", upper(backend), upper(option));
     [format!("{PREFIX}{bare}"), bare]
-}
-
-impl MailersConfig {
-    /// One mailer, `default`, from the environment.
-    ///
-    /// | variable | what it is |
-    /// | --- | --- |
-    /// | `ANYMAIL_BACKEND` | the backend's name |
-    /// | `ANYMAIL_URL` | in its place, a [`BackendUrl`](crate::BackendUrl) with options |
-    /// | `ANYMAIL_<BACKEND>_<OPTION>`, or `<BACKEND>_<OPTION>` | an option of the backend |
-    /// | `ANYMAIL_<SETTING>` | one of [`Settings`], for example `ANYMAIL_REDIRECT_TO` |
-    /// | `ANYMAIL_<BACKEND>_SEND_DEFAULTS` | send defaults for one backend, as JSON |
-    /// | `ANYMAIL_WEBHOOK_SECRET`, `ANYMAIL_<BACKEND>_WEBHOOK_SECRET` | one, or a JSON list |
-    ///
-    /// A variable `ANYMAIL_...` that is none of these is a fault where it seems a misspelt one:
-    /// if it has a registered backend's name in it, or is like another. All faults come out
-    /// when the configuration is [built](Self::build).
-    ///
-    /// ```
-    /// use anymail_core::{Env, MailersConfig, Registry};
-    ///
-    /// let registry = Registry::new();
-    /// let env = Env::from([
-    ///     ("ANYMAIL_BACKEND", "console"),
-    ///     ("ANYMAIL_DEFAULT_FROM", "Shop <shop@example.com>"),
-    ///     ("ANYMAIL_SEND_DEFAULTS", r#"{"tags": ["shop"]}"#),
-    /// ]);
-    /// let mailers = MailersConfig::from_env(&env, &registry).build_in(&env, &registry)?;
-    /// assert_eq!(mailers.default_mailer().backend().name(), "console");
-    /// # Ok::<(), anymail_core::ConfigError>(())
-    /// ```
-    pub fn from_env(env: &Env, registry: &Registry) -> Self {
-        let mut table = env_table(env, PREFIX);
-        let mut config = Self {
-            settings: Settings::read(&mut table),
-            webhook_secrets: table
-                .read("webhook_secret", Given::secrets)
-                .unwrap_or_default(),
-            place: Place::Env(PREFIX.to_owned()),
-            ..Self::default()
-        };
-        let named = ["backend", "url"].map(|key| table.read(key, Given::text));
-        if named.iter().any(Option::is_some) {
-            let [backend, url] = named;
-            let mailer = MailerConfig {
-                backend,
-                url: url.map(Secret::new),
-                place: config.place.clone(),
-                ..MailerConfig::default()
-            };
-            config.mailers.insert("default".to_owned(), mailer);
-        } else if table.faults.is_empty() {
-            let names: Vec<_> = registry.names().collect();
-            let problem = format!(
-                "it must name the backend, or {} give its URL; known: {}",
-                config.place.of("url"),
-                names.join(", ")
-            );
-            let place = config.place.of("backend");
-            let fault = ConfigFault::new(Kind::Missing, place, problem);
-            table.faults.push(fault);
-        }
-        let staging = ["redirect_to", "allow_domains"].map(|key| config.place.of(key));
-        for name in staging {
-            // Taken for "not set", it would let mail out to real people.
-            if env.0.contains_key(&name) && env.get(&name).is_none() {
-                let problem = "it is empty; to switch it off, do not set it";
-                table
-                    .faults
-                    .push(ConfigFault::new(Kind::InvalidValue, name, problem));
-            }
-        }
-        config.faults = misspelt(&table, registry);
-        config.faults.append(&mut table.faults);
-        for name in registry.names() {
-            let mut table = env_table(env, &format!("{PREFIX}{}_", upper(name)));
-            let own = BackendConfig::read_own(&mut table);
-            config.backends.insert(name.to_owned(), own);
-            config
-                .faults
-                .extend(misspelt_options(&table, name, registry));
-            config.faults.append(&mut table.faults);
-        }
-        config
-    }
-}
-
-/// The variables whose names begin with `prefix`, by the rest of the name.
-fn env_table(env: &Env, prefix: &str) -> Table {
-    let named = env.0.keys().filter_map(|name| {
-        let key = name.strip_prefix(prefix)?.to_lowercase();
-        Some((key, Value::from(env.get(name)?)))
-    });
-    Table::new(named.collect(), Place::Env(prefix.to_owned()))
-}
-
-/// Faults for variables that nobody reads and that are like one that somebody does.
-fn misspelt(table: &Table, registry: &Registry) -> Vec<ConfigFault> {
-    let of_a_backend = |key: &&str| owner(key, registry).is_some();
-    let options = registry.names().flat_map(|backend| {
-        let names = registry.get(backend).map(all_options).unwrap_or_default();
-        names
-            .into_iter()
-            .map(move |name| format!("{backend}_{name}"))
-    });
-    let options: Vec<String> = options.collect();
-    let known: Vec<&str> = table
-        .known()
-        .chain(options.iter().map(String::as_str))
-        .collect();
-    let unread = table.rest().filter(|key| !of_a_backend(key));
-    let faults = unread.filter_map(|key| {
-        let meant = nearest(key, known.iter().copied())?;
-        let problem = format!("nothing reads it; did you mean {PREFIX}{}?", upper(meant));
-        Some(ConfigFault::new(
-            Kind::UnknownOption,
-            table.place().of(key),
-            problem,
-        ))
-    });
-    faults.collect()
-}
-
-/// Faults for variables that bear a backend's name and are none of its options.
-fn misspelt_options(table: &Table, backend: &str, registry: &Registry) -> Vec<ConfigFault> {
-    let mut known = registry.get(backend).map(all_options).unwrap_or_default();
-    known.extend(table.known());
-    let is_ours = |key: &&str| owner(&format!("{backend}_{key}"), registry) == Some(backend);
-    let unknown = table
-        .rest()
-        .filter(|key| !known.contains(key))
-        .filter(is_ours);
-    let faults = unknown.map(|key| {
-        let problem = format!("{backend} has no such option{}", known_names(key, &known));
-        ConfigFault::new(Kind::UnknownOption, table.place().of(key), problem)
-    });
-    faults.collect()
-}
-
-/// The backend with the longest name that a key begins with.
-fn owner<'a>(key: &str, registry: &'a Registry) -> Option<&'a str> {
-    let is_prefix = |name: &&str| {
-        let name = upper(name).to_lowercase();
-        key.strip_prefix(&name)
-            .is_some_and(|rest| rest.starts_with('_'))
-    };
-    registry
-        .names()
-        .filter(is_prefix)
-        .max_by_key(|name| name.len())
 }

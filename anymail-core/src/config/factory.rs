@@ -144,3 +144,14 @@ pub trait BackendFactory: Debug + Send + Sync {
     /// All that is wrong with the options beyond their kinds. A fault must not quote a secret.
     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>>;
 }
+
+/// The names of a backend's options, those of its webhooks included.
+pub(super) fn all_options(factory: &dyn BackendFactory) -> Vec<&'static str> {
+    let mut names: Vec<_> = factory.options().iter().map(|spec| spec.name).collect();
+    for spec in factory.webhook_options() {
+        if !names.contains(&spec.name) {
+            names.push(spec.name);
+        }
+    }
+    names
+}

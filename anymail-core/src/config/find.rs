@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::backend_url::BackendUrl;
-use super::build::Build;
+use super::backend_url::{BackendUrl, is_url};
 use super::env::{Env, option_names};
-use super::error::{ConfigFaultKind as Kind, known_names};
-use super::factory::BackendFactory;
-use super::mailer_config::{BackendConfig, MailerConfig};
-use super::options::OptionSpec;
+use super::error::{ConfigFault, ConfigFaultKind as Kind, known_names};
+use super::factory::{BackendFactory, all_options};
+use super::mailer_config::{BackendConfig, MailerConfig, MailersConfig};
+use super::options::{OptionKind, OptionSpec, OptionValue};
 use super::read::{Given, Place, Source, resolve};
+use super::registry::Registry;
 use crate::secret::Secret;
 
 /// A mailer's backend, and all places that may have an option of it.
@@ -121,7 +121,66 @@ impl Chosen<'_> {
     }
 }
 
-impl<'a> Build<'a> {
+/// Looks things up in a configuration and its environment, and collects what is wrong.
+pub(super) struct Finder<'a> {
+    pub(super) config: &'a MailersConfig,
+    pub(super) registry: &'a Registry,
+    pub(super) env: &'a Env,
+    pub(super) faults: Vec<ConfigFault>,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn fault(
+        &mut self,
+        kind: Kind,
+        place: impl Into<String>,
+        problem: impl Into<String>,
+    ) {
+        self.faults.push(ConfigFault::new(kind, place, problem));
+    }
+
+    pub(super) fn backend_place(&self, name: &str) -> Place {
+        match self.config.place {
+            Place::Path(_) => Place::Path(format!("backends.{name}.")),
+            Place::Env(_) => {
+                let [prefix, _] = option_names(name, "");
+                Place::Env(prefix)
+            }
+        }
+    }
+
+    pub(super) fn factory(&mut self, name: &str, place: &str) -> Option<&'a dyn BackendFactory> {
+        let factory = self.registry.get(name);
+        if is_url(name) {
+            let problem = "this is not the name of a backend; for a URL, set url (in the environment \
+                           ANYMAIL_URL)";
+            self.fault(Kind::UnknownBackend, place, problem);
+        } else if factory.is_none() {
+            let names: Vec<_> = self.registry.names().collect();
+            let problem = format!("there is no backend {name:?}{}", known_names(name, &names));
+            self.fault(Kind::UnknownBackend, place, problem);
+        }
+        factory
+    }
+
+    pub(super) fn unknown_options<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k str>,
+        factory: &dyn BackendFactory,
+        place: &Place,
+    ) {
+        let known = all_options(factory);
+        for key in keys.filter(|key| !known.contains(key)) {
+            let name = factory.name();
+            let problem = format!("{name} has no such option{}", known_names(key, &known));
+            self.fault(
+                Kind::UnknownOption,
+                place.of(&format!("options.{key}")),
+                problem,
+            );
+        }
+    }
+
     /// The backend that a mailer names, or its URL does.
     pub(super) fn chosen<'c>(&mut self, config: &'c MailerConfig) -> Option<Chosen<'c>>
     where
@@ -182,6 +241,30 @@ impl<'a> Build<'a> {
         given
     }
 
+    /// The value of an option of this kind.
+    pub(super) fn value(&mut self, given: &Given, kind: OptionKind) -> Option<OptionValue> {
+        let value = match kind {
+            OptionKind::Text => given.text().map(OptionValue::Text),
+            OptionKind::Secret => given.text().and_then(|text| {
+                let secret = match given.source {
+                    Source::Url if text.trim().is_empty() => {
+                        return Err(given.invalid("the secret is empty"));
+                    }
+                    Source::Url => Secret::new(text),
+                    Source::Table | Source::Env => {
+                        resolve(&Secret::new(text), self.env, &given.place)?
+                    }
+                };
+                Ok(OptionValue::Secret(secret))
+            }),
+            OptionKind::Flag => given.flag().map(OptionValue::Flag),
+            OptionKind::Integer => given.integer().map(OptionValue::Integer),
+            OptionKind::Seconds => given.seconds().map(OptionValue::Seconds),
+            OptionKind::List | OptionKind::Mailers => given.list().map(OptionValue::List),
+        };
+        value.map_err(|fault| self.faults.push(fault)).ok()
+    }
+
     fn by_url(&mut self, url: &Secret, place: String) -> Option<(&'a dyn BackendFactory, ByUrl)> {
         let text = match resolve_url(url, self.env, &place) {
             Ok(text) => text,
@@ -238,27 +321,11 @@ impl<'a> Build<'a> {
     }
 }
 
-/// The names of a backend's options, those of its webhooks included.
-pub(super) fn all_options(factory: &dyn BackendFactory) -> Vec<&'static str> {
-    let mut names: Vec<_> = factory.options().iter().map(|spec| spec.name).collect();
-    for spec in factory.webhook_options() {
-        if !names.contains(&spec.name) {
-            names.push(spec.name);
-        }
-    }
-    names
-}
-
 /// A URL, or what is in the variable or file that has it. `file://` begins a URL: the scheme of
 /// the backend `file`.
-fn resolve_url(given: &Secret, env: &Env, place: &str) -> Result<Secret, super::ConfigFault> {
+fn resolve_url(given: &Secret, env: &Env, place: &str) -> Result<Secret, ConfigFault> {
     match given.expose().starts_with("file://") {
         true => Ok(given.clone()),
         false => resolve(given, env, place),
     }
-}
-
-/// Whether a name in a configuration is none, but a URL or the place of one. It is not quoted.
-pub(super) fn is_url(name: &str) -> bool {
-    name.contains([':', '@'])
 }

@@ -1,6 +1,6 @@
 //! [`MailersConfig`] and its parts, as they stand in a configuration file.
 //!
-//! Mailers are made of it in `build.rs`; from the environment it is read in `env.rs`.
+//! Mailers are made of it in `build.rs`; from the environment it is read in `env_config.rs`.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::backend_url::is_url;
 use super::error::{ConfigFault, ConfigFaultKind as Kind};
-use super::find::is_url;
 use super::read::{Given, Place, Table};
 use super::settings::{Settings, read_defaults};
 use crate::message::JsonMap;
@@ -171,12 +171,6 @@ impl MailersConfig {
         }
         config.faults = table.finish();
         config
-    }
-}
-
-impl Default for Place {
-    fn default() -> Self {
-        Self::Path(String::new())
     }
 }
 

@@ -3,6 +3,7 @@
 //! How they are made of a configuration is in `build.rs`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -13,7 +14,12 @@ use super::registry::Registry;
 use super::suppressions::Suppressions;
 use super::webhooks::Webhooks;
 use crate::message::Message;
+#[cfg(feature = "webhooks")]
+use crate::receiving::Webhook;
 use crate::sending::{Check, Mailer};
+#[cfg(feature = "webhooks")]
+use crate::suppressions::SuppressionFeed;
+use crate::suppressions::SuppressionStore;
 
 /// Several mailers by name, one of which is the default.
 ///
@@ -41,7 +47,7 @@ impl Mailers {
             mailers: IndexMap::from([(name.into(), default.clone())]),
             default,
             suppressions: BTreeMap::new(),
-            webhooks: Webhooks::default(),
+            webhooks: Default::default(),
         }
     }
 
@@ -107,5 +113,57 @@ impl Mailers {
         let checks = self.mailers.iter();
         let checks = checks.map(|(name, mailer)| (name.as_str(), mailer.check(message)));
         checks.collect()
+    }
+
+    /// The store of the suppressions that a mailer heeds, to add to it, list it, or give it to
+    /// one-click unsubscribe. Nothing, if none is configured for the mailer.
+    pub fn suppression_store(&self, mailer: &str) -> Option<Arc<dyn SuppressionStore>> {
+        self.suppressions.get(mailer).map(Suppressions::store)
+    }
+
+    /// What enters the events of webhooks into that store (feature `webhooks`).
+    #[cfg(feature = "webhooks")]
+    pub fn suppression_feed(&self, mailer: &str) -> Option<SuppressionFeed> {
+        self.suppressions.get(mailer).map(Suppressions::feed)
+    }
+
+    /// The webhooks of all configured backends, members of failovers and round robins included,
+    /// to be given to [`webhook_routes`](crate::webhook_routes) or looked up by
+    /// [`webhook_at`](crate::webhook_at) (feature `webhooks`, on by default).
+    ///
+    /// Each is at a URL of its own: mailers at the same ESP share one. If they have the same
+    /// secrets, they have one webhook, too; otherwise a request is for the mailer whose secret it
+    /// bears.
+    ///
+    /// ```
+    /// use anymail_core::{MailersConfig, Registry, webhook_path};
+    /// # fn app(registry: &Registry) -> Result<(), Box<dyn std::error::Error>> {
+    ///
+    /// let config: MailersConfig = serde_json::from_str(
+    ///     r#"{"url": "env:MAIL_URL", "webhook_secret": "env:MAIL_WEBHOOK_SECRET"}"#,
+    /// )?;
+    /// let mailers = config.build(registry)?;
+    /// for webhook in mailers.webhooks()? {
+    ///     println!("let {} post to {}", webhook.esp(), webhook_path(&webhook));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError`] if a configured backend has webhooks, and neither a secret for them nor, in
+    /// so many words, `webhook_secret = "none"`. It comes here and not when the mailers are built,
+    /// so that an app that only sends needs no secret.
+    #[cfg(feature = "webhooks")]
+    pub fn webhooks(&self) -> Result<Vec<Arc<dyn Webhook>>, ConfigError> {
+        self.webhooks.to_mount()
+    }
+
+    /// The same with more webhooks, for mailers that are made by code.
+    #[cfg(feature = "webhooks")]
+    #[must_use]
+    pub fn with_webhooks(mut self, webhooks: impl IntoIterator<Item = Arc<dyn Webhook>>) -> Self {
+        self.webhooks.add(webhooks);
+        self
     }
 }

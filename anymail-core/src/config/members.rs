@@ -2,9 +2,9 @@
 //!
 //! Which send defaults they share is said in `member_defaults.rs`.
 
+use super::backend_url::is_url;
 use super::build::{Build, Made};
 use super::error::{ConfigFaultKind as Kind, known_names};
-use super::find::is_url;
 use super::mailer_config::MailerConfig;
 use super::member_defaults::apart;
 use super::read::{Given, Place, Source};
@@ -22,7 +22,10 @@ impl Build<'_> {
         settings: &Settings,
         defaults: &mut SendDefaults,
     ) -> Option<(Vec<Member>, bool)> {
-        let names = given.list().map_err(|fault| self.faults.push(fault)).ok()?;
+        let names = given
+            .list()
+            .map_err(|fault| self.find.faults.push(fault))
+            .ok()?;
         let mut found: Vec<(String, Made, SendDefaults)> = Vec::new();
         for (at, name) in names.into_iter().enumerate() {
             if !is_url(&name) {
@@ -46,7 +49,7 @@ impl Build<'_> {
                     "its member {name:?} has another send default for {field}, which must be the \
                      same for all members: set it at the mailer that has the members"
                 );
-                self.fault(Kind::Conflict, &given.place, problem);
+                self.find.fault(Kind::Conflict, &given.place, problem);
             }
         }
         *defaults = apart.shared;
@@ -64,28 +67,28 @@ impl Build<'_> {
         given: &Given,
         settings: &Settings,
     ) -> Option<(Made, SendDefaults)> {
-        let config = match self.config.mailers.get(name) {
+        let config = match self.find.config.mailers.get(name) {
             Some(config) => config.clone(),
-            None if self.registry.get(name).is_some() => self.implied(name),
+            None if self.find.registry.get(name).is_some() => self.implied(name),
             None => {
-                let mailers = self.config.mailers.keys().map(String::as_str);
-                let names: Vec<_> = mailers.chain(self.registry.names()).collect();
+                let mailers = self.find.config.mailers.keys().map(String::as_str);
+                let names: Vec<_> = mailers.chain(self.find.registry.names()).collect();
                 let known = known_names(name, &names);
                 let problem = match given.source {
                     // The URL is a secret.
                     Source::Url => format!("it has a member that there is not{known}"),
                     _ => format!("there is no mailer or backend {name:?}{known}"),
                 };
-                self.fault(Kind::UnknownMailer, &given.place, problem);
+                self.find.fault(Kind::UnknownMailer, &given.place, problem);
                 return None;
             }
         };
         if self.open.iter().any(|open| open == name) {
             let problem = format!("the mailer {name:?} would be a member of itself");
-            self.fault(Kind::Conflict, &given.place, problem);
+            self.find.fault(Kind::Conflict, &given.place, problem);
             return None;
         }
-        let own = self.config.settings.replaced_by(&config.settings);
+        let own = self.find.config.settings.replaced_by(&config.settings);
         if (&own.redirect_to, &own.allow_domains)
             != (&settings.redirect_to, &settings.allow_domains)
         {
@@ -93,15 +96,15 @@ impl Build<'_> {
                 "its member {name:?} has other settings for staging (redirect_to, \
                  allow_domains), which would not apply: set them for all mailers alike"
             );
-            self.fault(Kind::Conflict, &given.place, problem);
+            self.find.fault(Kind::Conflict, &given.place, problem);
         }
         if let Some(problem) = suppressions_lost(name, &config.settings, settings) {
-            self.fault(Kind::Conflict, &given.place, problem);
+            self.find.fault(Kind::Conflict, &given.place, problem);
         }
         let made = self.make(name)?;
         if made.members_have_own {
             let problem = format!("members of its member {name:?} have send defaults of their own");
-            self.fault(Kind::Conflict, &given.place, problem);
+            self.find.fault(Kind::Conflict, &given.place, problem);
         }
         let own = self.specific_defaults(&made.name, &config);
         Some((made, own))
@@ -124,7 +127,7 @@ impl Build<'_> {
     /// A member that is no mailer but the name of a backend.
     pub(super) fn implied(&self, name: &str) -> MailerConfig {
         let mut config = MailerConfig::new(name);
-        config.place = match &self.config.place {
+        config.place = match &self.find.config.place {
             Place::Path(_) => Place::Path(format!("mailers.{name}.")),
             env => env.clone(),
         };

@@ -6,6 +6,7 @@ mod backend_url;
 mod build;
 mod builtin;
 mod env;
+mod env_config;
 mod error;
 mod factory;
 mod find;
@@ -19,6 +20,7 @@ mod registry;
 mod settings;
 #[cfg(feature = "smtp")]
 mod smtp;
+mod suppression_settings;
 mod suppression_store;
 mod suppressions;
 #[cfg(feature = "webhooks")]
@@ -36,5 +38,5 @@ pub use mailers::Mailers;
 pub use options::{OptionFault, OptionKind, OptionSpec, Options};
 pub use registry::Registry;
 pub use settings::Settings;
+pub use suppression_settings::SuppressionSettings;
 pub use suppression_store::SuppressionStoreFactory;
-pub use suppressions::SuppressionSettings;

@@ -25,6 +25,12 @@ pub(super) enum Place {
     Env(String),
 }
 
+impl Default for Place {
+    fn default() -> Self {
+        Self::Path(String::new())
+    }
+}
+
 impl Place {
     pub(super) fn of(&self, key: &str) -> String {
         match self {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::{ConfigFault, ConfigFaultKind as Kind};
 use super::read::{Given, Place, Table};
-use super::suppressions::SuppressionSettings;
+use super::suppression_settings::SuppressionSettings;
 use crate::message::{Address, Field, Message, json_problem};
 use crate::sending::{
     AllowDomains, MailerBuilder, RedirectTo, RetryPolicy, SendDefaults, UnsupportedPolicy,

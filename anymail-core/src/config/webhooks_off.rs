@@ -1,8 +1,7 @@
 //! In place of `webhooks.rs` without the feature `webhooks`: the options of webhooks are known, and
 //! nothing is made of them.
 
-use super::build::Build;
-use super::find::Chosen;
+use super::find::{Chosen, Finder};
 use super::mailer_config::MailerConfig;
 
 #[derive(Debug, Clone, Default)]
@@ -11,13 +10,12 @@ pub(super) struct Webhooks;
 #[derive(Default)]
 pub(super) struct MakingWebhooks;
 
-impl Build<'_> {
-    pub(super) fn read_webhook_secrets(&mut self) {}
+impl MakingWebhooks {
+    pub(super) fn read_secrets(&mut self, _: &mut Finder<'_>) {}
 
-    pub(super) fn make_webhooks(&mut self, _: &Chosen<'_>, _: &MailerConfig) {}
+    pub(super) fn make(&mut self, _: &mut Finder<'_>, _: &Chosen<'_>, _: &MailerConfig) {}
 
-    pub(super) fn made_webhooks(&mut self) -> Webhooks {
-        let MakingWebhooks = self.webhooks;
+    pub(super) fn finish(self, _: &mut Finder<'_>) -> Webhooks {
         Webhooks
     }
 }

@@ -10,8 +10,9 @@ use std::str::FromStr;
 use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::address_parser::parse_list;
-use super::text::{excerpt, first_control};
+use super::address_error::{AddressError, AddressErrorReason as Reason};
+use super::address_parser::{is_special, parse_list};
+use super::text::first_control;
 
 /// One mailbox: an addr-spec such as `ann@example.com`, and maybe a display name.
 ///
@@ -133,7 +134,9 @@ impl Address {
     /// it (`a@b.c,,d@e.f`).
     pub fn parse_list(text: &str) -> Result<Vec<Self>, AddressError> {
         refuse_controls(text)?;
-        parse_list(text)
+        let mailboxes = parse_list(text)?.into_iter();
+        let checked = mailboxes.map(|it| checked(it.name, it.local, it.domain, text));
+        checked.collect()
     }
 
     /// The display name, without quotes.
@@ -232,15 +235,6 @@ fn push_name(out: &mut String, name: &str) {
     out.push('"');
 }
 
-/// The specials of RFC 5322, 3.2.3, without the dot (which a display name may hold in its
-/// obsolete form, and every local part may).
-pub(super) fn is_special(c: char) -> bool {
-    matches!(
-        c,
-        '(' | ')' | '<' | '>' | '[' | ']' | ':' | ';' | '@' | '\\' | ',' | '"'
-    )
-}
-
 fn refuse_controls(text: &str) -> Result<(), AddressError> {
     match first_control(text) {
         Some(c) => Err(AddressError::new(text, text, Reason::ControlCharacter(c))),
@@ -249,7 +243,7 @@ fn refuse_controls(text: &str) -> Result<(), AddressError> {
 }
 
 /// Makes an address of parts that the parser (or a caller) has taken apart.
-pub(super) fn checked(
+fn checked(
     name: Option<String>,
     local: &str,
     domain: &str,
@@ -283,120 +277,6 @@ pub(super) fn checked(
         email,
         ascii_domain,
     })
-}
-
-/// Why a text is not an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AddressErrorReason {
-    /// There is nothing there.
-    Empty,
-    /// No `@`. Often a display name with a comma that lacks its quotes.
-    NoAt,
-    /// One address was wanted.
-    Several,
-    /// Text behind a complete address.
-    TrailingText,
-    /// A `"` that is never closed.
-    OpenQuote,
-    /// A `(` that is never closed.
-    OpenComment,
-    /// A `<` that is never closed, or closed too late.
-    OpenAngle,
-    /// A group without its `;`.
-    OpenGroup,
-    /// A line break or another control character.
-    ControlCharacter(char),
-    /// The domain is no host name, domain literal or valid international domain.
-    InvalidDomain,
-    /// The part before the `@` is no local part.
-    InvalidLocalPart,
-    /// Longer than RFC 5321 allows: 64 octets before the `@`, 254 in all.
-    TooLong,
-    /// Not an address in some other way.
-    Malformed,
-}
-
-use AddressErrorReason as Reason;
-
-impl Reason {
-    fn of(error: email_address::Error) -> Self {
-        use email_address::Error as E;
-        match error {
-            E::MissingSeparator => Self::NoAt,
-            E::LocalPartEmpty | E::InvalidCharacter => Self::InvalidLocalPart,
-            E::LocalPartTooLong | E::DomainTooLong | E::SubDomainTooLong => Self::TooLong,
-            E::DomainEmpty
-            | E::SubDomainEmpty
-            | E::DomainTooFew
-            | E::DomainInvalidSeparator
-            | E::InvalidIPAddress => Self::InvalidDomain,
-            _ => Self::Malformed,
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "there is no address",
-            Self::NoAt => {
-                "it has no \"@\" (a display name with a comma must stand in double quotes)"
-            }
-            Self::Several => "one address is wanted, not several",
-            Self::TrailingText => "there is text behind the address",
-            Self::OpenQuote => "the double quote is never closed",
-            Self::OpenComment => "the parenthesis is never closed",
-            Self::OpenAngle => "the \"<\" is not closed behind the address",
-            Self::OpenGroup => "the group is not closed by \";\"",
-            Self::ControlCharacter(c) => {
-                return write!(f, "it holds the control character U+{:04X}", u32::from(*c));
-            }
-            Self::InvalidDomain => "its domain is not valid",
-            Self::InvalidLocalPart => "the part before the \"@\" is not valid",
-            Self::TooLong => "it is too long (64 octets before the \"@\", 254 in all)",
-            Self::Malformed => "it is not an address",
-        })
-    }
-}
-
-/// A text that is not an address, or not the one or the list that was wanted.
-///
-/// Quotes at most 80 characters of the part in question.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {reason}", quoted_part(.part, .input))]
-pub struct AddressError {
-    input: String,
-    part: String,
-    reason: Reason,
-}
-
-fn quoted_part(part: &str, input: &str) -> String {
-    if part == input {
-        format!("{part:?}")
-    } else {
-        format!("{part:?} in {input:?}")
-    }
-}
-
-impl AddressError {
-    pub(crate) fn new(input: &str, part: &str, reason: Reason) -> Self {
-        Self {
-            input: excerpt(input),
-            part: excerpt(part.trim()),
-            reason,
-        }
-    }
-
-    /// What is wrong.
-    pub fn reason(&self) -> &AddressErrorReason {
-        &self.reason
-    }
-
-    /// The offending part, cut at 80 characters.
-    pub fn part(&self) -> &str {
-        &self.part
-    }
 }
 
 impl FromStr for Address {

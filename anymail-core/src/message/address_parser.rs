@@ -2,11 +2,19 @@
 //!
 //! Takes the text apart; whether a part is an addr-spec is checked in `address.rs`.
 
-use super::address::{Address, AddressError, AddressErrorReason as Reason, checked, is_special};
+use super::address_error::{AddressError, AddressErrorReason as Reason};
 
 /// Reads a list of mailboxes and groups. The text holds no control character but tabs.
-pub(super) fn parse_list(text: &str) -> Result<Vec<Address>, AddressError> {
+pub(super) fn parse_list(text: &str) -> Result<Vec<Mailbox<'_>>, AddressError> {
     Parser { text, rest: text }.list()
+}
+
+/// The parts of a mailbox as they stand in the text.
+pub(super) struct Mailbox<'a> {
+    /// The display name, unquoted.
+    pub(super) name: Option<String>,
+    pub(super) local: &'a str,
+    pub(super) domain: &'a str,
 }
 
 /// What the parser has read before it knows whether it is a name or a local part.
@@ -28,7 +36,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn list(mut self) -> Result<Vec<Address>, AddressError> {
+    fn list(mut self) -> Result<Vec<Mailbox<'a>>, AddressError> {
         let mut found = Vec::new();
         if self.rest.trim().is_empty() {
             return self.fail(self.text, Reason::Empty);
@@ -45,7 +53,7 @@ impl<'a> Parser<'a> {
     }
 
     /// One mailbox, or (where `groups` are allowed) one group, up to the separator.
-    fn member(&mut self, found: &mut Vec<Address>, groups: bool) -> Result<(), AddressError> {
+    fn member(&mut self, found: &mut Vec<Mailbox<'a>>, groups: bool) -> Result<(), AddressError> {
         let start = self.rest;
         let words = self.words()?;
         match self.peek() {
@@ -68,7 +76,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn group(&mut self, found: &mut Vec<Address>) -> Result<(), AddressError> {
+    fn group(&mut self, found: &mut Vec<Mailbox<'a>>) -> Result<(), AddressError> {
         self.skip_space()?;
         if self.peek() == Some(';') {
             self.next();
@@ -86,7 +94,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The rest of `name <local@domain>`, after the `<`.
-    fn angle(&mut self, name: String) -> Result<Address, AddressError> {
+    fn angle(&mut self, name: String) -> Result<Mailbox<'a>, AddressError> {
         let start = self.rest;
         let words = self.words()?;
         if self.peek() != Some('@') {
@@ -101,12 +109,16 @@ impl<'a> Parser<'a> {
         if self.next() != Some('>') {
             return self.fail(start, Reason::OpenAngle);
         }
-        checked(Some(name), words.raw, domain, self.text)
+        Ok(Mailbox {
+            name: Some(name),
+            local: words.raw,
+            domain,
+        })
     }
 
     /// The rest of `local@domain`, after the `@`. A comment behind it is a display name in
     /// the way of the oldest mail programs (RFC 5322, 3.4).
-    fn bare(&mut self, words: Words<'a>, start: &str) -> Result<Address, AddressError> {
+    fn bare(&mut self, words: Words<'a>, start: &str) -> Result<Mailbox<'a>, AddressError> {
         if words.count == 0 || !words.adjacent {
             return self.fail(start, Reason::Malformed);
         }
@@ -115,7 +127,11 @@ impl<'a> Parser<'a> {
         if !matches!(self.peek(), None | Some(',' | ';')) {
             return self.fail(start, Reason::TrailingText);
         }
-        checked(comment, words.raw, domain, self.text)
+        Ok(Mailbox {
+            name: comment,
+            local: words.raw,
+            domain,
+        })
     }
 
     /// Words and quoted strings up to the next special.
@@ -258,4 +274,13 @@ impl Words<'_> {
 
 fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t')
+}
+
+/// The specials of RFC 5322, 3.2.3, without the dot (which a display name may hold in its
+/// obsolete form, and every local part may).
+pub(super) fn is_special(c: char) -> bool {
+    matches!(
+        c,
+        '(' | ')' | '<' | '>' | '[' | ']' | ':' | ';' | '@' | '\\' | ',' | '"'
+    )
 }

@@ -11,10 +11,10 @@ fn list(text: &str) -> Vec<(Option<String>, String)> {
         .collect()
 }
 
-fn reason(text: &str) -> AddressErrorReason {
+fn reason(text: &str) -> Reason {
     match Address::parse_list(text) {
         Ok(found) => panic!("{text:?} was taken as {found:?}"),
-        Err(error) => error.reason,
+        Err(error) => error.reason().clone(),
     }
 }
 
@@ -86,7 +86,7 @@ fn a_list_is_split_at_its_commas_and_groups_stand_for_their_members() {
 
 #[test]
 fn what_is_no_address_is_refused_with_its_reason() {
-    use AddressErrorReason::*;
+    use super::Reason::*;
     for (text, expected) in [
         ("", Empty),
         ("  ", Empty),

@@ -13,6 +13,13 @@ use super::{
     MessageFields,
 };
 
+impl Message {
+    /// Starts an empty message; what is wrong comes out of `build()`, all at once.
+    pub fn builder() -> MessageBuilder {
+        MessageBuilder::default()
+    }
+}
+
 /// Builds a [`Message`]. A method that names one thing sets it, one that names a list or map
 /// adds to it; nothing fails before [`build`](Self::build).
 ///

@@ -1,17 +1,16 @@
 //! The JSON form of a [`Message`]: read here, field by field, so that every fault comes out.
 //!
-//! It is written by the derives in `mod.rs`.
+//! It is written by the derives in `message.rs`.
 
 use bytes::Bytes;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::text::json_problem;
-
 use super::attachment::{Attachment, AttachmentError};
+use super::text::json_problem;
 use super::{
     AddressInput, FaultKind, Field, Headers, JsonMap, MergeMap, Message, MessageBuilder,
     MessageError, Metadata,
@@ -20,15 +19,6 @@ use super::{
 /// The largest JSON text of a message that is read: 100 MiB, twice the largest body that any
 /// known ESP takes in one call.
 const MAX_JSON_BYTES: usize = 100 * 1024 * 1024;
-
-pub(super) fn send_at<S: Serializer>(
-    at: &Field<OffsetDateTime>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    at.value()
-        .map(|at| at.unix_timestamp())
-        .serialize(serializer)
-}
 
 impl Message {
     /// Reads a message's JSON form (see [`Message`]).

@@ -13,11 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
 use super::content::{Content, Encoding};
-use super::headers;
+use super::inbound_address::InboundAddress;
 use super::parameters::Parameters;
 use super::raw::RawBytes;
 use super::words::clean;
-use crate::message::{Address, AddressError};
 
 /// A mail that came in, with what the ESP says about it.
 ///
@@ -163,54 +162,6 @@ impl fmt::Debug for InboundMessage {
             .field("attachments", &self.attachments)
             .field("raw", &self.raw)
             .finish_non_exhaustive()
-    }
-}
-
-/// An address in an inbound mail, as it was written: it may be no valid one.
-#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct InboundAddress {
-    /// The display name; empty where there is none.
-    pub name: String,
-    /// The addr-spec; empty where there is none.
-    pub email: String,
-}
-
-impl InboundAddress {
-    /// A name and an addr-spec. Neither is checked; a line break in them becomes a space.
-    pub fn new(name: &str, email: &str) -> Self {
-        Self {
-            name: clean(name).into_owned(),
-            email: clean(email).into_owned(),
-        }
-    }
-
-    /// Reads an address header. Never fails: what is no address comes out as a name.
-    pub fn parse_list(text: &str) -> Vec<Self> {
-        headers::addresses(&clean(text))
-    }
-
-    /// The address to send to, if it is valid.
-    ///
-    /// # Errors
-    /// [`AddressError`] for what is no address.
-    pub fn to_address(&self) -> Result<Address, AddressError> {
-        Address::new(&self.name, &self.email)
-    }
-}
-
-impl fmt::Display for InboundAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.to_address() {
-            Ok(address) => address.fmt(f),
-            Err(_) if self.name.is_empty() => f.write_str(&self.email),
-            Err(_) => write!(f, "{:?} <{}>", self.name, self.email),
-        }
-    }
-}
-
-impl fmt::Debug for InboundAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "InboundAddress({self})")
     }
 }
 

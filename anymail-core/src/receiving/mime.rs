@@ -13,11 +13,12 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::content::{Content, Encoding};
-use super::headers::{addresses, date, read_headers, unfold};
+use super::headers::{date, read_headers, unfold};
 use super::inbound::{InboundAttachment, InboundMessage};
+use super::inbound_address::InboundAddress;
 use super::parameters::Parameters;
 use super::raw::RawBytes;
-use super::words::{clean, decode_words};
+use super::words::decode_words;
 
 /// The most parts that are told apart. What comes after is one more attachment.
 const MAX_PARTS: usize = 1_000;
@@ -26,7 +27,7 @@ const MAX_PARTS: usize = 1_000;
 const MAX_DEPTH: usize = 50;
 
 /// When a list of addresses is long enough: headers that come later are not read into it. One
-/// header gives some ten thousand at most (`headers.rs`).
+/// header gives some ten thousand at most (`inbound_address.rs`).
 const MANY_ADDRESSES: usize = 1_000;
 
 impl InboundMessage {
@@ -110,7 +111,7 @@ impl InboundMessage {
         if let Some(list) = list
             && list.len() < MANY_ADDRESSES
         {
-            list.extend(addresses(&clean(value)));
+            list.extend(InboundAddress::parse_list(value));
         }
         self.headers.push((name.to_owned(), decoded));
     }

@@ -9,10 +9,12 @@ mod content;
 mod event;
 #[cfg(feature = "forms")]
 mod form;
+mod handled_once;
 mod headers;
 #[cfg(feature = "signatures")]
 mod hmac;
 mod inbound;
+mod inbound_address;
 mod mime;
 mod parameters;
 mod paths;
@@ -34,12 +36,14 @@ pub use event::{
 };
 #[cfg(feature = "forms")]
 pub use form::{Form, FormError, FormField};
+pub use handled_once::handled_once;
 #[cfg(feature = "signatures")]
 pub use hmac::HmacSha256Keys;
-pub use inbound::{InboundAddress, InboundAttachment, InboundMessage};
+pub use inbound::{InboundAttachment, InboundMessage};
+pub use inbound_address::InboundAddress;
 pub use paths::{one_for_each_path, webhook_at, webhook_path};
 pub use raw::RawBytes;
-pub use replay::{EventClaim, MemoryReplayGuard, ReplayGuard, ReplayGuardError, handled_once};
+pub use replay::{EventClaim, MemoryReplayGuard, ReplayGuard, ReplayGuardError};
 pub use serve::{answer_webhook, serve_webhook};
 pub use signature::{SignatureError, TimestampTolerance, WebhookSignature};
 #[cfg(feature = "signatures")]

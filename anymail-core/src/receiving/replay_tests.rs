@@ -1,11 +1,16 @@
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::Response;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::receiving::{EventType, RawBytes, TrackingEvent, answer_webhook};
+use crate::receiving::{
+    EventType, RawBytes, TrackingEvent, Webhook, WebhookAuth, WebhookError, WebhookKind,
+    answer_webhook, handled_once,
+};
 
 /// Reads each byte of the body as one event of that name.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use http::Request;
 use serde::de::{IgnoredAny, MapAccess};
 
+use super::dedup_key::dedup_key;
 use super::json::{self, Fields, List, Object, Text};
-use super::{NAME, dedup_key};
+use crate::config::NAME;
 
 /// Postmark's inbound webhook: mail that came in.
 ///

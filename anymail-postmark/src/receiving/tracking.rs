@@ -12,8 +12,9 @@ use serde::de::{IgnoredAny, MapAccess};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::dedup_key::dedup_key;
 use super::json::{self, Fields, Object, Text};
-use super::{NAME, dedup_key};
+use crate::config::NAME;
 use crate::options::ANYMAIL_ID;
 use crate::suppressions::DEFAULT_STREAM;
 

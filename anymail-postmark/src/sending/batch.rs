@@ -15,8 +15,7 @@ use super::client::{Answer, Client};
 use super::payload::{Body, Endpoint, Row, has_template};
 use super::response::{self, AnswerRow, Outcome};
 use super::{search, settle};
-use crate::backend::NAME;
-use crate::config::{PostmarkConfig, PostmarkConfigError};
+use crate::config::{NAME, PostmarkConfig, PostmarkConfigError};
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
 
 /// Sends prepared messages through Postmark.

@@ -17,8 +17,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER}
 use reqwest::{Body, RequestBuilder, Url, redirect};
 use tracing::Instrument;
 
-use crate::backend::NAME;
-use crate::config::{PostmarkConfig, PostmarkConfigError, token_header};
+use crate::config::{NAME, PostmarkConfig, PostmarkConfigError, token_header};
 
 const TOKEN: &str = "X-Postmark-Server-Token";
 const USER_AGENT: &str = concat!("anymail-postmark/", env!("CARGO_PKG_VERSION"));

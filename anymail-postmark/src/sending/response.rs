@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 use super::answer::{Json, Members};
 use super::client::Answer;
 use super::payload::{Endpoint, Row};
-use crate::backend::NAME;
 use crate::codes::{self, INACTIVE_RECIPIENT, INVALID_EMAIL_REQUEST};
+use crate::config::NAME;
 
 /// What Postmark says of one row.
 #[derive(Debug, Clone, PartialEq)]

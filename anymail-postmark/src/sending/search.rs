@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::check;
 use super::client::{Answer, Client};
 use super::response;
-use crate::backend::NAME;
+use crate::config::NAME;
 use crate::options::ANYMAIL_ID;
 
 /// Postmark's own id for the mail, if its search finds it.

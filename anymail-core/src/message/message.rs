@@ -1,0 +1,442 @@
+//! [`Message`] and its fields.
+//!
+//! How one is built is in `builder.rs`; how its JSON form is read, in `json.rs`.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::address::Address;
+use super::attachment::{Attachment, AttachmentError, checked_media_type};
+use super::fault::{Fault, FaultKind};
+use super::field::Field;
+use super::headers::Headers;
+use super::merge::MergeMap;
+use super::text::{excerpt, first_control};
+
+/// Values that go with a message and come back with its events, in order. ESPs take strings
+/// only; numbers and booleans given in JSON become their text.
+pub type Metadata = IndexMap<String, String>;
+
+/// A JSON object: a template's values, or options of one ESP.
+pub type JsonMap = serde_json::Map<String, Value>;
+
+/// The deepest nesting of JSON values in a message. serde_json reads no more than 128 levels,
+/// and what is deeper could not be written or dropped without risk to the stack.
+const MAX_JSON_DEPTH: usize = 120;
+
+/// A mail to send, in terms that every ESP shares.
+///
+/// Its fields are those of [`MessageFields`]: `message.subject` reads and sets one. Each is a
+/// [`Field`]: unset (a send default may apply), never (not even the default),
+/// or a value. What is wrong with the parts cannot exist (an [`Address`] or a header's line
+/// break, say); what is wrong with the whole comes out of [`MessageBuilder::build`] and,
+/// after the defaults and hooks had their turn, of the [`Mailer`](crate::Mailer), all at
+/// once. Whether an ESP can do what a field asks is told by its
+/// [`Capabilities`](crate::Capabilities).
+///
+/// It is plain data. Its JSON form has the fields' names as keys, addresses as strings,
+/// alternatives as `[content, media type]`, attachments as objects with `filename`,
+/// `content_base64`, `content_type` (null: guess), `inline` and `content_id`, and `send_at`
+/// in POSIX seconds (when it is read, a fraction or a text as in RFC 3339 is fine, too). An absent key is unset, `null` is never; an unknown key is an error.
+///
+/// ```
+/// use anymail_core::{Field, Message};
+///
+/// let mut message = Message::builder()
+///     .from("Shop <shop@example.com>")
+///     .to("\"Doe, Ann\" <ann@example.com>, bob@example.com")
+///     .subject("Your receipt")
+///     .text_body("Thank you.")
+///     .tag("receipt")
+///     .build()?;
+/// message.track_opens = Field::Never; // whatever the send defaults say
+///
+/// let json = serde_json::to_string(&message)?;
+/// assert_eq!(serde_json::from_str::<Message>(&json)?, message);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// `Debug` shows addresses, the subject, names and sizes. Bodies, the values of headers,
+/// metadata and merge fields and `esp_extra` (which may hold a token) do not print.
+///
+/// Cloning a message is cheap: clones share their fields until one of them is changed, which then
+/// copies them.
+#[derive(Clone, PartialEq, Default)]
+pub struct Message(Arc<MessageFields>);
+
+/// The fields of a [`Message`].
+#[derive(Clone, PartialEq, Default, Serialize)]
+#[non_exhaustive]
+pub struct MessageFields {
+    /// The author, one.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub from: Field<Address>,
+    /// The recipients. In a batch each gets a message of its own.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub to: Field<Vec<Address>>,
+    /// Recipients of a copy, seen by all. In a batch they get one with every message.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub cc: Field<Vec<Address>>,
+    /// Recipients of a copy, seen by nobody else. In a batch they get one with every message.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub bcc: Field<Vec<Address>>,
+    /// Where answers shall go.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub reply_to: Field<Vec<Address>>,
+    /// The subject, one line.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub subject: Field<String>,
+    /// The plain text.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub text_body: Field<String>,
+    /// The HTML.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub html_body: Field<String>,
+    /// The body in other media types. One of `text/html` is the HTML body where there is none.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub alternatives: Field<Vec<Alternative>>,
+    /// Custom headers.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub headers: Field<Headers>,
+    /// Files, attached or inline.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub attachments: Field<Vec<Attachment>>,
+    /// The address (or with most ESPs just the domain) that bounces go to: the `MAIL FROM` of
+    /// RFC 5321.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub envelope_sender: Field<Address>,
+    /// Values that come back with the message's events.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub metadata: Field<Metadata>,
+    /// Metadata by recipient, over [`metadata`](Self::metadata). Makes a batch.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub merge_metadata: Field<MergeMap<Metadata>>,
+    /// Headers by recipient, over [`headers`](Self::headers). Makes a batch.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub merge_headers: Field<MergeMap<Headers>>,
+    /// A template's values by recipient, over [`merge_global_data`](Self::merge_global_data).
+    /// Makes a batch, even when it is empty.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub merge_data: Field<MergeMap<JsonMap>>,
+    /// A template's values for all recipients.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub merge_global_data: Field<JsonMap>,
+    /// Words to find the message by, at the ESP; one line each.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub tags: Field<Vec<String>>,
+    /// Whether the ESP shall report that the message was opened.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub track_opens: Field<bool>,
+    /// Whether the ESP shall report that a link was clicked.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub track_clicks: Field<bool>,
+    /// When the ESP shall send it, to the second.
+    #[serde(
+        skip_serializing_if = "Field::is_unset",
+        serialize_with = "write_send_at"
+    )]
+    pub send_at: Field<OffsetDateTime>,
+    /// The ESP's name or number of a stored template.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub template_id: Field<String>,
+    /// The stream or list that the message belongs to, for
+    /// [suppressions](crate::SuppressionHook): a recipient who unsubscribed from it is left out,
+    /// and one who unsubscribed from another one is not. Never sent to the ESP.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub suppression_scope: Field<String>,
+    /// Options of one ESP, in its own words. May hold a token for this message: mind where
+    /// the message's JSON goes.
+    #[serde(skip_serializing_if = "Field::is_unset")]
+    pub esp_extra: Field<JsonMap>,
+}
+
+fn write_send_at<S: Serializer>(
+    at: &Field<OffsetDateTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let seconds = at.value().map(|at| at.unix_timestamp());
+    seconds.serialize(serializer)
+}
+
+/// The body in one more media type, for example `text/x-amp-html`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Alternative {
+    content: String,
+    content_type: String,
+}
+
+impl Alternative {
+    /// A body and its media type.
+    ///
+    /// # Errors
+    /// [`AttachmentError`] for what is no media type.
+    pub fn new(content: impl Into<String>, content_type: &str) -> Result<Self, AttachmentError> {
+        Ok(Self {
+            content: content.into(),
+            content_type: checked_media_type(content_type)?,
+        })
+    }
+
+    /// The body.
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+
+    /// The media type with its parameters.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
+    }
+
+    /// Whether its media type, without parameters, is `essence`.
+    pub fn is(&self, essence: &str) -> bool {
+        let own = self.content_type.split(';').next().unwrap_or_default();
+        own.trim().eq_ignore_ascii_case(essence)
+    }
+}
+
+impl fmt::Debug for Alternative {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.content_type, self.content.len())
+    }
+}
+
+impl Serialize for Alternative {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.content, &self.content_type).serialize(serializer)
+    }
+}
+
+impl Message {
+    /// The fields; copied if another message shares them.
+    pub(crate) fn into_fields(self) -> MessageFields {
+        Arc::unwrap_or_clone(self.0)
+    }
+}
+
+impl From<MessageFields> for Message {
+    fn from(fields: MessageFields) -> Self {
+        Self(Arc::new(fields))
+    }
+}
+
+impl Deref for Message {
+    type Target = MessageFields;
+
+    fn deref(&self) -> &MessageFields {
+        &self.0
+    }
+}
+
+impl DerefMut for Message {
+    /// The fields to change: copied first if another message shares them.
+    fn deref_mut(&mut self) -> &mut MessageFields {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl MessageFields {
+    /// Whether each of `to` gets a message of its own and sees no other: any of `merge_data`,
+    /// `merge_metadata` and `merge_headers` is set, even if empty.
+    pub fn is_batch(&self) -> bool {
+        self.merge_data.value().is_some()
+            || self.merge_metadata.value().is_some()
+            || self.merge_headers.value().is_some()
+    }
+
+    /// All recipients: `to`, then `cc`, then `bcc`.
+    pub fn recipients(&self) -> impl Iterator<Item = &Address> + Clone {
+        let lists = [&self.to, &self.cc, &self.bcc];
+        lists.into_iter().flat_map(|list| list.items())
+    }
+
+    /// Everything that keeps this message from being sent by any ESP. Empty: nothing does.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = self.shape_faults();
+        if self.from.value().is_none() {
+            faults.push(Fault::new(
+                FaultKind::MissingFrom,
+                "from",
+                "there is no sender: set it on the message, or for all messages in the \
+                 mailer's send_defaults (in a configuration: default_from)",
+            ));
+        }
+        if self.recipients().next().is_none() {
+            faults.push(Fault::new(
+                FaultKind::NoRecipients,
+                "to",
+                "there is no recipient in to, cc or bcc",
+            ));
+        } else if self.is_batch() && self.to.items().is_empty() {
+            faults.push(Fault::new(
+                FaultKind::NoRecipients,
+                "to",
+                "a batch is one message for each to, and there is none",
+            ));
+        }
+        faults
+    }
+
+    /// The faults that no send default can mend.
+    pub(super) fn shape_faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let tags = self.tags.items().iter().map(|tag| ("tags", tag));
+        for (field, line) in self
+            .subject
+            .value()
+            .map(|it| ("subject", it))
+            .into_iter()
+            .chain(tags)
+        {
+            if let Some(c) = first_control(line) {
+                let why = format!(
+                    "{:?} holds the control character U+{:04X}",
+                    excerpt(line),
+                    u32::from(c)
+                );
+                faults.push(Fault::new(FaultKind::ControlCharacter, field, why));
+            }
+        }
+        if self
+            .template_id
+            .value()
+            .is_some_and(|id| id.trim().is_empty())
+        {
+            faults.push(Fault::new(
+                FaultKind::InvalidValue,
+                "template_id",
+                "it is empty",
+            ));
+        }
+        let merge = self
+            .merge_data
+            .value()
+            .into_iter()
+            .flat_map(|map| map.iter());
+        let objects = merge
+            .map(|(_, values)| ("merge_data", values))
+            .chain(
+                self.merge_global_data
+                    .value()
+                    .map(|map| ("merge_global_data", map)),
+            )
+            .chain(self.esp_extra.value().map(|map| ("esp_extra", map)));
+        for (field, map) in objects {
+            if is_too_deep(map) {
+                let why = format!("its JSON is nested deeper than {MAX_JSON_DEPTH} levels");
+                faults.push(Fault::new(FaultKind::InvalidValue, field, why));
+            }
+        }
+        faults
+    }
+
+    /// Puts every value where backends look for it: the first HTML alternative becomes the
+    /// HTML body of a message that has none, and `send_at` loses what is below a second.
+    pub(super) fn normalize(&mut self) {
+        if let Some(at) = self.stray_html()
+            && let Some(alternatives) = self.alternatives.value_mut()
+        {
+            self.html_body = Field::Value(alternatives.remove(at).content);
+        }
+        if let Some(at) = self.send_at.value_mut() {
+            *at = OffsetDateTime::from_unix_timestamp(at.unix_timestamp()).unwrap_or(*at);
+        }
+    }
+
+    /// The alternative that is the HTML body.
+    fn stray_html(&self) -> Option<usize> {
+        if self.html_body.value().is_some() {
+            return None;
+        }
+        let mut alternatives = self.alternatives.items().iter();
+        alternatives.position(|part| part.is("text/html"))
+    }
+}
+
+impl Message {
+    /// Puts every value where backends look for it. Copies nothing that is there.
+    pub(crate) fn normalize(&mut self) {
+        let precise = |at: &OffsetDateTime| at.nanosecond() != 0;
+        if self.stray_html().is_some() || self.send_at.value().is_some_and(precise) {
+            MessageFields::normalize(self);
+        }
+    }
+}
+
+/// Walks without recursion: the depth is what is in question.
+fn is_too_deep(map: &JsonMap) -> bool {
+    let mut open: Vec<(&Value, usize)> = map.values().map(|value| (value, 1)).collect();
+    while let Some((value, depth)) = open.pop() {
+        if depth > MAX_JSON_DEPTH {
+            return true;
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+            Value::Object(map) => open.extend(map.values().map(|item| (item, depth + 1))),
+            _ => {}
+        }
+    }
+    false
+}
+
+impl fmt::Debug for MessageFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Message");
+        let mut show = |name: &str, set: bool, value: &dyn fmt::Debug| {
+            if set {
+                out.field(name, value);
+            }
+        };
+        macro_rules! fields {
+            ($($name:ident: $value:expr;)*) => {
+                $(show(stringify!($name), !self.$name.is_unset(), $value);)*
+            };
+        }
+        let size = |body: &Field<String>| body.value().map(|b| format!("{} bytes", b.len()));
+        let keys = |map: Option<&JsonMap>| map.map(|m| m.keys().cloned().collect::<Vec<_>>());
+        fields! {
+            from: &self.from;
+            to: &self.to;
+            cc: &self.cc;
+            bcc: &self.bcc;
+            reply_to: &self.reply_to;
+            subject: &self.subject;
+            text_body: &size(&self.text_body);
+            html_body: &size(&self.html_body);
+            alternatives: &self.alternatives;
+            headers: &self.headers;
+            attachments: &self.attachments;
+            envelope_sender: &self.envelope_sender;
+            metadata: &self.metadata.value().map(|m| m.keys().cloned().collect::<Vec<_>>());
+            merge_metadata: &self.merge_metadata;
+            merge_headers: &self.merge_headers;
+            merge_data: &self.merge_data;
+            merge_global_data: &keys(self.merge_global_data.value());
+            tags: &self.tags;
+            track_opens: &self.track_opens;
+            track_clicks: &self.track_clicks;
+            send_at: &self.send_at;
+            template_id: &self.template_id;
+            suppression_scope: &self.suppression_scope;
+            esp_extra: &keys(self.esp_extra.value());
+        }
+        out.finish()
+    }
+}

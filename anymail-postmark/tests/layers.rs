@@ -1,0 +1,20 @@
+//! Holds the crate to its own rule: no two files use each other, directly or through others.
+// Clippy does not see that functions beside tests are tests.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../../anymail-core/tests/circles/mod.rs"]
+mod circles;
+
+use std::path::Path;
+
+#[test]
+fn no_two_files_use_each_other() {
+    let arrows = circles::arrows(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let found: usize = arrows.values().map(|used| used.len()).sum();
+    assert!(
+        found > 40,
+        "only {found} uses were found: is this test blind?"
+    );
+    let circles = circles::circles(&arrows);
+    assert!(circles.is_empty(), "\n{}", circles.join("\n"));
+}
