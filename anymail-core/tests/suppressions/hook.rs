@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use time::macros::datetime;
 
-use super::one_click::Panicking;
 use super::scripted::Scripted;
 use SuppressionReason::{HardBounce, Manual, SpamComplaint, Unsubscribe};
 
@@ -350,6 +349,28 @@ async fn mail_waits_while_the_store_fails_and_can_be_sent_again() {
     assert!(results.iter().all(waits));
     assert!(backend.calls().is_empty());
     mailer.send(&message).await.unwrap();
+}
+
+#[derive(Debug)]
+pub(super) struct Panicking;
+
+#[async_trait]
+impl SuppressionStore for Panicking {
+    async fn look_up(&self, _: &[AddressKey]) -> Result<Vec<Suppression>, SuppressionStoreError> {
+        panic!("on purpose")
+    }
+
+    async fn add(&self, _: &[Suppression]) -> Result<(), SuppressionStoreError> {
+        panic!("on purpose")
+    }
+
+    async fn remove(&self, _: &[Reactivation]) -> Result<(), SuppressionStoreError> {
+        panic!("on purpose")
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<Suppression, SuppressionStoreError>> {
+        panic!("on purpose")
+    }
 }
 
 #[tokio::test]

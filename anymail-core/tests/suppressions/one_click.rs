@@ -13,6 +13,8 @@ use futures_util::TryStreamExt;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{Method, Request, Response, StatusCode};
 
+use super::hook::Panicking;
+
 const BASE: &str = "https://app.example.com/anymail/unsubscribe";
 const FORM: &str = "List-Unsubscribe=One-Click";
 
@@ -240,28 +242,6 @@ async fn a_store_that_fails_is_told_to_the_mail_program_which_may_try_again() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key("Retry-After"));
     assert!(!text(&response).contains("gone"));
-}
-
-#[derive(Debug)]
-pub(super) struct Panicking;
-
-#[async_trait]
-impl SuppressionStore for Panicking {
-    async fn look_up(&self, _: &[AddressKey]) -> Result<Vec<Suppression>, SuppressionStoreError> {
-        panic!("on purpose")
-    }
-
-    async fn add(&self, _: &[Suppression]) -> Result<(), SuppressionStoreError> {
-        panic!("on purpose")
-    }
-
-    async fn remove(&self, _: &[Reactivation]) -> Result<(), SuppressionStoreError> {
-        panic!("on purpose")
-    }
-
-    fn list(&self) -> BoxStream<'_, Result<Suppression, SuppressionStoreError>> {
-        panic!("on purpose")
-    }
 }
 
 #[tokio::test]
