@@ -59,7 +59,7 @@
 //! # Features
 //!
 //! - `mime` (default): [`Message::to_mime`] and [`FileBackend`].
-//! - `webhooks` (default): all that takes in what an ESP reports.
+//! - `webhooks`: events and inbound mail from an ESP's webhooks, without a web framework.
 //! - `signatures`: `StandardWebhooks` and `HmacSha256Keys`, for ESPs that sign what they post,
 //!   and `OneClickUnsubscribe`.
 //! - `forms`: `Form`, for ESPs that post HTML forms.

@@ -149,6 +149,11 @@ impl BackendFactory for PostmarkFactory {
         Ok(crate::webhooks(options.webhook_auth()).into())
     }
 
+    #[cfg(not(feature = "webhooks"))]
+    fn webhooks_unavailable(&self) -> Option<&str> {
+        Some("turn on the feature `webhooks` of anymail-postmark")
+    }
+
     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
         let token = options
             .secret("server_token")
@@ -232,6 +237,17 @@ mod tests {
         let json = serde_json::json!({"backend": "postmark", "options": options});
         let config: MailersConfig = serde_json::from_value(json).unwrap();
         config.build_in(&Env::default(), &Registry::new().with(PostmarkFactory))
+    }
+
+    #[cfg(not(feature = "webhooks"))]
+    #[test]
+    fn a_build_without_webhooks_refuses_to_give_routes_that_would_lack_them() {
+        let mailers = build(&serde_json::json!({"server_token": "t", "api_url": LOCAL})).unwrap();
+        let error = mailers.webhooks().unwrap_err().to_string();
+        assert!(
+            error.contains("feature `webhooks` of anymail-postmark"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -90,7 +90,8 @@
 //!
 //! - `rustls-tls` (default): TLS by rustls. Without it an `https` URL, Postmark's own among them, is
 //!   a fault of the configuration.
-//! - `webhooks` (default): the webhooks; `axum`: routes for an axum application.
+//! - `webhooks`: tracking and inbound webhooks; `axum`: the same as routes for an axum application.
+//! - `http2`: HTTP/2, where the server offers it. Without it, calls use HTTP/1.1.
 //! - `blocking`: `anymail_core::blocking::Mailer`.
 //! - `rate-limit`: `PostmarkConfig::rate_limiter`, and the option `calls_per_second`.
 //! - `metrics`: counters by the `metrics` crate.

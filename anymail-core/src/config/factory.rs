@@ -138,6 +138,13 @@ pub trait BackendFactory: Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Says why this build of the backend has no webhooks although its ESP has some, and what to
+    /// do, for example ``turn on the feature `webhooks` of anymail-acme``. An app that asks for
+    /// its webhooks then gets an error instead of routes that lack them. `None` by default.
+    fn webhooks_unavailable(&self) -> Option<&str> {
+        None
+    }
+
     /// Makes a backend. Nothing is sent; a token that is wrong need not be found out.
     ///
     /// # Errors

@@ -129,7 +129,7 @@ impl Mailers {
 
     /// The webhooks of all configured backends, members of failovers and round robins included,
     /// to be given to [`webhook_routes`](crate::webhook_routes) or looked up by
-    /// [`webhook_at`](crate::webhook_at) (feature `webhooks`, on by default).
+    /// [`webhook_at`](crate::webhook_at) (feature `webhooks`).
     ///
     /// Each is at a URL of its own: mailers at the same ESP share one. If they have the same
     /// secrets, they have one webhook, too; otherwise a request is for the mailer whose secret it
@@ -151,9 +151,9 @@ impl Mailers {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError`] if a configured backend has webhooks, and neither a secret for them nor, in
-    /// so many words, `webhook_secret = "none"`. It comes here and not when the mailers are built,
-    /// so that an app that only sends needs no secret.
+    /// [`ConfigError`] if a configured backend has webhooks, and neither a secret for them nor
+    /// `webhook_secret = "none"`, or if its crate was built without them. The error comes here and
+    /// not when the mailers are built, because an app that only sends needs neither.
     #[cfg(feature = "webhooks")]
     pub fn webhooks(&self) -> Result<Vec<Arc<dyn Webhook>>, ConfigError> {
         self.webhooks.to_mount()

@@ -123,6 +123,14 @@ impl MakingWebhooks {
         config: &MailerConfig,
     ) {
         let factory = chosen.factory;
+        if let Some(why) = factory.webhooks_unavailable() {
+            let problem = format!("{} was built without its webhooks: {why}", factory.name());
+            let fault = ConfigFault::new(Kind::Missing, config.place.of("backend"), problem);
+            if !self.missing.contains(&fault) {
+                self.missing.push(fault);
+            }
+            return;
+        }
         let (secrets, place) = self.secrets_for(find, chosen, config);
         let mut options = Options {
             webhook_auth: secrets.auth.clone(),
