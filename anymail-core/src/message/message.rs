@@ -35,7 +35,8 @@ const MAX_JSON_DEPTH: usize = 120;
 /// Its fields are those of [`MessageFields`]: `message.subject` reads and sets one. Each is a
 /// [`Field`]: unset (a send default may apply), never (not even the default),
 /// or a value. What is wrong with the parts cannot exist (an [`Address`] or a header's line
-/// break, say); what is wrong with the whole comes out of [`MessageBuilder::build`] and,
+/// break, say); what is wrong with the whole comes out of
+/// [`MessageBuilder::build`](crate::MessageBuilder::build) and,
 /// after the defaults and hooks had their turn, of the [`Mailer`](crate::Mailer), all at
 /// once. Whether an ESP can do what a field asks is told by its
 /// [`Capabilities`](crate::Capabilities).
