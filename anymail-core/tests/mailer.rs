@@ -310,6 +310,14 @@ mod without_async {
         assert_eq!(backend.batches().len(), 2);
         let results = mailer.send_all(&[message("a"), message("refused")]);
         assert!(results[0].is_ok() && results[1].is_err());
+        let mut told = Vec::new();
+        let messages = [message("a"), message("refused")];
+        let _ = mailer.send_all_with(&messages, |place, result| {
+            told.push((place, result.is_ok()))
+        });
+        told.sort_unstable();
+        assert_eq!(told, [(0, true), (1, false)]);
+        assert_eq!(mailer.backend().name(), backend.name());
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use anymail_core::{Address, Attachment, Message, MessageBuilder};
+use anymail_core::{Address, Attachment, ContentId, Message, MessageBuilder};
 use mail_parser::{Message as Parsed, MessageParser, MimeHeaders, PartType};
 use proptest::prelude::*;
 
@@ -34,7 +34,13 @@ fn shape(mail: &Parsed<'_>, at: u32) -> String {
 fn bodies_inline_parts_and_attachments_each_have_their_place() {
     let text = |b: MessageBuilder| b.text_body("Hello");
     let html = |b: MessageBuilder| b.html_body("<img src=\"cid:logo@x\">");
-    let logo = |b: MessageBuilder| b.attach_inline("logo@x", "logo.png", vec![1, 2, 3]);
+    let logo = |b: MessageBuilder| {
+        b.attach_inline(
+            "logo.png",
+            vec![1, 2, 3],
+            &ContentId::new("logo@x").unwrap(),
+        )
+    };
     let file = |b: MessageBuilder| b.attach("a.pdf", "%PDF");
     let more = |b: MessageBuilder| {
         b.alternative("BEGIN:VCALENDAR", "text/calendar; method=REQUEST")
@@ -182,7 +188,11 @@ fn attachments_arrive_byte_for_byte() {
 fn an_inline_part_bears_its_content_id_in_angle_brackets() {
     let mime = minimal()
         .html_body("<img src=\"cid:logo@example.com\">")
-        .attach_inline("logo@example.com", "lögo.png", vec![137, 80])
+        .attach_inline(
+            "lögo.png",
+            vec![137, 80],
+            &ContentId::new("logo@example.com").unwrap(),
+        )
         .build()
         .unwrap()
         .to_mime();

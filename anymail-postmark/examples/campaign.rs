@@ -26,7 +26,7 @@ const TOTAL: usize = 10_000;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let postmark = FakePostmark::start().await?;
+    let postmark = FakePostmark::start()?;
     postmark.suppress("outbound", &address(17), SuppressionReason::HardBounce);
     let lose_an_answer = |call, _: &_| (call == 7).then_some(Fault::AcceptThenReset);
     postmark.server().inject_rule(lose_an_answer);

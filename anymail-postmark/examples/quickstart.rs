@@ -13,7 +13,7 @@
 use std::env;
 use std::error::Error;
 
-use anymail_core::{Attachment, Mailer, Message, MessageBuilder, SendError, SendStatus};
+use anymail_core::{ContentId, Mailer, Message, MessageBuilder, SendError, SendStatus};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::{FakePostmark, SuppressionReason};
 
@@ -21,7 +21,7 @@ use anymail_test_utils::{FakePostmark, SuppressionReason};
 async fn main() -> Result<(), Box<dyn Error>> {
     let fake = match env::var("POSTMARK_SERVER_TOKEN") {
         Ok(_) => None,
-        Err(_) => Some(FakePostmark::start().await?),
+        Err(_) => Some(FakePostmark::start()?),
     };
     let config = match (&fake, env::var("POSTMARK_SERVER_TOKEN")) {
         (Some(fake), _) => PostmarkConfig::new("server-token").api_url(fake.url()),
@@ -66,15 +66,18 @@ fn from() -> String {
 /// A name with a comma, an international domain, both bodies, a file and an inline image.
 fn welcome() -> Result<MessageBuilder, Box<dyn Error>> {
     let to = env::var("POSTMARK_TO").unwrap_or_else(|_| "\"Doe, Ann\" <ann@příklad.cz>".to_owned());
-    let logo = Attachment::inline("logo@shop", "logo.png", &include_bytes!("logo.png")[..])?;
+    let logo = ContentId::new("logo@shop")?;
     Ok(Message::builder()
         .from(from())
         .to(to)
         .subject("Welcome, Ann")
         .text_body("Thank you for joining.")
-        .html_body("<p>Thank you for joining.</p><img src=\"cid:logo@shop\" alt=\"\">")
+        .html_body(format!(
+            "<p>Thank you for joining.</p><img src=\"{}\" alt=\"\">",
+            logo.url()
+        ))
         .attach("terms.txt", "Be kind.\n")
-        .attachment(logo)
+        .attach_inline("logo.png", &include_bytes!("logo.png")[..], &logo)
         .metadata("customer", 4711)
         .tag("welcome"))
 }

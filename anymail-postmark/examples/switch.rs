@@ -54,7 +54,7 @@ pub(crate) async fn by_variables(env: &Env) -> Result<String, Box<dyn Error>> {
 
 /// The app where a file is its configuration.
 pub(crate) async fn by_file(choice: &str, folder: &str) -> Result<String, Box<dyn Error>> {
-    let fake = FakePostmark::start().await?;
+    let fake = FakePostmark::start()?;
     let smtp = LoopbackSmtp::start()?;
     let registry = Registry::new().with(PostmarkFactory);
     let config: MailersConfig = toml::from_str(&file(choice, &fake.url(), smtp.port(), folder))?;

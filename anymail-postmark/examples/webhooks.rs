@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let app = Arc::new(App { folder });
 
-    let fake = FakePostmark::start().await?;
+    let fake = FakePostmark::start()?;
     let registry = Registry::new().with(PostmarkFactory);
     let config: MailersConfig = toml::from_str(&format!(
         r#"

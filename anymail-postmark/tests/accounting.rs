@@ -73,7 +73,7 @@ struct BrokenPostmark {
 
 impl BrokenPostmark {
     async fn start(seed: u64) -> Self {
-        let postmark = FakePostmark::start().await.unwrap();
+        let postmark = FakePostmark::start().unwrap();
         postmark.suppress("outbound", SUPPRESSED, SuppressionReason::HardBounce);
         postmark.server().set_recording(false);
         let due = Arc::new(AtomicU64::new(0));

@@ -52,7 +52,7 @@ async fn give_up_after(postmark: &FakePostmark, calls: u64, sending: impl Future
 
 #[tokio::test]
 async fn sends_that_are_dropped_leave_no_task_and_no_connection_behind() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let mailer = mailer(&postmark);
     postmark.server().inject(Fault::Hang, 40);
     let messages: Vec<_> = (0..40).map(message).collect();
@@ -71,7 +71,7 @@ async fn sends_that_are_dropped_leave_no_task_and_no_connection_behind() {
 
 #[tokio::test]
 async fn a_run_that_is_dropped_in_the_middle_leaves_the_mailer_working() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let mailer = mailer(&postmark);
     let rule = |call, _: &_| (call > 2).then_some(Fault::AcceptThenHang);
     postmark.server().inject_rule(rule);
@@ -89,7 +89,7 @@ async fn a_run_that_is_dropped_in_the_middle_leaves_the_mailer_working() {
 
 #[tokio::test]
 async fn a_send_that_is_dropped_while_it_waits_to_try_again_does_not() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let backend = PostmarkBackend::new(config(&postmark)).unwrap();
     let retry = RetryPolicy::standard();
     let mailer = Mailer::builder(backend).retry(retry).build();
@@ -115,7 +115,7 @@ mod rate_limit {
 
     #[tokio::test]
     async fn a_429_holds_up_all_backends_that_share_the_limiter() {
-        let postmark = FakePostmark::start().await.unwrap();
+        let postmark = FakePostmark::start().unwrap();
         let limiter = RateLimiter::per_second(100);
         let mailer = || {
             let config = config(&postmark).rate_limiter(limiter.clone());
@@ -138,7 +138,7 @@ mod rate_limit {
 
     #[tokio::test]
     async fn a_question_takes_its_turn_too_and_one_that_is_dropped_blocks_nobody() {
-        let postmark = FakePostmark::start().await.unwrap();
+        let postmark = FakePostmark::start().unwrap();
         let limiter = RateLimiter::per_second(1);
         let config = config(&postmark).rate_limiter(limiter.clone());
         let backend = PostmarkBackend::new(config).unwrap();
@@ -154,7 +154,7 @@ mod rate_limit {
 
     #[tokio::test]
     async fn a_mailer_that_is_configured_with_a_limit_holds_it_and_another_has_its_own() {
-        let postmark = FakePostmark::start().await.unwrap();
+        let postmark = FakePostmark::start().unwrap();
         let config: MailersConfig = serde_json::from_value(serde_json::json!({
             "default": "one",
             "time_limit": 3,

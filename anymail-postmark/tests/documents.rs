@@ -1,6 +1,7 @@
 //! The paths in the repository's pages lead somewhere.
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 const PAGES: [&str; 11] = [
@@ -67,4 +68,28 @@ fn every_test_that_the_page_on_reliability_names_exists() {
     }
     assert!(named > 40, "only {named} paths were found");
     assert!(missing.is_empty(), "not found: {missing:?}");
+}
+
+#[test]
+fn architecture_lists_the_crates_whose_types_are_in_public_signatures() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, section) = page.split_once("## Types of other crates").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let listed = rows.map(|row| row.split('`').next().unwrap().replace('-', "_"));
+    let listed: BTreeSet<_> = listed.collect();
+    let mut found = BTreeSet::new();
+    for crate_name in ["anymail-core", "anymail-postmark", "anymail-test-utils"] {
+        let api = root().join(crate_name).join("public-api.txt");
+        let api = std::fs::read_to_string(api).unwrap();
+        for path in api.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':') {
+            let (root, rest) = path.split_once("::").unwrap_or_default();
+            let is_crate = !root.is_empty() && root.chars().all(|c| c.is_lowercase() || c == '_');
+            let ours = root.starts_with("anymail") || ["core", "std", "alloc"].contains(&root);
+            if is_crate && !ours && rest.contains(char::is_uppercase) {
+                found.insert(root.replace("serde_core", "serde"));
+            }
+        }
+    }
+    assert_eq!(found, listed);
 }

@@ -229,7 +229,7 @@ fn expected(way: Way, stage: Stage, fault: &Fault, effect: Effect) -> (Vec<Told>
 }
 
 async fn fake() -> FakePostmark {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     postmark.add_template("welcome", "S", "the body", "<p>the body</p>");
     postmark
 }

@@ -24,7 +24,7 @@ fn message(to: &str) -> Message {
 
 #[tokio::test]
 async fn what_was_accepted_before_its_answer_was_lost_is_found_and_what_was_not_is_not() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let backend = backend(&postmark);
     let mailer = Mailer::new(backend.clone());
     let mut batch = message("a@example.com, b@example.com");
@@ -55,7 +55,7 @@ async fn what_was_accepted_before_its_answer_was_lost_is_found_and_what_was_not_
 
 #[tokio::test]
 async fn an_id_that_the_app_gave_itself_is_kept_so_that_it_can_ask_after_a_crash() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let backend = backend(&postmark);
     let mailer = Mailer::new(backend.clone());
     let mut one = message("a@example.com");
@@ -88,7 +88,7 @@ async fn an_id_that_the_app_gave_itself_is_kept_so_that_it_can_ask_after_a_crash
 
 #[tokio::test]
 async fn no_answer_to_the_question_is_an_error_after_which_it_can_be_asked_again() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let backend = backend(&postmark);
     let json = |body: &'static str| Fault::Status {
         status: 200,
@@ -125,7 +125,7 @@ async fn no_answer_to_the_question_is_an_error_after_which_it_can_be_asked_again
 
 #[tokio::test]
 async fn a_mail_is_looked_for_in_the_stream_that_the_backend_sends_through() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let config = PostmarkConfig::new("server-token")
         .api_url(postmark.url())
         .message_stream("broadcast")

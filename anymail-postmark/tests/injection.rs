@@ -7,7 +7,9 @@
     reason = "a test fails by its panic"
 )]
 
-use anymail_core::{Address, Attachment, Mailer, Message, MessageBuilder, SendErrorKind};
+use anymail_core::{
+    Address, Attachment, ContentId, Mailer, Message, MessageBuilder, SendErrorKind,
+};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig, PostmarkOptions};
 use anymail_test_utils::{FakePostmark, SentMessage};
 
@@ -162,7 +164,10 @@ const PLACES: &[Place] = &[
     },
     Place {
         name: "content id",
-        put: |message, text| message.attach_inline(text, "a.png", &b"content"[..]),
+        put: |message, text| match ContentId::new(text) {
+            Ok(id) => message.attach_inline("a.png", &b"content"[..], &id),
+            Err(_) => message.from("refused"),
+        },
         seen: Some(|sent| sent.attachments[0].content_id.clone()),
     },
     Place {
@@ -317,7 +322,7 @@ fn has_control(value: &serde_json::Value) -> bool {
 
 #[tokio::test]
 async fn no_text_is_more_than_a_text_wherever_it_stands() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let config = PostmarkConfig::new("server-token").api_url(postmark.url());
     let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
     for place in PLACES {
@@ -341,7 +346,7 @@ async fn no_text_is_more_than_a_text_wherever_it_stands() {
 
 #[tokio::test]
 async fn an_id_to_ask_for_is_one_parameter_and_nothing_more() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let config = PostmarkConfig::new("server-token").api_url(postmark.url());
     let backend = PostmarkBackend::new(config).unwrap();
     for text in corpus().into_iter().filter(|text| text.len() < 10_000) {

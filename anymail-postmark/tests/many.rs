@@ -34,7 +34,7 @@ async fn until(holds: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_messages_take_twenty_calls_from_a_list_and_from_a_stream() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let mailer = mailer(&postmark);
     let messages: Vec<_> = (0..10_000).map(message).collect();
     let results = mailer.send_all(&messages).await;
@@ -54,7 +54,7 @@ async fn ten_thousand_messages_take_twenty_calls_from_a_list_and_from_a_stream()
 
 #[tokio::test]
 async fn a_campaign_that_is_let_be_sends_all_and_says_who_was_refused() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     postmark.suppress(
         "outbound",
         "u7@example.com",
@@ -85,7 +85,7 @@ async fn a_campaign_that_is_let_be_sends_all_and_says_who_was_refused() {
 
 #[tokio::test]
 async fn a_campaign_that_is_stopped_waits_for_what_is_under_way_and_counts_everybody() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     postmark.server().inject(Fault::AcceptThenReset, 1);
     // The list goes on, but its next page does not come.
     let messages = stream::iter((0..1_000).map(message)).chain(stream::pending());
@@ -102,7 +102,7 @@ async fn a_campaign_that_is_stopped_waits_for_what_is_under_way_and_counts_every
 
 #[tokio::test]
 async fn a_campaign_that_is_left_says_how_many_nobody_waited_for() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     postmark
         .server()
         .inject_rule(|_, _| Some(Fault::AcceptThenHang));

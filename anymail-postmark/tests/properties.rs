@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use anymail_core::{Address, AddressKey, Attachment, Field, JsonMap, Mailer, Message};
+use anymail_core::{Address, AddressKey, Attachment, ContentId, Field, JsonMap, Mailer, Message};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use proptest::collection::vec;
 use proptest::option::of;
@@ -133,12 +133,9 @@ fn message() -> impl Strategy<Value = Message> {
             builder = builder.merge_data(parts.to[0].email(), values);
         }
         if let Some((name, bytes, inline)) = parts.file {
-            let made = match inline {
-                true => Attachment::inline("cid", &name, bytes),
-                false => Attachment::new(&name, bytes),
-            };
-            if let Ok(file) = made {
-                builder = builder.attachment(file);
+            let id = ContentId::new("cid").unwrap();
+            if let Ok(file) = Attachment::new(&name, bytes) {
+                builder = builder.attachment(if inline { file.inline(&id) } else { file });
             }
         }
         let mut message = builder.build().unwrap();

@@ -101,7 +101,7 @@ fn plain_http_never_goes_through_a_proxy() {
 #[tokio::test]
 #[ignore = "run by plain_http_never_goes_through_a_proxy"]
 async fn child_sends_by_http() {
-    let postmark = FakePostmark::builder().token(TOKEN).start().await.unwrap();
+    let postmark = FakePostmark::builder().token(TOKEN).start().unwrap();
     for proxy in [Proxy::Environment, Proxy::Never] {
         send(config(&postmark.url()).proxy(proxy)).await.unwrap();
     }
@@ -120,7 +120,7 @@ fn the_webhooks_of_the_fake_do_not_go_through_a_proxy_either() {
 async fn child_posts_webhooks() {
     let receiver = anymail_test_utils::LoopbackServer::start(|_| http::Response::default());
     let receiver = receiver.unwrap();
-    let postmark = FakePostmark::builder().token(TOKEN).start().await.unwrap();
+    let postmark = FakePostmark::builder().token(TOKEN).start().unwrap();
     postmark.add_webhook(&receiver.url());
     send(config(&postmark.url())).await.unwrap();
     let id = postmark.messages()[0].id.clone();
@@ -192,11 +192,7 @@ fn webhooks_of_the_fake_to_https_go_through_a_tunnel() {
 #[ignore = "run by webhooks_of_the_fake_to_https_go_through_a_tunnel"]
 async fn child_posts_webhooks_to_https() {
     let postmark = FakePostmark::builder().token(TOKEN);
-    let postmark = postmark
-        .webhook_minute(Duration::ZERO)
-        .start()
-        .await
-        .unwrap();
+    let postmark = postmark.webhook_minute(Duration::ZERO).start().unwrap();
     postmark.add_webhook("https://hook:h00k-pass@hooks.example.test/");
     send(config(&postmark.url())).await.unwrap();
     let id = postmark.messages()[0].id.clone();

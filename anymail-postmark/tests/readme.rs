@@ -17,7 +17,7 @@ fn matrix(backends: &[&dyn EmailBackend]) -> String {
     }
     out.push_str("\n| --- |");
     out.push_str(&" --- |".repeat(backends.len()));
-    for feature in Feature::ALL {
+    for &feature in Feature::ALL {
         write!(out, "\n| {feature} |").unwrap();
         for backend in backends {
             write!(out, " {} |", backend.capabilities().support(feature)).unwrap();

@@ -130,7 +130,7 @@ fn config(url: String) -> PostmarkConfig {
 async fn send_all_ways(printed: &Printed) {
     let cases = Fault::one_of_each().into_iter().map(|fault| async move {
         for (bulk, ids) in [(false, true), (true, false)] {
-            let postmark = FakePostmark::builder().token(TOKEN).start().await.unwrap();
+            let postmark = FakePostmark::builder().token(TOKEN).start().unwrap();
             postmark.add_template("welcome", "S", "{{k}}", "<p>{{own}}</p>");
             postmark.server().inject(fault.clone(), 2);
             let config = config(postmark.url())
@@ -288,7 +288,7 @@ fn configure(printed: &Printed) {
 /// URLs that choose backend and options, right and wrong.
 async fn configure_by_url(printed: &Printed) {
     let registry = Registry::new().with(PostmarkFactory);
-    let fake = FakePostmark::builder().token(TOKEN).start().await.unwrap();
+    let fake = FakePostmark::builder().token(TOKEN).start().unwrap();
     let host = fake.url().replace("http://", "");
     let hook = format!("webhook_secret={HOOK_USER}:{HOOK_PASSWORD}");
     let mut calls = 0;

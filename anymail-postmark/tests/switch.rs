@@ -80,7 +80,7 @@ async fn one_variable_changes_where_the_mail_goes() {
         let output = switch::by_variables(&env).await.unwrap();
         assert!(output.contains(&format!("Sent by {backend}:")), "{output}");
     }
-    let fake = FakePostmark::start().await.unwrap();
+    let fake = FakePostmark::start().unwrap();
     let url = fake.url();
     let mut env = vec![("ANYMAIL_BACKEND", "postmark"), ("POSTMARK_API_URL", &url)];
     let error = switch::by_variables(&env.iter().copied().collect()).await;

@@ -121,7 +121,7 @@ fn spans_and_counters_say_what_was_sent_called_and_received() {
         .unwrap();
     let subscriber = Registry::default().with(spans.clone());
     let everything = async {
-        let postmark = FakePostmark::start().await.unwrap();
+        let postmark = FakePostmark::start().unwrap();
         send(&postmark).await;
         post_webhooks().await;
     };

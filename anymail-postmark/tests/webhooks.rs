@@ -289,7 +289,7 @@ async fn head_and_options_are_answered_and_other_methods_refused() {
 async fn what_happens_to_a_mail_reaches_the_app_under_the_id_that_sending_gave() {
     let mut app = App::start().await;
     let url = format!("http://hook:new@{}", app.address);
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     postmark.add_webhook(&format!("{url}{TRACKING}"));
     postmark.set_inbound_webhook(&format!("{url}{INBOUND}"));
     for own_ids in [false, true] {

@@ -7,9 +7,10 @@
 )]
 
 use anymail_core::{
-    Address, Alternative, Attachment, Capabilities, Feature, Field, Headers, JsonMap, Message,
-    Metadata, Support,
+    Address, Alternative, Attachment, AttachmentError, Capabilities, ContentId, Feature, Field,
+    Headers, JsonMap, Message, Metadata, Support,
 };
+use bytes::Bytes;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime, UtcOffset};
 
@@ -58,11 +59,17 @@ pub(crate) fn batch_to<'a>(to: impl IntoIterator<Item = &'a str>) -> Message {
 }
 
 /// An attachment that is known to be one.
-pub(crate) fn file(made: Result<Attachment, anymail_core::AttachmentError>) -> Attachment {
+pub(crate) fn file(made: Result<Attachment, AttachmentError>) -> Attachment {
     match made {
         Ok(file) => file,
         Err(error) => unreachable!("a fixture is no attachment: {error}"),
     }
+}
+
+/// An inline part that is known to be one.
+pub(crate) fn inline(name: &str, content: impl Into<Bytes>, content_id: &str) -> Attachment {
+    let id = ContentId::new(content_id);
+    file(id.and_then(|id| Ok(Attachment::new(name, content)?.inline(&id))))
 }
 
 /// Headers that are known to be such.
@@ -202,7 +209,7 @@ impl AtEsp {
                 let files = message.attachments.value_or_default();
                 files.extend((1..=n).map(|i| {
                     let (id, name) = (format!("image{i}@example.com"), format!("image{i}.png"));
-                    file(Attachment::inline(&id, &name, vec![0x89, b'P', b'N', b'G']))
+                    inline(&name, vec![0x89, b'P', b'N', b'G'], &id)
                 }));
             }
             Feature::AmpHtml => add_bodies(message, vec!["text/x-amp-html".to_owned()]),
@@ -284,7 +291,7 @@ mod tests {
             template_id: "welcome".to_owned(),
             esp_extra: object([("option", "value")]),
         };
-        for feature in Feature::ALL {
+        for &feature in Feature::ALL {
             let message = at.using(feature, 2, &Capabilities::all());
             assert_eq!(message.faults(), [], "{feature:?}");
         }

@@ -86,7 +86,7 @@ async fn a_messages_scripts_do_not_run_in_the_mailbox() {
     assert!(seen.contains(&"/script".to_owned()), "{seen:?}");
     beacon.forget_requests();
 
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let email = serde_json::json!({
         "From": "a@example.com", "To": "b@example.com", "Subject": attack, "TextBody": attack,
         "HtmlBody": format!("{picture}<p>The frame is there.</p>{attack}"), "Tag": "</title><b>",

@@ -38,6 +38,7 @@ impl Member {
     ///
     /// Not sender, recipients and values by recipient: these are left out, since pre-send hooks,
     /// staging among them, have run by then.
+    #[must_use]
     pub fn send_defaults(mut self, defaults: &SendDefaults) -> Self {
         let mut own = defaults.message().clone();
         own.from = Field::Unset;

@@ -174,7 +174,8 @@ fn reasons_by_scope(
         let mut reasons = Vec::new();
         for name in names.list()? {
             let reason = SuppressionReason::from_name(&name).ok_or_else(|| {
-                let all = SuppressionReason::ALL.map(SuppressionReason::as_str);
+                let all = SuppressionReason::ALL.iter().map(|it| it.as_str());
+                let all: Vec<_> = all.collect();
                 let known = known_names(&name, &all);
                 names.invalid(format!("there is no reason {name:?}{known}"))
             })?;

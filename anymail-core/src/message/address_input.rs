@@ -22,8 +22,10 @@ use super::Address;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum AddressInput {
+pub struct AddressInput(pub(super) Input);
+
+#[derive(Debug, Clone)]
+pub(super) enum Input {
     /// As users would type them. Each text is parsed by itself.
     Texts(Vec<String>),
     /// Parsed before.
@@ -32,13 +34,13 @@ pub enum AddressInput {
 
 impl From<&str> for AddressInput {
     fn from(text: &str) -> Self {
-        Self::Texts(vec![text.to_owned()])
+        Self(Input::Texts(vec![text.to_owned()]))
     }
 }
 
 impl From<String> for AddressInput {
     fn from(text: String) -> Self {
-        Self::Texts(vec![text])
+        Self(Input::Texts(vec![text]))
     }
 }
 
@@ -50,7 +52,9 @@ impl From<&String> for AddressInput {
 
 impl<S: AsRef<str>> From<&[S]> for AddressInput {
     fn from(texts: &[S]) -> Self {
-        Self::Texts(texts.iter().map(|text| text.as_ref().to_owned()).collect())
+        Self(Input::Texts(
+            texts.iter().map(|text| text.as_ref().to_owned()).collect(),
+        ))
     }
 }
 
@@ -74,7 +78,7 @@ impl<S: AsRef<str>, const N: usize> From<[S; N]> for AddressInput {
 
 impl From<Address> for AddressInput {
     fn from(address: Address) -> Self {
-        Self::Parsed(vec![address])
+        Self(Input::Parsed(vec![address]))
     }
 }
 
@@ -86,7 +90,7 @@ impl From<&Address> for AddressInput {
 
 impl From<Vec<Address>> for AddressInput {
     fn from(addresses: Vec<Address>) -> Self {
-        Self::Parsed(addresses)
+        Self(Input::Parsed(addresses))
     }
 }
 

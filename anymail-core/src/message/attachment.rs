@@ -2,10 +2,16 @@
 //!
 //! How one is written into a request is each backend's own business.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
+use uuid::Uuid;
 
 use super::text::{excerpt, first_control};
 
@@ -13,20 +19,38 @@ use super::text::{excerpt, first_control};
 /// can neither be folded nor encoded (RFC 5322, 2.1.1).
 const MAX_CONTENT_ID: usize = 900;
 
+/// The largest file that is read: twice the largest body that any known ESP takes in one call.
+const MAX_FILE_BYTES: u64 = 100 * 1024 * 1024;
+
+/// What is escaped in a `cid:` URL. Clients compare ids that need no escapes as plain text.
+const IN_CID_URL: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'@')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'+')
+    .remove(b'=')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'*')
+    .remove(b'/');
+
 /// A file that goes with a message.
 ///
 /// Cloning one does not copy its content. The media type is guessed from the file name's
 /// ending unless it is given; where nothing can be guessed it is `application/octet-stream`.
 ///
 /// ```
-/// use anymail_core::Attachment;
+/// use anymail_core::{Attachment, ContentId};
 ///
 /// let report = Attachment::new("report.pdf", "%PDF-1.7 ...")?;
 /// assert_eq!(report.content_type(), "application/pdf");
 ///
-/// let logo = Attachment::inline("logo@example.com", "logo.png", vec![0x89, b'P'])?;
-/// let html = format!("<img src=\"cid:{}\">", logo.content_id().unwrap_or_default());
-/// assert_eq!(html, "<img src=\"cid:logo@example.com\">");
+/// let logo = ContentId::new("logo@example.com")?;
+/// let picture = Attachment::new("logo.png", vec![0x89, b'P'])?.inline(&logo);
+/// assert!(picture.is_inline());
+/// assert_eq!(format!("<img src=\"{}\">", logo.url()), "<img src=\"cid:logo@example.com\">");
 /// # Ok::<(), anymail_core::AttachmentError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +59,7 @@ pub struct Attachment {
     content: Bytes,
     content_type: String,
     inline: bool,
-    content_id: Option<String>,
+    content_id: Option<ContentId>,
 }
 
 impl Attachment {
@@ -47,17 +71,44 @@ impl Attachment {
         Self::from_parts(Some(filename), content.into(), None, false, None)
     }
 
-    /// A part that the HTML body shows by `cid:` and this content id (without angle brackets).
+    /// Reads a file to attach, under the last part of its path. Its media type is guessed from
+    /// that name.
+    ///
+    /// The call blocks until the whole file is read. In async code, read large files and files on
+    /// network drives with `tokio::fs::read`, and give their content to [`new`](Self::new).
     ///
     /// # Errors
-    /// [`AttachmentError`] for a content id that is empty, holds an angle bracket or has more than
-    /// 900 bytes, and for control characters.
-    pub fn inline(
-        content_id: &str,
-        filename: &str,
-        content: impl Into<Bytes>,
-    ) -> Result<Self, AttachmentError> {
-        Self::from_parts(Some(filename), content.into(), None, true, Some(content_id))
+    /// [`AttachmentError`] with the path if it is not a regular file, cannot be read, or holds more
+    /// than 100 MiB.
+    ///
+    /// ```
+    /// use anymail_core::Attachment;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("terms.txt");
+    /// # std::fs::write(&path, "Be kind.\n")?;
+    /// let terms = Attachment::from_file(&path)?; // for example "files/terms.txt"
+    /// assert_eq!(terms.filename(), Some("terms.txt"));
+    /// assert_eq!(terms.content_type(), "text/plain");
+    ///
+    /// let error = Attachment::from_file("files/missing.pdf").unwrap_err();
+    /// assert!(error.to_string().starts_with("could not read \"files/missing.pdf\": "));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, AttachmentError> {
+        let path = path.as_ref();
+        let content = read_file(path).map_err(|error| AttachmentError::unreadable(path, &error))?;
+        let filename = path.file_name().unwrap_or_default().to_string_lossy();
+        Self::new(&filename, content)
+    }
+
+    /// The same attachment as an inline part: the HTML body shows it by the
+    /// [URL](ContentId::url) of this content id.
+    #[must_use]
+    pub fn inline(mut self, content_id: &ContentId) -> Self {
+        self.inline = true;
+        self.content_id = Some(content_id.clone());
+        self
     }
 
     /// The same attachment with a media type of its own, for example
@@ -71,6 +122,7 @@ impl Attachment {
     }
 
     /// The same attachment without a file name.
+    #[must_use]
     pub fn without_filename(mut self) -> Self {
         self.filename = None;
         self
@@ -88,13 +140,11 @@ impl Attachment {
             Some(given) => checked_media_type(given)?,
             None => guess(filename.unwrap_or_default()),
         };
-        let content_id = content_id
-            .map(str::trim)
-            .map(|id| {
-                let inside = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
-                inside.unwrap_or(id)
-            })
-            .filter(|id| !id.is_empty());
+        if filename.is_some_and(|name| first_control(name).is_some()) {
+            let name = filename.unwrap_or_default();
+            return Err(AttachmentError::new("filename", name, CONTROL));
+        }
+        let content_id = content_id.filter(|id| !without_brackets(id).is_empty());
         if inline && content_id.is_none() {
             return Err(AttachmentError::new(
                 "content_id",
@@ -102,31 +152,12 @@ impl Attachment {
                 "an inline part needs one",
             ));
         }
-        for (part, text) in [("filename", filename), ("content_id", content_id)] {
-            if let Some(text) = text
-                && first_control(text).is_some()
-            {
-                return Err(AttachmentError::new(
-                    part,
-                    text,
-                    "it holds a control character",
-                ));
-            }
-        }
-        if let Some(id) = content_id.filter(|id| id.contains(['<', '>'])) {
-            let problem = "it holds an angle bracket, which ends an id";
-            return Err(AttachmentError::new("content_id", id, problem));
-        }
-        if let Some(id) = content_id.filter(|id| id.len() > MAX_CONTENT_ID) {
-            let problem = "it is longer than a line of a mail";
-            return Err(AttachmentError::new("content_id", id, problem));
-        }
         Ok(Self {
             filename: filename.map(str::to_owned),
             content,
             content_type,
             inline,
-            content_id: content_id.map(str::to_owned),
+            content_id: content_id.map(ContentId::new).transpose()?,
         })
     }
 
@@ -152,7 +183,90 @@ impl Attachment {
 
     /// The content id without angle brackets; every inline part has one.
     pub fn content_id(&self) -> Option<&str> {
-        self.content_id.as_deref()
+        self.content_id.as_ref().map(ContentId::as_str)
+    }
+}
+
+/// The id by which the HTML body shows an inline part: the value of its `Content-ID` header,
+/// without angle brackets.
+///
+/// ```
+/// use anymail_core::{ContentId, Message};
+///
+/// let logo = ContentId::random();
+/// let message = Message::builder()
+///     .from("shop@example.com")
+///     .to("ann@example.com")
+///     .html_body(format!("<img src=\"{}\" alt=\"Shop\">", logo.url()))
+///     .attach_inline("logo.png", vec![0x89, b'P'], &logo)
+///     .build()?;
+/// # Ok::<(), anymail_core::MessageError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ContentId(String);
+
+impl ContentId {
+    /// A content id of your choice, with or without angle brackets. By the standard it has the form
+    /// of an address (`logo@example.com`); mail clients accept others.
+    ///
+    /// # Errors
+    /// [`AttachmentError`] for an id that is empty, holds an angle bracket or a control character,
+    /// or has more than 900 bytes.
+    pub fn new(id: &str) -> Result<Self, AttachmentError> {
+        let id = without_brackets(id);
+        let problem = if id.is_empty() {
+            "it is empty"
+        } else if first_control(id).is_some() {
+            CONTROL
+        } else if id.contains(['<', '>']) {
+            "it holds an angle bracket, which ends an id"
+        } else if id.len() > MAX_CONTENT_ID {
+            "it is longer than a line of a mail"
+        } else {
+            return Ok(Self(id.to_owned()));
+        };
+        Err(AttachmentError::new("content_id", id, problem))
+    }
+
+    /// A content id that no other part has.
+    pub fn random() -> Self {
+        Self(format!("{}@inline", Uuid::new_v4().simple()))
+    }
+
+    /// The id without angle brackets.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL for the HTML body, for example `cid:logo@example.com`.
+    pub fn url(&self) -> String {
+        format!("cid:{}", utf8_percent_encode(&self.0, IN_CID_URL))
+    }
+}
+
+impl fmt::Display for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn without_brackets(id: &str) -> &str {
+    let id = id.trim();
+    let inside = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
+    inside.unwrap_or(id)
+}
+
+/// Opening a pipe or a device could wait for ever, and reading one could never end.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut content = Vec::new();
+    let file = File::open(path)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    match content.len() as u64 > MAX_FILE_BYTES {
+        true => Err(io::Error::other("it is larger than 100 MiB")),
+        false => Ok(content),
     }
 }
 
@@ -206,26 +320,34 @@ impl Serialize for Attachment {
         out.serialize_field("content_base64", &STANDARD.encode(&self.content))?;
         out.serialize_field("content_type", &self.content_type)?;
         out.serialize_field("inline", &self.inline)?;
-        out.serialize_field("content_id", &self.content_id)?;
+        out.serialize_field("content_id", &self.content_id())?;
         out.end()
     }
 }
 
+const CONTROL: &str = "it holds a control character";
+
 /// An attachment that cannot be: which part of it, what was given, and why not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{part} {input:?}: {reason}")]
+#[error("{subject}: {reason}")]
 pub struct AttachmentError {
-    part: &'static str,
-    input: String,
-    reason: &'static str,
+    subject: String,
+    reason: Cow<'static, str>,
 }
 
 impl AttachmentError {
-    pub(super) fn new(part: &'static str, input: &str, reason: &'static str) -> Self {
+    pub(super) fn new(part: &str, input: &str, reason: &'static str) -> Self {
         Self {
-            part,
-            input: excerpt(input),
-            reason,
+            subject: format!("{part} {:?}", excerpt(input)),
+            reason: reason.into(),
+        }
+    }
+
+    /// Names the whole path: its end, which tells files apart, must not be cut off.
+    fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self {
+            subject: format!("could not read {path:?}"),
+            reason: error.to_string().into(),
         }
     }
 }
@@ -254,8 +376,8 @@ mod tests {
     #[test]
     fn what_could_break_a_line_is_refused() {
         assert!(Attachment::new("a\r\nb.txt", "").is_err());
-        assert!(Attachment::inline("a\nb", "a.png", "").is_err());
-        assert!(Attachment::inline("<>", "a.png", "").is_err());
+        assert!(ContentId::new("a\nb").is_err());
+        assert!(ContentId::new("<>").is_err());
         for bad in ["", "text", "text/", "/x", "te xt/x", "text/plain\r\nX: y"] {
             let plain = Attachment::new("a.txt", "").unwrap();
             assert!(plain.with_content_type(bad).is_err(), "{bad:?}");
@@ -264,11 +386,51 @@ mod tests {
 
     #[test]
     fn a_content_id_loses_its_angle_brackets() {
-        let logo = Attachment::inline("<logo@x>", "a.png", "").unwrap();
+        let id = ContentId::new("<logo@x>").unwrap();
+        let logo = Attachment::new("a.png", "").unwrap().inline(&id);
         assert_eq!(logo.content_id(), Some("logo@x"));
         for two in ["a> <b", "<<a>>", "a>", "<a"] {
-            assert!(Attachment::inline(two, "a.png", "").is_err(), "{two}");
+            assert!(ContentId::new(two).is_err(), "{two}");
         }
+    }
+
+    #[test]
+    fn the_url_of_a_content_id_cannot_leave_the_attribute_it_is_in() {
+        let url = |id| ContentId::new(id).unwrap().url();
+        assert_eq!(
+            url("logo+1_a-b.c@example.com"),
+            "cid:logo+1_a-b.c@example.com"
+        );
+        assert_eq!(url("a\" onload='x' b%"), "cid:a%22%20onload=%27x%27%20b%25");
+        assert_ne!(ContentId::random(), ContentId::random());
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_its_path_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(format!("{}.pdf", "n".repeat(100)));
+        let error = Attachment::from_file(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("{path:?}")), "{error}");
+        fs::write(&path, "%PDF").unwrap();
+        let file = Attachment::from_file(&path).unwrap();
+        assert_eq!(file.content_type(), "application/pdf");
+        assert_eq!(
+            file.filename(),
+            path.file_name().and_then(|name| name.to_str())
+        );
+        assert_eq!(&file.content()[..], b"%PDF");
+        let error = Attachment::from_file(folder.path())
+            .unwrap_err()
+            .to_string();
+        assert!(error.ends_with("it is not a regular file"), "{error}");
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(MAX_FILE_BYTES + 1)
+            .unwrap();
+        let error = Attachment::from_file(&path).unwrap_err().to_string();
+        assert!(error.ends_with("it is larger than 100 MiB"), "{error}");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //!
 //! The JSON form is read in `json.rs`, through this builder.
 
+use std::path::Path;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::attachment::{Attachment, AttachmentError};
+use super::address_input::Input;
+use super::attachment::{Attachment, AttachmentError, ContentId};
 use super::{
     Address, AddressInput, Alternative, Fault, FaultKind, Field, JsonMap, Message, MessageError,
     MessageFields,
@@ -148,14 +151,29 @@ impl MessageBuilder {
         self.attach_made(Attachment::new(filename, content))
     }
 
-    /// Adds an inline part that the HTML body shows as `cid:` and `content_id`.
+    /// Adds an inline part, which the HTML body shows by the [URL](ContentId::url) of its content
+    /// id. Its media type is guessed from its name.
     pub fn attach_inline(
         self,
-        content_id: &str,
         filename: &str,
         content: impl Into<Bytes>,
+        content_id: &ContentId,
     ) -> Self {
-        self.attach_made(Attachment::inline(content_id, filename, content))
+        let made = Attachment::new(filename, content);
+        self.attach_made(made.map(|part| part.inline(content_id)))
+    }
+
+    /// Reads a file and adds it under the last part of its path, as
+    /// [`Attachment::from_file`] does. The call blocks until the file is read; a file that cannot
+    /// be read is a fault, told by [`build`](Self::build) with its path.
+    pub fn attach_file(self, path: impl AsRef<Path>) -> Self {
+        self.attach_made(Attachment::from_file(path))
+    }
+
+    /// Reads a file, as [`attach_file`](Self::attach_file) does, and adds it as an inline part.
+    pub fn attach_inline_file(self, path: impl AsRef<Path>, content_id: &ContentId) -> Self {
+        let made = Attachment::from_file(path);
+        self.attach_made(made.map(|part| part.inline(content_id)))
     }
 
     /// Adds an attachment made before.
@@ -351,25 +369,25 @@ impl MessageBuilder {
     }
 
     fn one(&mut self, field: &str, input: AddressInput) -> Option<Address> {
-        let problem = match input {
-            AddressInput::Texts(texts) => match texts.as_slice() {
+        let problem = match input.0 {
+            Input::Texts(texts) => match texts.as_slice() {
                 [text] => match Address::parse(text) {
                     Ok(address) => return Some(address),
                     Err(error) => error.to_string(),
                 },
                 _ => not_one(texts.len()),
             },
-            AddressInput::Parsed(mut found) if found.len() == 1 => return found.pop(),
-            AddressInput::Parsed(found) => not_one(found.len()),
+            Input::Parsed(mut found) if found.len() == 1 => return found.pop(),
+            Input::Parsed(found) => not_one(found.len()),
         };
         self.fault(FaultKind::InvalidAddress, field, problem);
         None
     }
 
     fn many(&mut self, field: &str, input: AddressInput) -> Vec<Address> {
-        match input {
-            AddressInput::Parsed(addresses) => addresses,
-            AddressInput::Texts(texts) => {
+        match input.0 {
+            Input::Parsed(addresses) => addresses,
+            Input::Texts(texts) => {
                 let mut found = Vec::new();
                 for text in texts {
                     match Address::parse_list(&text) {

@@ -23,7 +23,7 @@ mod text;
 pub use address::{Address, AddressKey};
 pub use address_error::{AddressError, AddressErrorReason};
 pub use address_input::AddressInput;
-pub use attachment::{Attachment, AttachmentError};
+pub use attachment::{Attachment, AttachmentError, ContentId};
 pub use builder::MessageBuilder;
 #[cfg(feature = "signatures")]
 pub(crate) use builder::unsubscribe_headers;

@@ -49,7 +49,7 @@ use super::webhook::{Webhook, WebhookError, WebhookErrorKind};
 /// let form = Form::read(&request)?;
 /// assert_eq!(form.text("subject").as_deref(), Some("Hello"));
 /// let file = form.files().next().ok_or("no file")?;
-/// assert_eq!((file.file_name.as_deref(), &*file.content), (Some("a.txt"), &b"abc"[..]));
+/// assert_eq!((file.filename.as_deref(), &*file.content), (Some("a.txt"), &b"abc"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,7 +62,7 @@ pub struct FormField {
     /// The field's name.
     pub name: String,
     /// The name of the file, if the field is one.
-    pub file_name: Option<String>,
+    pub filename: Option<String>,
     /// The media type with its parameters, where the field has one. Files have.
     pub content_type: Option<String>,
     /// The content. Those of a `multipart/form-data` share one buffer.
@@ -86,8 +86,8 @@ impl FormField {
     /// The content as a file of a mail that came in, under its file name.
     pub fn to_attachment(&self) -> InboundAttachment {
         let kind = self.content_type.as_deref().unwrap_or_default();
-        let file = InboundAttachment::new(kind, self.content.clone());
-        match &self.file_name {
+        let file = InboundAttachment::new(self.content.clone(), kind);
+        match &self.filename {
             Some(name) => file.with_filename(name),
             None => file,
         }
@@ -99,7 +99,7 @@ impl fmt::Debug for FormField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FormField")
             .field("name", &self.name)
-            .field("is_file", &self.file_name.is_some())
+            .field("is_file", &self.filename.is_some())
             .field("bytes", &self.content.len())
             .finish()
     }
@@ -164,7 +164,7 @@ impl Form {
 
     /// The fields that are files, in their order.
     pub fn files(&self) -> impl Iterator<Item = &FormField> {
-        self.0.iter().filter(|field| field.file_name.is_some())
+        self.0.iter().filter(|field| field.filename.is_some())
     }
 }
 
@@ -188,12 +188,12 @@ async fn parts(mut form: Multipart<'static>) -> Result<Vec<FormField>, FormError
         let Some(name) = part.name().map(str::to_owned) else {
             continue;
         };
-        let file_name = part.file_name().map(str::to_owned);
+        let filename = part.file_name().map(str::to_owned);
         let content_type = part.content_type().map(ToString::to_string);
         let content = part.bytes().await.map_err(|_| FormError::Malformed)?;
         fields.push(FormField {
             name,
-            file_name,
+            filename,
             content_type,
             content,
         });

@@ -59,7 +59,7 @@ fn both_kinds_give_their_fields_in_order() {
         assert_eq!(form.text("text").as_deref(), Some("č"));
         let files: Vec<_> = form.files().collect();
         assert_eq!(files.len(), 1);
-        assert_eq!(files[0].file_name.as_deref(), Some("č.bin"));
+        assert_eq!(files[0].filename.as_deref(), Some("č.bin"));
         assert_eq!(&*files[0].content, b"\0\xff\r\n--b\r\n");
         let file = files[0].to_attachment();
         assert_eq!(file.filename(), Some("č.bin"));

@@ -177,9 +177,9 @@ pub struct InboundAttachment {
 }
 
 impl InboundAttachment {
-    /// A part from its `Content-Type` and its content, attached. The type's parameters give
+    /// A part from its content and its `Content-Type`, attached. The type's parameters give
     /// charset and name, where it has them; what is no type is `application/octet-stream`.
-    pub fn new(content_type: &str, content: impl Into<Bytes>) -> Self {
+    pub fn new(content: impl Into<Bytes>, content_type: &str) -> Self {
         Self::encoded(
             content_type,
             Content::new(content.into(), Encoding::Identity),
@@ -187,7 +187,7 @@ impl InboundAttachment {
     }
 
     /// The same of content that is in base64 and shall stay so until somebody asks.
-    pub fn from_base64(content_type: &str, content: impl Into<Bytes>) -> Self {
+    pub fn from_base64(content: impl Into<Bytes>, content_type: &str) -> Self {
         Self::encoded(content_type, Content::new(content.into(), Encoding::Base64))
     }
 
@@ -218,6 +218,7 @@ impl InboundAttachment {
     }
 
     /// The same part under this name; a line break in it becomes a space, an empty one is none.
+    #[must_use]
     pub fn with_filename(mut self, filename: &str) -> Self {
         let filename = clean(filename.trim());
         self.filename = Some(filename.into_owned()).filter(|name| !name.is_empty());
@@ -225,6 +226,7 @@ impl InboundAttachment {
     }
 
     /// The same part with this content id, without its angle brackets; an empty one is none.
+    #[must_use]
     pub fn with_content_id(mut self, id: &str) -> Self {
         let id = id.trim().trim_start_matches('<').trim_end_matches('>');
         self.content_id = Some(clean(id).into_owned()).filter(|id| !id.is_empty());
@@ -232,6 +234,7 @@ impl InboundAttachment {
     }
 
     /// The same part, shown inline or not.
+    #[must_use]
     pub fn with_inline(mut self, inline: bool) -> Self {
         self.inline = inline;
         self

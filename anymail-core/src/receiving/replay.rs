@@ -115,6 +115,7 @@ pub trait ReplayGuard: Send + Sync {
 
 /// What a [`ReplayGuard`] says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EventClaim {
     /// It is new, and now claimed.
     Granted,

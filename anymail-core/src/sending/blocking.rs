@@ -4,6 +4,7 @@
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::backend::EmailBackend;
 use super::error::{SendError, SendErrorKind};
 use super::mailer::Check;
 use super::status::SendStatus;
@@ -15,6 +16,10 @@ use crate::message::Message;
 /// Share one among threads: its connections stay open between sends, and what is said of the
 /// async mailer (retries, time limits, hooks) holds for it. In async code use the async mailer:
 /// there these methods would hold up other tasks, and give an error instead.
+///
+/// It has the methods of the async mailer but two: `builder`, since it is made from a mailer that is
+/// already built, and `send_stream`, since a stream needs `async`. Send a long run in chunks of
+/// some thousand messages by [`send_all_with`](Self::send_all_with).
 ///
 /// ```no_run
 /// use anymail_core::{Mailer, Message, blocking};
@@ -47,6 +52,11 @@ impl Mailer {
         })
     }
 
+    /// The backend behind it.
+    pub fn backend(&self) -> &dyn EmailBackend {
+        self.mailer.backend()
+    }
+
     /// As [`Mailer::check`](crate::Mailer::check): what keeps `message` from being sent.
     pub fn check(&self, message: &Message) -> Check {
         self.mailer.check(message)
@@ -68,9 +78,25 @@ impl Mailer {
     /// [`Mailer::send_all`](crate::Mailer::send_all).
     #[must_use = "each message has a result of its own, and may have failed"]
     pub fn send_all(&self, messages: &[Message]) -> Vec<Result<SendStatus, SendError>> {
+        self.send_all_with(messages, |_, _| {})
+    }
+
+    /// Sends many unrelated messages, waits for all, and tells each result as soon as it is there, as
+    /// [`Mailer::send_all_with`](crate::Mailer::send_all_with).
+    pub fn send_all_with(
+        &self,
+        messages: &[Message],
+        mut on_result: impl FnMut(usize, &Result<SendStatus, SendError>),
+    ) -> Vec<Result<SendStatus, SendError>> {
         match self.outside_of_async() {
-            Ok(runtime) => runtime.block_on(self.mailer.send_all(messages)),
-            Err(error) => messages.iter().map(|_| Err(error.clone())).collect(),
+            Ok(runtime) => runtime.block_on(self.mailer.send_all_with(messages, on_result)),
+            Err(error) => {
+                let results: Vec<_> = messages.iter().map(|_| Err(error.clone())).collect();
+                for (place, result) in results.iter().enumerate() {
+                    on_result(place, result);
+                }
+                results
+            }
         }
     }
 

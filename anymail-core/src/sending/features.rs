@@ -67,7 +67,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: &'static [Self] = &[
         Self::EnvelopeSender,
         Self::ReplyTo,
         Self::Headers,
@@ -225,9 +225,8 @@ impl FeatureSet {
 
     /// The features, in the order of [`Feature::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Feature> {
-        Feature::ALL
-            .into_iter()
-            .filter(move |feature| self.contains(*feature))
+        let all = Feature::ALL.iter().copied();
+        all.filter(move |feature| self.contains(*feature))
     }
 
     fn common(self, other: Self) -> Self {
@@ -286,7 +285,8 @@ impl Capabilities {
 
     /// Supports everything: for backends that only keep messages.
     pub fn all() -> Self {
-        Feature::ALL.map(|feature| (feature, Support::Yes)).into()
+        let all = Feature::ALL.iter();
+        all.map(|feature| (*feature, Support::Yes)).collect()
     }
 
     /// What several backends have in common; nothing, if there are none.
@@ -296,15 +296,16 @@ impl Capabilities {
             return Self::default();
         };
         members.fold(first.clone(), |both, next| {
-            Feature::ALL
-                .map(|f| (f, both.support(f).common(next.support(f))))
-                .into()
+            let all = Feature::ALL.iter().copied();
+            all.map(|f| (f, both.support(f).common(next.support(f))))
+                .collect()
         })
     }
 
     /// Every feature with its support, also those that were not named.
     pub fn iter(&self) -> impl Iterator<Item = (Feature, Support)> {
-        Feature::ALL.into_iter().map(|f| (f, self.support(f)))
+        let all = Feature::ALL.iter().copied();
+        all.map(|f| (f, self.support(f)))
     }
 }
 
@@ -338,7 +339,7 @@ mod tests {
 
     #[test]
     fn all_lists_every_feature_once() {
-        let names: std::collections::BTreeSet<_> = Feature::ALL.into_iter().collect();
+        let names: std::collections::BTreeSet<_> = Feature::ALL.iter().copied().collect();
         assert_eq!(names.len(), Feature::ALL.len());
         // The last variant's place: a new one behind it must be added to ALL, too.
         assert_eq!(Feature::EspExtra as usize + 1, Feature::ALL.len());

@@ -18,6 +18,7 @@ pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 /// What a pre-send hook wants to be done with the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[non_exhaustive]
 pub enum PreSendVerdict {
     /// Go on, with the message as the hook left it.
     Send,

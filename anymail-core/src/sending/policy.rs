@@ -14,6 +14,7 @@ use crate::message::Message;
 /// What a [`Mailer`](crate::Mailer) does with a message that asks for what its ESP cannot do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum UnsupportedPolicy {
     /// Refuse it, naming all that is unsupported. The default.
     #[default]

@@ -43,7 +43,7 @@ pub struct Objection {
 }
 
 /// Leaves something out of a message.
-pub(super) type TakeOut = Box<dyn FnOnce(&mut Message) + Send>;
+pub(super) type TakeOut = Box<dyn FnOnce(&mut Message) + Send + Sync>;
 
 impl Objection {
     /// An objection: what the ESP supports (`no header X-Mailer`, to be read behind
@@ -65,7 +65,8 @@ impl Objection {
     }
 
     /// How to leave it out under [`UnsupportedPolicy::Drop`](crate::UnsupportedPolicy::Drop).
-    pub fn take_out(mut self, take_out: impl FnOnce(&mut Message) + Send + 'static) -> Self {
+    #[must_use]
+    pub fn take_out(mut self, take_out: impl FnOnce(&mut Message) + Send + Sync + 'static) -> Self {
         self.take_out = Some(Box::new(take_out));
         self
     }

@@ -12,6 +12,7 @@ use crate::message::{Address, AddressKey};
 /// Why an address must not get mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum SuppressionReason {
     /// The receiving server refused mail to the address for good.
     HardBounce,
@@ -25,7 +26,7 @@ pub enum SuppressionReason {
 
 impl SuppressionReason {
     /// All reasons.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: &'static [Self] = &[
         Self::HardBounce,
         Self::SpamComplaint,
         Self::Unsubscribe,
@@ -44,7 +45,8 @@ impl SuppressionReason {
 
     /// The reason of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|reason| reason.as_str() == name)
     }
 }
 

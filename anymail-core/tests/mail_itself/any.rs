@@ -1,6 +1,6 @@
 //! Messages with everything that people and programs put into them.
 
-use anymail_core::{Address, Alternative, Attachment, Message};
+use anymail_core::{Address, Alternative, Attachment, ContentId, Message};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -185,7 +185,8 @@ fn file() -> impl Strategy<Value = Attachment> {
             // Python takes away what is around a name: spaces, and more quotes than there are.
             let name = name.trim_matches(|c: char| c.is_whitespace() || "\"<>".contains(c));
             let file = match form {
-                0 => Attachment::inline(&id, name, content),
+                0 => Attachment::new(name, content)
+                    .and_then(|file| Ok(file.inline(&ContentId::new(&id)?))),
                 1 => Attachment::new(name, content).map(Attachment::without_filename),
                 _ => Attachment::new(name, content),
             };

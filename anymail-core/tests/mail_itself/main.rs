@@ -18,8 +18,8 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use anymail_core::{
-    Address, Attachment, Capabilities, Feature, Mailer, Message, MessageBuilder, RetryPolicy,
-    SmtpBackend, SmtpConfig, SmtpTls,
+    Address, Attachment, Capabilities, ContentId, Feature, Mailer, Message, MessageBuilder,
+    RetryPolicy, SmtpBackend, SmtpConfig, SmtpTls,
 };
 use anymail_test_utils::LoopbackSmtp;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -262,8 +262,8 @@ fn the_parts_of_an_attached_multipart_are_found_and_one_without_any_can_be_saved
 fn every_message_of_the_fixtures_is_read_back_the_same() {
     let way = Way::new();
     let at = fixtures::AtEsp::default();
-    let all: Vec<_> = Feature::ALL.into_iter().map(|it| (it, 2)).collect();
-    let each = Feature::ALL.into_iter().flat_map(|it| {
+    let all: Vec<_> = Feature::ALL.iter().copied().map(|it| (it, 2)).collect();
+    let each = Feature::ALL.iter().copied().flat_map(|it| {
         let with = |n| at.using(it, n, &Capabilities::all());
         [with(1), with(3)]
     });
@@ -331,8 +331,9 @@ fn long_headers_and_lists_keep_to_the_length_of_a_line() {
     let id = format!("<{}@example.com>", "i".repeat(2000));
     headers.insert("Message-ID", &id).unwrap();
     let id = "c".repeat(900);
-    assert!(Attachment::inline(&format!("{id}c"), "a.png", "x").is_err());
-    message.attachments = vec![Attachment::inline(&id, "a.png", "x").unwrap()].into();
+    assert!(ContentId::new(&format!("{id}c")).is_err());
+    let picture = Attachment::new("a.png", "x").unwrap();
+    message.attachments = vec![picture.inline(&ContentId::new(&id).unwrap())].into();
     let to = (0..300).map(|n| format!("\"Number {n}\" <to{n}@example.com>"));
     message.cc = to
         .map(|it| it.parse::<Address>().unwrap())

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anymail_core::{
-    Accepted, Env, Mailer, Mailers, MailersConfig, Message, Registry, RetryPolicy, SendErrorKind,
-    SmtpBackend, SmtpConfig,
+    Accepted, ContentId, Env, Mailer, Mailers, MailersConfig, Message, Registry, RetryPolicy,
+    SendErrorKind, SmtpBackend, SmtpConfig,
 };
 use mail_parser::{MessageParser, MimeHeaders};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -107,7 +107,11 @@ fn with_files() -> Message {
         .subject("\u{17d}lu\u{165}ou\u{10d}k\u{fd} k\u{16f}\u{148}")
         .text_body(".\n..\nFrom here on: \u{fa}p\u{11b}l\n")
         .html_body("<p>\u{fa}p\u{11b}l</p><img src=\"cid:logo@example.com\">")
-        .attach_inline("logo@example.com", "logo.png", picture())
+        .attach_inline(
+            "logo.png",
+            picture(),
+            &ContentId::new("logo@example.com").unwrap(),
+        )
         .attach("\u{159}\u{ed}jen.pdf", picture())
         .build()
         .unwrap()

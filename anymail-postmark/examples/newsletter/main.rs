@@ -138,12 +138,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let chosen = ["ANYMAIL_BACKEND", "ANYMAIL_URL", "POSTMARK_SERVER_TOKEN"];
     let fake = match chosen.iter().any(|name| variables.contains_key(*name)) {
         true => None,
-        false => Some(
-            FakePostmark::builder()
-                .deliver_at_once(true)
-                .start()
-                .await?,
-        ),
+        false => Some(FakePostmark::builder().deliver_at_once(true).start()?),
     };
     if let Some(fake) = &fake {
         for (name, value) in connect(fake, address) {

@@ -52,6 +52,7 @@ impl PostmarkInboundWebhook {
     }
 
     /// The same webhook with another limit, in bytes, than 50 MiB.
+    #[must_use]
     pub fn with_body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
@@ -339,7 +340,7 @@ impl File<'_> {
     fn into_attachment(self, body: &Bytes) -> InboundAttachment {
         let content_type = self.content_type.get().unwrap_or_default();
         let content = self.content.into_bytes(body).or(self.data.into_bytes(body));
-        let part = InboundAttachment::from_base64(content_type, content.unwrap_or_default());
+        let part = InboundAttachment::from_base64(content.unwrap_or_default(), content_type);
         // A content id is all by which Postmark tells that a part is shown inline.
         let content_id = self.content_id.get().unwrap_or_default();
         let part = part.with_content_id(content_id);

@@ -56,6 +56,7 @@ impl PostmarkTrackingWebhook {
     }
 
     /// The same webhook with another limit, in bytes, than 1 MiB.
+    #[must_use]
     pub fn with_body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self

@@ -39,7 +39,7 @@ impl Site {
     }
 
     async fn start_with(url: impl Fn(SocketAddr) -> String, more: &[(&str, &str)]) -> Self {
-        let fake = FakePostmark::start().await.unwrap();
+        let fake = FakePostmark::start().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let given = newsletter::connect(&fake, address);

@@ -45,7 +45,7 @@ impl Rig {
         settings: &[(&'static str, &'static str)],
     ) -> Self {
         let fake = FakePostmark::builder().token("victim").token("others");
-        let fake = fake.start().await.unwrap();
+        let fake = fake.start().unwrap();
         fake.server().set_recording(false);
         let amqp_url = server.url();
         let connection = Connection::connect(&amqp_url, ConnectionProperties::default());

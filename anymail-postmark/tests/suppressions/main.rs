@@ -82,7 +82,7 @@ async fn send(mailer: &Mailer, to: &str, stream: &str) -> String {
 
 #[tokio::test]
 async fn what_postmark_reports_is_suppressed_and_what_it_reactivates_is_not() {
-    let fake = FakePostmark::start().await.unwrap();
+    let fake = FakePostmark::start().unwrap();
     let store = MemorySuppressionStore::new();
     app(&fake, &store).await;
     let mailer = Mailer::new(postmark(&fake));
@@ -129,7 +129,7 @@ async fn what_postmark_reports_is_suppressed_and_what_it_reactivates_is_not() {
 
 #[tokio::test]
 async fn moving_out_takes_the_lists_along_in_one_call_each_and_tells_what_differs() {
-    let fake = FakePostmark::start().await.unwrap();
+    let fake = FakePostmark::start().unwrap();
     fake.suppress("outbound", "Hard@example.com", AtPostmark::HardBounce);
     fake.suppress("outbound", "back@example.com", AtPostmark::HardBounce);
     fake.suppress("broadcast", "angry@example.com", AtPostmark::SpamComplaint);
@@ -184,7 +184,7 @@ async fn moving_out_takes_the_lists_along_in_one_call_each_and_tells_what_differ
 
 #[tokio::test]
 async fn moving_in_writes_fifty_in_a_call_and_tells_whom_postmark_refuses() {
-    let fake = FakePostmark::start().await.unwrap();
+    let fake = FakePostmark::start().unwrap();
     fake.suppress("broadcast", "theirs@example.com", AtPostmark::HardBounce);
     let store = MemorySuppressionStore::new();
     let mut ours: Vec<_> = (0..120)
@@ -276,7 +276,7 @@ async fn a_refusal_of_one_address_is_told_in_postmarks_words() {
 
 #[tokio::test]
 async fn a_stream_that_is_not_there_and_a_postmark_that_fails_are_errors_to_match_on() {
-    let fake = FakePostmark::start().await.unwrap();
+    let fake = FakePostmark::start().unwrap();
     let store = MemorySuppressionStore::new();
     let backend = postmark(&fake);
     let error = backend.suppressions("news/../x y").read_into(&store).await;
@@ -296,7 +296,7 @@ async fn a_stream_that_is_not_there_and_a_postmark_that_fails_are_errors_to_matc
 
 #[tokio::test]
 async fn a_suppression_read_at_postmark_holds_at_the_next_esp() {
-    let fake = FakePostmark::start().await.unwrap();
+    let fake = FakePostmark::start().unwrap();
     fake.suppress("outbound", "hard@example.com", AtPostmark::HardBounce);
     let store = MemorySuppressionStore::new();
     let outbound = postmark(&fake).suppressions("outbound");

@@ -114,7 +114,7 @@ async fn who_bounced_or_left_at_postmark_is_not_written_to_by_smtp_nor_after_a_r
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("suppressions.jsonl");
     let esp = Servers {
-        fake: FakePostmark::start().await.unwrap(),
+        fake: FakePostmark::start().unwrap(),
         smtp: LoopbackSmtp::start().unwrap(),
     };
     let registry = Registry::new().with(PostmarkFactory);

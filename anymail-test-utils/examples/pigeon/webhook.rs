@@ -152,7 +152,7 @@ fn attach(message: &mut InboundMessage, files: &str) {
     let files: Vec<Value> = serde_json::from_str(files).unwrap_or_default();
     for file in &files {
         let text = |name: &str| file.get(name).and_then(Value::as_str).unwrap_or_default();
-        let part = InboundAttachment::from_base64(text("type"), text("data").to_owned());
+        let part = InboundAttachment::from_base64(text("data").to_owned(), text("type"));
         message.attach(part.with_filename(text("name")));
     }
 }

@@ -219,8 +219,8 @@ fn mail(form: &Form) -> InboundMessage {
     for file in form.files() {
         let told = |name: &str| about.get(&file.name)?.get(name)?.as_str();
         let kind = told("type").or(file.content_type.as_deref());
-        let name = told("filename").or(file.file_name.as_deref());
-        let part = InboundAttachment::new(kind.unwrap_or_default(), file.content.clone())
+        let name = told("filename").or(file.filename.as_deref());
+        let part = InboundAttachment::new(file.content.clone(), kind.unwrap_or_default())
             .with_filename(name.unwrap_or_default());
         message.attach(match told("content-id") {
             Some(id) => part.with_content_id(id).with_inline(true),

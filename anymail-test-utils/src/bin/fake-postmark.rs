@@ -108,7 +108,7 @@ async fn run(options: Options) -> io::Result<()> {
     for token in options.tokens {
         builder = builder.token(token);
     }
-    let postmark = builder.start().await?;
+    let postmark = builder.start()?;
     postmark.server().set_recording(false); // the mailbox keeps what matters
     if let Some(smtp) = postmark.smtp() {
         smtp.set_recording(false);

@@ -1,11 +1,11 @@
 //! Attachments arrive byte for byte, under their names and types.
 
-use anymail_core::{Attachment, AttachmentError, Capabilities, Feature, Support};
+use anymail_core::{Attachment, Capabilities, Feature, Support};
 
 use super::rig::Rig;
 use super::trial::{Stop, Trial, Verdict, trial};
 use super::understood::Part;
-use crate::fixtures::{file, plain};
+use crate::fixtures::{file, inline, plain};
 
 /// File names that have been mangled before.
 const NAMES: [&str; 14] = [
@@ -144,17 +144,9 @@ async fn inline_arrives(rig: Rig, parts: &'static [Part]) -> Verdict {
     let mut message = plain();
     let (one, two) = ("logo+1@example.com", "photo.2");
     message.html_body = format!("<img src=\"cid:{one}\"><img src=\"cid:{two}\">").into();
-    let mut files = vec![file(Attachment::inline(
-        one,
-        "the logo.png",
-        &b"\x89PNG"[..],
-    ))];
+    let mut files = vec![inline("the logo.png", &b"\x89PNG"[..], one)];
     if can != Support::AtMost(1) {
-        files.push(file(Attachment::inline(
-            two,
-            "a photo.jpg",
-            &b"\xff\xd8"[..],
-        )));
+        files.push(inline("a photo.jpg", &b"\xff\xd8"[..], two));
     }
     message.attachments = files.into();
     rig.arrives(&message, parts).await?;
@@ -174,12 +166,11 @@ async fn odd_names(rig: Rig) -> Verdict {
 }
 
 fn mixed() -> Vec<Attachment> {
-    let made: [Result<Attachment, AttachmentError>; 3] = [
-        Attachment::new("terms.pdf", "%PDF-1.7"),
-        Attachment::inline("logo+1@example.com", "logo.png", &b"\x89PNG"[..]),
-        Attachment::new("logo.png", &b"\x89PNG, attached"[..]),
-    ];
-    made.into_iter().map(file).collect()
+    vec![
+        file(Attachment::new("terms.pdf", "%PDF-1.7")),
+        inline("logo.png", &b"\x89PNG"[..], "logo+1@example.com"),
+        file(Attachment::new("logo.png", &b"\x89PNG, attached"[..])),
+    ]
 }
 
 /// Bytes without a pattern that base64 or a buffer's size would hide a mistake behind.

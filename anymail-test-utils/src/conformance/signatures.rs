@@ -137,7 +137,7 @@ impl SigningDesk {
         &self,
         request: &Request<Bytes>,
         key: &str,
-        spell: &dyn Fn(&str) -> Vec<u8>,
+        spell: &(dyn Fn(&str) -> Vec<u8> + Send + Sync),
     ) -> Option<Request<Bytes>> {
         let mut signed = request.clone();
         let how = Signing {

@@ -89,7 +89,7 @@ pub struct Signing<'s> {
     pub key: &'s str,
     /// The time of signing, in seconds since 1970.
     pub unix_seconds: i64,
-    pub(super) spell: &'s dyn Fn(&str) -> Vec<u8>,
+    pub(super) spell: &'s (dyn Fn(&str) -> Vec<u8> + Send + Sync),
 }
 
 impl Signing<'_> {

@@ -157,7 +157,7 @@ impl FakePostmarkBuilder {
     /// What the operating system says, with the port: [`io::ErrorKind::AddrInUse`] when one is
     /// taken. [`io::ErrorKind::Unsupported`] when [`smtp_tls`](Self::smtp_tls) is asked for
     /// without the feature `smtp-tls`.
-    pub async fn start(self) -> io::Result<FakePostmark> {
+    pub fn start(self) -> io::Result<FakePostmark> {
         let mut settings = self.settings;
         if !self.tokens.is_empty() {
             settings.tokens = self.tokens;

@@ -69,7 +69,7 @@ use crate::smtp_server::LoopbackSmtp;
 /// use anymail_test_utils::FakePostmark;
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// let postmark = FakePostmark::start().await?;
+/// let postmark = FakePostmark::start()?;
 /// let client = reqwest::Client::builder().no_proxy().build()?;
 /// let answer = client
 ///     .post(format!("{}/email", postmark.url()))
@@ -144,8 +144,8 @@ impl FakePostmark {
     ///
     /// # Errors
     /// What the operating system says when there is no port or no thread to be had.
-    pub async fn start() -> io::Result<Self> {
-        Self::builder().start().await
+    pub fn start() -> io::Result<Self> {
+        Self::builder().start()
     }
 
     /// A fake with a port, tokens or rules of one's own.
@@ -243,7 +243,7 @@ impl FakePostmark {
     /// use anymail_test_utils::FakePostmark;
     ///
     /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// let postmark = FakePostmark::start().await?;
+    /// let postmark = FakePostmark::start()?;
     /// let not_approved = "This account is not approved to send email.";
     /// let fault = FakePostmark::api_error(422, 413, not_approved);
     /// postmark.server().inject(fault, 1);

@@ -25,7 +25,7 @@ type Reports = Result<Vec<WebhookReport>, TriggerError>;
 ///
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let app = LoopbackServer::start(|_| http::Response::default())?; // what receives webhooks
-/// let postmark = FakePostmark::start().await?;
+/// let postmark = FakePostmark::start()?;
 /// postmark.add_webhook(&app.url());
 /// # let client = reqwest::Client::builder().no_proxy().build()?;
 /// # let call = client.post(format!("{}/email", postmark.url())).header("Accept", "*/*");

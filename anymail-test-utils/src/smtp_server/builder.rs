@@ -48,7 +48,7 @@ pub enum SmtpExtension {
 
 impl SmtpExtension {
     /// All of them, in the order in which they are offered.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: &'static [Self] = &[
         Self::Pipelining,
         Self::Size,
         Self::EightBitMime,

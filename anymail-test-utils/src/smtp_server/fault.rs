@@ -55,7 +55,7 @@ pub enum SmtpStage {
 
 impl SmtpStage {
     /// All stages, in the order of a conversation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: &'static [Self] = &[
         Self::Connect,
         Self::Greeting,
         Self::Ehlo,

@@ -38,7 +38,7 @@ impl Session {
     fn offered(&self) -> Vec<String> {
         let settings = &self.shared.settings;
         let mut lines = Vec::new();
-        for extension in SmtpExtension::ALL {
+        for &extension in SmtpExtension::ALL {
             if settings.offers(extension) {
                 lines.push(match extension {
                     SmtpExtension::Pipelining => "PIPELINING".to_owned(),

@@ -46,7 +46,7 @@ impl Caller {
 
     pub(crate) async fn of(builder: FakePostmarkBuilder) -> Self {
         Self {
-            postmark: builder.start().await.unwrap(),
+            postmark: builder.start().unwrap(),
             client: Client::builder().no_proxy().build().unwrap(),
         }
     }

@@ -311,7 +311,7 @@ async fn what_cannot_be_rendered_bounces() {
 
 #[tokio::test]
 async fn nothing_happens_to_a_message_that_is_not_there() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let error = postmark.deliver("nothing").await.unwrap_err();
     assert_eq!(error, TriggerError::UnknownMessage("nothing".to_owned()));
     let words = "the fake has accepted no message with the id \"nothing\"";

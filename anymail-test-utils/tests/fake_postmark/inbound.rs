@@ -44,7 +44,7 @@ const MAIL: &str = "Received: from mail.example.org by inbound.example.com\r\n\
     --outer--\r\n";
 
 async fn received(mail: &str, recipient: Option<&str>) -> Value {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let receiver = Receiver::new();
     postmark.set_inbound_webhook(&receiver.url());
     let reports = match recipient {
@@ -166,7 +166,7 @@ async fn a_mail_with_one_kind_of_body_has_no_other() {
 
 #[tokio::test]
 async fn the_source_comes_along_when_it_is_wanted() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let receiver = Receiver::new();
     postmark.set_inbound_webhook(&receiver.url());
     postmark.set_raw_email(true);
@@ -177,13 +177,13 @@ async fn the_source_comes_along_when_it_is_wanted() {
 
 #[tokio::test]
 async fn received_mail_without_a_webhook_goes_nowhere() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     assert!(postmark.receive(MAIL.as_bytes()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_mail_of_mails_without_end_is_refused() {
-    let postmark = FakePostmark::start().await.unwrap();
+    let postmark = FakePostmark::start().unwrap();
     let head = "From: a@example.com\nTo: b@example.com\n";
     let deep = head.to_owned() + &"Content-Type: Message/RFC822\n\n".repeat(50_000);
     let error = postmark.receive(deep.as_bytes()).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anymail_core::{Attachment, Message};
+use anymail_core::{Attachment, ContentId, Message};
 use anymail_test_utils::FakePostmark;
 
 use crate::caller::send;
@@ -12,7 +12,10 @@ use crate::smtp_sender::{by_hand, deliver, emails, hello, mailer, only, port, st
 #[tokio::test]
 async fn a_full_mail_of_the_smtp_backend_arrives_like_one_by_http() {
     let caller = start(FakePostmark::builder()).await;
-    let logo = Attachment::inline("logo", "logo.png", &b"\x89PNG"[..]).unwrap();
+    let id = ContentId::new("logo").unwrap();
+    let logo = Attachment::new("logo.png", &b"\x89PNG"[..])
+        .unwrap()
+        .inline(&id);
     let message = Message::builder()
         .from("\"Doe, Jané\" <jane@example.com>")
         .to("Recipient <to@example.com>")

@@ -64,7 +64,7 @@ async fn tries_follow_the_rule_for_received_mail() {
     ];
     for (statuses, tries, delivered) in cases {
         let postmark = FakePostmark::builder().webhook_minute(Duration::ZERO);
-        let postmark = postmark.start().await.unwrap();
+        let postmark = postmark.start().unwrap();
         let receiver = Receiver::answering(statuses);
         postmark.set_inbound_webhook(&receiver.url());
         let mail = b"From: a@example.com\r\nTo: b@example.com\r\n\r\nHi";

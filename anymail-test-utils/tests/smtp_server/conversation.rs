@@ -64,7 +64,7 @@ fn all_extensions_are_offered_unless_they_are_left_out() {
          250-DSN\n250-ENHANCEDSTATUSCODES\n250 CHUNKING"
     );
     let mut builder = LoopbackSmtp::builder();
-    for extension in SmtpExtension::ALL {
+    for &extension in SmtpExtension::ALL {
         builder = builder.without(extension);
     }
     let server = builder.start().unwrap();

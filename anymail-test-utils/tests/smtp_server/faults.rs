@@ -50,7 +50,7 @@ fn converse(server: &LoopbackSmtp) -> std::io::Result<()> {
 
 #[test]
 fn every_action_at_every_stage_says_truly_whether_the_mail_is_kept_and_is_over_after_once() {
-    for stage in SmtpStage::ALL {
+    for &stage in SmtpStage::ALL {
         if matches!(stage, SmtpStage::StartTls | SmtpStage::Handshake) {
             continue; // in tls.rs
         }

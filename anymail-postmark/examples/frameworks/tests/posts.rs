@@ -73,7 +73,7 @@ async fn actix_serves_webhooks() {
 
 /// What an app relies on in any framework.
 async fn webhooks_work(address: SocketAddr, mut events: UnboundedReceiver<Event>) {
-    let fake = FakePostmark::start().await.unwrap();
+    let fake = FakePostmark::start().unwrap();
     let webhooks = format!("http://postmark:s3cret@{address}/anymail/postmark");
     fake.add_webhook(&format!("{webhooks}/tracking"));
     fake.set_inbound_webhook(&format!("{webhooks}/inbound/"));

@@ -95,7 +95,7 @@ async fn send(server: &Server, variables: &[(&str, &str)], to: &[&str]) -> Strin
 async fn who_bounced_at_one_processs_esp_is_not_written_to_by_another_process_through_another_esp()
 {
     let Some(server) = server().await else { return };
-    let fake = FakePostmark::start().await.unwrap();
+    let fake = FakePostmark::start().unwrap();
     let url = fake.url();
     let postmark = [
         ("ANYMAIL_BACKEND", "postmark"),

@@ -1,0 +1,34 @@
+//! What a user can rely on of all public types alike, whatever they are for.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "rate-limit", feature = "webhooks"))]
+
+#[path = "../../anymail-core/tests/shared_types/mod.rs"]
+mod shared_types;
+
+use anymail_postmark::*;
+
+#[test]
+fn every_public_type_can_be_sent_to_and_shared_by_threads() {
+    let checked = shared_types::shared_by_threads![
+        LinkTracking,
+        PostmarkBackend,
+        PostmarkConfig,
+        PostmarkConfigError,
+        PostmarkConfigFault,
+        PostmarkFactory,
+        PostmarkInboundWebhook,
+        PostmarkOptions,
+        PostmarkSuppressions,
+        PostmarkSuppressionsError,
+        PostmarkTrackingWebhook,
+        Proxy,
+        RefusedSuppression,
+        SuppressionsRead,
+        SuppressionsWritten,
+    ];
+    let none: [String; 0] = [];
+    assert_eq!(
+        shared_types::forgotten(env!("CARGO_MANIFEST_DIR"), &checked),
+        none
+    );
+}
