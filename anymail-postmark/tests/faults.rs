@@ -15,7 +15,7 @@ use anymail_core::{
     Accepted, Mailer, Message, RecipientStatus, RetryPolicy, SendError, SendStatus, Status,
 };
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
-use anymail_test_utils::{FakePostmark, Fault};
+use anymail_test_utils::{FakePostmark, Fault, StoredTemplate};
 use futures_util::{StreamExt, stream};
 
 /// What a client learns of a fault, if the promises hold.
@@ -230,7 +230,8 @@ fn expected(way: Way, stage: Stage, fault: &Fault, effect: Effect) -> (Vec<Told>
 
 async fn fake() -> FakePostmark {
     let postmark = FakePostmark::start().unwrap();
-    postmark.add_template("welcome", "S", "the body", "<p>the body</p>");
+    let welcome = StoredTemplate::new("welcome").subject("S");
+    postmark.add_template(welcome.text_body("the body").html_body("<p>the body</p>"));
     postmark
 }
 

@@ -25,7 +25,7 @@ use anymail_postmark::{
     PostmarkBackend, PostmarkConfig, PostmarkFactory, PostmarkInboundWebhook, PostmarkOptions,
     PostmarkTrackingWebhook,
 };
-use anymail_test_utils::{FakePostmark, Fault, LoopbackServer};
+use anymail_test_utils::{FakePostmark, Fault, LoopbackServer, StoredTemplate};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -131,7 +131,8 @@ async fn send_all_ways(printed: &Printed) {
     let cases = Fault::one_of_each().into_iter().map(|fault| async move {
         for (bulk, ids) in [(false, true), (true, false)] {
             let postmark = FakePostmark::builder().token(TOKEN).start().unwrap();
-            postmark.add_template("welcome", "S", "{{k}}", "<p>{{own}}</p>");
+            let welcome = StoredTemplate::new("welcome").subject("S");
+            postmark.add_template(welcome.text_body("{{k}}").html_body("<p>{{own}}</p>"));
             postmark.server().inject(fault.clone(), 2);
             let config = config(postmark.url())
                 .use_bulk_api(bulk)

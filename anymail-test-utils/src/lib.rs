@@ -68,7 +68,7 @@ pub use assertions::{Mail, assert_not_sent, assert_nothing_else_sent, assert_sen
 pub use fake_esp::{FakeEsp, FakeEspBackend, FakeEspConfig, FakeEspConfigError, FakeEspFactory};
 pub use fake_postmark::{
     BounceType, FakePostmark, FakePostmarkBuilder, Mailbox, SentAttachment, SentMessage,
-    StreamKind, SuppressionReason, TriggerError, WebhookReport, WebhookTry,
+    StoredTemplate, StreamKind, SuppressionReason, TriggerError, WebhookReport, WebhookTry,
 };
 pub use faults::Fault;
 pub use server::{Counts, LoopbackServer};

@@ -155,3 +155,21 @@ fn it_explains_itself_and_what_is_wrong_with_its_arguments() {
         "{words}"
     );
 }
+
+#[tokio::test]
+async fn it_tells_which_file_of_a_template_is_broken_and_when_it_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("welcome");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("content.txt"), "Dear {{#each name}}").unwrap();
+    let meta = r#"{"Name": "Welcome", "Alias": "welcome", "Subject": "Hi"}"#;
+    std::fs::write(path.join("meta.json"), meta).unwrap();
+    let (mut child, mut lines) = start(&["--templates", folder.path().to_str().unwrap()]);
+    url_of(&lines.next().unwrap());
+    let line = lines.next().unwrap();
+    assert!(line.contains("welcome/content.txt:1:"), "{line}");
+    std::fs::write(path.join("content.txt"), "Dear {{name}}").unwrap();
+    assert_eq!(lines.next().unwrap(), "all templates can be used");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

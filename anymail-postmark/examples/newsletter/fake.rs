@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anymail_test_utils::FakePostmark;
+use anymail_test_utils::{FakePostmark, StoredTemplate};
 use uuid::Uuid;
 
 use super::welcome::TEMPLATE;
@@ -11,14 +11,13 @@ use super::welcome::TEMPLATE;
 /// which the app finds the fake.
 pub(crate) fn connect(fake: &FakePostmark, app: SocketAddr) -> [(&'static str, String); 6] {
     fake.add_template(
-        TEMPLATE,
-        "Welcome, {{name}}",
+        StoredTemplate::new(TEMPLATE).subject("Welcome, {{name}}").text_body(
         "Dear {{name}},\n\nthank you for joining the Anvil Letter. It comes on the first of each \
-         month.\n\nIf it was not you who signed up, or if you want no more: {{unsubscribe_url}}\n",
+         month.\n\nIf it was not you who signed up, or if you want no more: {{unsubscribe_url}}\n").html_body(
         "<p>Dear {{name}},</p>\
          <p>thank you for joining the <b>Anvil Letter</b>. It comes on the first of each month.</p>\
          <p><small>If it was not you who signed up, or if you want no more: \
-         <a href=\"{{unsubscribe_url}}\">unsubscribe</a>.</small></p>",
+         <a href=\"{{unsubscribe_url}}\">unsubscribe</a>.</small></p>"),
     );
     let secret = format!("postmark:{}", Uuid::new_v4());
     let webhook = |kind: &str| format!("http://{secret}@{app}/anymail/postmark/{kind}/");

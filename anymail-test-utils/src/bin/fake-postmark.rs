@@ -3,6 +3,7 @@
 //! What it answers, and the page, are the library's.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ Usage: fake-postmark [OPTIONS]
       --token TOKEN          server token to accept; may be repeated [default: server-token]
       --smtp-port PORT       take mail by SMTP, too, on this port of 127.0.0.1 (0 for a free one),
                              from any program, with the token as user and password
+      --templates DIR        read stored templates from the folders in DIR, as postmark-cli
+                             pulls and pushes them; files are read again when they change
       --webhook URL          post deliveries, bounces, opens and clicks to URL
       --inbound-webhook URL  post received mail to URL; receive some in the browser, or by
                              curl --data-binary @mail.eml http://127.0.0.1:8025/mailbox/receive
@@ -33,6 +36,7 @@ struct Options {
     port: u16,
     smtp_port: Option<u16>,
     tokens: Vec<String>,
+    templates: Option<PathBuf>,
     webhooks: Vec<String>,
     inbound_webhook: Option<String>,
     deliver: bool,
@@ -44,6 +48,7 @@ fn read_arguments() -> Result<Option<Options>, lexopt::Error> {
         port: 8025,
         smtp_port: None,
         tokens: Vec::new(),
+        templates: None,
         webhooks: Vec::new(),
         inbound_webhook: None,
         deliver: false,
@@ -54,6 +59,7 @@ fn read_arguments() -> Result<Option<Options>, lexopt::Error> {
             Long("port") => options.port = arguments.value()?.parse()?,
             Long("smtp-port") => options.smtp_port = Some(arguments.value()?.parse()?),
             Long("token") => options.tokens.push(arguments.value()?.string()?),
+            Long("templates") => options.templates = Some(arguments.value()?.into()),
             Long("webhook") => options.webhooks.push(arguments.value()?.string()?),
             Long("inbound-webhook") => {
                 options.inbound_webhook = Some(arguments.value()?.string()?);
@@ -96,6 +102,24 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
+/// Tells what is wrong with templates, and tells it again when that changes.
+async fn watch_templates(postmark: &FakePostmark) -> io::Result<()> {
+    let mut told = Vec::new();
+    loop {
+        let problems = postmark.template_problems();
+        if problems != told {
+            for problem in &problems {
+                say(&format!("template cannot be used: {problem}"));
+            }
+            if problems.is_empty() {
+                say("all templates can be used");
+            }
+            told = problems;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 async fn run(options: Options) -> io::Result<()> {
     let mut builder = FakePostmark::builder()
         .port(options.port)
@@ -107,6 +131,10 @@ async fn run(options: Options) -> io::Result<()> {
     }
     for token in options.tokens {
         builder = builder.token(token);
+    }
+    let has_templates = options.templates.is_some();
+    if let Some(folder) = options.templates {
+        builder = builder.templates(folder);
     }
     let postmark = builder.start()?;
     postmark.server().set_recording(false); // the mailbox keeps what matters
@@ -123,7 +151,10 @@ async fn run(options: Options) -> io::Result<()> {
     if let Some(smtp) = postmark.smtp() {
         say(&format!("SMTP at {}", smtp.address()));
     }
-    tokio::signal::ctrl_c().await
+    tokio::select! {
+        stopped = tokio::signal::ctrl_c() => stopped,
+        never = watch_templates(&postmark), if has_templates => never,
+    }
 }
 
 fn main() -> ExitCode {

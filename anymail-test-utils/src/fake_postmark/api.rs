@@ -231,6 +231,12 @@ fn serve(fake: &Fake, request: &Request<Bytes>) -> Result<Value, Refusal> {
         ["email"] | ["email", "withtemplate"] => rules::MAX_MESSAGE,
         _ => rules::MAX_BATCH_PAYLOAD,
     };
+    if lower
+        .iter()
+        .any(|part| part.contains("template") || *part == "bulk")
+    {
+        fake.read_templates();
+    }
     let query = request.uri().query().unwrap_or_default();
     let call = Call {
         query: form_urlencoded::parse(query.as_bytes())

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use http::Request;
 use super::message::SentMessage;
 use super::state::{Fake, Listener, Settings, SmtpToken, Token};
 use super::streams::{Stream, StreamKind};
+use super::template_folder::TemplateFolder;
 use super::{FakePostmark, api, page, smtp};
 use crate::server::LoopbackServer;
 use crate::smtp_server::SmtpTls;
@@ -24,6 +26,7 @@ pub struct FakePostmarkBuilder {
     smtp_tls: SmtpTls,
     tokens: Vec<Token>,
     streams: Vec<(String, StreamKind)>,
+    templates: Option<PathBuf>,
     settings: Settings,
 }
 
@@ -35,6 +38,7 @@ impl Default for FakePostmarkBuilder {
             smtp_tls: SmtpTls::None,
             tokens: Vec::new(),
             streams: Vec::new(),
+            templates: None,
             settings: Settings {
                 tokens: vec![Token("server-token".to_owned())],
                 smtp_tokens: Vec::new(),
@@ -151,11 +155,47 @@ impl FakePostmarkBuilder {
         self
     }
 
+    /// Reads stored templates from a folder, in the layout of Postmark's command-line tool
+    /// [postmark-cli](https://github.com/ActiveCampaign/postmark-cli): what
+    /// `postmark templates pull` writes can be sent with here.
+    ///
+    /// ```text
+    /// templates
+    /// ├── _layouts
+    /// │   └── plain
+    /// │       ├── content.html     {{{ @content }}} stands where a template's HTML goes
+    /// │       ├── content.txt
+    /// │       └── meta.json        {"Name": "Plain", "Alias": "plain", "TemplateType": "Layout"}
+    /// └── welcome
+    ///     ├── content.html
+    ///     ├── content.txt          one of the two contents is enough
+    ///     └── meta.json            {"Name": "Welcome", "Alias": "welcome",
+    ///                               "Subject": "Welcome, {{name}}", "TemplateType": "Standard",
+    ///                               "LayoutTemplate": "plain"}
+    /// ```
+    ///
+    /// Files are read again when they change, before the next call that needs templates: an app
+    /// sends with what was saved last, and a template keeps its id. A template whose files are
+    /// wrong cannot be sent with: the call is refused with 1101, and the words name the file and
+    /// the place. [`FakePostmark::template_problems`] lists all such problems; a test asserts that
+    /// there are none. Edits by the API hold until a file changes.
+    ///
+    /// How sure the facts are: the folders, the names of the files and the keys of `meta.json` are
+    /// documented (the tool's wiki, "templates command", 2020). That folders at any depth count,
+    /// that `TemplateType` decides and not `_layouts`, and that a content file may be missing,
+    /// were read in the tool's code (2020). That the alias is the one in `meta.json`, not the
+    /// folder's name, follows from both. The tool skips a folder without a `meta.json`; here its
+    /// content files make that a problem, since it is most likely a mistake.
+    pub fn templates(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.templates = Some(folder.into());
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
     /// What the operating system says, with the port: [`io::ErrorKind::AddrInUse`] when one is
-    /// taken. [`io::ErrorKind::Unsupported`] when [`smtp_tls`](Self::smtp_tls) is asked for
+    /// taken; with the path when the folder of [`templates`](Self::templates) cannot be read. [`io::ErrorKind::Unsupported`] when [`smtp_tls`](Self::smtp_tls) is asked for
     /// without the feature `smtp-tls`.
     pub fn start(self) -> io::Result<FakePostmark> {
         let mut settings = self.settings;
@@ -166,6 +206,10 @@ impl FakePostmarkBuilder {
         for (id, kind) in self.streams {
             let stream = Stream::new(&id, &id, kind);
             fake.state().streams.push(stream);
+        }
+        if let Some(folder) = self.templates {
+            fake.state().template_folder = Some(TemplateFolder::open(folder)?);
+            fake.read_templates();
         }
         let answering = Arc::clone(&fake);
         let handler = move |request: &Request<Bytes>| {

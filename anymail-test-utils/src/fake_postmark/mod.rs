@@ -8,6 +8,7 @@
 //! - a mail that comes by SMTP is read by `smtp_mail` and judged by `smtp`, by the same rules;
 //! - what a test makes happen later begins in `triggers`, is done in `events` and `inbound`,
 //!   told in `payloads`, and posted by `webhooks`;
+//! - templates are kept in `templates`, and read from files in `template_folder`;
 //! - a person looks at `page`.
 
 mod addresses;
@@ -26,6 +27,7 @@ mod message;
 mod mustachio;
 mod outbox;
 mod page;
+mod page_templates;
 mod page_view;
 mod payloads;
 mod rules;
@@ -34,7 +36,9 @@ mod server_settings;
 mod smtp;
 mod smtp_mail;
 mod state;
+mod stored_template;
 mod streams;
+mod template_folder;
 mod templates;
 mod triggers;
 mod webhooks;
@@ -51,9 +55,9 @@ pub use self::builder::FakePostmarkBuilder;
 pub use self::events::TriggerError;
 pub use self::message::{Mailbox, SentAttachment, SentMessage};
 use self::state::Fake;
+pub use self::stored_template::StoredTemplate;
 use self::streams::SuppressionOrigin;
 pub use self::streams::{StreamKind, SuppressionReason};
-use self::templates::Template;
 pub use self::webhooks::{WebhookReport, WebhookTry};
 use crate::faults::Fault;
 use crate::server::{Counts, LoopbackServer};
@@ -203,32 +207,26 @@ impl FakePostmark {
         self.fake.state().suppress(stream, email, reason, origin);
     }
 
-    /// Adds a template, to send with by its alias, and gives its id. An empty body is none.
+    /// Stores a template, to send with by its alias or by the id that this gives.
     ///
     /// Nothing is checked, unlike by `POST templates`: one that cannot be rendered shows that
     /// in [`SentMessage::render_error`].
-    pub fn add_template(
-        &self,
-        alias: &str,
-        subject: &str,
-        text_body: &str,
-        html_body: &str,
-    ) -> i64 {
+    pub fn add_template(&self, template: StoredTemplate) -> i64 {
         let mut state = self.fake.state();
-        let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let template = Template {
-            id: state.next_id(),
-            name: alias.to_owned(),
-            alias: filled(alias),
-            subject: filled(subject),
-            html_body: filled(html_body),
-            text_body: filled(text_body),
-            is_layout: false,
-            layout: None,
-        };
-        let id = template.id;
-        state.templates.push(template);
+        let id = state.next_id();
+        state.templates.push(template.with_id(id));
         id
+    }
+
+    /// What is wrong with files in the folder of
+    /// [`templates`](FakePostmarkBuilder::templates): each problem with the path of its file, and
+    /// where it is known, line and character. Reads files that have changed first.
+    pub fn template_problems(&self) -> Vec<String> {
+        self.fake.read_templates();
+        let state = self.fake.state();
+        let folder = state.template_folder.iter();
+        let problems = folder.flat_map(|folder| folder.problems());
+        problems.map(str::to_owned).collect()
     }
 
     /// The HTTP server, for its faults and the requests as they came.

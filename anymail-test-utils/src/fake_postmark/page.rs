@@ -17,6 +17,7 @@ use mail_builder::headers::address::Address;
 
 use super::bounce_type::BounceType;
 use super::message::SentMessage;
+use super::page_templates;
 use super::page_view::{self, Beside, RECEIVED};
 use super::state::Fake;
 use super::triggers;
@@ -102,6 +103,20 @@ fn show(fake: &Arc<Fake>, request: &Request<Bytes>, parts: &[&str]) -> Response<
     match parts {
         [] => html(page_view::render(fake, &url, &Beside::Nothing)),
         ["receive"] => html(page_view::render(fake, &url, &Beside::Receive)),
+        ["templates"] => html(page_view::render(fake, &url, &Beside::Templates(None))),
+        ["templates", id, rest @ ..] => {
+            let Ok(id) = id.parse() else {
+                return not_found();
+            };
+            match rest {
+                [] => html(page_view::render(fake, &url, &Beside::Templates(Some(id)))),
+                ["html"] => match page_templates::html(fake, id) {
+                    Some(body) => foreign_html(body),
+                    None => not_found(),
+                },
+                _ => not_found(),
+            }
+        }
         [id, rest @ ..] => {
             let Some(message) = fake.state().message(id).cloned() else {
                 return not_found();
@@ -140,6 +155,11 @@ fn html_body(message: &SentMessage) -> Response<Bytes> {
             }
         }
     }
+    foreign_html(body)
+}
+
+/// HTML that somebody else wrote, for a frame.
+fn foreign_html(body: String) -> Response<Bytes> {
     let mut response = html(body);
     let policy = HeaderValue::from_static(HTML_POLICY);
     let headers = response.headers_mut();

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::bounce_type::BounceType;
 use super::message::{Mailbox, SentMessage};
+use super::page_templates;
 use super::state::Fake;
 use super::webhooks::{Target, WebhookReport};
 
@@ -31,6 +32,8 @@ pub(super) enum Beside<'a> {
     Message(&'a SentMessage, &'a str),
     /// The form for a mail to receive.
     Receive,
+    /// The stored templates; the one with this id is shown.
+    Templates(Option<i64>),
 }
 
 /// The page for the fake at `url`.
@@ -47,7 +50,7 @@ pub(super) fn render(fake: &Fake, url: &str, beside: &Beside<'_>) -> String {
         let total = state.messages.len() + state.refused.len();
         let reports = |id: &str| state.reports.get(id).map_or(&[][..], Vec::as_slice);
         let (message, receive) = match beside {
-            Beside::Nothing => (None, None),
+            Beside::Nothing | Beside::Templates(_) => (None, None),
             Beside::Message(message, tab) => {
                 let events = state.events.get(&message.id).map_or(&[][..], Vec::as_slice);
                 let message = whole(message, events, reports(&message.id), tab);
@@ -67,6 +70,10 @@ pub(super) fn render(fake: &Fake, url: &str, beside: &Beside<'_>) -> String {
         };
         (rows, total, message, receive)
     };
+    let templates = match beside {
+        Beside::Templates(id) => Some(page_templates::view(fake, *id)),
+        _ => None,
+    };
     let kinds: Vec<_> = BounceType::ALL.iter().map(|kind| kind.as_str()).collect();
     let values = json!({
         "url": url,
@@ -75,6 +82,7 @@ pub(super) fn render(fake: &Fake, url: &str, beside: &Beside<'_>) -> String {
         "rows": rows,
         "message": message,
         "receive": receive,
+        "templates": templates,
         "kinds": kinds,
     });
     let mut environment = Environment::new();

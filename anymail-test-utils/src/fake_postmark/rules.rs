@@ -163,6 +163,8 @@ rules! {
     unknown_template_id() = 422 1101 "The 'TemplateId' associated with this request is not valid or was not found.";
     /// LIVE
     unknown_template_alias() = 422 1101 "The Template's 'Alias' associated with this request is not valid or was not found.";
+    /// The code and the first sentence are LIVE, the rest tells the user of the fake where to look
+    broken_template(problem) = 422 1101 "The Template's 'Alias' associated with this request is not valid or was not found. (The fake cannot use its files: {problem})";
     /// The code is DOC, the words follow the two above
     unknown_layout() = 422 1101 "The 'LayoutTemplate' associated with this request is not valid or was not found.";
     /// LIVE

@@ -17,6 +17,7 @@ use super::hooks::Webhook;
 use super::message::SentMessage;
 use super::server_settings::ServerSettings;
 use super::streams::{Stream, Suppression};
+use super::template_folder::TemplateFolder;
 use super::templates::Template;
 use super::webhooks::{Poster, WebhookReport};
 
@@ -92,6 +93,8 @@ pub(super) struct State {
     /// By stream and address in lower case.
     pub(super) suppressions: BTreeMap<(String, String), Suppression>,
     pub(super) templates: Vec<Template>,
+    /// Where templates are read from, if they are.
+    pub(super) template_folder: Option<TemplateFolder>,
     pub(super) bulk: Vec<BulkRequest>,
     pub(super) bounces: Vec<Bounce>,
     pub(super) webhooks: Vec<Webhook>,
@@ -117,6 +120,7 @@ impl Fake {
             streams: Stream::of_a_new_server(),
             suppressions: BTreeMap::new(),
             templates: Vec::new(),
+            template_folder: None,
             bulk: Vec::new(),
             bounces: Vec::new(),
             webhooks: Vec::new(),

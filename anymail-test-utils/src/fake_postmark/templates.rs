@@ -73,9 +73,9 @@ impl State {
         let template = self
             .template(id, alias)
             .filter(|template| !template.is_layout);
-        let template = template.ok_or_else(match id {
-            Some(_) => rules::unknown_template_id,
-            None => rules::unknown_template_alias,
+        let template = template.ok_or_else(|| match id {
+            Some(_) => rules::unknown_template_id(),
+            None => self.no_template(alias),
         })?;
         let layout = self.layout(template.layout.as_deref());
         let name = match id {
@@ -88,6 +88,13 @@ impl State {
             text_body: template.text_body.as_deref(),
         };
         Ok(parts.render(layout, model, Some(name)))
+    }
+
+    /// Why there is no template with this alias.
+    fn no_template(&self, alias: Option<&str>) -> ApiError {
+        let folder = self.template_folder.as_ref();
+        let broken = folder.and_then(|folder| folder.refusal(alias?));
+        broken.unwrap_or_else(rules::unknown_template_alias)
     }
 
     fn layout(&self, alias: Option<&str>) -> Option<&Template> {
@@ -268,7 +275,7 @@ fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-fn read_kind(fields: &Fields<'_>) -> Result<bool, ApiError> {
+pub(super) fn read_kind(fields: &Fields<'_>) -> Result<bool, ApiError> {
     match fields.text("TemplateType")?.as_deref() {
         None | Some("Standard") => Ok(false),
         Some("Layout") => Ok(true),
@@ -279,7 +286,7 @@ fn read_kind(fields: &Fields<'_>) -> Result<bool, ApiError> {
     }
 }
 
-fn check(state: &State, template: &Template) -> Result<(), ApiError> {
+pub(super) fn check(state: &State, template: &Template) -> Result<(), ApiError> {
     let present = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
     if template.name.is_empty() {
         return Err(rules::template_field_missing("Name"));
@@ -444,7 +451,7 @@ fn section(rendered: Result<String, Vec<TemplateFault>>) -> Value {
 }
 
 /// Lays one model over another; where both have objects, key by key.
-fn merge(under: &mut Value, over: &Value) {
+pub(super) fn merge(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
             for (key, value) in over {

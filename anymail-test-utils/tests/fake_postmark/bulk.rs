@@ -1,6 +1,6 @@
 //! `email/bulk` and its status.
 
-use anymail_test_utils::{FakePostmark, SuppressionReason};
+use anymail_test_utils::{FakePostmark, StoredTemplate, SuppressionReason};
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
@@ -66,9 +66,8 @@ async fn a_bulk_request_is_rendered_for_each_and_reports_its_progress() {
 #[tokio::test]
 async fn a_bulk_request_may_use_a_template_and_the_default_stream() {
     let caller = Caller::new().await;
-    caller
-        .postmark
-        .add_template("news", "{{FirstName}}!", "x", "");
+    let news = StoredTemplate::new("news").subject("{{FirstName}}!");
+    caller.postmark.add_template(news.text_body("x"));
     let request = bulk(json!({
         "Subject": null, "TextBody": null, "HtmlBody": null, "MessageStream": null,
         "TemplateAlias": "news",

@@ -1,6 +1,6 @@
 //! What happens to messages, and the webhooks that tell of it.
 
-use anymail_test_utils::{BounceType, FakePostmark, TriggerError};
+use anymail_test_utils::{BounceType, FakePostmark, StoredTemplate, TriggerError};
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
@@ -293,9 +293,10 @@ async fn every_active_recipient_has_an_event_of_their_own() {
 #[tokio::test]
 async fn what_cannot_be_rendered_bounces() {
     let (caller, _receiver, _) = sent(json!({})).await;
+    let template = StoredTemplate::new("t").subject("Hi");
     caller
         .postmark
-        .add_template("t", "Hi", "{{#each name}}x{{/each}}", "");
+        .add_template(template.text_body("{{#each name}}x{{/each}}"));
     let body = json!({
         "From": "a@example.com", "To": "b@example.com", "TemplateAlias": "t",
         "TemplateModel": {"name": 1},

@@ -21,5 +21,6 @@ mod smtp;
 mod smtp_refusals;
 mod smtp_sender;
 mod streams;
+mod template_folder;
 mod templates;
 mod webhooks;

@@ -1,5 +1,6 @@
 //! `templates`, and sending with one.
 
+use anymail_test_utils::StoredTemplate;
 use serde_json::{Value, json};
 
 use crate::caller::{Answer, Caller};
@@ -23,7 +24,12 @@ async fn with_welcome() -> (Caller, i64) {
     let caller = Caller::new().await;
     let postmark = &caller.postmark;
     let html = "<p>Dear {{name}}</p>";
-    let id = postmark.add_template("welcome", "Hi {{name}}", "Dear {{name}}", html);
+    let id = postmark.add_template(
+        StoredTemplate::new("welcome")
+            .subject("Hi {{name}}")
+            .text_body("Dear {{name}}")
+            .html_body(html),
+    );
     (caller, id)
 }
 
@@ -126,9 +132,10 @@ async fn the_test_token_looks_up_no_template() {
 #[tokio::test]
 async fn a_template_that_cannot_be_rendered_is_seen_on_the_message() {
     let caller = Caller::new().await;
+    let template = StoredTemplate::new("welcome").subject("Hi");
     caller
         .postmark
-        .add_template("welcome", "Hi", "{{#each name}}x{{/each}}", "");
+        .add_template(template.text_body("{{#each name}}x{{/each}}"));
     caller
         .post("email/withTemplate", &with_template(json!({})))
         .await
