@@ -88,7 +88,7 @@ impl<'de> Deserialize<'de> for Secret {
         // The error of a number, say, would quote it.
         match String::deserialize(deserializer) {
             Ok(text) => Ok(Self::new(text)),
-            Err(_) => Err(D::Error::custom("a secret must be a text")),
+            Err(_) => Err(D::Error::custom("expected a string for a secret")),
         }
     }
 }

@@ -122,8 +122,8 @@ async fn when_nobody_takes_it_the_error_that_may_pass_is_given_with_all_others()
     );
     assert_eq!(
         error.to_string(),
-        "first asks for fewer requests (HTTP 429); retry after 7 s; \
-         member \"b\": second does not accept the credentials (HTTP 401)"
+        "rate limited by first (HTTP 429); retry after 7 s; \
+         member \"b\": second authentication failed (HTTP 401)"
     );
 }
 
@@ -262,7 +262,7 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
     assert!(
         error
             .to_string()
-            .contains("no header X-Mailer (because of \"a\")"),
+            .contains("does not support the header X-Mailer (because of \"a\")"),
         "{error}"
     );
     assert_eq!(large.calls().len() + small.calls().len(), 0);
@@ -282,7 +282,10 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
     assert_eq!(status.dropped[0].esp, "small");
     assert_eq!(small.calls()[0][0].tags.items(), ["one"]);
     let status = mailer.send(&with_header).await.unwrap();
-    assert_eq!(status.dropped[0].limit, "no header X-Mailer");
+    assert_eq!(
+        status.dropped[0].problem,
+        "does not support the header X-Mailer"
+    );
 }
 
 #[tokio::test]
@@ -333,6 +336,8 @@ async fn esp_extra_is_for_one_esp_and_each_member_can_have_its_own() {
         .insert("X".to_owned(), json!(1));
     let error = mailer.send(&message).await.unwrap_err();
     assert_eq!(error.unsupported()[0].feature, Some(Feature::EspExtra));
+    let way_out = "give each backend its own `send_defaults.esp_extra`";
+    assert!(error.to_string().contains(way_out), "{error}");
     let same = Failover::new(pair(&first, &first));
     assert!(
         Mailer::new(same).check(&message).is_ok(),

@@ -137,8 +137,8 @@ async fn what_is_dropped_stands_in_the_status() {
     assert_eq!(error.kind(), K::UnsupportedFeature);
     assert_eq!(
         error.to_string(),
-        "acme cannot send this message: acme supports at most 1 of tags, not 2 \
-         (asked for: \"one\", \"two\"); acme supports no open tracking (asked for: true)"
+        "acme supports at most 1 tag per message (got 2) \
+         (requested: \"one\", \"two\"); acme does not support open tracking (requested: true)"
     );
     let drops = mailer(&backend)
         .unsupported(UnsupportedPolicy::Drop)

@@ -68,7 +68,7 @@ async fn a_second_amp_body_needs_an_esp_that_takes_alternative_bodies() {
         panic!("one thing is unsupported: {error}");
     };
     assert_eq!(found.feature, Some(Feature::Alternatives));
-    assert_eq!(found.asked, format!("{AMP:?}"));
+    assert_eq!(found.requested, format!("{AMP:?}"));
 
     let both = backend(&[
         (Feature::AmpHtml, Support::Yes),
@@ -133,8 +133,8 @@ async fn a_feature_with_several_conditions_is_supported_under_each_of_them() {
         panic!("one thing is unsupported: {error}");
     };
     assert_eq!(
-        found.limit,
-        "merge_global_data only with templates or batch"
+        found.problem,
+        "supports `merge_global_data` only with templates or batches"
     );
 
     let mut by_template = message.clone();

@@ -96,7 +96,7 @@ fn the_log_says_why_a_signature_does_not_count_and_the_answer_does_not() {
                 NOW,
                 true,
                 503,
-                "no configured key made this signature",
+                "the signature does not match any configured key",
             ),
             (KEY, NOW - 301, true, 503, "the signature is 301 s old"),
             (

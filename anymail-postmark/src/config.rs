@@ -201,17 +201,14 @@ impl PostmarkConfig {
             ("connect_timeout", self.connect_timeout),
         ] {
             if limit.is_zero() {
-                keep(option, "it is zero, so no call could succeed".to_owned());
+                keep(option, "must be greater than zero".to_owned());
             }
         }
         if let Some(problem) = self.proxy.problem() {
             keep("proxy", problem.to_owned());
         }
         if self.concurrency == 0 {
-            keep(
-                "concurrency",
-                "it is zero, so no call could begin".to_owned(),
-            );
+            keep("concurrency", "must be greater than zero".to_owned());
         }
         match url {
             Some(url) if faults.is_empty() => Ok(url),
@@ -228,45 +225,45 @@ impl PostmarkConfig {
 /// The token as a header's value that does not print.
 pub(crate) fn token_header(token: &Secret) -> Result<HeaderValue, &'static str> {
     if token.is_blank() {
-        return Err("it is empty");
+        return Err("must not be empty");
     }
     let mut value = HeaderValue::from_str(token.expose().trim())
-        .map_err(|_| "it holds a character that no HTTP header can carry")?;
+        .map_err(|_| "contains a character that is not allowed in an HTTP header")?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 fn checked_url(text: &str, allow_plain_http: bool) -> Result<Url, String> {
-    let mut url = Url::parse(text).map_err(|error| format!("{text:?} is no URL: {error}"))?;
+    let mut url =
+        Url::parse(text).map_err(|error| format!("{text:?} is not a valid URL: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         // Not quoted: it holds a password.
-        return Err("it must not hold a user name or password".to_owned());
+        return Err("must not contain a user name or password".to_owned());
     }
     let loopback = match url.host() {
         Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return Err(format!("{text:?} names no host")),
+        None => return Err(format!("{text:?} has no host")),
     };
     match url.scheme() {
         "https" if cfg!(feature = "rustls-tls") => {}
         "https" => {
             return Err(format!(
-                "{text:?} needs TLS, which this build does not have: switch on the feature \
-                 `rustls-tls` of anymail-postmark"
+                "{text:?} requires TLS: enable the feature `rustls-tls` of anymail-postmark"
             ));
         }
         "http" if loopback || allow_plain_http => {}
         "http" => {
             return Err(format!(
-                "{text:?} would send the token in clear: use https, \
-                 or allow it with allow_plain_http"
+                "{text:?} would send the token in clear text: use https, \
+                 or set allow_plain_http"
             ));
         }
-        _ => return Err(format!("{text:?} is neither https nor http")),
+        _ => return Err(format!("{text:?} is not an https or http URL")),
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("{text:?} has a query or fragment"));
+        return Err(format!("{text:?} must not have a query or fragment"));
     }
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
@@ -308,7 +305,7 @@ impl std::error::Error for PostmarkConfigError {}
 
 impl fmt::Display for PostmarkConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("postmark is not set up right")?;
+        f.write_str("invalid postmark configuration")?;
         for (i, fault) in self.faults.iter().enumerate() {
             let before = if i == 0 { ": " } else { "; " };
             write!(f, "{before}{}: {}", fault.option, fault.problem)?;
@@ -332,12 +329,12 @@ mod tests {
             .timeout(Duration::ZERO);
         assert_eq!(
             problem(&config),
-            "postmark is not set up right: \
-             server_token: it holds a character that no HTTP header can carry; \
-             api_url: \"ftp://example.com\" is neither https nor http; \
-             timeout: it is zero, so no call could succeed"
+            "invalid postmark configuration: \
+             server_token: contains a character that is not allowed in an HTTP header; \
+             api_url: \"ftp://example.com\" is not an https or http URL; \
+             timeout: must be greater than zero"
         );
-        assert!(problem(&PostmarkConfig::new(" ")).contains("server_token: it is empty"));
+        assert!(problem(&PostmarkConfig::new(" ")).contains("server_token: must not be empty"));
     }
 
     #[test]

@@ -80,44 +80,47 @@ const CALLS_PER_SECOND: &str = "calls_per_second";
 const OPTIONS: [OptionSpec; 12] = [
     OptionSpec::secret(
         "server_token",
-        "the token of the Postmark server to send by",
+        "the API token of the Postmark server to send with",
     )
     .required(),
     OptionSpec::text(
         "api_url",
-        "where the API is; Postmark's own address by default",
+        "the API's base URL; https://api.postmarkapp.com/ by default",
     ),
     OptionSpec::flag(
         "allow_plain_http",
-        "takes http:// beyond loopback; false by default",
+        "allows http:// beyond loopback; false by default",
     ),
     OptionSpec::text("message_stream", "the stream's id; \"outbound\" by default"),
-    OptionSpec::flag("use_bulk_api", "sends through email/bulk; false by default"),
+    OptionSpec::flag(
+        "use_bulk_api",
+        "sends batches with email/bulk; false by default",
+    ),
     OptionSpec::flag(
         "generate_message_id",
-        "gives rows ids of our own; as use_bulk_api by default",
+        "generates the message ids; by default the same as use_bulk_api",
     ),
-    OptionSpec::seconds("timeout", "the time limit of one call; 30 by default"),
+    OptionSpec::seconds("timeout", "seconds that a call may take; 30 by default"),
     OptionSpec::seconds(
         "connect_timeout",
-        "the time limit of connecting; 10 by default",
+        "seconds that connecting may take; 10 by default",
     ),
     OptionSpec::integer(
         "max_response_bytes",
-        "the largest answer read; 10000000 by default",
+        "the maximum size of a response; 10000000 by default",
     ),
     OptionSpec::integer(
         "concurrency",
-        "calls under way at once for many rows; 8 by default",
+        "the maximum number of concurrent calls; 8 by default",
     ),
     OptionSpec::secret(
         "proxy",
-        "for https: a proxy's URL, `never`, or `environment`, which is the default",
+        "the proxy for https: a URL, `never`, or `environment` (the default)",
     ),
     // Known without its feature, too: whoever sets it learns what to switch on.
     OptionSpec::integer(
         CALLS_PER_SECOND,
-        "calls that may go out in a second; no limit by default",
+        "the maximum number of calls per second; no limit by default",
     ),
 ];
 
@@ -151,7 +154,7 @@ impl BackendFactory for PostmarkFactory {
 
     #[cfg(not(feature = "webhooks"))]
     fn webhooks_unavailable(&self) -> Option<&str> {
-        Some("turn on the feature `webhooks` of anymail-postmark")
+        Some("enable the feature `webhooks` of anymail-postmark")
     }
 
     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
@@ -206,9 +209,9 @@ impl BackendFactory for PostmarkFactory {
 #[cfg(feature = "rate-limit")]
 fn limit_calls(config: &mut PostmarkConfig, calls: u64) -> Result<(), String> {
     let calls = match u32::try_from(calls) {
-        Ok(0) => return Err("it is zero, so no call could go out".to_owned()),
+        Ok(0) => return Err("must be greater than zero".to_owned()),
         Ok(calls) => calls,
-        Err(_) => return Err(format!("{calls} is more than {}", u32::MAX)),
+        Err(_) => return Err(format!("expected at most {}, got {calls}", u32::MAX)),
     };
     config.rate_limiter = Some(anymail_core::RateLimiter::per_second(calls));
     Ok(())
@@ -216,7 +219,7 @@ fn limit_calls(config: &mut PostmarkConfig, calls: u64) -> Result<(), String> {
 
 #[cfg(not(feature = "rate-limit"))]
 fn limit_calls(_: &mut PostmarkConfig, _: u64) -> Result<(), String> {
-    Err("it needs the feature `rate-limit` of anymail-postmark, which is off".to_owned())
+    Err("enable the feature `rate-limit` of anymail-postmark".to_owned())
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {
@@ -321,11 +324,11 @@ mod tests {
             ),
             (
                 "postmark+http://s3cret:s3cret@127.0.0.1:9",
-                "it has a password, which postmark",
+                "postmark does not use the URL's password",
             ),
             (
                 "postmark://s3cret@default?api_url=ftp://s3cret",
-                "is neither https nor http",
+                "is not an https or http URL",
             ),
             (
                 "postmark://s3cret@default?timeout=s3cret",
@@ -333,9 +336,9 @@ mod tests {
             ),
             (
                 "postmark://s3cret@default?tokn=s3cret",
-                "an option that postmark does not have",
+                "unknown postmark option",
             ),
-            ("postmark://tok%0Aen-s3cret@default", "it holds a character"),
+            ("postmark://tok%0Aen-s3cret@default", "contains a character"),
         ] {
             let error = by_url(url).unwrap_err();
             let shown = format!("{error} {error:?}");

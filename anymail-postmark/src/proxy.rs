@@ -43,14 +43,13 @@ impl Proxy {
             return None;
         };
         match Url::parse(text.expose()) {
-            Ok(url) if !url.has_host() => Some("the proxy's URL names no host"),
+            Ok(url) if !url.has_host() => Some("the proxy URL has no host"),
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-                Some("the proxy's URL must begin with http:// or https://")
+                Some("the proxy URL must start with http:// or https://")
             }
             Ok(_) => None,
             Err(_) => Some(
-                "it must be `environment`, `never`, or a URL such as \
-                 http://proxy.example.com:3128",
+                "expected `environment`, `never` or a URL such as http://proxy.example.com:3128",
             ),
         }
     }

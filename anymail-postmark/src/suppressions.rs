@@ -118,7 +118,7 @@ pub enum PostmarkSuppressionsError {
 impl fmt::Display for PostmarkSuppressionsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Postmark(_) => "postmark's suppression list could not be read or changed",
+            Self::Postmark(_) => "could not read or change postmark's suppression list",
             Self::Store(_) => "the suppression store failed",
         })
     }
@@ -323,7 +323,7 @@ impl PostmarkSuppressions {
             let reason = match rows.remove(address) {
                 Some(row) if row.status == "Suppressed" => return None,
                 Some(row) => row.message.unwrap_or(row.status),
-                None => "the answer does not say what became of it".to_owned(),
+                None => "the response does not mention this address".to_owned(),
             };
             Some(RefusedSuppression {
                 address: address.clone(),
@@ -357,7 +357,7 @@ fn read<T: for<'de> Deserialize<'de>>(answer: &Answer) -> Result<T, SendError> {
         return Err(failure(answer));
     }
     serde_json::from_str(&answer.text).map_err(|_| {
-        let why = "it is not a list of suppressions";
+        let why = "expected a list of suppressions";
         let error = SendError::new(SendErrorKind::InvalidResponse, NAME, why);
         error.with_http_status(answer.http_status)
     })

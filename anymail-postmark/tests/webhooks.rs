@@ -187,9 +187,9 @@ async fn what_is_no_event_has_an_error_of_its_own_that_quotes_nothing() {
         for (body, status, words) in [
             (r#"{"a": "s3cret"#, 400, "line 1, column"),
             ("s3cret", 400, "line 1, column 1"),
-            ("", 400, "not JSON"),
-            (r#"["s3cret"]"#, 422, "no object"),
-            ("null", 422, "no object"),
+            ("", 400, "not valid JSON"),
+            (r#"["s3cret"]"#, 422, "not an object"),
+            ("null", 422, "not an object"),
         ] {
             let (found, text) = app.post(path, "new", body).await;
             assert_eq!(found, status, "{body}");

@@ -90,7 +90,7 @@ impl EmailBackend for FileBackend {
         // The runtime shuts down: the files may have been written or not.
         let cut_off = |error| {
             Err(
-                SendError::new(SendErrorKind::Disconnected, NAME, "writing was cut off")
+                SendError::new(SendErrorKind::Disconnected, NAME, "writing was interrupted")
                     .with_source(error),
             )
         };
@@ -156,7 +156,7 @@ fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     // Makes the new name survive a crash. Not every system lets a folder be synced, and the
     // file is there already: an error would only have it sent twice.
     if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
-        tracing::debug!(%error, "the folder was not synced");
+        tracing::debug!(%error, "could not sync the folder");
     }
     Ok(())
 }

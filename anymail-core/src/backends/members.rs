@@ -71,6 +71,8 @@ pub(super) struct Members {
     name: &'static str,
     slots: Vec<Slot>,
     capabilities: Capabilities,
+    /// Whether some members support `esp_extra`, but not the same options.
+    extra_differs: bool,
     policy: UnsupportedPolicy,
     pub(super) rest: Duration,
     pub(super) clock: Clock,
@@ -100,6 +102,7 @@ impl Members {
             name,
             slots: members.into_iter().map(slot).collect(),
             capabilities: Capabilities::default(),
+            extra_differs: false,
             policy: UnsupportedPolicy::Refuse,
             rest: Duration::from_secs(60),
             clock: Arc::new(Instant::now),
@@ -134,25 +137,34 @@ impl Members {
         };
         let mut names = backends().map(EmailBackend::name);
         let first = names.next();
-        if names.any(|name| Some(name) != first) {
+        let is_mixed = names.any(|name| Some(name) != first);
+        if is_mixed {
             // Options in one ESP's own words mean nothing, or the wrong thing, to another.
             let no_extra = [(Feature::EspExtra, Support::No)];
             capabilities = capabilities.iter().chain(no_extra).collect();
         }
+        let has_extra = |it: &dyn EmailBackend| it.capabilities().support(Feature::EspExtra);
+        let some_have_extra = backends().any(|it| has_extra(it) != Support::No);
+        self.extra_differs = is_mixed && some_have_extra;
         self.policy = policy;
         self.capabilities = capabilities;
     }
 
     /// What members have against a message beyond their capabilities.
     pub(super) fn check(&self, message: &Message) -> Vec<Objection> {
+        let own_options = self.extra_differs.then(|| {
+            let problem = "does not support `esp_extra`, because its backends have different \
+                           options: give each backend its own `send_defaults.esp_extra`";
+            Objection::explain(Feature::EspExtra, problem)
+        });
         if self.policy == UnsupportedPolicy::Drop {
-            return Vec::new();
+            return own_options.into_iter().collect();
         }
         let objections = self.slots.iter().flat_map(|slot| {
             let found = slot.member.backend.check(message);
             found.into_iter().map(|o| o.because_of(&slot.member.name))
         });
-        objections.collect()
+        objections.chain(own_options).collect()
     }
 
     /// As [`send`](Self::send), for one message.
@@ -279,7 +291,7 @@ impl Members {
                 kind = ?error.kind(),
                 http_status = error.http_status(),
                 accepted = ?error.accepted(),
-                "a member did not take the message"
+                "a member did not accept the message"
             );
             if is_about_the_member(error.kind()) {
                 let asked = error

@@ -96,21 +96,19 @@ impl FromStr for BackendUrl {
         let text = text.trim();
         // Without the slashes the rest would be a path, whatever it was meant to be.
         if !text.contains("://") {
-            return Err(BackendUrlError::new("it must have the form \"name://...\""));
+            return Err(BackendUrlError::new("expected \"name://...\""));
         }
         let not_encoded = |problem: &str| {
-            let rule = "characters such as @ : / ? # % in its parts must be percent-encoded";
+            let rule = "percent-encode characters such as @ : / ? # % in user, password and path";
             BackendUrlError::new(format!("{problem} ({rule})"))
         };
         let url = Url::parse(text).map_err(|error| not_encoded(&error.to_string()))?;
         // A slash in a password would make a host of what stands before it.
         if url.path().contains('@') {
-            return Err(not_encoded("it has a / before its @"));
+            return Err(not_encoded("found / before @"));
         }
         if url.fragment().is_some() {
-            return Err(BackendUrlError::new(
-                "a # in it must be percent-encoded, as %23",
-            ));
+            return Err(BackendUrlError::new("percent-encode # as %23"));
         }
         let host = url.host_str().map(decoded).transpose()?;
         let path = decoded(url.path())?;
@@ -138,7 +136,9 @@ impl FromStr for BackendUrl {
 
 fn decoded(text: &str) -> Result<String, BackendUrlError> {
     let text = percent_decode_str(text).decode_utf8();
-    let text = text.map_err(|_| BackendUrlError::new("a part of it is not UTF-8"))?;
+    let text = text.map_err(|_| {
+        BackendUrlError::new("found bytes that are not UTF-8 after percent-decoding")
+    })?;
     Ok(text.into_owned())
 }
 

@@ -128,18 +128,18 @@ impl<'a> Build<'a> {
         match (&config.default, names.as_slice()) {
             (Some(name), _) if config.mailers.contains_key(name) => return Some(name),
             (Some(name), names) => {
-                let problem = format!("there is no mailer {name:?}{}", known_names(name, names));
+                let problem = format!("unknown mailer {name:?}{}", known_names(name, names));
                 self.find.fault(Kind::UnknownMailer, "default", problem);
             }
             (None, []) if self.find.faults.is_empty() => {
-                let problem = "there is no mailer: set backend, or a table under mailers";
+                let problem = "no mailer is configured: set backend, url or mailers";
                 self.find.fault(Kind::Missing, "backend", problem);
             }
             (None, [only]) => return Some(only),
             (None, names) if names.contains(&"default") => return Some("default"),
             (None, []) => {}
             (None, names) => {
-                let problem = format!("it must name one of the mailers {}", names.join(", "));
+                let problem = format!("expected one of the mailers {}", names.join(", "));
                 self.find.fault(Kind::Missing, "default", problem);
             }
         }
@@ -184,7 +184,7 @@ impl<'a> Build<'a> {
         // A URL can name itself as a member only by way of a variable or file that has it.
         let same = |open: &Secret| open.expose() == by_url.text.expose();
         if self.open_urls.iter().any(same) {
-            let problem = "a backend would be a member of itself";
+            let problem = "a backend cannot be a member of itself";
             self.find
                 .fault(Kind::Conflict, config.place.of("url"), problem);
             return None;

@@ -61,7 +61,7 @@ impl BackendFactory for FileFactory {
     fn options(&self) -> &[OptionSpec] {
         const OPTIONS: [OptionSpec; 1] = [OptionSpec::text(
             "folder",
-            "where messages are stored; it is made if it is not there",
+            "the folder to store messages in; created if it does not exist",
         )
         .required()];
         &OPTIONS
@@ -83,15 +83,15 @@ impl BackendFactory for FileFactory {
 }
 
 const MEMBERS: [OptionSpec; 2] = [
-    OptionSpec::mailers("members", "the mailers or backends to send by, in order").required(),
+    OptionSpec::mailers("members", "the mailers or backends to send with, in order").required(),
     OptionSpec::seconds(
         "rest",
-        "how long a member that failed is left alone; 60 by default",
+        "seconds before a member that failed is tried first again; 60 by default",
     ),
 ];
 
 fn no_members() -> Vec<OptionFault> {
-    OptionFault::new("members", "it names nobody").into()
+    OptionFault::new("members", "expected at least one member").into()
 }
 
 #[derive(Debug)]

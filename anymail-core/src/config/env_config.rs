@@ -66,7 +66,7 @@ impl MailersConfig {
         } else if table.faults.is_empty() {
             let names: Vec<_> = registry.names().collect();
             let problem = format!(
-                "it must name the backend, or {} give its URL; known: {}",
+                "must name a backend, unless {} contains a URL (known backends: {})",
                 config.place.of("url"),
                 names.join(", ")
             );
@@ -78,7 +78,7 @@ impl MailersConfig {
         for name in staging {
             // Taken for "not set", it would let mail out to real people.
             if env.names().any(|set| set == name) && env.get(&name).is_none() {
-                let problem = "it is empty; to switch it off, do not set it";
+                let problem = "must not be empty; to turn it off, unset the variable";
                 table
                     .faults
                     .push(ConfigFault::new(Kind::InvalidValue, name, problem));
@@ -125,7 +125,7 @@ fn misspelt(table: &Table, registry: &Registry) -> Vec<ConfigFault> {
     let unread = table.rest().filter(|key| !of_a_backend(key));
     let faults = unread.filter_map(|key| {
         let meant = nearest(key, known.iter().copied())?;
-        let problem = format!("nothing reads it; did you mean {PREFIX}{}?", upper(meant));
+        let problem = format!("unknown variable; did you mean {PREFIX}{}?", upper(meant));
         Some(ConfigFault::new(
             Kind::UnknownOption,
             table.place().of(key),
@@ -145,7 +145,7 @@ fn misspelt_options(table: &Table, backend: &str, registry: &Registry) -> Vec<Co
         .filter(|key| !known.contains(key))
         .filter(is_ours);
     let faults = unknown.map(|key| {
-        let problem = format!("{backend} has no such option{}", known_names(key, &known));
+        let problem = format!("unknown {backend} option{}", known_names(key, &known));
         ConfigFault::new(Kind::UnknownOption, table.place().of(key), problem)
     });
     faults.collect()

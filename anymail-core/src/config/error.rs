@@ -29,7 +29,7 @@ impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the mail configuration cannot be used: ")?;
+        f.write_str("invalid mail configuration: ")?;
         write_list(f, &self.faults)
     }
 }
@@ -122,7 +122,7 @@ pub(super) fn known_names(name: &str, known: &[&str]) -> String {
         None => String::new(),
     };
     match known {
-        [] => format!("{meant} (there are none)"),
+        [] => format!("{meant} (none are known)"),
         known => format!("{meant} (known: {})", known.join(", ")),
     }
 }

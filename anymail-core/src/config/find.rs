@@ -152,12 +152,12 @@ impl<'a> Finder<'a> {
     pub(super) fn factory(&mut self, name: &str, place: &str) -> Option<&'a dyn BackendFactory> {
         let factory = self.registry.get(name);
         if is_url(name) {
-            let problem = "this is not the name of a backend; for a URL, set url (in the environment \
-                           ANYMAIL_URL)";
+            let problem = "expected the name of a backend; for a URL, set url (ANYMAIL_URL in the \
+                           environment)";
             self.fault(Kind::UnknownBackend, place, problem);
         } else if factory.is_none() {
             let names: Vec<_> = self.registry.names().collect();
-            let problem = format!("there is no backend {name:?}{}", known_names(name, &names));
+            let problem = format!("unknown backend {name:?}{}", known_names(name, &names));
             self.fault(Kind::UnknownBackend, place, problem);
         }
         factory
@@ -172,7 +172,7 @@ impl<'a> Finder<'a> {
         let known = all_options(factory);
         for key in keys.filter(|key| !known.contains(key)) {
             let name = factory.name();
-            let problem = format!("{name} has no such option{}", known_names(key, &known));
+            let problem = format!("unknown {name} option{}", known_names(key, &known));
             self.fault(
                 Kind::UnknownOption,
                 place.of(&format!("options.{key}")),
@@ -194,7 +194,8 @@ impl<'a> Finder<'a> {
                 (factory, Some(by_url))
             }
             (Some(_), Some(_)) => {
-                let problem = "backend is set as well: a URL names the backend itself";
+                let problem =
+                    "backend is also set, but the URL already names the backend: remove one";
                 self.fault(Kind::Conflict, url_place, problem);
                 return None;
             }
@@ -219,7 +220,8 @@ impl<'a> Finder<'a> {
         if let Some(by_url) = &chosen.by_url {
             let twice = by_url.values.keys();
             for option in twice.filter(|option| config.options.contains_key(**option)) {
-                let problem = format!("the option {option} is in the mailer's options as well");
+                let problem =
+                    format!("the option {option} is also in the mailer's options: remove one");
                 self.fault(Kind::Conflict, by_url.place.clone(), problem);
             }
         }
@@ -233,7 +235,7 @@ impl<'a> Finder<'a> {
             let name = chosen.factory.name();
             let [long, bare] = option_names(name, spec.name);
             let problem = format!(
-                "{name} needs it ({}): set it in the configuration, or {long} or {bare} in the environment",
+                "required by {name} ({}): set it in the configuration, or set {long} or {bare} in the environment",
                 spec.help
             );
             self.fault(Kind::Missing, chosen.place_of(spec.name), problem);
@@ -248,7 +250,7 @@ impl<'a> Finder<'a> {
             OptionKind::Secret => given.text().and_then(|text| {
                 let secret = match given.source {
                     Source::Url if text.trim().is_empty() => {
-                        return Err(given.invalid("the secret is empty"));
+                        return Err(given.invalid("the secret must not be empty"));
                     }
                     Source::Url => Secret::new(text),
                     Source::Table | Source::Env => {
@@ -285,14 +287,14 @@ impl<'a> Finder<'a> {
             let schemes: Vec<_> = schemes.iter().map(String::as_str).collect();
             let scheme = url.scheme();
             let known = known_names(scheme, &schemes);
-            let problem = format!("there is no backend for {scheme}:// URLs{known}");
+            let problem = format!("no backend accepts {scheme}:// URLs{known}");
             self.fault(Kind::UnknownBackend, place, problem);
             return None;
         };
         let name = factory.name();
         let made = factory.url_options(&url);
         for part in made.unused() {
-            let problem = format!("it has a {part}, which {name} does not read");
+            let problem = format!("{name} does not use the URL's {part}: remove it");
             self.fault(Kind::InvalidValue, place.clone(), problem);
         }
         let mut known = all_options(factory);
@@ -303,12 +305,12 @@ impl<'a> Finder<'a> {
             let Some(known) = known.iter().find(|known| **known == option) else {
                 // Not quoted: the URL is a secret, and its query may be all kinds of things.
                 let known = known_names(option, &known);
-                let problem = format!("it has an option that {name} does not have{known}");
+                let problem = format!("unknown {name} option in the URL's query{known}");
                 self.fault(Kind::UnknownOption, place.clone(), problem);
                 continue;
             };
             if values.insert(*known, value.clone()).is_some() {
-                let problem = format!("it has the option {known} twice");
+                let problem = format!("the option {known} is in the URL's query twice");
                 self.fault(Kind::Conflict, place.clone(), problem);
             }
         }

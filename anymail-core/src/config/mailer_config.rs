@@ -156,7 +156,8 @@ impl MailersConfig {
         }
         for (name, map, place) in table.tables("mailers") {
             if name == "default" && config.mailers.contains_key(&name) {
-                let problem = "the mailer \"default\" is set by backend, url or options as well";
+                let problem =
+                    "the mailer \"default\" is also set by backend, url or options: remove one";
                 let fault = ConfigFault::new(Kind::Conflict, "mailers.default", problem);
                 table.faults.push(fault);
             }

@@ -46,8 +46,8 @@ impl Build<'_> {
         for (at, field) in apart.refused {
             if let Some((name, ..)) = found.get(at) {
                 let problem = format!(
-                    "its member {name:?} has another send default for {field}, which must be the \
-                     same for all members: set it at the mailer that has the members"
+                    "the member {name:?} has a different send default for {field}, which must be \
+                     the same for all members: set it on the mailer that has the members"
                 );
                 self.find.fault(Kind::Conflict, &given.place, problem);
             }
@@ -76,15 +76,15 @@ impl Build<'_> {
                 let known = known_names(name, &names);
                 let problem = match given.source {
                     // The URL is a secret.
-                    Source::Url => format!("it has a member that there is not{known}"),
-                    _ => format!("there is no mailer or backend {name:?}{known}"),
+                    Source::Url => format!("unknown member in the URL{known}"),
+                    _ => format!("unknown mailer or backend {name:?}{known}"),
                 };
                 self.find.fault(Kind::UnknownMailer, &given.place, problem);
                 return None;
             }
         };
         if self.open.iter().any(|open| open == name) {
-            let problem = format!("the mailer {name:?} would be a member of itself");
+            let problem = format!("the mailer {name:?} cannot be a member of itself");
             self.find.fault(Kind::Conflict, &given.place, problem);
             return None;
         }
@@ -93,8 +93,8 @@ impl Build<'_> {
             != (&settings.redirect_to, &settings.allow_domains)
         {
             let problem = format!(
-                "its member {name:?} has other settings for staging (redirect_to, \
-                 allow_domains), which would not apply: set them for all mailers alike"
+                "the member {name:?} has different staging settings (redirect_to, allow_domains), \
+                 which would not apply: use the same settings for all mailers"
             );
             self.find.fault(Kind::Conflict, &given.place, problem);
         }
@@ -103,7 +103,9 @@ impl Build<'_> {
         }
         let made = self.make(name)?;
         if made.members_have_own {
-            let problem = format!("members of its member {name:?} have send defaults of their own");
+            let problem = format!(
+                "the members of its member {name:?} have their own send defaults, which would not apply"
+            );
             self.find.fault(Kind::Conflict, &given.place, problem);
         }
         let own = self.specific_defaults(&made.name, &config);

@@ -255,7 +255,7 @@ impl OptionFault {
     pub fn missing(option: impl Into<String>) -> Self {
         Self {
             is_missing: true,
-            ..Self::new(option, "it is missing")
+            ..Self::new(option, "missing")
         }
     }
 }

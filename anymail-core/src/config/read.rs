@@ -78,14 +78,14 @@ impl Given {
         let found = match &self.value {
             Value::String(_) if self.source.has_texts_only() => "",
             Value::Number(_) if wanted.contains("number") => "",
-            Value::Null => ", not nothing",
-            Value::Bool(_) => ", not true or false",
-            Value::Number(_) => ", not a number",
-            Value::String(_) => ", not a text",
-            Value::Array(_) => ", not a list",
-            Value::Object(_) => ", not a table",
+            Value::Null => ", got null",
+            Value::Bool(_) => ", got a boolean",
+            Value::Number(_) => ", got a number",
+            Value::String(_) => ", got a string",
+            Value::Array(_) => ", got a list",
+            Value::Object(_) => ", got a table",
         };
-        let problem = format!("{wanted} is wanted{found}");
+        let problem = format!("expected {wanted}{found}");
         ConfigFault::new(Kind::WrongType, &self.place, problem)
     }
 
@@ -96,7 +96,7 @@ impl Given {
     pub(super) fn text(&self) -> Read<String> {
         match &self.value {
             Value::String(text) => Ok(text.clone()),
-            _ => Err(self.wrong("a text")),
+            _ => Err(self.wrong("a string")),
         }
     }
 
@@ -119,7 +119,7 @@ impl Given {
             Value::String(text) if self.source.has_texts_only() => text.parse().ok(),
             _ => None,
         };
-        number.ok_or_else(|| self.wrong("a whole number from 0"))
+        number.ok_or_else(|| self.wrong("a whole number, 0 or more"))
     }
 
     pub(super) fn seconds(&self) -> Read<Duration> {
@@ -130,7 +130,7 @@ impl Given {
         };
         number
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .ok_or_else(|| self.wrong("a number of seconds from 0"))
+            .ok_or_else(|| self.wrong("a number of seconds, 0 or more"))
     }
 
     pub(super) fn list(&self) -> Read<Vec<String>> {
@@ -145,9 +145,9 @@ impl Given {
             Value::Array(items) => {
                 let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
                 let texts: Option<Vec<_>> = texts.collect();
-                texts.ok_or_else(|| self.wrong("a list of texts"))
+                texts.ok_or_else(|| self.wrong("a list of strings"))
             }
-            _ => Err(self.wrong("a list of texts")),
+            _ => Err(self.wrong("a list of strings")),
         }
     }
 
@@ -180,10 +180,10 @@ impl Given {
                     ..self.clone()
                 }
                 .list();
-                let list = list.map_err(|_| self.wrong("a text or a list of texts"))?;
+                let list = list.map_err(|_| self.wrong("a string or a list of strings"))?;
                 Ok(list.into_iter().map(Secret::new).collect())
             }
-            _ => Err(self.wrong("a text or a list of texts")),
+            _ => Err(self.wrong("a string or a list of strings")),
         }
     }
 }
@@ -195,7 +195,7 @@ pub(super) fn resolve(given: &Secret, env: &Env, place: &str) -> Read<Secret> {
         match env.get(name) {
             Some(text) => Secret::new(text),
             None => {
-                let problem = format!("the environment variable {name:?} is not set, or empty");
+                let problem = format!("the environment variable {name:?} is not set or is empty");
                 return fault(Kind::UnreadableSecret, problem);
             }
         }
@@ -211,7 +211,10 @@ pub(super) fn resolve(given: &Secret, env: &Env, place: &str) -> Read<Secret> {
         given.clone()
     };
     if secret.is_blank() {
-        return fault(Kind::InvalidValue, "the secret is empty".to_owned());
+        return fault(
+            Kind::InvalidValue,
+            "the secret must not be empty".to_owned(),
+        );
     }
     Ok(secret)
 }
@@ -232,9 +235,9 @@ fn read_file(path: &str) -> Result<Secret, String> {
         false => read_in_time(path),
     }?;
     if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err(format!("it is larger than {MAX_SECRET_BYTES} bytes"));
+        return Err(format!("larger than {MAX_SECRET_BYTES} bytes"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let text = String::from_utf8(bytes).map_err(|_| "not valid UTF-8".to_owned())?;
     let line = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let line = line.strip_suffix('\n').unwrap_or(line);
     Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))
@@ -258,7 +261,7 @@ fn read_in_time(path: &str) -> Result<Vec<u8>, String> {
     thread.spawn(read).map_err(|error| error.to_string())?;
     receiver.recv_timeout(MAX_SECRET_WAIT).unwrap_or_else(|_| {
         let seconds = MAX_SECRET_WAIT.as_secs();
-        Err(format!("nobody has written to it within {seconds} s"))
+        Err(format!("nothing was written to it within {seconds} s"))
     })
 }
 
@@ -345,7 +348,7 @@ impl Table {
                 Some(other) => format!("; did you mean {other:?}?"),
                 None => format!(" (known: {})", self.known.join(", ")),
             };
-            let problem = format!("there is no such setting{meant}");
+            let problem = format!("unknown setting{meant}");
             ConfigFault::new(Kind::UnknownOption, self.place.of(key), problem)
         });
         self.faults.extend(unknown);

@@ -67,7 +67,7 @@ impl Settings {
             time_limit: table.read("time_limit", Given::seconds),
             concurrency: table.read("concurrency", |given| {
                 let calls = usize::try_from(given.integer()?);
-                calls.map_err(|_| given.invalid("the number is too large"))
+                calls.map_err(|_| given.invalid("too large"))
             }),
         }
     }
@@ -75,7 +75,7 @@ impl Settings {
     /// Settings that contradict each other.
     pub(super) fn conflicts(&self, place: &Place) -> Vec<ConfigFault> {
         let both = |a: &str, b: &str| {
-            let problem = format!("{} is set, too: set one of them", place.of(b));
+            let problem = format!("{} is also set: remove one", place.of(b));
             ConfigFault::new(Kind::Conflict, place.of(a), problem)
         };
         let mut faults = Vec::new();

@@ -19,38 +19,44 @@ const IMPLICIT_TLS: &str = "smtps";
 
 const OPTIONS: [OptionSpec; 13] = [
     OptionSpec::text("host", "the server's host name or IP address").required(),
-    OptionSpec::integer("port", "587, 465 or 25 by default, as tls says"),
+    OptionSpec::integer(
+        "port",
+        "default: 587 for starttls, 465 for implicit, 25 for none",
+    ),
     OptionSpec::text(
         "tls",
-        "starttls (required, the default), implicit, or none (to loopback only)",
+        "starttls (the default), implicit, or none (loopback only)",
     ),
     OptionSpec::flag(
         "allow_clear_text",
-        "takes tls = none beyond loopback; false by default",
+        "allows tls = none beyond loopback; false by default",
     ),
-    OptionSpec::secret("user", "the name to log in with; without it nobody logs in"),
-    OptionSpec::secret("password", "the user's password"),
     OptionSpec::secret(
-        "access_token",
-        "an OAuth 2 token in the place of a password",
+        "user",
+        "the user name; without it there is no authentication",
     ),
+    OptionSpec::secret("password", "the user's password"),
+    OptionSpec::secret("access_token", "an OAuth 2 token instead of a password"),
     OptionSpec::text(
         "hello_name",
-        "the name to say in EHLO; the own IP address by default",
+        "the name sent in EHLO; the local IP address by default",
     ),
-    OptionSpec::seconds("timeout", "the time limit of each step; 60 by default"),
-    OptionSpec::integer("max_connections", "the most connections; 8 by default"),
+    OptionSpec::seconds("timeout", "seconds that each step may take; 60 by default"),
+    OptionSpec::integer(
+        "max_connections",
+        "the maximum number of connections; 8 by default",
+    ),
     OptionSpec::seconds(
         "idle_timeout",
-        "how long an unused connection stays open; 60 by default",
+        "seconds before an idle connection is closed; 60 by default",
     ),
     OptionSpec::integer(
         "max_messages_per_connection",
-        "messages after which a connection is closed; 100 by default",
+        "the number of messages after which a connection is closed; 100 by default",
     ),
     OptionSpec::text(
         "ca_file",
-        "certificates in PEM to trust besides the platform's",
+        "a PEM file with CA certificates to trust in addition to the platform's",
     ),
 ];
 
@@ -101,14 +107,17 @@ fn read(options: &Options, faults: &mut Vec<OptionFault>) -> SmtpConfig {
             Some(tls) => config = config.tls(tls),
             None => faults.push(OptionFault::new(
                 "tls",
-                format!("{name:?} is not starttls, implicit or none"),
+                format!("expected starttls, implicit or none, got {name:?}"),
             )),
         }
     }
     if let Some(port) = options.integer("port") {
         match u16::try_from(port) {
             Ok(port) => config = config.port(port),
-            Err(_) => faults.push(OptionFault::new("port", format!("{port} is over 65535"))),
+            Err(_) => faults.push(OptionFault::new(
+                "port",
+                format!("expected at most 65535, got {port}"),
+            )),
         }
     }
     config = config.allow_clear_text(options.flag("allow_clear_text").unwrap_or_default());
@@ -121,16 +130,15 @@ fn read(options: &Options, faults: &mut Vec<OptionFault>) -> SmtpConfig {
         (Some(user), None, Some(token)) => config = config.access_token(user, token),
         (_, Some(_), Some(_)) => faults.push(OptionFault::new(
             "access_token",
-            "there is a password, too: leave one of them out",
+            "password is also set: remove one",
         )),
         (None, ..) => faults.push(OptionFault::new(
             "user",
-            "it is missing, and there is a password or token",
+            "required if password or access_token is set",
         )),
-        (Some(_), None, None) => faults.push(OptionFault::new(
-            "password",
-            "it is missing, and there is a user",
-        )),
+        (Some(_), None, None) => {
+            faults.push(OptionFault::new("password", "required if user is set"))
+        }
     }
     if let Some(name) = options.text("hello_name") {
         config = config.hello_name(name);

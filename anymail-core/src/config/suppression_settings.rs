@@ -127,7 +127,7 @@ impl SuppressionSettings {
         settings.options = table.read("options", Given::table).unwrap_or_default();
         if let Some(path) = table.read("file", Given::text) {
             if settings.store.is_some() {
-                let problem = "store is set, too: set one of them";
+                let problem = "store is also set: remove one";
                 let place = table.place().of("file");
                 table
                     .faults
@@ -137,7 +137,7 @@ impl SuppressionSettings {
             settings.options.insert("path".to_owned(), path.into());
         }
         if settings.store.is_none() && table.faults.is_empty() {
-            let problem = "it must name the store: set file, or store";
+            let problem = "no store is configured: set file or store";
             let place = table.place().of("store");
             table
                 .faults
@@ -146,7 +146,7 @@ impl SuppressionSettings {
         let policy = table.read("on_store_failure", |given| match given.text()?.as_str() {
             "wait" => Ok(StoreFailurePolicy::Wait),
             "send" => Ok(StoreFailurePolicy::Send),
-            _ => Err(given.invalid("it is neither \"wait\" nor \"send\"")),
+            _ => Err(given.invalid("expected \"wait\" or \"send\"")),
         });
         settings.on_store_failure = policy.unwrap_or_default();
         for scope in table.read("transactional", Given::list).unwrap_or_default() {
@@ -177,7 +177,7 @@ fn reasons_by_scope(
                 let all = SuppressionReason::ALL.iter().map(|it| it.as_str());
                 let all: Vec<_> = all.collect();
                 let known = known_names(&name, &all);
-                names.invalid(format!("there is no reason {name:?}{known}"))
+                names.invalid(format!("unknown reason {name:?}{known}"))
             })?;
             reasons.push(reason);
         }

@@ -80,7 +80,7 @@ impl SuppressionStoreFactory for MemoryStoreFactory {
     fn options(&self) -> &[OptionSpec] {
         const OPTIONS: [OptionSpec; 1] = [OptionSpec::integer(
             "limit",
-            "how many addresses it holds; 1,000,000 by default",
+            "the maximum number of addresses; 1,000,000 by default",
         )];
         &OPTIONS
     }
@@ -105,7 +105,7 @@ impl SuppressionStoreFactory for FileStoreFactory {
 
     fn options(&self) -> &[OptionSpec] {
         const OPTIONS: [OptionSpec; 1] =
-            [OptionSpec::text("path", "the file; it is created if it is not there").required()];
+            [OptionSpec::text("path", "the file; created if it does not exist").required()];
         &OPTIONS
     }
 

@@ -56,7 +56,7 @@ impl Suppressions {
         let place = Place::Path(format!("{}.", settings.place));
         let Some(factory) = find.registry.suppression_store(name) else {
             let names: Vec<_> = find.registry.suppression_store_names().collect();
-            let problem = format!("there is no store {name:?}{}", known_names(name, &names));
+            let problem = format!("unknown store {name:?}{}", known_names(name, &names));
             find.fault(Kind::UnknownStore, place.of("store"), problem);
             return None;
         };
@@ -91,8 +91,8 @@ pub(super) fn suppressions_lost(member: &str, own: &Settings, mailer: &Settings)
         return None;
     }
     Some(format!(
-        "its member {member:?} has suppressions of its own, which would not apply: set them at \
-         the mailer that has the members"
+        "the member {member:?} has its own suppressions, which would not apply: set them on the \
+         mailer that has the members"
     ))
 }
 
@@ -106,7 +106,7 @@ fn store_options(
     let unknown = |key: &&String| !known.contains(&key.as_str());
     for key in settings.options.keys().filter(unknown) {
         let name = factory.name();
-        let problem = format!("{name} has no such option{}", known_names(key, &known));
+        let problem = format!("unknown {name} option{}", known_names(key, &known));
         let place = place.of(&format!("options.{key}"));
         find.fault(Kind::UnknownOption, place, problem);
     }
@@ -126,7 +126,7 @@ fn store_options(
                 }
             }
             None if spec.required => {
-                let problem = format!("{} needs it ({})", factory.name(), spec.help);
+                let problem = format!("required by {} ({})", factory.name(), spec.help);
                 find.fault(Kind::Missing, place, problem);
             }
             None => {}

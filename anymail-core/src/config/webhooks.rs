@@ -124,7 +124,7 @@ impl MakingWebhooks {
     ) {
         let factory = chosen.factory;
         if let Some(why) = factory.webhooks_unavailable() {
-            let problem = format!("{} was built without its webhooks: {why}", factory.name());
+            let problem = format!("{} was compiled without webhooks: {why}", factory.name());
             let fault = ConfigFault::new(Kind::Missing, config.place.of("backend"), problem);
             if !self.missing.contains(&fault) {
                 self.missing.push(fault);
@@ -193,7 +193,7 @@ impl MakingWebhooks {
                 let mut specs = chosen.factory.webhook_options().iter();
                 let spec = specs.find(|spec| spec.name == fault.option);
                 let help = spec.map(|spec| spec.help).unwrap_or(&fault.problem);
-                let problem = format!("the webhooks of {name} need it ({help})");
+                let problem = format!("required by the webhooks of {name} ({help})");
                 let fault = ConfigFault::new(Kind::Missing, place, problem);
                 self.missing.push(fault);
             } else {
@@ -211,8 +211,8 @@ impl MakingWebhooks {
                 && let Some(other) = self.made.iter().find(guarded)
             {
                 let problem = format!(
-                    "the webhooks of {} let anybody post here, and want a secret at {}, but they \
-                     have the same URL",
+                    "the webhooks of {} accept unauthenticated requests here but require a secret \
+                     at {}, although both have the same URL",
                     made.backend, other.place
                 );
                 find.fault(Kind::Conflict, made.place.clone(), problem);
@@ -250,8 +250,8 @@ fn secrets_of(find: &mut Finder<'_>, texts: Vec<Secret>, place: &str) -> Secrets
         let pairs: Option<Vec<_>> = pairs.map(|it| it.expose().split_once(':')).collect();
         secrets.auth = pairs.and_then(|pairs| WebhookAuth::basic(pairs).ok());
         if secrets.auth.is_none() {
-            let problem = "a secret must have the form \"user:password\"; \"none\", alone, \
-                           lets anybody post";
+            let problem = "expected a secret of the form \"user:password\"; \"none\" on its own \
+                           turns authentication off";
             find.fault(Kind::InvalidValue, place, problem);
         }
     }
@@ -263,7 +263,7 @@ fn no_secret(backend: &str, options: &[OptionSpec]) -> String {
     let others = options.iter().map(|spec| format!(" or {}", spec.name));
     let others: String = others.collect();
     format!(
-        "{backend} has webhooks, and no secret says who may post to them: set webhook_secret to \
-         \"user:password\"{others}; only webhook_secret = \"none\" lets anybody post"
+        "the webhooks of {backend} need authentication: set webhook_secret to \
+         \"user:password\"{others}, or turn authentication off with webhook_secret = \"none\""
     )
 }

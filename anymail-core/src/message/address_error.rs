@@ -58,23 +58,21 @@ impl AddressErrorReason {
 impl fmt::Display for AddressErrorReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "there is no address",
-            Self::NoAt => {
-                "it has no \"@\" (a display name with a comma must stand in double quotes)"
-            }
-            Self::Several => "one address is wanted, not several",
-            Self::TrailingText => "there is text behind the address",
-            Self::OpenQuote => "the double quote is never closed",
-            Self::OpenComment => "the parenthesis is never closed",
-            Self::OpenAngle => "the \"<\" is not closed behind the address",
-            Self::OpenGroup => "the group is not closed by \";\"",
+            Self::Empty => "empty address",
+            Self::NoAt => "missing \"@\" (put a display name with a comma in double quotes)",
+            Self::Several => "expected one address, got several",
+            Self::TrailingText => "unexpected text after the address",
+            Self::OpenQuote => "unclosed double quote",
+            Self::OpenComment => "unclosed parenthesis",
+            Self::OpenAngle => "unclosed \"<\" after the address",
+            Self::OpenGroup => "unclosed group: missing \";\"",
             Self::ControlCharacter(c) => {
-                return write!(f, "it holds the control character U+{:04X}", u32::from(*c));
+                return write!(f, "unexpected control character U+{:04X}", u32::from(*c));
             }
-            Self::InvalidDomain => "its domain is not valid",
-            Self::InvalidLocalPart => "the part before the \"@\" is not valid",
-            Self::TooLong => "it is too long (64 octets before the \"@\", 254 in all)",
-            Self::Malformed => "it is not an address",
+            Self::InvalidDomain => "invalid domain",
+            Self::InvalidLocalPart => "invalid local part (the part before the \"@\")",
+            Self::TooLong => "too long: at most 64 bytes before the \"@\" and 254 in total",
+            Self::Malformed => "not a valid email address",
         })
     }
 }

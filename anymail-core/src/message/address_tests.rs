@@ -136,8 +136,8 @@ fn an_error_quotes_the_part_that_is_wrong_and_no_more_than_it_must() {
     let error = Address::parse_list("ok@example.com, nobody").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "\"nobody\" in \"ok@example.com, nobody\": it has no \"@\" \
-         (a display name with a comma must stand in double quotes)"
+        "\"nobody\" in \"ok@example.com, nobody\": missing \"@\" \
+         (put a display name with a comma in double quotes)"
     );
     let long = Address::parse(&"x".repeat(10_000)).unwrap_err();
     assert!(long.to_string().len() < 400);

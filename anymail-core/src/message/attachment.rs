@@ -149,7 +149,7 @@ impl Attachment {
             return Err(AttachmentError::new(
                 "content_id",
                 "",
-                "an inline part needs one",
+                "required for an inline attachment",
             ));
         }
         Ok(Self {
@@ -293,7 +293,7 @@ pub(crate) fn checked_media_type(text: &str) -> Result<String, AttachmentError> 
         return Err(AttachmentError::new(
             "content_type",
             text,
-            "it is no media type",
+            "not a valid media type, such as image/png",
         ));
     }
     Ok(text.trim().to_owned())

@@ -405,7 +405,7 @@ impl MessageBuilder {
     fn object(&mut self, field: &str, values: impl Serialize) -> Option<JsonMap> {
         let problem = match serde_json::to_value(values) {
             Ok(Value::Object(map)) => return Some(map),
-            Ok(_) => "it is no JSON object".to_owned(),
+            Ok(_) => "expected a JSON object".to_owned(),
             Err(error) => error.to_string(),
         };
         self.fault(FaultKind::InvalidValue, field, problem);
@@ -414,7 +414,7 @@ impl MessageBuilder {
 }
 
 fn not_one(found: usize) -> String {
-    format!("one address is wanted, {found} were given")
+    format!("expected one address, got {found}")
 }
 
 /// The two headers of RFC 8058, 3.1. It takes https URLs only; a `>` or a space would end one.
@@ -425,7 +425,9 @@ pub(crate) fn unsubscribe_headers(url: &str) -> Result<[(&'static str, String); 
         .all(|b| b.is_ascii_graphic() && !b"<>\"\\".contains(&b));
     if host.is_empty() || host.starts_with('/') || !printable {
         let url = super::excerpt(url);
-        return Err(format!("{url:?} is no https URL in printable ASCII"));
+        return Err(format!(
+            "{url:?} is not a valid https URL in printable ASCII"
+        ));
     }
     Ok([
         ("List-Unsubscribe", format!("<{url}>")),

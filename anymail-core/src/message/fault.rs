@@ -94,7 +94,7 @@ impl std::error::Error for MessageError {}
 
 impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the message cannot be sent: ")?;
+        f.write_str("invalid message: ")?;
         write_list(f, &self.faults)
     }
 }

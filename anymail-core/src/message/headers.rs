@@ -184,16 +184,16 @@ impl fmt::Display for HeaderError {
         match self.reason {
             HeaderErrorReason::InvalidName => write!(
                 f,
-                "{name:?} is no header name: it must be printable ASCII without spaces or colons"
+                "{name:?} is not a valid header name: use printable ASCII without spaces or colons"
             ),
             HeaderErrorReason::Reserved => write!(
                 f,
                 "{name:?} cannot be set as a custom header: \
-                 the message has a field for it, or the ESP writes it"
+                 use the message's own field for it, or leave it to the ESP"
             ),
             HeaderErrorReason::ControlCharacter(c) => write!(
                 f,
-                "the value {value:?} of header {name:?} holds the control character U+{:04X}",
+                "the value {value:?} of header {name:?} contains the control character U+{:04X}",
                 u32::from(c)
             ),
         }

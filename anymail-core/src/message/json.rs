@@ -35,7 +35,7 @@ impl Message {
         };
         if json.len() > MAX_JSON_BYTES {
             let problem = format!(
-                "{} bytes of JSON; the limit is {MAX_JSON_BYTES}",
+                "the JSON has {} bytes, more than the limit of {MAX_JSON_BYTES}",
                 json.len()
             );
             return fail(FaultKind::TooLarge, problem);
@@ -82,7 +82,7 @@ impl JsonAttachment {
         use base64::{Engine, engine::general_purpose::STANDARD};
         let content = STANDARD
             .decode(&self.content_base64)
-            .map_err(|_| AttachmentError::new("content_base64", "", "it is no base64"))?;
+            .map_err(|_| AttachmentError::new("content_base64", "", "not valid base64"))?;
         Attachment::from_parts(
             self.filename.as_deref(),
             Bytes::from(content),
@@ -155,7 +155,7 @@ impl MessageBuilder {
             _ => self.fault(
                 FaultKind::UnknownField,
                 &super::excerpt(key),
-                "no message has this field".to_owned(),
+                "unknown message field".to_owned(),
             ),
         }
         self
@@ -199,7 +199,7 @@ fn scalar(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<Strin
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(on) => Some(on.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => {
-            builder.bad_value(key, "a string, number or boolean is wanted");
+            builder.bad_value(key, "expected a string, a number or a boolean");
             None
         }
     }
@@ -226,7 +226,7 @@ fn by_recipient<T>(
     for (recipient, value) in typed::<JsonMap>(builder, key, value)? {
         let field = format!("{key}.{}", super::excerpt(&recipient));
         if map.contains(&recipient) {
-            builder.bad_value(&field, "another key means the same recipient");
+            builder.bad_value(&field, "another key is the same recipient");
         }
         if let Some(value) = read(builder, &field, value) {
             map.insert(recipient, value);

@@ -275,21 +275,21 @@ impl MessageFields {
             faults.push(Fault::new(
                 FaultKind::MissingFrom,
                 "from",
-                "there is no sender: set it on the message, or for all messages in the \
-                 mailer's send_defaults (in a configuration: default_from)",
+                "missing sender: set it on the message, or for all messages with the mailer's \
+                 send_defaults (default_from in a configuration)",
             ));
         }
         if self.recipients().next().is_none() {
             faults.push(Fault::new(
                 FaultKind::NoRecipients,
                 "to",
-                "there is no recipient in to, cc or bcc",
+                "no recipient in to, cc or bcc",
             ));
         } else if self.is_batch() && self.to.items().is_empty() {
             faults.push(Fault::new(
                 FaultKind::NoRecipients,
                 "to",
-                "a batch is one message for each to, and there is none",
+                "a batch sends one message to each address in to, which is empty",
             ));
         }
         faults
@@ -308,7 +308,7 @@ impl MessageFields {
         {
             if let Some(c) = first_control(line) {
                 let why = format!(
-                    "{:?} holds the control character U+{:04X}",
+                    "{:?} contains the control character U+{:04X}",
                     excerpt(line),
                     u32::from(c)
                 );
@@ -323,7 +323,7 @@ impl MessageFields {
             faults.push(Fault::new(
                 FaultKind::InvalidValue,
                 "template_id",
-                "it is empty",
+                "must not be empty",
             ));
         }
         let merge = self
@@ -341,7 +341,7 @@ impl MessageFields {
             .chain(self.esp_extra.value().map(|map| ("esp_extra", map)));
         for (field, map) in objects {
             if is_too_deep(map) {
-                let why = format!("its JSON is nested deeper than {MAX_JSON_DEPTH} levels");
+                let why = format!("the JSON is nested deeper than {MAX_JSON_DEPTH} levels");
                 faults.push(Fault::new(FaultKind::InvalidValue, field, why));
             }
         }

@@ -41,7 +41,7 @@ fn in_words(wanted: &str) -> String {
     };
     let words = match name {
         "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "an integer",
-        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "an integer from 0",
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" => "an integer, 0 or more",
         "f32" | "f64" => "a number",
         "a boolean" => "true or false",
         "a sequence" => "a list",
@@ -77,7 +77,7 @@ mod tests {
     fn no_type_of_rust_and_nothing_of_the_value_is_in_what_is_wrong_with_json() {
         for (found, expected) in [
             (problem::<i64>("1.5"), "expected an integer"),
-            (problem::<u16>("-1"), "expected an integer from 0"),
+            (problem::<u16>("-1"), "expected an integer, 0 or more"),
             (problem::<f64>("\"s3cret\""), "expected a number"),
             (problem::<bool>("\"s3cret\""), "expected true or false"),
             (problem::<String>("7"), "expected a string"),
@@ -98,7 +98,7 @@ mod tests {
         let error = serde_json::from_str::<u32>("\"s3cret\"").unwrap_err();
         assert_eq!(
             json_problem(&error),
-            "expected an integer from 0 at line 1 column 8"
+            "expected an integer, 0 or more at line 1 column 8"
         );
     }
 }

@@ -277,26 +277,28 @@ pub struct WebhookAuthError(pub(super) Fault);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Fault {
     #[error(
-        "there is no webhook secret; \
-         a webhook that anybody may post to is made with WebhookAuth::none()"
+        "no webhook secret given; to accept requests without authentication, \
+         use WebhookAuth::none()"
     )]
     NoPair,
-    #[error("the user or the password of a webhook secret is blank")]
+    #[error("the user and the password of a webhook secret must not be blank")]
     Blank,
-    #[error("the user of a webhook secret holds a colon, which basic authentication cannot carry")]
+    #[error(
+        "the user of a webhook secret must not contain a colon, which separates it from the password"
+    )]
     ColonInUser,
     #[error("a webhook secret must have the form \"user:password\"")]
     NoColon,
     #[cfg(feature = "signatures")]
-    #[error("there is no signing key")]
+    #[error("no signing key given")]
     NoKey,
     #[cfg(feature = "signatures")]
-    #[error("a signing key is blank")]
+    #[error("a signing key must not be blank")]
     BlankKey,
     #[cfg(feature = "signatures")]
     #[error(
-        "a signing key is not base64; \
-         copy all of it from the ESP, with or without the `whsec_` before it"
+        "a signing key is not valid base64; \
+         copy all of it from the ESP, with or without the prefix `whsec_`"
     )]
     KeyNotBase64,
 }

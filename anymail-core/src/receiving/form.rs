@@ -206,10 +206,10 @@ async fn parts(mut form: Multipart<'static>) -> Result<Vec<FormField>, FormError
 #[non_exhaustive]
 pub enum FormError {
     /// The `Content-Type` is none of a form.
-    #[error("the Content-Type is none of a form")]
+    #[error("the Content-Type is not one of a form")]
     NotAForm,
     /// The body is not what its `Content-Type` says, or is cut short.
-    #[error("the body is not the form that its Content-Type says, or is cut short")]
+    #[error("the body is truncated or does not match its Content-Type")]
     Malformed,
     /// It has more than [`Form::MAX_FIELDS`] fields.
     #[error("the form has more than {} fields", Form::MAX_FIELDS)]

@@ -71,7 +71,7 @@ where
         Ok(body) => Ok(Request::from_parts(head, body.to_bytes())),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(webhook)),
         Err(error) => {
-            let detail = format!("the body ended early: {error}");
+            let detail = format!("could not read the body: {error}");
             let kind = WebhookErrorKind::MalformedBody;
             Err(WebhookError::new(webhook, kind, detail))
         }
@@ -130,7 +130,7 @@ async fn or_500<W: Webhook + ?Sized>(
         // The panic's message may quote the request: it is left to the program's panic hook.
         tracing::error!(
             esp = webhook.esp(),
-            "a webhook, its handler or its guard panicked"
+            "a webhook, its handler or its replay guard panicked"
         );
         answer(StatusCode::INTERNAL_SERVER_ERROR, "")
     })
@@ -163,7 +163,7 @@ where
         };
         let (kind, key) = (event.event_type(), event.dedup_key().to_owned());
         if let Err(error) = handler(event).await {
-            tracing::error!(esp = webhook.esp(), event = %kind, key, %error, "a handler failed");
+            tracing::error!(esp = webhook.esp(), event = %kind, key, %error, "a webhook handler failed");
             return answer(StatusCode::INTERNAL_SERVER_ERROR, "");
         }
         if let Some(claimed) = claimed
@@ -171,8 +171,7 @@ where
         {
             tracing::error!(
                 esp = webhook.esp(), event = %kind, key, %error,
-                "an event was handled and could not be remembered; if posted again, it is \
-                 handled again"
+                "a handled event could not be recorded; if it is posted again, it is handled again"
             );
         }
     }
@@ -192,11 +191,11 @@ async fn claim<'w, W: Webhook + ?Sized>(
     match guard.claim(esp, key).await {
         Ok(EventClaim::Granted) => Ok(Some(Claimed::new(guard, event))),
         Ok(EventClaim::Handled) => {
-            tracing::debug!(esp, event = %kind, key, "an event was posted again");
+            tracing::debug!(esp, event = %kind, key, "skipped a duplicate event");
             Err(None)
         }
         Ok(EventClaim::InProgress) => {
-            tracing::debug!(esp, event = %kind, key, "an event is being handled already");
+            tracing::debug!(esp, event = %kind, key, "skipped a duplicate event that is still being handled");
             let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, "");
             let wait = HeaderValue::from_static(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(RETRY_AFTER, wait);
@@ -205,7 +204,7 @@ async fn claim<'w, W: Webhook + ?Sized>(
         Err(error) => {
             tracing::error!(
                 esp, event = %kind, key, error = %error,
-                "whether an event was handled could not be looked up"
+                "could not look up whether an event was already handled"
             );
             Err(Some(answer(StatusCode::INTERNAL_SERVER_ERROR, "")))
         }
@@ -226,7 +225,7 @@ fn answer_without_events(method: &Method) -> Option<Response<Bytes>> {
 
 fn answer_error<W: Webhook + ?Sized>(webhook: &W, error: &WebhookError) -> Response<Bytes> {
     let status = webhook.status(error.kind());
-    tracing::warn!(%error, status = status.as_u16(), "a webhook's request was refused");
+    tracing::warn!(%error, status = status.as_u16(), "refused a webhook request");
     let mut response = answer(status, error.response_text());
     if error.kind() == WebhookErrorKind::NoSecret {
         let challenge = webhook.auth().challenge();

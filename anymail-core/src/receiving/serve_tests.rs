@@ -98,13 +98,13 @@ fn the_secret_is_asked_for_before_anything_else_is_told() {
         ("GET", "", "", 401, "", 0),
         ("POST", WRONG, "!", 503, "", 0),
         ("GET", WRONG, "", 503, "", 0),
-        ("GET", RIGHT, "", 405, "the method is GET, not POST", 0),
+        ("GET", RIGHT, "", 405, "expected method POST, got GET", 0),
         (
             "POST",
             RIGHT,
             "12345",
             413,
-            "the body is longer than the limit of 3 bytes",
+            "the body is larger than the limit of 3 bytes",
             0,
         ),
         ("POST", RIGHT, "!", 410, "it is no letter", 0),
@@ -195,7 +195,7 @@ fn an_error_prints_where_and_what_but_no_secret() {
     let error = postbox().parse(&request).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "postbox tracking webhook: the request has the wrong user or password"
+        "postbox tracking webhook: wrong user or password in the `authorization` header"
     );
     assert!(!format!("{error:?}").contains("wrong:"), "{error:?}");
     assert_eq!(error.kind(), WebhookErrorKind::WrongSecret);
@@ -245,7 +245,7 @@ fn a_signature_is_checked_after_the_limit_and_before_anything_is_read() {
             signed("", Some("4"), "1234"),
             413,
             "",
-            "the body is longer than the limit of 3 bytes",
+            "the body is larger than the limit of 3 bytes",
         ),
         (&both, signed(RIGHT, Some("2"), "12"), 200, "", ""),
         (&both, signed(RIGHT, Some("1"), "12"), 503, "", ""),
@@ -270,7 +270,7 @@ fn the_error_says_why_a_signature_does_not_count_and_the_answer_does_not() {
     let error = webhook.parse(&request("POST", "", "12")).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "postbox tracking webhook: the request is not signed as expected: `length` is missing"
+        "postbox tracking webhook: invalid webhook signature: `length` is missing"
     );
     assert_eq!(error.response_text(), "");
 }

@@ -134,7 +134,7 @@ pub enum SignatureError {
         tolerance: Duration,
     },
     /// None of the keys made this signature of this body.
-    #[error("no configured key made this signature for this request")]
+    #[error("the signature does not match any configured key")]
     NoMatch,
 }
 

@@ -186,7 +186,7 @@ pub(super) fn admit<W: Webhook + ?Sized>(
     let checked = webhook.auth().check(headers);
     checked.map_err(|refusal| refused(webhook, refusal))?;
     if method != Method::POST {
-        let detail = format!("the method is {method}, not POST");
+        let detail = format!("expected method POST, got {method}");
         return Err(WebhookError::new(
             webhook,
             WebhookErrorKind::WrongMethod,
@@ -205,15 +205,15 @@ fn refused<W: Webhook + ?Sized>(webhook: &W, refusal: Refusal) -> WebhookError {
     };
     let detail = match refusal {
         Refusal::NoSecret => "the request has no `authorization` header".to_owned(),
-        Refusal::WrongSecret => "the request has the wrong user or password".to_owned(),
-        Refusal::Signature(error) => format!("the request is not signed as expected: {error}"),
+        Refusal::WrongSecret => "wrong user or password in the `authorization` header".to_owned(),
+        Refusal::Signature(error) => format!("invalid webhook signature: {error}"),
     };
     WebhookError::new(webhook, kind, detail)
 }
 
 pub(super) fn too_large<W: Webhook + ?Sized>(webhook: &W) -> WebhookError {
     let limit = webhook.body_limit();
-    let detail = format!("the body is longer than the limit of {limit} bytes");
+    let detail = format!("the body is larger than the limit of {limit} bytes");
     WebhookError::new(webhook, WebhookErrorKind::TooLarge, detail)
 }
 

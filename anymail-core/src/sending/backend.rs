@@ -28,9 +28,9 @@ use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message
 ///
 /// A backend is used by many tasks at once, and a future of its may be dropped at any await.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no backend",
-    label = "this does not implement `EmailBackend`",
-    note = "most backends are made of a configuration, and give a `Result`: \
+    message = "`{Self}` is not an email backend",
+    label = "does not implement `EmailBackend`",
+    note = "most backends are created from a configuration and return a `Result`: \
             `AcmeBackend::new(config)?`"
 )]
 #[async_trait]

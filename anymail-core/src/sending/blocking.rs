@@ -76,7 +76,7 @@ impl Mailer {
 
     /// Sends many unrelated messages and waits for all: one result each, in their order, as
     /// [`Mailer::send_all`](crate::Mailer::send_all).
-    #[must_use = "each message has a result of its own, and may have failed"]
+    #[must_use = "each message has its own result and may have failed"]
     pub fn send_all(&self, messages: &[Message]) -> Vec<Result<SendStatus, SendError>> {
         self.send_all_with(messages, |_, _| {})
     }
@@ -107,7 +107,7 @@ impl Mailer {
             _ => Err(SendError::new(
                 SendErrorKind::Configuration,
                 self.mailer.backend().name(),
-                "blocking::Mailer was called in async code: use Mailer there",
+                "blocking::Mailer was called from async code: use Mailer instead",
             )),
         }
     }

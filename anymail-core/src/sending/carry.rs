@@ -77,7 +77,7 @@ impl Carrier {
                 messages = again.len(),
                 tried,
                 wait_ms = wait.as_millis(),
-                "sending again what was surely not accepted"
+                "retrying messages that were not accepted"
             );
             tokio::time::sleep(wait).await;
             let batch = again.iter().filter_map(|place| messages.get(*place));
@@ -126,7 +126,7 @@ impl Carrier {
             Some(deadline) => tokio::time::timeout_at(deadline, sending).await,
         };
         ended.unwrap_or_else(|_| {
-            let words = "the mailer's time limit ended";
+            let words = "the mailer's time limit expired";
             let late = SendError::new(SendErrorKind::Timeout, esp, words);
             let late = late.with_accepted(Accepted::Maybe);
             batch.iter().map(|_| Err(late.clone())).collect()
@@ -218,7 +218,7 @@ fn log(result: &Outcome) {
             kind = ?error.kind(),
             http_status = error.http_status(),
             accepted = ?error.accepted(),
-            "not sent"
+            "could not send a message"
         ),
     }
 }

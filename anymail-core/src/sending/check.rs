@@ -6,7 +6,7 @@
 use super::features::Feature;
 use crate::message::{Address, Alternative, Field, MergeMap, Message, excerpt};
 
-type Asked = fn(&Message) -> String;
+type Requested = fn(&Message) -> String;
 type TakeOut = fn(&mut Message, usize);
 
 /// A message's use of one feature.
@@ -14,7 +14,7 @@ pub(super) struct Use {
     /// How much of it; 0 is no use.
     pub(super) count: usize,
     /// What was asked for, in words; never a body or a secret.
-    pub(super) asked: Asked,
+    pub(super) requested: Requested,
     /// Takes out all but the first n, where that changes neither who gets the message nor who
     /// sees whom.
     pub(super) take_out: Option<TakeOut>,
@@ -24,7 +24,7 @@ const AMP: &str = "text/x-amp-html";
 
 /// Looks at a message for one feature. The message is in its normal form.
 pub(super) fn look(feature: Feature, m: &Message) -> Use {
-    let (count, asked, take_out): (_, Asked, Option<TakeOut>) = match feature {
+    let (count, requested, take_out): (_, Requested, Option<TakeOut>) = match feature {
         Feature::EnvelopeSender => (
             set(&m.envelope_sender),
             |m| show(m.envelope_sender.value()),
@@ -125,7 +125,7 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
             usize::from(
                 set(&m.template_id) > 0 && (has_text(&m.text_body) || has_text(&m.html_body)),
             ),
-            |_| "text_body or html_body beside template_id".to_owned(),
+            |_| "text_body or html_body together with template_id".to_owned(),
             Some(|m, _| (m.text_body, m.html_body) = (Field::Never, Field::Never)),
         ),
         Feature::Batch => (
@@ -180,7 +180,7 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
         ),
         Feature::WithoutTo => (
             usize::from(m.to.items().is_empty()),
-            |_| "recipients in cc or bcc only".to_owned(),
+            |_| "recipients only in cc or bcc".to_owned(),
             None,
         ),
         Feature::EspExtra => (
@@ -191,7 +191,7 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
     };
     Use {
         count,
-        asked,
+        requested,
         take_out,
     }
 }

@@ -80,6 +80,7 @@ struct Inner {
     kind: SendErrorKind,
     esp: String,
     message: String,
+    server: Option<String>,
     http_status: Option<u16>,
     esp_code: Option<String>,
     accepted: Accepted,
@@ -111,6 +112,7 @@ impl SendError {
             kind,
             esp: esp.into(),
             message: message.into(),
+            server: None,
             http_status: None,
             esp_code: None,
             accepted: if maybe { Accepted::Maybe } else { Accepted::No },
@@ -214,6 +216,14 @@ impl SendError {
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.0.message = message.into();
+        self
+    }
+
+    /// Sets the server that was called, for example `mail.example.com:587`. It must not contain a
+    /// password.
+    #[must_use]
+    pub fn with_server(mut self, server: impl Into<String>) -> Self {
+        self.0.server = Some(server.into());
         self
     }
 
@@ -338,6 +348,11 @@ impl SendError {
     /// What happened, in words; the ESP's own where it had any.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// The server that was called, if the backend named it.
+    pub fn server(&self) -> Option<&str> {
+        self.0.server.as_deref()
     }
 
     /// The answer's HTTP status, if there was an answer.

@@ -70,7 +70,7 @@ fn it_tells_what_happened_and_what_may_be_done() {
     let error = SendError::from_http_status("acme", 500).with_message("Oops");
     assert_eq!(
         error.to_string(),
-        "acme has trouble of its own (HTTP 500): Oops; \
-         it may have been accepted all the same"
+        "acme server error (HTTP 500): Oops; \
+         the message may have been accepted"
     );
 }

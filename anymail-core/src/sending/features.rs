@@ -98,31 +98,49 @@ impl Feature {
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::EnvelopeSender => "envelope sender",
-            Self::ReplyTo => "reply-to",
+            Self::EnvelopeSender => "`envelope_sender`",
+            Self::ReplyTo => "`reply_to`",
             Self::Headers => "custom headers",
             Self::Attachments => "attachments",
             Self::InlineAttachments => "inline attachments",
-            Self::AmpHtml => "AMP body",
+            Self::AmpHtml => "AMP bodies",
             Self::Alternatives => "alternative bodies",
             Self::Metadata => "metadata",
             Self::Tags => "tags",
             Self::TrackOpens => "open tracking",
             Self::TrackClicks => "click tracking",
-            Self::SendAt => "send_at",
+            Self::SendAt => "`send_at`",
             Self::Template => "templates",
-            Self::TemplateSubject => "own subject with a template",
-            Self::TemplateBody => "own body with a template",
-            Self::Batch => "batch",
-            Self::MergeData => "merge_data",
-            Self::MergeGlobalData => "merge_global_data",
-            Self::MergeMetadata => "merge_metadata",
-            Self::MergeHeaders => "merge_headers",
-            Self::InternationalFrom => "international local part in from",
-            Self::InternationalRecipients => "international local part in recipients",
-            Self::WithoutTo => "message without any to",
-            Self::EspExtra => "esp_extra",
+            Self::TemplateSubject => "a subject with a template",
+            Self::TemplateBody => "a body with a template",
+            Self::Batch => "batches",
+            Self::MergeData => "`merge_data`",
+            Self::MergeGlobalData => "`merge_global_data`",
+            Self::MergeMetadata => "`merge_metadata`",
+            Self::MergeHeaders => "`merge_headers`",
+            Self::InternationalFrom => "non-ASCII local parts in `from`",
+            Self::InternationalRecipients => "non-ASCII local parts in recipients",
+            Self::WithoutTo => "messages without `to`",
+            Self::EspExtra => "`esp_extra`",
         })
+    }
+}
+
+impl Feature {
+    /// What [`Support::AtMost`] counts, as it reads after `n`: `tag` or `tags`.
+    pub(super) fn items(self, n: usize) -> String {
+        let (one, more) = match self {
+            Self::ReplyTo => ("reply-to address", "reply-to addresses"),
+            Self::Headers => ("custom header", "custom headers"),
+            Self::Attachments => ("attachment", "attachments"),
+            Self::InlineAttachments => ("inline attachment", "inline attachments"),
+            Self::Alternatives => ("alternative body", "alternative bodies"),
+            Self::Metadata => ("metadata value", "metadata values"),
+            Self::Tags => ("tag", "tags"),
+            Self::EspExtra => ("`esp_extra` option", "`esp_extra` options"),
+            other => return format!("of {other}"),
+        };
+        if n == 1 { one } else { more }.to_owned()
     }
 }
 
@@ -196,7 +214,7 @@ impl fmt::Display for Support {
 ///
 /// let set = FeatureSet::of(&[Feature::Template, Feature::Batch]);
 /// assert!(set.contains(Feature::Batch));
-/// assert_eq!(set.to_string(), "templates or batch");
+/// assert_eq!(set.to_string(), "templates or batches");
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<Feature>", into = "Vec<Feature>")]

@@ -33,7 +33,7 @@ impl PreparedMessage {
                 .with_unsupported(outcome.refused));
         }
         for dropped in &outcome.dropped {
-            tracing::warn!(esp, feature = %dropped.limit, "left out what the ESP cannot do");
+            tracing::warn!(esp, problem = %dropped.problem, "dropped an unsupported feature");
         }
         Ok(Self::new(message, from, outcome.dropped, withheld))
     }

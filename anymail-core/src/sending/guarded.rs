@@ -39,14 +39,14 @@ pub(crate) fn prepare<T>(
     make: impl FnOnce() -> Result<T, SendError>,
 ) -> Result<T, SendError> {
     caught_in(make).unwrap_or_else(|_| {
-        let words = "the backend panicked while it checked the message, which was not sent";
+        let words = "the backend panicked while checking the message; nothing was sent";
         Err(SendError::new(SendErrorKind::Configuration, esp, words))
     })
 }
 
 /// The backend broke its promise of one result for each message.
 pub(crate) fn no_result(esp: &str) -> SendError {
-    maybe(esp, "the backend gave no result for it")
+    maybe(esp, "the backend returned no result for the message")
 }
 
 /// The panic's own message is not repeated: it is the backend's, and may hold a secret.

@@ -57,7 +57,7 @@ pub(super) async fn run(
         for (message, outcome) in going.into_iter().zip(places) {
             let verdict = verdicts
                 .next()
-                .unwrap_or_else(|| Err("the hook gave no verdict for the message".into()));
+                .unwrap_or_else(|| Err("the hook returned no verdict for the message".into()));
             if let Ok(withheld) = outcome
                 && let Err(error) = follow(verdict, message, withheld, esp)
             {

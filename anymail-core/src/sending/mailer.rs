@@ -107,7 +107,7 @@ impl Mailer {
 
     /// Sends any number of unrelated messages, in as few calls as the ESP allows; gives one
     /// result for each, in their order. One that cannot be sent does not spoil the others.
-    #[must_use = "each message has a result of its own, and may have failed"]
+    #[must_use = "each message has its own result and may have failed"]
     pub async fn send_all(&self, messages: &[Message]) -> Vec<Result<SendStatus, SendError>> {
         self.send_all_with(messages, |_, _| {}).await
     }
@@ -342,7 +342,7 @@ impl fmt::Debug for MailerBuilder {
 /// What [`Mailer::check`] found. `Display` tells all of it in one line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-#[must_use = "it says what is wrong, and is no error by itself"]
+#[must_use = "a check reports problems as a value, not as an error"]
 pub struct Check {
     /// What no ESP could send.
     pub faults: Vec<Fault>,
@@ -360,7 +360,7 @@ impl Check {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_ok() {
-            return f.write_str("nothing keeps the message from being sent");
+            return f.write_str("the message can be sent");
         }
         write_list(f, &self.faults)?;
         if !self.faults.is_empty() && !self.unsupported.is_empty() {

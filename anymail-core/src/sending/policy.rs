@@ -54,22 +54,29 @@ fn objections(
         let unsupported = Unsupported {
             feature: Some(feature),
             esp: backend.name().to_owned(),
-            limit: match support {
-                Support::AtMost(n) => format!("at most {n} of {feature}, not {}", used.count),
-                Support::With(_) | Support::WithAny(_) | Support::Without(_) => {
-                    format!("{feature} {support}")
+            problem: match support {
+                Support::AtMost(n) => {
+                    let items = feature.items(n);
+                    format!(
+                        "supports at most {n} {items} per message (got {})",
+                        used.count
+                    )
                 }
-                Support::No | Support::Yes => format!("no {feature}"),
+                Support::With(_) | Support::WithAny(_) | Support::Without(_) => {
+                    format!("supports {feature} {support}")
+                }
+                Support::No | Support::Yes => format!("does not support {feature}"),
             },
-            asked: (used.asked)(message),
+            requested: (used.requested)(message),
         };
         let take_out = used
             .take_out
             .map(|take_out| -> TakeOut { Box::new(move |message| take_out(message, keep)) });
         found.push((unsupported, take_out));
     }
-    let rules = backend.check(message).into_iter();
-    found.extend(rules.map(|objection| objection.into_unsupported(backend.name())));
+    for objection in backend.check(message) {
+        objection.add_to(&mut found, backend.name());
+    }
     found
 }
 

@@ -139,7 +139,7 @@ mod seconds {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         Duration::try_from_secs_f64(f64::deserialize(from)?)
-            .map_err(|_| D::Error::custom("expected a number of seconds from 0"))
+            .map_err(|_| D::Error::custom("expected a number of seconds, 0 or more"))
     }
 }
 

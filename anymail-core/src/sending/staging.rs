@@ -220,10 +220,7 @@ impl PreSend for AllowDomains {
             return Ok(PreSendVerdict::Send);
         }
         let domains: Vec<_> = self.0.iter().map(String::as_str).collect();
-        let reason = format!(
-            "only these domains get mail from here: {}",
-            domains.join(", ")
-        );
+        let reason = format!("not an allowed domain (allowed: {})", domains.join(", "));
         let withheld = others.map(|address| Withheld::new(address, Status::Failed, &*reason));
         Ok(PreSendVerdict::SendWithout(withheld.collect()))
     }
@@ -235,7 +232,7 @@ fn comparable_domain(address: &Address) -> String {
 
 fn cancel(key: &str) -> PreSendVerdict {
     PreSendVerdict::Cancel(format!(
-        "esp_extra.{key} may hold a recipient's address, which cannot be kept from the ESP"
+        "esp_extra.{key} may contain a recipient's address, which the ESP would see"
     ))
 }
 

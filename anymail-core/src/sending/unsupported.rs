@@ -9,36 +9,40 @@ use serde::{Deserialize, Serialize};
 use super::features::Feature;
 use crate::message::Message;
 
-/// One thing that a message asks for and its ESP cannot do.
+/// One thing in a message that its ESP does not support.
+///
+/// `Display` writes it as a sentence:
+/// ``acme does not support `envelope_sender` (requested: bounces@example.com)``.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Unsupported {
-    /// The feature; none where it is a rule of one ESP that no feature stands for.
+    /// The feature, or `None` for a rule of a single ESP that no feature covers.
     pub feature: Option<Feature>,
-    /// The backend that refuses.
+    /// The name of the backend that does not support it.
     pub esp: String,
-    /// What is supported instead, in words to read behind "*esp* supports": `no send_at`,
-    /// `at most 1 of tags, not 2`.
-    pub limit: String,
-    /// What was asked for, in words. Never a body.
-    pub asked: String,
+    /// The rest of a sentence that starts with the ESP's name: `does not support send_at`,
+    /// `supports at most 1 tag per message (got 2)`.
+    pub problem: String,
+    /// What the message requested, in words. Empty if the problem says it all. Never a body.
+    pub requested: String,
 }
 
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} supports {}", self.esp, self.limit)?;
-        if !self.asked.is_empty() {
-            write!(f, " (asked for: {})", self.asked)?;
+        write!(f, "{} {}", self.esp, self.problem)?;
+        if !self.requested.is_empty() {
+            write!(f, " (requested: {})", self.requested)?;
         }
         Ok(())
     }
 }
 
-/// What a backend has against a message beyond its capabilities, from
-/// [`EmailBackend::check`](crate::EmailBackend::check).
+/// A rule of one ESP that a message breaks and that [`Capabilities`](crate::Capabilities) cannot
+/// express, returned by [`EmailBackend::check`](crate::EmailBackend::check).
 pub struct Objection {
-    limit: String,
-    asked: String,
+    explains: Option<Feature>,
+    problem: String,
+    requested: String,
     take_out: Option<TakeOut>,
 }
 
@@ -46,45 +50,67 @@ pub struct Objection {
 pub(super) type TakeOut = Box<dyn FnOnce(&mut Message) + Send + Sync>;
 
 impl Objection {
-    /// An objection: what the ESP supports (`no header X-Mailer`, to be read behind
-    /// "*esp* supports"), and what was asked for.
+    /// Creates an objection from the rest of a sentence that starts with the ESP's name (`does not
+    /// support the header X-Mailer`) and from what the message requested, which may be empty.
     ///
-    /// Without [`take_out`](Self::take_out) the message is refused under either policy.
-    pub fn new(limit: impl Into<String>, asked: impl Into<String>) -> Self {
+    /// Without [`take_out`](Self::take_out), the message is refused under either policy.
+    pub fn new(problem: impl Into<String>, requested: impl Into<String>) -> Self {
         Self {
-            limit: limit.into(),
-            asked: asked.into(),
+            explains: None,
+            problem: problem.into(),
+            requested: requested.into(),
             take_out: None,
         }
     }
 
-    /// The same, said of a backend that has `member` among others.
+    /// Creates an explanation: `problem` replaces the general text about `feature`, if the message
+    /// uses it and the capabilities do not include it.
+    pub(crate) fn explain(feature: Feature, problem: impl Into<String>) -> Self {
+        Self {
+            explains: Some(feature),
+            ..Self::new(problem, "")
+        }
+    }
+
+    /// Names the member of a failover or round robin that objects.
     pub(crate) fn because_of(mut self, member: &str) -> Self {
-        self.limit = format!("{} (because of {member:?})", self.limit);
+        self.problem = format!("{} (because of {member:?})", self.problem);
         self
     }
 
-    /// How to leave it out under [`UnsupportedPolicy::Drop`](crate::UnsupportedPolicy::Drop).
+    /// Sets how to leave it out under
+    /// [`UnsupportedPolicy::Drop`](crate::UnsupportedPolicy::Drop).
     #[must_use]
     pub fn take_out(mut self, take_out: impl FnOnce(&mut Message) + Send + Sync + 'static) -> Self {
         self.take_out = Some(Box::new(take_out));
         self
     }
 
-    /// The same as a value of the backend `esp`, and the way to leave it out.
-    pub(super) fn into_unsupported(self, esp: &str) -> (Unsupported, Option<TakeOut>) {
+    /// Adds this objection of the backend `esp` to what was found so far.
+    pub(super) fn add_to(self, found: &mut Vec<(Unsupported, Option<TakeOut>)>, esp: &str) {
+        if self.explains.is_some() {
+            let explained = found.iter_mut().find(|(it, _)| it.feature == self.explains);
+            if let Some((unsupported, _)) = explained {
+                unsupported.problem = self.problem;
+            }
+            return;
+        }
         let unsupported = Unsupported {
             feature: None,
             esp: esp.to_owned(),
-            limit: self.limit,
-            asked: self.asked,
+            problem: self.problem,
+            requested: self.requested,
         };
-        (unsupported, self.take_out)
+        found.push((unsupported, self.take_out));
     }
 }
 
 impl fmt::Debug for Objection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Objection({}, asked for: {})", self.limit, self.asked)
+        write!(
+            f,
+            "Objection({}, requested: {})",
+            self.problem, self.requested
+        )
     }
 }

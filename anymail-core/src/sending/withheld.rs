@@ -94,7 +94,7 @@ pub(super) fn take_out(message: &mut Message, withheld: Vec<Withheld>) -> (Vec<W
 pub(super) fn status_of_nobody(esp: &str, message: &Message, withheld: &[Withheld]) -> SendStatus {
     let mut status = SendStatus::unknown(esp.to_owned(), message);
     for other in message.recipients() {
-        let reason = "not sent, because a pre-send hook left out every recipient in `to`";
+        let reason = "not sent, because a pre-send hook withheld every recipient in `to`";
         let detail = Some(StatusDetail::new(None, reason));
         status.set(&other.key(), Status::Failed, None, detail);
     }

@@ -85,7 +85,7 @@ impl SuppressionFeed {
         let Some(Ok(address)) = address else {
             tracing::warn!(
                 esp = event.esp, event = %event.event_type, key = event.dedup_key,
-                "an event that suppresses or reactivates has no valid recipient"
+                "ignored an event that suppresses or reactivates, because it has no valid recipient"
             );
             return Ok(());
         };

@@ -92,7 +92,7 @@ impl FileSuppressionStore {
         for damaged in journal.damaged() {
             tracing::warn!(
                 file = %path.display(), line = damaged.number, problem = damaged.problem,
-                "a damaged line of the suppression file was skipped"
+                "skipped a damaged line of the suppression file"
             );
         }
         Ok(Self(Arc::new(Shared {

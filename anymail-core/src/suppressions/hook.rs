@@ -167,7 +167,7 @@ impl SuppressionHook {
         messages: usize,
     ) -> Vec<Result<PreSendVerdict, HookError>> {
         let wait = || -> Result<_, HookError> {
-            let words = format!("the suppressions could not be looked up: {error}");
+            let words = format!("could not look up suppressions: {error}");
             let error = SendError::new(SendErrorKind::Hook, esp, words);
             Err(error.with_transient(true).into())
         };
@@ -176,7 +176,7 @@ impl SuppressionHook {
             StoreFailurePolicy::Send => {
                 tracing::error!(
                     esp, messages, %error,
-                    "the suppressions could not be looked up; mail goes out without being checked"
+                    "could not look up suppressions; sending without checking them"
                 );
                 (0..messages).map(|_| Ok(PreSendVerdict::Send)).collect()
             }

@@ -47,7 +47,7 @@ impl Journal {
         }
         let file = private().append(true).read(true).open(path)?;
         if !file.metadata()?.is_file() {
-            let words = "it is not a regular file";
+            let words = "not a regular file";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, words));
         }
         let path = fs::canonicalize(path)?;
@@ -155,7 +155,7 @@ impl Journal {
         // Makes the new name survive a crash. Not every system lets a folder be synced.
         let folder = self.path.parent().unwrap_or(Path::new("."));
         if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
-            tracing::debug!(%error, "the folder was not synced");
+            tracing::debug!(%error, "could not sync the folder");
         }
         Ok(())
     }
@@ -232,8 +232,8 @@ fn lock(path: &Path) -> io::Result<File> {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(io::Error::new(
             io::ErrorKind::WouldBlock,
-            "another process, or another store in this process, has it open; processes that \
-             share suppressions need a store in a database",
+            "already open in another process or in another store of this process; to share \
+             suppressions between processes, use a store in a database",
         )),
         Err(TryLockError::Error(error)) => Err(error),
     }

@@ -49,7 +49,7 @@ fn push(out: &mut Vec<u8>, line: &LineRef<'_>) -> io::Result<()> {
         false => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!(
-                "a change takes {length} bytes as a line, and at most {MAX_LINE} are read again: \
+                "a change needs a line of {length} bytes, more than the limit of {MAX_LINE}: \
                  shorten its scope, source or event"
             ),
         )),
@@ -65,7 +65,7 @@ fn push(out: &mut Vec<u8>, line: &LineRef<'_>) -> io::Result<()> {
 /// Reads a line without its end.
 pub(super) fn read(line: &[u8]) -> Result<Line, Problem> {
     if line.len() > MAX_LINE {
-        return Err(Problem(format!("it is longer than {MAX_LINE} bytes")));
+        return Err(Problem(format!("longer than {MAX_LINE} bytes")));
     }
     let read: Line = serde_json::from_slice(line).map_err(|error| Problem(unquoted(&error)))?;
     let address = match &read {
@@ -74,7 +74,7 @@ pub(super) fn read(line: &[u8]) -> Result<Line, Problem> {
     };
     match address.as_str().contains('@') {
         true => Ok(read),
-        false => Err(Problem("it has no email address".to_owned())),
+        false => Err(Problem("no email address".to_owned())),
     }
 }
 
@@ -90,10 +90,10 @@ impl fmt::Display for Problem {
 
 fn unquoted(error: &serde_json::Error) -> String {
     let what = match error.classify() {
-        serde_json::error::Category::Eof => "the line ends too early",
-        serde_json::error::Category::Syntax => "it is not JSON",
-        serde_json::error::Category::Data => "it is not a suppression or a reactivation",
-        serde_json::error::Category::Io => "it could not be read",
+        serde_json::error::Category::Eof => "unexpected end of the line",
+        serde_json::error::Category::Syntax => "not valid JSON",
+        serde_json::error::Category::Data => "not a suppression or a reactivation",
+        serde_json::error::Category::Io => "could not be read",
     };
     format!("{what} (column {})", error.column())
 }

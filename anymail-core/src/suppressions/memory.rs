@@ -74,8 +74,8 @@ impl MemorySuppressionStore {
         match is_full() {
             false => Ok(()),
             true => Err(format!(
-                "the suppression store in memory is full: it holds its limit of {} addresses; \
-                 raise the limit",
+                "the in-memory suppression store is full: it has reached its limit of {} \
+                 addresses; raise the limit",
                 self.limit
             )
             .into()),

@@ -205,7 +205,7 @@ impl OneClickUnsubscribe {
         let token = match Token::read(text, &self.0.keys, self.0.max_age, now) {
             Ok(token) => token,
             Err(error) => {
-                tracing::debug!(%error, "an unsubscribe URL was refused");
+                tracing::debug!(%error, "refused an invalid unsubscribe URL");
                 return match error {
                     TokenError::Invalid => {
                         self.respond(StatusCode::NOT_FOUND, &UnsubscribePage::Invalid)
@@ -243,11 +243,11 @@ impl OneClickUnsubscribe {
         let panicked = |_| Err(SuppressionStoreError::from("the store panicked"));
         match added.unwrap_or_else(panicked) {
             Ok(()) => {
-                tracing::info!(scope, "a recipient unsubscribed by one click");
+                tracing::info!(scope, "a recipient unsubscribed with one click");
                 self.respond(StatusCode::OK, &UnsubscribePage::Done { address, scope })
             }
             Err(error) => {
-                tracing::error!(scope, %error, "an unsubscribe could not be stored");
+                tracing::error!(scope, %error, "could not store an unsubscribe");
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 let mut response = self.respond(status, &UnsubscribePage::Failed);
                 let wait = HeaderValue::from_static("60");
@@ -300,7 +300,7 @@ impl fmt::Display for UnsubscribeUrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} cannot be the base of unsubscribe URLs: it must be an https URL whose path has \
+            "{:?} is not a valid base for unsubscribe URLs: expected an https URL whose path has \
              only letters, digits and \"-._~/\"",
             self.0
         )

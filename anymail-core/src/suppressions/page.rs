@@ -65,7 +65,7 @@ pub(super) fn plain(page: &UnsubscribePage<'_>) -> String {
         ),
         UnsubscribePage::Failed => (
             "Please try again",
-            "<p>This did not work. Please try again in a few minutes.</p>".to_owned(),
+            "<p>Something went wrong. Please try again in a few minutes.</p>".to_owned(),
         ),
     };
     format!(

@@ -38,7 +38,7 @@ pub(super) enum TokenError {
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Invalid => "the token is not signed by one of the keys",
+            Self::Invalid => "the token is not signed with any of the keys",
             Self::Expired => "the token has expired",
         })
     }

@@ -55,35 +55,35 @@ fn all_faults_come_at_once_each_with_its_place() {
     let io = std::fs::read("/no/such/file").unwrap_err();
     let backends = format!("acme, acme_eu, console, failover, file, memory, round_robin{SMTP}");
     let mut expected = [
-        "allow_domains: \"a b\": its domain is not valid".to_owned(),
-        format!("backends.acmee: there is no backend \"acmee\"; did you mean \"acme\"? (known: {backends})"),
-        "backends.acme.options.server_tokn: acme has no such option; did you mean \
+        "allow_domains: \"a b\": invalid domain".to_owned(),
+        format!("backends.acmee: unknown backend \"acmee\"; did you mean \"acme\"? (known: {backends})"),
+        "backends.acme.options.server_tokn: unknown acme option; did you mean \
          \"server_token\"? (known: server_token, api_url, debug, timeout, retries, regions)"
             .to_owned(),
-        "default: there is no mailer \"mian\"; did you mean \"main\"? (known: bulk, empty, file, main, none, odd, spare)".to_owned(),
-        "ignore_recipient_status: true or false is wanted, not a text".to_owned(),
-        format!("mailers.bulk.backend: there is no backend \"acne\"; did you mean \"acme\"? (known: {backends})"),
-        "mailers.empty.options.server_token: the secret is empty".to_owned(),
+        "default: unknown mailer \"mian\"; did you mean \"main\"? (known: bulk, empty, file, main, none, odd, spare)".to_owned(),
+        "ignore_recipient_status: expected true or false, got a string".to_owned(),
+        format!("mailers.bulk.backend: unknown backend \"acne\"; did you mean \"acme\"? (known: {backends})"),
+        "mailers.empty.options.server_token: the secret must not be empty".to_owned(),
         format!("mailers.file.options.server_token: could not read the file \"/no/such/file\": {io}"),
-        "mailers.main.options.api_url: a text is wanted, not a number".to_owned(),
-        "mailers.main.options.debug: true or false is wanted, not a text".to_owned(),
-        "mailers.main.options.regions: a list of texts is wanted, not a text".to_owned(),
-        "mailers.main.options.retries: a whole number from 0 is wanted, not a text".to_owned(),
-        "mailers.main.options.server_token: acme needs it (the token from Acme's settings page): \
-         set it in the configuration, or ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment"
+        "mailers.main.options.api_url: expected a string, got a number".to_owned(),
+        "mailers.main.options.debug: expected true or false, got a string".to_owned(),
+        "mailers.main.options.regions: expected a list of strings, got a string".to_owned(),
+        "mailers.main.options.retries: expected a whole number, 0 or more, got a string".to_owned(),
+        "mailers.main.options.server_token: required by acme (the token from Acme's settings page): \
+set it in the configuration, or set ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment"
             .to_owned(),
-        "mailers.main.options.timeout: a number of seconds from 0 is wanted".to_owned(),
+        "mailers.main.options.timeout: expected a number of seconds, 0 or more".to_owned(),
         "mailers.none.backend: a mailer needs a backend: set backend or url".to_owned(),
-        "mailers.odd.backend: a text is wanted, not a number".to_owned(),
-        "mailers.odd.colour: there is no such setting (known: backend, url, default_from, send_defaults, ignore_unsupported_features, ignore_recipient_status, redirect_to, allow_domains, suppressions, retry, time_limit, concurrency, options, webhook_secret)".to_owned(),
-        format!("mailers.spare.options.members: there is no mailer or backend \"bulq\"; did you mean \"bulk\"? (known: bulk, empty, file, main, none, odd, spare, {backends})"),
-        "mailers.spare.options.members: the mailer \"spare\" would be a member of itself".to_owned(),
-        "redirect_to: \"nobody\": it has no \"@\" (a display name with a comma must stand in double quotes)".to_owned(),
-        "send_defaults.colour: no message has this field".to_owned(),
+        "mailers.odd.backend: expected a string, got a number".to_owned(),
+        "mailers.odd.colour: unknown setting (known: backend, url, default_from, send_defaults, ignore_unsupported_features, ignore_recipient_status, redirect_to, allow_domains, suppressions, retry, time_limit, concurrency, options, webhook_secret)".to_owned(),
+        format!("mailers.spare.options.members: unknown mailer or backend \"bulq\"; did you mean \"bulk\"? (known: bulk, empty, file, main, none, odd, spare, {backends})"),
+        "mailers.spare.options.members: the mailer \"spare\" cannot be a member of itself".to_owned(),
+        "redirect_to: \"nobody\": missing \"@\" (put a display name with a comma in double quotes)".to_owned(),
+        "send_defaults.colour: unknown message field".to_owned(),
         "send_defaults.tags: expected a list".to_owned(),
-        "send_defaults.to: \"bad\": it has no \"@\" (a display name with a comma must stand in double quotes)".to_owned(),
-        "sendd_defaults: there is no such setting; did you mean \"send_defaults\"?".to_owned(),
-        "webhook_secret: the environment variable \"NOT_SET\" is not set, or empty".to_owned(),
+        "send_defaults.to: \"bad\": missing \"@\" (put a display name with a comma in double quotes)".to_owned(),
+        "sendd_defaults: unknown setting; did you mean \"send_defaults\"?".to_owned(),
+        "webhook_secret: the environment variable \"NOT_SET\" is not set or is empty".to_owned(),
     ];
     expected.sort();
     for (found, expected) in found.iter().zip(&expected) {
@@ -113,19 +113,19 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
     assert_eq!(
         faults(config.build_in(&env, &registry)),
         [
-            "ANYMAIL_ACME_RETRIES: a whole number from 0 is wanted",
+            "ANYMAIL_ACME_RETRIES: expected a whole number, 0 or more",
             "ANYMAIL_ACME_SEND_DEFAULTS: expected a JSON object: \
              EOF while parsing an object at line 1 column 1",
-            "ANYMAIL_ACME_SERVER_TOKEN: acme needs it (the token from Acme's settings page): \
-             set it in the configuration, or ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment",
-            "ANYMAIL_ACME_SERVR_TOKEN: acme has no such option; did you mean \"server_token\"? \
+            "ANYMAIL_ACME_SERVER_TOKEN: required by acme (the token from Acme's settings page): \
+    set it in the configuration, or set ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment",
+            "ANYMAIL_ACME_SERVR_TOKEN: unknown acme option; did you mean \"server_token\"? \
              (known: server_token, api_url, debug, timeout, retries, regions, send_defaults, \
              webhook_secret)",
-            "ANYMAIL_ACNE_SERVER_TOKEN: nothing reads it; did you mean ANYMAIL_ACME_SERVER_TOKEN?",
-            "ANYMAIL_IGNORE_RECIPIENT_STATUS: true or false is wanted",
-            "ANYMAIL_IGNORE_UNSUPORTED_FEATURES: nothing reads it; \
+            "ANYMAIL_ACNE_SERVER_TOKEN: unknown variable; did you mean ANYMAIL_ACME_SERVER_TOKEN?",
+            "ANYMAIL_IGNORE_RECIPIENT_STATUS: expected true or false",
+            "ANYMAIL_IGNORE_UNSUPORTED_FEATURES: unknown variable; \
              did you mean ANYMAIL_IGNORE_UNSUPPORTED_FEATURES?",
-            "ANYMAIL_REDIRECT_TO: it is empty; to switch it off, do not set it",
+            "ANYMAIL_REDIRECT_TO: must not be empty; to turn it off, unset the variable",
             "ANYMAIL_SEND_DEFAULTS.tags: expected a list",
         ]
     );
@@ -133,8 +133,8 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
     assert_eq!(
         faults(nothing.build_in(&no_env(), &registry)),
         [format!(
-            "ANYMAIL_BACKEND: it must name the backend, or ANYMAIL_URL give its URL; \
-             known: acme, acme_eu, console, failover, file, memory, round_robin{SMTP}"
+            "ANYMAIL_BACKEND: must name a backend, unless ANYMAIL_URL contains a URL \
+             (known backends: acme, acme_eu, console, failover, file, memory, round_robin{SMTP})"
         )]
     );
 }
@@ -188,8 +188,8 @@ fn settings_that_contradict_each_other_are_faults() {
     assert_eq!(
         faults(config.build_in(&no_env(), &registry)),
         [
-            "default_from: send_defaults.from is set, too: set one of them",
-            "redirect_to: allow_domains is set, too: set one of them",
+            "default_from: send_defaults.from is also set: remove one",
+            "redirect_to: allow_domains is also set: remove one",
         ]
     );
 }

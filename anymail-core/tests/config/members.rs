@@ -103,8 +103,8 @@ fn what_members_cannot_differ_in_is_a_fault() {
     let place = "mailers.main.options.members";
     let field = |member, field| {
         format!(
-            "{place}: its member {member:?} has another send default for {field}, which must be \
-             the same for all members: set it at the mailer that has the members"
+            "{place}: the member {member:?} has a different send default for {field}, which must be \
+             the same for all members: set it on the mailer that has the members"
         )
     };
     assert_eq!(
@@ -112,11 +112,11 @@ fn what_members_cannot_differ_in_is_a_fault() {
         [
             field("a", "from"),
             format!(
-                "{place}: its member \"b\" has other settings for staging (redirect_to, \
-                 allow_domains), which would not apply: set them for all mailers alike"
+                "{place}: the member \"b\" has different staging settings (redirect_to, \
+                 allow_domains), which would not apply: use the same settings for all mailers"
             ),
             field("c", "bcc"),
-            "mailers.none.options.members: it names nobody".to_owned(),
+            "mailers.none.options.members: expected at least one member".to_owned(),
         ]
     );
 }
@@ -146,8 +146,8 @@ async fn a_failover_over_failovers_works_as_long_as_send_defaults_stay_outside()
     assert_eq!(
         faults(own.build_in(&no_env(), &registry)),
         [
-            "mailers.outer.options.members: members of its member \"inner\" have send defaults of \
-          their own"
+            "mailers.outer.options.members: the members of its member \"inner\" have their own \
+             send defaults, which would not apply"
         ]
     );
 }

@@ -45,7 +45,7 @@ fn a_file_that_cannot_be_a_secret_is_a_fault_that_says_why() {
     let binary = folder.path().join("binary");
     std::fs::write(&binary, b"\xff\xfe\x00s").unwrap();
     let mut paths = vec![
-        (binary.display().to_string(), "it is not UTF-8 text"),
+        (binary.display().to_string(), "not valid UTF-8"),
         (folder.path().display().to_string(), "directory"),
     ];
     if cfg!(unix) {
@@ -53,7 +53,7 @@ fn a_file_that_cannot_be_a_secret_is_a_fault_that_says_why() {
         let silent = folder.path().join("silent");
         let made = Command::new("mkfifo").arg(&silent).status();
         assert!(made.unwrap().success());
-        paths.push((silent.display().to_string(), "nobody has written to it"));
+        paths.push((silent.display().to_string(), "nothing was written to it"));
     }
     for (path, why) in paths {
         let (_, registry) = acme();

@@ -194,9 +194,9 @@ fn the_default_mailer_is_named_or_plain_to_see() {
     assert!(
         names(two)
             .unwrap_err()
-            .contains("default: it must name one of the mailers a, b")
+            .contains("default: expected one of the mailers a, b")
     );
-    assert!(names("").unwrap_err().contains("there is no mailer"));
+    assert!(names("").unwrap_err().contains("no mailer is configured"));
     let twice = "backend = 'console'\nmailers.default.backend = 'memory'";
     assert!(names(twice).unwrap_err().contains("mailers.default"));
 }
@@ -284,9 +284,9 @@ fn check_all_tells_what_each_mailer_would_refuse() {
     assert_eq!(
         shown,
         [
-            "now: nothing keeps the message from being sent",
-            "next: acme supports no tags (asked for: \"one\")",
-            "both: failover supports no tags (asked for: \"one\")",
+            "now: the message can be sent",
+            "next: acme does not support tags (requested: \"one\")",
+            "both: failover does not support tags (requested: \"one\")",
         ]
     );
 }

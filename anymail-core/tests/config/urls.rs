@@ -157,65 +157,62 @@ fn a_url_that_cannot_be_used_is_a_fault_that_quotes_nothing_of_it() {
     let (_, registry) = with_url();
     let long = "s3cret".repeat(20);
     for (url, problem) in [
-        ("s3cret", "it must have the form \"name://...\""),
-        (
-            "acme:s3cret@default",
-            "it must have the form \"name://...\"",
-        ),
+        ("s3cret", "expected \"name://...\""),
+        ("acme:s3cret@default", "expected \"name://...\""),
         ("acme://s3cret@default:s3cret", "invalid port number"),
-        ("acme://s3cret/s3cret@default", "it has a / before its @"),
+        ("acme://s3cret/s3cret@default", "found / before @"),
         (
             "acne://s3cret@default",
-            "there is no backend for acne:// URLs; did you mean \"acme\"? (known: acme, \
+            "no backend accepts acne:// URLs; did you mean \"acme\"? (known: acme, \
              acme-sandbox, acme-eu, console, failover, file, memory, round-robin",
         ),
         (
             "acme://s3cret:s3cret@default",
-            "it has a password, which acme does not read",
+            "acme does not use the URL's password",
         ),
         (
             "acme-eu://s3cret@s3cret:7/s3cret",
-            "it has a user, which acme_eu does not read",
+            "acme_eu does not use the URL's user",
         ),
         (
             "acme://s3cret@default?server_tokn=s3cret",
-            "it has an option that acme does not have; did you mean \"server_token\"?",
+            "unknown acme option in the URL's query; did you mean \"server_token\"?",
         ),
         (
             "acme://s3cret@default?s3cret",
-            "it has an option that acme does not have (known",
+            "unknown acme option in the URL's query (known",
         ),
         (
             "acme://s3cret@default?server_token=s3cret",
-            "it has the option server_token twice",
+            "the option server_token is in the URL's query twice",
         ),
         (
             "acme://s3cret@default?timeout=s3cret",
-            "a number of seconds from 0 is wanted",
+            "expected a number of seconds, 0 or more",
         ),
         (
             "acme://s3cret@default?debug=s3cret",
-            "true or false is wanted",
+            "expected true or false",
         ),
-        ("acme://default?server_token=", "the secret is empty"),
+        (
+            "acme://default?server_token=",
+            "the secret must not be empty",
+        ),
         (
             "acme://default",
-            "acme needs it (the token from Acme's settings page)",
+            "required by acme (the token from Acme's settings page)",
         ),
         (
             "failover://?members=memory,s3cret",
-            "it has a member that there is not (known: default, acme",
+            "unknown member in the URL (known: default, acme",
         ),
-        (
-            "file://s3cret/s3cret",
-            "it has a host, which file does not read",
-        ),
+        ("file://s3cret/s3cret", "file does not use the URL's host"),
         ("file:///dev/null/s3cret", "\"[redacted]\":"),
         (
             "env:NOT_SET",
             "the environment variable \"NOT_SET\" is not set",
         ),
-        (&long, "it must have the form"),
+        (&long, "expected \"name://"),
     ] {
         for place in ["environment", "file", "member", "by code"] {
             let env = Env::from([("ANYMAIL_URL", url)]);
@@ -302,10 +299,10 @@ fn a_url_beside_a_backend_or_an_option_that_it_has_is_a_conflict() {
     assert_eq!(
         faults(config.build_in(&no_env(), &registry)),
         [
-            "mailers.default.url: backend is set as well: a URL names the backend itself",
-            "mailers.twice.options.tiemout: acme has no such option; did you mean \"timeout\"? \
+            "mailers.default.url: backend is also set, but the URL already names the backend: remove one",
+            "mailers.twice.options.tiemout: unknown acme option; did you mean \"timeout\"? \
              (known: server_token, api_url, debug, timeout, retries, regions)",
-            "mailers.twice.url: the option timeout is in the mailer's options as well",
+            "mailers.twice.url: the option timeout is also in the mailer's options: remove one",
         ]
     );
     let env = Env::from([
@@ -315,7 +312,7 @@ fn a_url_beside_a_backend_or_an_option_that_it_has_is_a_conflict() {
     let config = MailersConfig::from_env(&env, &registry);
     assert_eq!(
         faults(config.build_in(&env, &registry)),
-        ["ANYMAIL_URL: backend is set as well: a URL names the backend itself"]
+        ["ANYMAIL_URL: backend is also set, but the URL already names the backend: remove one"]
     );
 }
 
@@ -345,6 +342,6 @@ fn a_url_that_has_itself_as_a_member_is_a_fault() {
     let config = toml(r#"url = "env:A""#);
     assert_eq!(
         faults(config.build_in(&env, &Registry::new())),
-        ["url (members)[1].url (members)[0].url: a backend would be a member of itself"]
+        ["url (members)[1].url (members)[0].url: a backend cannot be a member of itself"]
     );
 }

@@ -208,7 +208,7 @@ fn the_environment_configures_webhooks_too() {
     assert_eq!(
         faults(config.build_in(&env, &registry())),
         [
-            "ANYMAIL_POSTBOX_WEBHOOK_SIGNIN_KEY: postbox has no such option; did you mean \
+            "ANYMAIL_POSTBOX_WEBHOOK_SIGNIN_KEY: unknown postbox option; did you mean \
              \"webhook_signing_key\"? (known: region, webhook_signing_key, send_defaults, \
              webhook_secret)"
         ]
@@ -230,20 +230,19 @@ fn webhooks_without_a_secret_are_a_fault_for_whoever_asks_for_them() {
     "#;
     // An app that only sends does not ask.
     let mailers = toml(config).build_in(&no_env(), &registry()).unwrap();
-    let no_secret = "has webhooks, and no secret says who may post to them: set webhook_secret to \
-                     \"user:password\"";
+    let no_secret = "need authentication: set webhook_secret to \"user:password\"";
     assert_eq!(
         faults(mailers.webhooks()),
         [
             format!(
-                "mailers.a.webhook_secret: acme {no_secret}; only webhook_secret = \"none\" lets \
-                 anybody post"
+                "mailers.a.webhook_secret: the webhooks of acme {no_secret}, or turn \
+                 authentication off with webhook_secret = \"none\""
             ),
-            "mailers.c.options.webhook_key: the webhooks of strict need it (from its page of keys)"
+            "mailers.c.options.webhook_key: required by the webhooks of strict (from its page of keys)"
                 .to_owned(),
             format!(
-                "mailers.postbox.webhook_secret: postbox {no_secret} or webhook_signing_key; only \
-                 webhook_secret = \"none\" lets anybody post"
+                "mailers.postbox.webhook_secret: the webhooks of postbox {no_secret} or \
+                 webhook_signing_key, or turn authentication off with webhook_secret = \"none\""
             ),
         ]
     );
@@ -278,8 +277,8 @@ fn only_in_so_many_words_anybody_may_post() {
             assert_eq!(
                 faults(config.build_in(&no_env(), &registry)),
                 [
-                    "webhook_secret: a secret must have the form \"user:password\"; \"none\", \
-                  alone, lets anybody post"
+                    "webhook_secret: expected a secret of the form \"user:password\"; \"none\" on \
+                     its own turns authentication off"
                 ]
             );
         }
@@ -304,8 +303,8 @@ fn an_open_webhook_beside_a_guarded_one_at_the_same_url_is_a_conflict() {
     assert_eq!(
         faults(webhooks(config)),
         [
-            "mailers.b.url (webhook_secret): the webhooks of acme let anybody post here, and want \
-             a secret at mailers.a.webhook_secret, but they have the same URL"
+            "mailers.b.url (webhook_secret): the webhooks of acme accept unauthenticated requests \
+             here but require a secret at mailers.a.webhook_secret, although both have the same URL"
         ]
     );
 }
@@ -321,9 +320,9 @@ fn what_is_wrong_with_the_options_of_webhooks_is_told_when_mailers_are_built() {
     assert_eq!(
         faults(toml(config).build_in(&no_env(), &registry())),
         [
-            "backends.postbox.webhook_secret: the environment variable \"NOT_SET\" is not set, \
-             or empty",
-            "options.webhook_signin_key: postbox has no such option; did you mean \
+            "backends.postbox.webhook_secret: the environment variable \"NOT_SET\" is not set \
+             or is empty",
+            "options.webhook_signin_key: unknown postbox option; did you mean \
              \"webhook_signing_key\"? (known: region, webhook_signing_key)",
         ]
     );

@@ -107,11 +107,13 @@ impl EmailBackend for Scripted {
             .value()
             .and_then(|headers| headers.get(name));
         let objection = |value: &str| {
-            Objection::new(format!("no header {name}"), value).take_out(move |message| {
-                if let Some(headers) = message.headers.value_mut() {
-                    headers.remove(name);
-                }
-            })
+            Objection::new(format!("does not support the header {name}"), value).take_out(
+                move |message| {
+                    if let Some(headers) = message.headers.value_mut() {
+                        headers.remove(name);
+                    }
+                },
+            )
         };
         value.map(objection).into_iter().collect()
     }

@@ -107,7 +107,7 @@ async fn without_auth_to_be_had_nothing_is_sent_and_the_error_says_what_to_chang
     let error = refused(config(&server).password("shopkeeper", PASSWORD)).await;
     assert_eq!(error.kind(), K::Configuration);
     assert!(
-        error.message().contains("leave out user and password"),
+        error.message().contains("or remove user and password"),
         "{error}"
     );
     assert_eq!(server.counts().of("AUTH") + server.counts().of("MAIL"), 0);

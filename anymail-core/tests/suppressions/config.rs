@@ -196,16 +196,16 @@ fn all_that_is_wrong_is_told_at_once_and_no_file_is_made() {
     );
     let told = faults(&config(&text).build(&Registry::new()).unwrap_err()).join("\n");
     for expected in [
-        "mailers.a.suppressions.store: there is no store \"memroy\"; did you mean \"memory\"?",
-        "mailers.b.suppressions.options.limti: memory has no such option; did you mean \"limit\"?",
-        "mailers.c.suppressions.options.path: file needs it",
-        "mailers.d.suppressions.file: store is set, too",
-        "mailers.d.suppressions.on_store_failure: it is neither \"wait\" nor \"send\"",
-        "mailers.e.suppressions.ignore.law: there is no reason \"hard_bonce\"; did you mean \
+        "mailers.a.suppressions.store: unknown store \"memroy\"; did you mean \"memory\"?",
+        "mailers.b.suppressions.options.limti: unknown memory option; did you mean \"limit\"?",
+        "mailers.c.suppressions.options.path: required by file",
+        "mailers.d.suppressions.file: store is also set",
+        "mailers.d.suppressions.on_store_failure: expected \"wait\" or \"send\"",
+        "mailers.e.suppressions.ignore.law: unknown reason \"hard_bonce\"; did you mean \
          \"hard_bounce\"?",
-        "mailers.e.suppressions.streams.a: a text is wanted",
-        "mailers.f.suppressions.store: it must name the store",
-        "mailers.g.suppressions: a table is wanted",
+        "mailers.e.suppressions.streams.a: expected a string",
+        "mailers.f.suppressions.store: no store is configured",
+        "mailers.g.suppressions: expected a table",
     ] {
         assert!(told.contains(expected), "{expected:?} is not in\n{told}");
     }
@@ -224,7 +224,7 @@ fn suppressions_of_a_member_that_would_not_apply_are_a_fault() {
     let error = config(text).build(&Registry::new()).unwrap_err();
     let told = faults(&error);
     assert!(
-        told[0].contains("\"other\" has suppressions of its own"),
+        told[0].contains("\"other\" has its own suppressions"),
         "{told:?}"
     );
     let for_all = format!("suppressions = {{ store = 'memory' }}\n{text}");

@@ -79,9 +79,8 @@ impl Webhook for PostmarkInboundWebhook {
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
         let mut payload: Payload<'_> = json::read(self, request)?;
         if !matches!(payload.record_type.get(), None | Some("Inbound")) {
-            let detail = "this is the URL for inbound mail, and a tracking event was posted to \
-                          it; the other webhooks of the Postmark server belong to the URL that \
-                          ends in /tracking/";
+            let detail = "expected an inbound message, got a tracking event: in Postmark, set all \
+                          webhooks except the inbound one to the URL that ends in /tracking/";
             return Err(WebhookError::new(
                 self,
                 WebhookErrorKind::WrongWebhook,

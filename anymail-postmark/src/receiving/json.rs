@@ -25,20 +25,20 @@ pub(super) fn read<'a, W: Webhook, T: Fields<'a>>(
         let given = given.to_str().unwrap_or_default();
         let essence = given.split(';').next().unwrap_or_default();
         if !essence.to_ascii_lowercase().contains("json") {
-            let detail = "the Content-Type is not application/json".to_owned();
+            let detail = "expected Content-Type application/json".to_owned();
             return fail(WebhookErrorKind::WrongContentType, detail);
         }
     }
     match serde_json::from_slice::<Object<T>>(request.body()) {
         Ok(Object(Some(fields))) => Ok(fields),
         Ok(Object(None)) => {
-            let detail = "the body is JSON, but no object".to_owned();
+            let detail = "the body is JSON, but not an object".to_owned();
             fail(WebhookErrorKind::WrongShape, detail)
         }
         // The error's own words may quote the body; its place does not.
         Err(error) => {
             let (line, column) = (error.line(), error.column());
-            let detail = format!("the body is not JSON: see line {line}, column {column}");
+            let detail = format!("the body is not valid JSON (line {line}, column {column})");
             fail(WebhookErrorKind::MalformedBody, detail)
         }
     }

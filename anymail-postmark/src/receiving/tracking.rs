@@ -83,9 +83,8 @@ impl Webhook for PostmarkTrackingWebhook {
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
         let payload: Payload<'_> = json::read(self, request)?;
         if payload.is_inbound() {
-            let detail = "this is the URL for tracking, and an inbound message was posted to it; \
-                          the inbound webhook of the Postmark server belongs to the URL that \
-                          ends in /inbound/";
+            let detail = "expected a tracking event, got an inbound message: in Postmark, set the \
+                          inbound webhook to the URL that ends in /inbound/";
             return Err(WebhookError::new(
                 self,
                 WebhookErrorKind::WrongWebhook,

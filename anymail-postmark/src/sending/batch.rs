@@ -308,7 +308,7 @@ fn nothing_came_of_it() -> SendError {
     SendError::new(
         SendErrorKind::InvalidResponse,
         NAME,
-        "no call was made for it",
+        "no call was made for the message",
     )
     .with_accepted(Accepted::Maybe)
 }

@@ -26,7 +26,7 @@ pub(crate) fn objections(message: &Message, config: &PostmarkConfig) -> Vec<Obje
             .any(|name| key.eq_ignore_ascii_case(name))
         {
             found.push(Objection::new(
-                format!("no {key:?} in esp_extra: recipients are the message's own fields"),
+                format!("does not allow {key:?} in `esp_extra`: use the message's own fields for recipients"),
                 "",
             ));
         }
@@ -51,7 +51,7 @@ pub(crate) fn objections(message: &Message, config: &PostmarkConfig) -> Vec<Obje
     ] {
         if clashes && get(extra, name).is_some() {
             found.push(Objection::new(
-                format!("no {name} in esp_extra beside {field}: one would replace the other"),
+                format!("does not support {name} in `esp_extra` together with `{field}`: one would replace the other"),
                 "",
             ));
         }
@@ -59,17 +59,17 @@ pub(crate) fn objections(message: &Message, config: &PostmarkConfig) -> Vec<Obje
     if let Some(token) = extra.get(SERVER_TOKEN) {
         let problem = match token.as_str() {
             Some(token) => token_header(&Secret::new(token)).err(),
-            None => Some("it is no string"),
+            None => Some("expected a string"),
         };
         if let Some(problem) = problem {
-            let limit = format!("no such {SERVER_TOKEN} in esp_extra: {problem}");
-            found.push(Objection::new(limit, ""));
+            let problem = format!("cannot use {SERVER_TOKEN} in `esp_extra`: {problem}");
+            found.push(Objection::new(problem, ""));
         }
     }
     for name in HEADER_TEXTS {
         if get(extra, name).is_some_and(breaks_a_line) {
             found.push(Objection::new(
-                format!("no line break in {name}, also not by esp_extra"),
+                format!("does not allow control characters in {name} in `esp_extra`"),
                 "",
             ));
         }

@@ -148,7 +148,7 @@ impl Client {
                 }
                 Ok(Some(_)) => {
                     let limit = self.max_response_bytes;
-                    let why = format!("its answer is larger than {limit} bytes");
+                    let why = format!("larger than the limit of {limit} bytes");
                     return Err(broken(SendError::new(
                         SendErrorKind::InvalidResponse,
                         NAME,
@@ -245,11 +245,11 @@ fn no_answer(error: &reqwest::Error) -> SendError {
     } else {
         SendErrorKind::Disconnected
     };
-    let mut words = innermost(error);
-    if let (SendErrorKind::Connect, Some(url)) = (kind, error.url()) {
-        words = format!("{words}, at {}", url.origin().ascii_serialization());
+    let failed = SendError::new(kind, NAME, innermost(error));
+    match error.url() {
+        Some(url) => failed.with_server(url.origin().ascii_serialization()),
+        None => failed,
     }
-    SendError::new(kind, NAME, words)
 }
 
 /// What the end of an answer's body that never came leaves to be said: the status was there.

@@ -115,12 +115,10 @@ pub(super) fn read(
         (_, Json::Object(whole)) => match read_row(whole) {
             outcome @ Outcome::Refused { .. } => fail(refusal(&outcome, answer.http_status)),
             _ => fail(no_sense(
-                "it is not the list that a batch is answered by".into(),
+                "expected a list with a row for each message".into(),
             )),
         },
-        _ => fail(no_sense(
-            "it is JSON, but not of the shape of an answer".into(),
-        )),
+        _ => fail(no_sense("the JSON is not a Postmark response".into())),
     }
 }
 
@@ -151,8 +149,8 @@ fn no_sense(why: String) -> SendError {
 
 fn unreadable(body: &str) -> String {
     match body.len() {
-        0 => "its answer is empty".to_owned(),
-        n => format!("its answer of {n} bytes is not the JSON of an answer"),
+        0 => "the body is empty".to_owned(),
+        n => format!("the body of {n} bytes is not a JSON response of Postmark"),
     }
 }
 
@@ -181,7 +179,7 @@ impl AnswerRow {
 
     fn missing() -> Self {
         Self {
-            outcome: Outcome::Unclear("its answer has no row for it".into()),
+            outcome: Outcome::Unclear("the response has no row for the message".into()),
             raw: None,
         }
     }
@@ -301,7 +299,7 @@ fn is_refusal(answer: &AnswerRow) -> bool {
 fn read_row(row: Members<'_>) -> Outcome {
     let code = row.error_code.number();
     let Some(words) = row.message.text().map(Cow::into_owned) else {
-        return Outcome::Unclear("it has no Message, as every answer has".into());
+        return Outcome::Unclear("the response has no Message".into());
     };
     let id = row.message_id.text().filter(|id| !id.is_empty());
     match (code, id) {
@@ -312,7 +310,9 @@ fn read_row(row: Members<'_>) -> Outcome {
             inactive: inactive_addresses(&words),
             words,
         },
-        (None | Some(0), None) => Outcome::Unclear("it is no refusal, but has no MessageID".into()),
+        (None | Some(0), None) => {
+            Outcome::Unclear("the response has neither an ErrorCode nor a MessageID".into())
+        }
         (Some(code), _) => Outcome::Refused {
             code,
             recipients: refused_for(code, &words),
@@ -332,7 +332,9 @@ fn read_bulk(mut answer: Members<'_>) -> Result<Outcome, SendError> {
         }),
         _ => match read_row(answer) {
             outcome @ Outcome::Refused { .. } => Err(refusal(&outcome, 200)),
-            _ => Err(no_sense("it has neither an ID nor an ErrorCode".into())),
+            _ => Err(no_sense(
+                "the response has neither an ID nor an ErrorCode".into(),
+            )),
         },
     }
 }

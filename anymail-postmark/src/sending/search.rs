@@ -41,7 +41,7 @@ fn read(answer: &Answer, id: &str) -> Result<Option<String>, SendError> {
     };
     let json = serde_json::from_str::<Value>(&answer.text).unwrap_or_default();
     let Some(messages) = json.get("Messages").and_then(Value::as_array) else {
-        return no_sense("it is not the list that a search is answered by");
+        return no_sense("expected a list of messages");
     };
     let Some(message) = messages.first() else {
         return Ok(None);
@@ -54,6 +54,6 @@ fn read(answer: &Answer, id: &str) -> Result<Option<String>, SendError> {
         .is_some_and(|found| found.as_str() == Some(id));
     match message.get("MessageID").and_then(Value::as_str) {
         Some(found) if bears_it => Ok(Some(found.to_owned())),
-        _ => no_sense("it names a message that does not bear the id"),
+        _ => no_sense("the message found has a different id"),
     }
 }

@@ -264,7 +264,7 @@ async fn a_refusal_of_one_address_is_told_in_postmarks_words() {
     let expected = [
         (
             "other@example.com",
-            "the answer does not say what became of it",
+            "the response does not mention this address",
         ),
         (
             "spammy.address@example.com",

@@ -63,7 +63,10 @@ impl EmailBackend for Dove {
         let own = message.merge_headers.value().into_iter();
         let own = own.flat_map(|map| map.iter().map(|(_, headers)| headers));
         if for_all.chain(own).any(|it| it.get(wire::HEADER).is_some()) {
-            objections.push(Objection::new("no header of Dove's own", wire::HEADER));
+            objections.push(Objection::new(
+                "does not support Dove's own header",
+                wire::HEADER,
+            ));
         }
         objections
     }

@@ -189,7 +189,12 @@ impl EmailBackend for Magpie {
         let extra = message.esp_extra.value().into_iter().flatten();
         let refused = extra.filter(|(key, _)| NO_OPTIONS.contains(&&***key));
         refused
-            .map(|(key, _)| Objection::new(format!("no {key} in esp_extra"), key.as_str()))
+            .map(|(key, _)| {
+                Objection::new(
+                    format!("does not support {key} in `esp_extra`"),
+                    key.as_str(),
+                )
+            })
             .collect()
     }
 

@@ -167,7 +167,12 @@ impl EmailBackend for Pigeon {
         let extra = message.esp_extra.value().into_iter().flatten();
         let recipients = extra.filter(|(key, _)| ["to", "cc", "bcc"].contains(&&***key));
         recipients
-            .map(|(key, _)| Objection::new(format!("no {key} in esp_extra"), key.as_str()))
+            .map(|(key, _)| {
+                Objection::new(
+                    format!("does not support {key} in `esp_extra`"),
+                    key.as_str(),
+                )
+            })
             .collect()
     }
 

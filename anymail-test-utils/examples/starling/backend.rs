@@ -157,7 +157,7 @@ impl EmailBackend for Starling {
         let mut objections = Vec::new();
         let extra = message.esp_extra.value();
         if extra.is_some_and(|extra| extra.contains_key("personalizations")) {
-            let words = "no personalizations in esp_extra";
+            let words = "does not allow personalizations in `esp_extra`";
             objections.push(Objection::new(words, "personalizations"));
         }
         // Starling posts metadata among the fields of an event, where these would be lost.
@@ -169,7 +169,10 @@ impl EmailBackend for Starling {
         lost.sort();
         lost.dedup();
         for key in lost {
-            objections.push(Objection::new("no metadata of this name", key.as_str()));
+            objections.push(Objection::new(
+                "does not support metadata with this name",
+                key.as_str(),
+            ));
         }
         objections
     }

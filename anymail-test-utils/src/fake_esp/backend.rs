@@ -87,16 +87,20 @@ impl EmailBackend for FakeEspBackend {
         let headers = message.headers.value();
         let value = headers.and_then(|headers| headers.get(COMMANDS));
         let objection = |value| {
-            Objection::new(format!("no header {COMMANDS}"), value).take_out(|message| {
-                if let Some(headers) = message.headers.value_mut() {
-                    headers.remove(COMMANDS);
-                }
-            })
+            Objection::new(format!("does not support the header {COMMANDS}"), value).take_out(
+                |message| {
+                    if let Some(headers) = message.headers.value_mut() {
+                        headers.remove(COMMANDS);
+                    }
+                },
+            )
         };
         let extra = message.esp_extra.value().into_iter().flatten();
         let recipients = extra.filter(|(key, _)| RECIPIENTS.contains(&&***key));
         let of_recipients = recipients.map(|(key, _)| {
-            let limit = format!("no {key:?} in esp_extra: recipients are the message's own fields");
+            let limit = format!(
+                "does not allow {key:?} in `esp_extra`: use the message's own fields for recipients"
+            );
             Objection::new(limit, "")
         });
         value

@@ -271,7 +271,7 @@ impl EmailBackend for Broken {
         let mut objections = self.pigeon.check(message);
         match self.broken {
             Break::Own(Own::ObjectsToEverything) => {
-                objections.push(Objection::new("nothing at all", "something"));
+                objections.push(Objection::new("supports nothing at all", "something"));
             }
             Break::Own(Own::ObjectsToNothing) => objections.clear(),
             Break::Own(Own::ObjectsToNothingButTo) => {

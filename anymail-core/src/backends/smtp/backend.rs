@@ -200,7 +200,10 @@ impl SmtpBackend {
             };
             let spoken = conversation::send(&mut lease.session, &mail, self.server()).await;
             if matches!(spoken.ended, Ended::Unanswered(_)) && lease.used_before {
-                tracing::debug!(esp = NAME, "the server had closed an unused connection");
+                tracing::debug!(
+                    esp = NAME,
+                    "reconnecting, because the server closed an idle connection"
+                );
                 continue;
             }
             self.pool.give_back(lease, spoken.keep);
@@ -224,8 +227,8 @@ impl SmtpBackend {
             ..
         } = lease.session.offers;
         let refuse = |words: String| {
-            let words = format!("{} {words}", self.server());
-            Err(SendError::new(SendErrorKind::Refused, NAME, words))
+            let error = SendError::new(SendErrorKind::Refused, NAME, words);
+            Err(error.with_server(self.server()))
         };
         if !smtp_utf8 {
             delivery.refuse_international();
@@ -239,18 +242,20 @@ impl SmtpBackend {
         let utf8 = sender.is_international() || delivery.has_international() || !header.is_ascii();
         if utf8 && !smtp_utf8 {
             return refuse(
-                "does not offer SMTPUTF8 (RFC 6531), which an address with a local part outside \
-                 ASCII needs, in the envelope or in a header"
+                "the server does not offer SMTPUTF8 (RFC 6531), which a non-ASCII local part in \
+                 the envelope or in a header requires"
                     .to_owned(),
             );
         }
         if !plain && !eight_bit && !smtp_utf8 {
-            return refuse("does not offer 8BITMIME (RFC 6152), which the mail needs".to_owned());
+            let words = "the server does not offer 8BITMIME (RFC 6152), which the message requires";
+            return refuse(words.to_owned());
         }
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if let Some(most) = size.filter(|most| (1..length).contains(most)) {
             return refuse(format!(
-                "takes mails of at most {most} bytes (RFC 1870), and this one has {length}"
+                "the message has {length} bytes, more than the server's limit of {most} bytes \
+                 (RFC 1870)"
             ));
         }
         let mut parameters = String::new();
@@ -274,10 +279,11 @@ fn header_of(mail: &[u8]) -> &[u8] {
 }
 
 fn sender(message: &Message) -> Result<Path, SendError> {
-    let sender = envelope::sender(message).ok_or("there is none");
-    sender
-        .and_then(Path::of)
-        .map_err(|why| SendError::new(SendErrorKind::Refused, NAME, format!("the sender: {why}")))
+    let sender = envelope::sender(message).ok_or("it is missing");
+    sender.and_then(Path::of).map_err(|why| {
+        let words = format!("invalid envelope sender: {why}");
+        SendError::new(SendErrorKind::Refused, NAME, words)
+    })
 }
 
 /// Whether a connection that was not to be had says as much about the next.

@@ -240,34 +240,34 @@ impl SmtpConfig {
         };
         if !is_host(self.bare_host()) {
             // Not quoted: a URL, say, may hold a password.
-            keep("host", "it is not a host name or IP address");
+            keep("host", "expected a host name or an IP address");
         } else if self.tls == SmtpTls::None && !self.is_loopback() && !self.allow_clear_text {
             keep(
                 "tls",
-                "with \"none\" anybody on the way to the host can read the mails and the \
-                 password: use \"starttls\" or \"implicit\", or allow it with allow_clear_text",
+                "\"none\" would send the messages and the password in clear text: use \"starttls\" or \
+                 \"implicit\", or set allow_clear_text",
             );
         }
         if self.port == Some(0) {
-            keep("port", "it is zero");
+            keep("port", "must not be zero");
         }
         if let Some(name) = &self.hello_name
             && !is_hello_name(name)
         {
-            keep("hello_name", "it is not a host name or address literal");
+            keep(
+                "hello_name",
+                "expected a host name or an address literal such as [192.0.2.1]",
+            );
         }
         for (option, text, bad) in self.login_parts() {
             if text.is_blank() {
-                keep(option, "it is empty");
+                keep(option, "must not be empty");
             } else if text.expose().contains(bad) {
-                keep(
-                    option,
-                    "it holds a control character that no login can carry",
-                );
+                keep(option, "must not contain control characters");
             }
         }
         if self.timeout.is_zero() {
-            keep("timeout", "it is zero, so no message could be sent");
+            keep("timeout", "must be greater than zero");
         }
         for (option, number) in [
             ("max_connections", self.max_connections),
@@ -277,7 +277,7 @@ impl SmtpConfig {
             ),
         ] {
             if number == 0 {
-                keep(option, "it is zero, so no message could be sent");
+                keep(option, "must be greater than zero");
             }
         }
         faults
@@ -346,7 +346,7 @@ impl std::error::Error for SmtpConfigError {}
 
 impl fmt::Display for SmtpConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the smtp backend cannot be set up")?;
+        f.write_str("invalid smtp configuration")?;
         for (i, fault) in self.faults.iter().enumerate() {
             let before = if i == 0 { ": " } else { "; " };
             write!(f, "{before}{}: {}", fault.option, fault.problem)?;

@@ -9,8 +9,8 @@ use super::reply::{self, Meaning, Reply, Stage};
 use crate::message::{AddressKey, Message};
 use crate::sending::{Accepted, SendError, SendStatus, Status, StatusDetail};
 
-const NEEDS_UTF8: &str = "the server does not offer SMTPUTF8 (RFC 6531), which a local part \
-                          outside ASCII needs";
+const NEEDS_UTF8: &str = "the server does not offer SMTPUTF8 (RFC 6531), which a non-ASCII local \
+                          part requires";
 
 /// What became of one mail.
 #[derive(Debug)]

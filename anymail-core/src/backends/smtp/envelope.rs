@@ -23,10 +23,10 @@ impl Path {
     /// RFC 5322 allows a local part that RFC 5321 does not: with tabs.
     pub(super) fn of(address: &Address) -> Result<Self, &'static str> {
         if !is_local_part(address.local_part()) {
-            return Err("its local part cannot be said in SMTP (RFC 5321, 4.1.2)");
+            return Err("its local part is not valid in SMTP (RFC 5321, 4.1.2)");
         }
         if !is_domain(address.ascii_domain()) {
-            return Err("its domain cannot be said in SMTP (RFC 5321, 4.1.2)");
+            return Err("invalid domain in SMTP (RFC 5321, 4.1.2)");
         }
         Ok(Self(format!("<{}>", address.ascii_email())))
     }

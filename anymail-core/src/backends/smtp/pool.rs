@@ -163,7 +163,7 @@ impl Pool {
                     }
                     Others::Idle => {}
                     Others::Used => {
-                        tracing::debug!(esp = NAME, %error, "going on with fewer connections");
+                        tracing::debug!(esp = NAME, %error, "continuing with fewer connections");
                         *turn = self.turn().await?;
                     }
                 }

@@ -250,8 +250,9 @@ pub(super) fn refused(stage: Stage, reply: &Reply, server: &str) -> SendError {
         Meaning::NotFor(_) | Meaning::TooMany => (K::Refused, false),
         Meaning::Yes | Meaning::Continue | Meaning::Nonsense => (K::InvalidResponse, false),
     };
-    let words = format!("{}, in answer to {stage} at {server}", reply.words());
+    let words = format!("{} (reply to {stage})", reply.words());
     SendError::new(kind, NAME, words)
+        .with_server(server)
         .with_esp_code(reply.codes())
         .with_accepted(match kind {
             // It says that it has a message of which it cannot have seen the end.
@@ -289,26 +290,25 @@ pub(super) fn broken(stage: Stage, why: &Broken, server: &str) -> SendError {
         Stage::Greeting | Stage::Hello | Stage::StartTls | Stage::Auth
     );
     let (kind, words) = match why {
-        Broken::Closed(words) if setting_up => (
-            K::Connect,
-            format!("{words}, before {server} had answered {stage}"),
-        ),
+        Broken::Closed(words) if setting_up => {
+            (K::Connect, format!("{words} before the reply to {stage}"))
+        }
         Broken::Closed(words) => (
             K::Disconnected,
-            format!("{words}, before {server} had answered {stage}"),
+            format!("{words} before the reply to {stage}"),
         ),
         Broken::Late => (
             K::Timeout,
-            format!("{server} had not answered {stage} when the time limit ended"),
+            format!("no reply to {stage} within the timeout"),
         ),
         Broken::Nonsense(words) => (
             K::InvalidResponse,
-            format!(
-                "{server} does not speak SMTP in answer to {stage}: {words}; check host, port and tls"
-            ),
+            format!("the reply to {stage} is not valid SMTP: {words}; check host, port and tls"),
         ),
     };
-    SendError::new(kind, NAME, words).with_accepted(accepted(stage))
+    SendError::new(kind, NAME, words)
+        .with_server(server)
+        .with_accepted(accepted(stage))
 }
 
 #[cfg(test)]

@@ -117,18 +117,18 @@ pub(super) async fn open(settings: &Settings) -> Result<Session, SendError> {
     let mut offers = say_hello(&mut wire_now, &hello, settings).await?;
     if let (Some(tls), SmtpTls::StartTls) = (&settings.tls, config.tls) {
         if !offers.start_tls {
-            return Err(configuration(format!(
-                "{server} does not offer STARTTLS, and nothing is sent in clear text: try tls = \
-                 \"implicit\", or another port"
-            )));
+            let words = "the server does not offer STARTTLS, which tls = \"starttls\" requires: \
+                         try tls = \"implicit\" or another port";
+            return Err(configuration(server, words.to_owned()));
         }
         let answer = ask(&mut wire_now, "STARTTLS", Stage::StartTls, server).await?;
         expect(Stage::StartTls, &answer, server)?;
         if wire_now.has_unread() {
             // Whoever sits between could have put it there, to be read as if it were encrypted
             // (RFC 3207, 6; CVE-2011-0411 is the same in servers).
-            let words = format!("{server} sent more than one answer to STARTTLS");
+            let words = "more than one reply to STARTTLS";
             return Err(SendError::new(SendErrorKind::InvalidResponse, NAME, words)
+                .with_server(server)
                 .with_accepted(reply::accepted(Stage::StartTls)));
         }
         wire_now = wire(encrypt(tls, wire_now.into_io(), settings).await?, true);
@@ -156,15 +156,14 @@ pub(super) async fn open(settings: &Settings) -> Result<Session, SendError> {
 async fn connect(settings: &Settings) -> Result<(Box<dyn Io>, String), SendError> {
     let config = &settings.config;
     let no_connection = |words: String| {
-        let words = format!("{words}, at {}", settings.server);
-        SendError::new(SendErrorKind::Connect, NAME, words)
+        SendError::new(SendErrorKind::Connect, NAME, words).with_server(&*settings.server)
     };
     let address = (config.bare_host(), config.port_or_default());
     let connected = async { connect_to(lookup_host(address).await?).await };
     let stream = match timeout(config.timeout, connected).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(no_connection(error.to_string())),
-        Err(_) => return Err(no_connection("the time limit ended".to_owned())),
+        Err(_) => return Err(no_connection("no connection within the timeout".to_owned())),
     };
     // Commands are short and each waits for its answer.
     let _ = stream.set_nodelay(true);
@@ -181,7 +180,7 @@ async fn connect(settings: &Settings) -> Result<(Box<dyn Io>, String), SendError
 /// a network, must not use up the time of the others.
 async fn connect_to(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut tries = FuturesUnordered::new();
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host name has no IP address");
     loop {
         let ended = match addresses.next() {
             Some(address) => {
@@ -209,8 +208,9 @@ async fn encrypt(
         Ok(Ok(io)) => Ok(io),
         Ok(Err(error)) => Err(tls::failed(&error, server)),
         Err(_) => {
-            let words = format!("the time limit of the TLS handshake with {server} ended");
-            Err(SendError::new(SendErrorKind::Connect, NAME, words))
+            let words = "the TLS handshake did not finish within the timeout";
+            let error = SendError::new(SendErrorKind::Connect, NAME, words);
+            Err(error.with_server(server))
         }
     }
 }
@@ -266,19 +266,17 @@ async fn log_in(
             }
         }
         _ if !offered.any => {
-            return Err(configuration(format!(
-                "{server} does not offer AUTH on this connection: check port and tls, or leave \
-                 out user and password"
-            )));
+            let words = "the server does not offer AUTH on this connection: check port and tls, \
+                         or remove user and password";
+            return Err(configuration(server, words.to_owned()));
         }
         _ => {
             let ours = match login {
-                Login::Password { .. } => "PLAIN or LOGIN, for a user and a password",
-                Login::Token { .. } => "XOAUTH2, for an access_token",
+                Login::Password { .. } => "PLAIN or LOGIN, which a password requires",
+                Login::Token { .. } => "XOAUTH2, which access_token requires",
             };
-            return Err(configuration(format!(
-                "{server} does not offer AUTH {ours}"
-            )));
+            let words = format!("the server does not offer AUTH {ours}");
+            return Err(configuration(server, words));
         }
     };
     expect(Stage::Auth, &answer, server)
@@ -305,8 +303,8 @@ fn expect(stage: Stage, answer: &Reply, server: &str) -> Result<(), SendError> {
     }
 }
 
-fn configuration(words: String) -> SendError {
-    SendError::new(SendErrorKind::Configuration, NAME, words)
+fn configuration(server: &str, words: String) -> SendError {
+    SendError::new(SendErrorKind::Configuration, NAME, words).with_server(server)
 }
 
 #[cfg(test)]

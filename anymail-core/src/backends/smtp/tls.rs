@@ -82,7 +82,7 @@ impl Tls {
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
-        Ok(found) if found.is_empty() => Err("there is no certificate in it".to_owned()),
+        Ok(found) if found.is_empty() => Err("no certificate found".to_owned()),
         Ok(found) => Ok(found),
         Err(error) => Err(error.to_string()),
     }
@@ -96,24 +96,24 @@ pub(super) fn failed(error: &io::Error, server: &str) -> SendError {
         Some(TlsError::InvalidCertificate(why)) => (
             SendErrorKind::Configuration,
             format!(
-                "the certificate of {server} is not trusted ({why:?}): is host the name that it \
-                 is for? for a CA of its own set ca_file"
+                "the server's certificate is not trusted ({why:?}): host must be a name in the \
+                 certificate; for a private CA, set ca_file"
             ),
         ),
         Some(TlsError::InvalidMessage(_)) => (
             SendErrorKind::Configuration,
-            format!("{server} does not speak TLS there: check port and tls"),
+            "the server does not speak TLS on this port: check port and tls".to_owned(),
         ),
         Some(other) => (
             SendErrorKind::Connect,
-            format!("no TLS connection to {server}: {other}"),
+            format!("the TLS handshake failed: {other}"),
         ),
         None => (
             SendErrorKind::Connect,
-            format!("the TLS handshake with {server} broke: {error}"),
+            format!("the TLS handshake was interrupted: {error}"),
         ),
     };
-    SendError::new(kind, NAME, words)
+    SendError::new(kind, NAME, words).with_server(server)
 }
 
 impl std::fmt::Debug for Tls {

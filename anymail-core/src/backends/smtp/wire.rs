@@ -119,7 +119,7 @@ impl Wire {
                 let text = String::from_utf8_lossy(&line);
                 excerpt(&self.secrets.redact(text.trim_end()))
             };
-            let nonsense = || Broken::Nonsense(format!("it sent {:?}", said()));
+            let nonsense = || Broken::Nonsense(format!("the server sent {:?}", said()));
             match line.first_chunk::<3>() {
                 Some(own) if own.iter().all(u8::is_ascii_digit) => {
                     if number > 0 && *own != code {
@@ -142,7 +142,7 @@ impl Wire {
             }
         }
         Err(Broken::Nonsense(format!(
-            "its reply has more than {MAX_LINES} lines"
+            "the reply has more than {MAX_LINES} lines"
         )))
     }
 
@@ -164,7 +164,7 @@ impl Wire {
                 // Redacted whole: of a secret that is cut nothing would be found.
                 let start = excerpt(&self.secrets.redact(&String::from_utf8_lossy(unread)));
                 return Err(Broken::Nonsense(format!(
-                    "it sent a line of more than {MAX_LINE} bytes that begins with {start:?}"
+                    "the server sent a line longer than {MAX_LINE} bytes, starting with {start:?}"
                 )));
             }
             match poll_fn(|context| self.poll_fill(context)).await {

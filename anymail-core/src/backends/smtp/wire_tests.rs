@@ -66,15 +66,15 @@ async fn what_is_no_reply_is_told_by_its_beginning() {
             "HTTP/1.1 400 Bad Request\r\n\r\n",
             "HTTP/1.1 400 Bad Request",
         ),
-        ("\r\n", "it sent"),
+        ("\r\n", "the server sent"),
         ("25\r\n", "25"),
         ("250-a\r\n550 b\r\n", "550 b"),
         ("250_a\r\n", "250_a"),
-        ("\u{16}\u{3}\u{1}\r\n", "it sent"),
-        (&long, "a line of more than 2048 bytes"),
+        ("\u{16}\u{3}\u{1}\r\n", "the server sent"),
+        (&long, "a line longer than 2048 bytes"),
         (&many, "more than 128 lines"),
         (&empty, "more than 128 lines"),
-        (&wide, "it sent"),
+        (&wide, "the server sent"),
     ] {
         match read(bytes).await {
             Err(Broken::Nonsense(words)) => {

@@ -12,7 +12,7 @@ impl fmt::Display for SendError {
         let esp = &inner.esp;
         match inner.kind {
             K::InvalidMessage => {
-                f.write_str("the message cannot be sent: ")?;
+                f.write_str("invalid message: ")?;
                 write_list(f, &inner.faults)?;
                 if !inner.unsupported.is_empty() {
                     f.write_str("; ")?;
@@ -20,25 +20,25 @@ impl fmt::Display for SendError {
                 }
                 return Ok(());
             }
-            K::UnsupportedFeature => {
-                write!(f, "{esp} cannot send this message: ")?;
-                return write_list(f, &inner.unsupported);
-            }
-            K::Cancelled => write!(f, "a pre-send hook cancelled the message")?,
-            K::Hook => write!(f, "a pre-send hook failed, nothing was sent")?,
-            K::Configuration => write!(f, "{esp} is not set up right")?,
+            K::UnsupportedFeature => return write_list(f, &inner.unsupported),
+            K::Cancelled => f.write_str("a pre-send hook cancelled the message")?,
+            K::Hook => f.write_str("a pre-send hook failed and nothing was sent")?,
+            K::Configuration => write!(f, "{esp} is not configured correctly")?,
             K::RecipientsRefused if inner.without_a_call => {
-                write!(f, "every recipient was left out, {esp} was not called")?;
+                write!(f, "all recipients were withheld, so {esp} was not called")?;
             }
-            K::RecipientsRefused => write!(f, "{esp} refuses every recipient")?,
-            K::Authentication => write!(f, "{esp} does not accept the credentials")?,
-            K::RateLimited => write!(f, "{esp} asks for fewer requests")?,
-            K::Refused => write!(f, "{esp} refuses the message")?,
-            K::ServerError => write!(f, "{esp} has trouble of its own")?,
-            K::InvalidResponse => write!(f, "{esp} gave an answer that makes no sense")?,
-            K::Connect => write!(f, "no connection to {esp}")?,
-            K::Timeout => write!(f, "{esp} did not answer in time")?,
-            K::Disconnected => write!(f, "the connection to {esp} broke before its answer")?,
+            K::RecipientsRefused => write!(f, "{esp} refused every recipient")?,
+            K::Authentication => write!(f, "{esp} authentication failed")?,
+            K::RateLimited => write!(f, "rate limited by {esp}")?,
+            K::Refused => write!(f, "{esp} refused the message")?,
+            K::ServerError => write!(f, "{esp} server error")?,
+            K::InvalidResponse => write!(f, "unexpected response from {esp}")?,
+            K::Connect => write!(f, "could not connect to {esp}")?,
+            K::Timeout => write!(f, "timed out waiting for {esp}")?,
+            K::Disconnected => write!(f, "lost the connection to {esp} before it responded")?,
+        }
+        if let Some(server) = &inner.server {
+            write!(f, " at {server}")?;
         }
         match (&inner.esp_code, inner.http_status) {
             (Some(code), Some(status)) => write!(f, " (code {code}, HTTP {status})")?,
@@ -50,7 +50,7 @@ impl fmt::Display for SendError {
             write!(f, ": {}", inner.message)?;
         }
         if inner.accepted == Accepted::Maybe {
-            f.write_str("; it may have been accepted all the same")?;
+            f.write_str("; the message may have been accepted")?;
         }
         if inner.tries > 1 {
             write!(f, "; tried {} times", inner.tries)?;
@@ -72,6 +72,7 @@ impl fmt::Debug for SendError {
             .field("kind", &inner.kind)
             .field("esp", &inner.esp)
             .field("message", &inner.message)
+            .field("server", &inner.server)
             .field("http_status", &inner.http_status)
             .field("esp_code", &inner.esp_code)
             .field("accepted", &inner.accepted)

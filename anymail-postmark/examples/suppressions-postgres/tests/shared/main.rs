@@ -154,7 +154,7 @@ async fn who_bounced_at_one_processs_esp_is_not_written_to_by_another_process_th
     .concat();
     let said = send(&server, &gone, &everybody[2..]).await;
     assert!(
-        said.contains("the suppressions could not be looked up"),
+        said.contains("could not look up suppressions"),
         "{said}"
     );
     let database = PostgresSuppressionStore::new(server.connect().await);
