@@ -215,13 +215,13 @@ impl ContentId {
     pub fn new(id: &str) -> Result<Self, AttachmentError> {
         let id = without_brackets(id);
         let problem = if id.is_empty() {
-            "it is empty"
+            "must not be empty"
         } else if first_control(id).is_some() {
             CONTROL
         } else if id.contains(['<', '>']) {
-            "it holds an angle bracket, which ends an id"
+            "must not contain angle brackets"
         } else if id.len() > MAX_CONTENT_ID {
-            "it is longer than a line of a mail"
+            "longer than 900 bytes"
         } else {
             return Ok(Self(id.to_owned()));
         };
@@ -259,13 +259,13 @@ fn without_brackets(id: &str) -> &str {
 /// Opening a pipe or a device could wait for ever, and reading one could never end.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(io::Error::other("not a regular file"));
     }
     let mut content = Vec::new();
     let file = File::open(path)?;
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
     match content.len() as u64 > MAX_FILE_BYTES {
-        true => Err(io::Error::other("it is larger than 100 MiB")),
+        true => Err(io::Error::other("larger than 100 MiB")),
         false => Ok(content),
     }
 }
@@ -325,7 +325,7 @@ impl Serialize for Attachment {
     }
 }
 
-const CONTROL: &str = "it holds a control character";
+const CONTROL: &str = "must not contain control characters";
 
 /// An attachment that cannot be: which part of it, what was given, and why not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -422,7 +422,7 @@ mod tests {
         let error = Attachment::from_file(folder.path())
             .unwrap_err()
             .to_string();
-        assert!(error.ends_with("it is not a regular file"), "{error}");
+        assert!(error.ends_with("not a regular file"), "{error}");
         File::options()
             .write(true)
             .open(&path)
@@ -430,7 +430,7 @@ mod tests {
             .set_len(MAX_FILE_BYTES + 1)
             .unwrap();
         let error = Attachment::from_file(&path).unwrap_err().to_string();
-        assert!(error.ends_with("it is larger than 100 MiB"), "{error}");
+        assert!(error.ends_with("larger than 100 MiB"), "{error}");
     }
 
     #[test]
