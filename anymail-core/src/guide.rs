@@ -1,4 +1,4 @@
-//! Pages to read; no code.
+//! Guides. This module contains no code.
 
 #[doc = include_str!("../docs/coming_from_django_anymail.md")]
 pub mod coming_from_django_anymail {}

@@ -1,9 +1,10 @@
-//! Transactional email through any ESP (email service provider): what all of them have in common.
+//! Transactional email through any ESP (email service provider).
 //!
-//! An app builds a [`Message`] and gives it to a [`Mailer`], which carries it to a backend: an
-//! ESP's, from a crate of its own, or one of those here. Which one is a value of the
-//! configuration. What the chosen one cannot do is refused before anything is sent; nothing is
-//! left out in silence, and nothing that may have been accepted is sent twice.
+//! An app builds a [`Message`] and passes it to a [`Mailer`], which sends it with a backend. A
+//! backend belongs to one ESP and lives in its own crate; this crate contains backends that need no
+//! ESP, and everything that backends have in common. The configuration selects the backend.
+//! Features that the ESP does not support are refused before anything is sent and are never
+//! silently dropped, and a message that may have been accepted is never sent again automatically.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -11,64 +12,64 @@
 //! use anymail_core::{MailersConfig, Message, Registry};
 //!
 //! let config: MailersConfig = toml::from_str(r#"
-//!     backend = "memory"                      # the one value that differs in production
+//!     backend = "memory"                      # the only value that differs in production
 //!     default_from = "Anvil Shop <shop@example.com>"
 //!
 //!     [send_defaults]
 //!     tags = ["shop"]
 //! "#)?;
 //! let registry = Registry::new();             // .with(the factory of an ESP's crate)
-//! let mailers = config.build(&registry)?;     // or all that is wrong with it, at once
+//! let mailers = config.build(&registry)?;     // the error lists all faults
 //!
 //! let message = Message::builder()
 //!     .to("\"Doe, Ann\" <ann@příklad.cz>")
 //!     .subject("Your receipt")
 //!     .text_body("Thank you.")
 //!     .metadata("order", 4711)
-//!     .build()?;                              // or all that is wrong with it, at once
+//!     .build()?;                              // the error lists all faults
 //!
 //! for (name, check) in mailers.check_all(&message) {
 //!     assert!(check.is_ok(), "{name}: {check}");
 //! }
 //! match mailers.default_mailer().send(&message).await {
 //!     Ok(status) => println!("sent as {:?}", status.message_id()),
-//!     Err(error) => println!("{error}; does the ESP have it? {:?}", error.accepted()),
+//!     Err(error) => println!("{error}; accepted: {:?}", error.accepted()),
 //! }
 //! assert_eq!(registry.outbox().messages()[0].message.tags.items(), ["shop"]);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! - To say what a mail is: [`Message`], [`Address`], [`Attachment`], [`Headers`], [`MergeMap`].
-//! - To send it: [`Mailer`], [`SendDefaults`], [`PreSend`] and [`PostSend`], [`RetryPolicy`]; to
-//!   learn what came of it: [`SendStatus`], [`SendError`].
-//! - To choose by configuration: [`MailersConfig`], [`Registry`], [`Mailers`], [`Settings`].
-//! - Without an ESP: [`MemoryBackend`] for tests, [`ConsoleBackend`], [`FileBackend`]; over other
-//!   backends: [`Failover`], [`RoundRobin`]; for staging: [`RedirectTo`], [`AllowDomains`].
-//! - To take in what an ESP reports: [`Mailers::webhooks`], [`Webhook`], [`WebhookAuth`],
-//!   [`WebhookSignature`], [`Event`]; to handle none twice: [`handled_once`], [`ReplayGuard`].
-//! - Not to write to addresses that bounced, complained or unsubscribed, whichever ESP is in use:
-//!   [`SuppressionHook`] over a [`SuppressionStore`]: [`FileSuppressionStore`],
-//!   [`MemorySuppressionStore`]; fed by a
-//!   [`SuppressionFeed`] and by [`OneClickUnsubscribe`].
-//! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]; the way is
-//!   told in `anymail_test_utils::guide::writing_a_backend`, and the source of [`MemoryBackend`]
-//!   is the smallest example.
+//! - To build a message: [`Message`], [`Address`], [`Attachment`], [`Headers`], [`MergeMap`].
+//! - To send it: [`Mailer`], [`SendDefaults`], [`PreSend`] and [`PostSend`], [`RetryPolicy`]. For
+//!   the result: [`SendStatus`], [`SendError`].
+//! - To configure mailers: [`MailersConfig`], [`Registry`], [`Mailers`], [`Settings`].
+//! - Backends without an ESP: [`MemoryBackend`] for tests, [`ConsoleBackend`], [`FileBackend`].
+//!   Backends over other backends: [`Failover`], [`RoundRobin`]. For staging: [`RedirectTo`],
+//!   [`AllowDomains`].
+//! - To receive events and inbound email: [`Mailers::webhooks`], [`Webhook`], [`WebhookAuth`],
+//!   [`WebhookSignature`], [`Event`]. To skip duplicates: [`handled_once`], [`ReplayGuard`].
+//! - To stop writing to addresses that bounced, complained or unsubscribed, with any ESP:
+//!   [`SuppressionHook`] over a [`SuppressionStore`] ([`FileSuppressionStore`],
+//!   [`MemorySuppressionStore`]), filled by a [`SuppressionFeed`] and by [`OneClickUnsubscribe`].
+//! - To write a backend: [`EmailBackend`], [`Capabilities`], [`BackendFactory`]. The guide is
+//!   `anymail_test_utils::guide::writing_a_backend`, and the source of [`MemoryBackend`] is the
+//!   smallest example.
 //! - To find what you know from Python: [`guide::coming_from_django_anymail`].
 //!
 //! # Features
 //!
 //! - `mime` (default): [`Message::to_mime`] and [`FileBackend`].
-//! - `webhooks`: events and inbound mail from an ESP's webhooks, without a web framework.
-//! - `signatures`: `StandardWebhooks` and `HmacSha256Keys`, for ESPs that sign what they post,
-//!   and `OneClickUnsubscribe`.
+//! - `webhooks`: events and inbound email from an ESP's webhooks, with any web framework.
+//! - `signatures`: `StandardWebhooks` and `HmacSha256Keys`, for ESPs that sign their webhook
+//!   requests, and `OneClickUnsubscribe`.
 //! - `forms`: `Form`, for ESPs that post HTML forms.
-//! - `smtp`: [`SmtpBackend`], to any ESP and any mail server.
-//! - `axum`: routes for an axum application.
-//! - `blocking`: `blocking::Mailer`, for programs without a runtime.
-//! - `rate-limit`: `RateLimiter`, for backends that must not call their ESP too fast.
-//! - `metrics`: counters and durations of messages, calls and webhooks, through the `metrics`
-//!   crate. Spans of the same for `tracing` are always there.
+//! - `smtp`: [`SmtpBackend`], for any ESP and any mail server.
+//! - `axum`: webhook routes for axum.
+//! - `blocking`: `blocking::Mailer`, for programs without an async runtime.
+//! - `rate-limit`: `RateLimiter`, for backends of ESPs that limit the rate of calls.
+//! - `metrics`: counters and durations of messages, calls and webhooks, recorded with the `metrics`
+//!   crate. `tracing` spans are always available.
 mod backends;
 mod config;
 pub mod guide;

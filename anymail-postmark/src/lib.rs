@@ -1,8 +1,8 @@
-//! Mail through [Postmark](https://postmarkapp.com/developer): single messages, batches, merge,
-//! templates and bulk, over its HTTP API; and its webhooks, for tracking and inbound mail.
+//! Email through [Postmark](https://postmarkapp.com/developer): single messages, batches, merge,
+//! templates and the bulk API, and webhooks for tracking events and inbound email.
 //!
-//! Messages, mailers, statuses and events are those of `anymail-core`, the same for every ESP:
-//! an app names this crate once, where it sets up its mail.
+//! Messages, mailers, statuses and events are the types of `anymail-core`, which are the same for
+//! every ESP. An app names this crate only where it sets up its mailers.
 //!
 //! # Send
 //!
@@ -11,7 +11,7 @@
 //! use anymail_postmark::{PostmarkBackend, PostmarkConfig, PostmarkOptions};
 //!
 //! # async fn send() -> Result<(), Box<dyn std::error::Error>> {
-//! let config = PostmarkConfig::new("POSTMARK_API_TEST"); // checked, answered, not delivered
+//! let config = PostmarkConfig::new("POSTMARK_API_TEST"); // validates, but delivers nothing
 //! let mailer = Mailer::new(PostmarkBackend::new(config)?);
 //!
 //! let message = Message::builder()
@@ -23,7 +23,7 @@
 //!     .merge_data("bob@example.com", serde_json::json!({"name": "Bob"}))
 //!     .esp_extra(PostmarkOptions::new().message_stream("outbound").to_esp_extra())
 //!     .build()?;
-//! let status = mailer.send(&message).await?; // a mail each: neither sees the other
+//! let status = mailer.send(&message).await?; // a separate message to each recipient
 //! for recipient in status.recipients() {
 //!     println!("{}: {:?} {:?}", recipient.email, recipient.status, recipient.message_id);
 //! }
@@ -31,12 +31,13 @@
 //! # }
 //! ```
 //!
-//! By configuration, where the backend is one value among others: [`PostmarkFactory`]. Many
-//! messages: [`Mailer::send_all`](anymail_core::Mailer::send_all) and
-//! [`send_stream`](anymail_core::Mailer::send_stream) pack up to 500 into a call. After an error
-//! that leaves it open whether Postmark has the message: [`PostmarkBackend::find_sent`].
+//! To select the backend by configuration, register [`PostmarkFactory`]. To send many messages, use
+//! [`Mailer::send_all`](anymail_core::Mailer::send_all) or
+//! [`send_stream`](anymail_core::Mailer::send_stream), which pack up to 500 messages into one call.
+//! After an error that leaves open whether Postmark accepted the message, look it up with
+//! [`PostmarkBackend::find_sent`].
 //!
-//! # Take in events and mail
+//! # Receive events and inbound email
 //!
 //! ```
 //! # #[cfg(feature = "webhooks")]
@@ -61,40 +62,43 @@
 //! # fn main() {}
 //! ```
 //!
-//! An app that is configured need not name a webhook: `mailers.webhooks()` has those of
-//! [`PostmarkFactory`], and `anymail_core::webhook_routes(mailers.webhooks()?, handler)` are routes
-//! for axum; for hyper, tower and actix-web, see `anymail-postmark/examples/frameworks` in the
-//! repository.
+//! A configured app does not name webhooks: `mailers.webhooks()` returns those of
+//! [`PostmarkFactory`], and `anymail_core::webhook_routes(mailers.webhooks()?, handler)` returns
+//! routes for axum. For hyper, tower and actix-web, see `anymail-postmark/examples/frameworks` in
+//! the repository.
 //!
 //! # Postmark's limits
 //!
-//! Who asks for more is refused by Postmark, in its words, with `accepted` being `No`; nothing here
+//! This crate does not check these limits. Postmark refuses a message that exceeds one, and the
+//! error quotes its message and has [`Accepted::No`](anymail_core::Accepted::No). Source:
+//! Postmark's documentation, as of 2026-09.
 //! counts beforehand. (Its documentation, as of 2026-09.)
 //!
-//! | what | at most |
+//! | limit | maximum |
 //! | --- | --- |
-//! | recipients of a message, `cc` and `bcc` included | 50; a batch: 50 for each of its mails |
-//! | a message, attachments as base64 included | 10 MB |
-//! | the text, the HTML | 5 MB each |
+//! | recipients of a message, including `cc` and `bcc` | 50; in a batch, 50 for each of its messages |
+//! | size of a message, including base64-encoded attachments | 10 MB |
+//! | text body, HTML body | 5 MB each |
 //! | subject; From; tag | 2000; 255; 1000 characters |
-//! | metadata | 10 values; names of 20, values of 80 characters |
-//! | messages in a call | 500 and 50 MB: more are split into several calls |
+//! | metadata | 10 values; names of 20 characters, values of 80 characters |
+//! | messages in a call | 500, and 50 MB; larger batches are split into several calls |
 //!
-//! # What is known of Postmark
+//! # How this crate is tested
 //!
-//! Everything here is tried against a fake Postmark on loopback (`anymail-test-utils`), which is
-//! made of Postmark's pages and of real answers that others have published. None of it has been
-//! run against Postmark itself. Where a fact is uncertain, the code that relies on it says so.
+//! All tests run against a fake Postmark server on loopback (`anymail-test-utils`), which is
+//! modeled on Postmark's documentation and on real responses that others have published. Nothing
+//! has been run against Postmark itself. Where a fact is uncertain, the code that relies on it says
+//! so.
 //!
 //! # Features
 //!
-//! - `rustls-tls` (default): TLS by rustls. Without it an `https` URL, Postmark's own among them, is
-//!   a fault of the configuration.
-//! - `webhooks`: tracking and inbound webhooks; `axum`: the same as routes for an axum application.
-//! - `http2`: HTTP/2, where the server offers it. Without it, calls use HTTP/1.1.
+//! - `rustls-tls` (default): TLS with rustls. Without it, `https` URLs, including Postmark's own,
+//!   are a configuration error.
+//! - `webhooks`: tracking and inbound webhooks. `axum`: the same webhooks as axum routes.
+//! - `http2`: HTTP/2, if the server offers it. Without it, calls use HTTP/1.1.
 //! - `blocking`: `anymail_core::blocking::Mailer`.
-//! - `rate-limit`: `PostmarkConfig::rate_limiter`, and the option `calls_per_second`.
-//! - `metrics`: counters by the `metrics` crate.
+//! - `rate-limit`: `PostmarkConfig::rate_limiter` and the option `calls_per_second`.
+//! - `metrics`: counters and durations, recorded with the `metrics` crate.
 mod backend;
 #[doc(hidden)]
 pub mod bench;
@@ -120,7 +124,7 @@ pub use suppressions::{
     SuppressionsWritten,
 };
 
-/// Pages on how to put it to use.
+/// Guides.
 pub mod guide {
     #[doc = include_str!("../docs/reliability.md")]
     pub mod reliability {}
@@ -128,12 +132,12 @@ pub mod guide {
     pub mod sending_from_a_queue {}
 }
 
-/// The README's examples, compiled.
+/// Compiles the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// The page "Testing your app's mail", compiled and run: its own crate has no Postmark backend.
+/// Compiles and runs the guide "Testing your app's mail", whose crate has no Postmark backend.
 #[cfg(all(doctest, feature = "webhooks"))]
 #[doc = include_str!("../../anymail-test-utils/docs/testing_your_apps_mail.md")]
 struct TestingYourAppsMail;
