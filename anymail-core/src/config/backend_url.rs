@@ -1,7 +1,7 @@
-//! [`BackendUrl`]: a backend and its options in one value, and [`UrlOptions`]: what a factory makes
-//! of the parts of such a URL.
+//! [`BackendUrl`], a backend and its options in one URL, and [`UrlOptions`], which maps the parts
+//! of such a URL to options.
 //!
-//! Where a configuration may have one is said in `mailer_config.rs`.
+//! `mailer_config.rs` says where a configuration may contain one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,17 +11,17 @@ use url::Url;
 
 use crate::secret::Secret;
 
-/// A backend and its options in one value, for configurations that have a single variable:
-/// `acme://API-KEY@default?region=eu`.
+/// A backend and its options in one URL, for platforms that configure an app with a single
+/// variable: `acme://API-KEY@default?region=eu`.
 ///
-/// The scheme chooses the backend ([`BackendFactory::url_schemes`]), the query has options by their
-/// names, and the factory says what the other parts are ([`BackendFactory::url_options`]).
+/// The scheme selects the backend ([`BackendFactory::url_schemes`]), the query contains options by
+/// name, and the factory maps the other parts to options ([`BackendFactory::url_options`]).
 ///
 /// User, password, host, path and query are percent-decoded: write `%40` for `@`, `%2F` for `/`,
-/// `%3F` for `?`, `%23` for `#` and `%25` for `%` in them. A `+` is a plus. Everything in the URL
-/// is meant literally; no value in it stands for a variable or a file.
+/// `%3F` for `?`, `%23` for `#` and `%25` for `%`. A `+` is a plus sign. All values are literal:
+/// `env:` and `file:` have no special meaning in a URL.
 ///
-/// The URL as a whole is a secret: `Debug` shows its scheme only, and it cannot be serialized.
+/// The whole URL is a secret: `Debug` shows only its scheme, and it cannot be serialized.
 ///
 /// ```
 /// use anymail_core::BackendUrl;
@@ -47,7 +47,7 @@ pub struct BackendUrl {
     query: Vec<(String, Secret)>,
 }
 
-/// The host of a URL that leaves it to the backend where its ESP is.
+/// The host of a URL that uses the ESP's default host.
 const DEFAULT_HOST: &str = "default";
 
 impl BackendUrl {
@@ -66,7 +66,8 @@ impl BackendUrl {
         self.password.as_ref()
     }
 
-    /// The host; an IPv6 address is in brackets. `None` if the URL has none, or has `default`.
+    /// The host; an IPv6 address is in brackets. `None` if the URL has no host or if it is
+    /// `default`.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
@@ -76,12 +77,12 @@ impl BackendUrl {
         self.port
     }
 
-    /// The path, which begins with a slash; empty if the URL has none, or just a slash.
+    /// The path, which starts with a slash. Empty if the URL has no path or only a slash.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The names and values of the query, in their order.
+    /// The names and values of the query, in order.
     pub fn query(&self) -> impl Iterator<Item = (&str, &Secret)> {
         self.query
             .iter()
@@ -94,7 +95,7 @@ impl FromStr for BackendUrl {
 
     fn from_str(text: &str) -> Result<Self, BackendUrlError> {
         let text = text.trim();
-        // Without the slashes the rest would be a path, whatever it was meant to be.
+        // Without the slashes, everything after the colon would be parsed as a path.
         if !text.contains("://") {
             return Err(BackendUrlError::new("expected \"name://...\""));
         }
@@ -103,7 +104,7 @@ impl FromStr for BackendUrl {
             BackendUrlError::new(format!("{problem} ({rule})"))
         };
         let url = Url::parse(text).map_err(|error| not_encoded(&error.to_string()))?;
-        // A slash in a password would make a host of what stands before it.
+        // An unescaped slash in a password would turn the part before it into the host.
         if url.path().contains('@') {
             return Err(not_encoded("found / before @"));
         }
@@ -149,7 +150,7 @@ impl fmt::Debug for BackendUrl {
     }
 }
 
-/// What is wrong with a text that is not a [`BackendUrl`]. Quotes nothing of it.
+/// The error of parsing a [`BackendUrl`]. It does not quote the URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendUrlError(String);
 
@@ -167,10 +168,10 @@ impl fmt::Display for BackendUrlError {
     }
 }
 
-/// What a factory makes of the parts of a [`BackendUrl`] before its query: options by name.
+/// The options that a factory makes of the parts of a [`BackendUrl`] before the query.
 ///
-/// A part that the URL has and nothing was made of is a configuration fault. The query is none of
-/// a factory's business: its pairs are options by their names.
+/// A part that is in the URL but that the factory does not map to an option is a configuration
+/// fault. The query is not the factory's concern: core reads its pairs as options by name.
 ///
 /// ```
 /// use anymail_core::{BackendUrl, UrlOptions};
@@ -209,7 +210,7 @@ impl Part {
 }
 
 impl UrlOptions {
-    /// Nothing is made of the URL's parts yet.
+    /// Starts with no part mapped to an option.
     pub fn of(url: &BackendUrl) -> Self {
         Self {
             url: url.clone(),
@@ -218,43 +219,43 @@ impl UrlOptions {
         }
     }
 
-    /// The user, if there is one, is this option.
+    /// Maps the user, if any, to this option.
     #[must_use]
     pub fn user(self, option: &'static str) -> Self {
         let user = self.url.user.clone();
         self.part(Part::User, option, user)
     }
 
-    /// The password, if there is one, is this option.
+    /// Maps the password, if any, to this option.
     #[must_use]
     pub fn password(self, option: &'static str) -> Self {
         let password = self.url.password.clone();
         self.part(Part::Password, option, password)
     }
 
-    /// The host, if there is one, is this option.
+    /// Maps the host, if any, to this option.
     #[must_use]
     pub fn host(self, option: &'static str) -> Self {
         let host = self.url.host.clone().map(Secret::new);
         self.part(Part::Host, option, host)
     }
 
-    /// The port, if there is one, is this option.
+    /// Maps the port, if any, to this option.
     #[must_use]
     pub fn port(self, option: &'static str) -> Self {
         let port = self.url.port.map(|port| Secret::new(port.to_string()));
         self.part(Part::Port, option, port)
     }
 
-    /// The path, if there is one, is this option.
+    /// Maps the path, if any, to this option.
     #[must_use]
     pub fn path(self, option: &'static str) -> Self {
         let path = Some(self.url.path.clone()).filter(|path| !path.is_empty());
         self.part(Part::Path, option, path.map(Secret::new))
     }
 
-    /// Host, port and path, if there is a host, are the address of an HTTP API, with the scheme
-    /// `https` or another.
+    /// Maps host, port and path to this option, as the URL of an HTTP API with this scheme, usually
+    /// `https`. Does nothing if there is no host.
     #[must_use]
     pub fn api_url(mut self, option: &'static str, scheme: &str) -> Self {
         if let Some(host) = &self.url.host {
@@ -280,7 +281,7 @@ impl UrlOptions {
         self
     }
 
-    /// The parts that the URL has and nothing was made of.
+    /// The parts that are in the URL but not mapped to an option.
     pub(super) fn unused(&self) -> Vec<&'static str> {
         let url = &self.url;
         let unused = Part::ALL
@@ -304,7 +305,7 @@ impl fmt::Debug for UrlOptions {
     }
 }
 
-/// Whether a name in a configuration is none, but a URL or the place of one. It is not quoted.
+/// Whether the name of a backend looks like a URL. Such a name is not quoted in errors.
 pub(super) fn is_url(name: &str) -> bool {
     name.contains([':', '@'])
 }

@@ -1,6 +1,6 @@
-//! Mailers are made of a configuration here, or all of its faults are told.
+//! Builds mailers from a configuration, or reports all of its faults.
 //!
-//! Where values come from is said in `read.rs`; what a mailer does with them in `sending`.
+//! `read.rs` says where values come from; `sending` what a mailer does with them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,28 +18,29 @@ use crate::secret::Secret;
 use crate::sending::{EmailBackend, Mailer, MailerBuilder, SendDefaults};
 
 impl MailersConfig {
-    /// The mailers; options that are not given, and secrets, are looked for in this process's
-    /// environment.
+    /// Builds the mailers. Options that the configuration does not set, and secrets, are read from
+    /// the environment of this process.
     ///
     /// # Errors
-    /// [`ConfigError`] with all that is wrong.
+    /// [`ConfigError`] with all faults.
     pub fn build(&self, registry: &Registry) -> Result<Mailers, ConfigError> {
         self.build_in(&Env::process(), registry)
     }
 
-    /// As [`build`](Self::build), in an environment of your own.
+    /// Builds the mailers like [`build`](Self::build), with the given environment.
     ///
     /// # Errors
-    /// [`ConfigError`] with all that is wrong.
+    /// [`ConfigError`] with all faults.
     pub fn build_in(&self, env: &Env, registry: &Registry) -> Result<Mailers, ConfigError> {
         self.build_with(env, registry, |_, builder| builder)
     }
 
-    /// As [`build_in`](Self::build_in), with something done to each mailer: it gets the mailer's
-    /// name and its builder, to add hooks, say. Those of staging still come last.
+    /// Builds the mailers like [`build_in`](Self::build_in) and customizes each mailer: `change`
+    /// gets the mailer's name and builder, for example to add hooks. The hooks of the staging
+    /// settings still run last.
     ///
     /// # Errors
-    /// [`ConfigError`] with all that is wrong.
+    /// [`ConfigError`] with all faults.
     pub fn build_with(
         &self,
         env: &Env,
@@ -99,20 +100,20 @@ impl MailersConfig {
     }
 }
 
-/// A mailer's backend, and the send defaults that its mailer lays.
+/// A mailer's backend and the send defaults that its mailer applies.
 #[derive(Clone)]
 pub(super) struct Made {
     /// The backend's name in a configuration.
     pub(super) name: String,
     pub(super) backend: Arc<dyn EmailBackend>,
     defaults: SendDefaults,
-    /// Whether members of it have send defaults of their own.
+    /// Whether its members have their own send defaults.
     pub(super) members_have_own: bool,
 }
 
 pub(super) struct Build<'a> {
     pub(super) find: Finder<'a>,
-    /// What was made, by the mailer's name; none where that failed, and was told.
+    /// The results by mailer name; `None` if making one failed and was reported.
     made: BTreeMap<String, Option<Made>>,
     /// The mailers that are being made, each a member of the one before.
     pub(super) open: Vec<String>,
@@ -146,7 +147,7 @@ impl<'a> Build<'a> {
         None
     }
 
-    /// What is said of backends that no registry knows, or of options that they do not have.
+    /// Reports unknown backends in `backends`, and unknown options of known ones.
     fn check_backends(&mut self) {
         for (name, backend) in &self.find.config.backends {
             self.find.faults.extend(backend.faults.iter().cloned());
@@ -159,8 +160,8 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// The mailer of this name, made when it is first asked for: a member of several others is
-    /// one and the same backend.
+    /// Makes the mailer of this name on first use, so that a member of several mailers is the same
+    /// backend.
     pub(super) fn make(&mut self, name: &str) -> Option<Made> {
         if let Some(made) = self.made.get(name) {
             return made.clone();
@@ -181,7 +182,7 @@ impl<'a> Build<'a> {
         let Some(by_url) = &chosen.by_url else {
             return self.make_chosen(&chosen, config, before);
         };
-        // A URL can name itself as a member only by way of a variable or file that has it.
+        // A URL can only name itself as a member through a variable or file that contains it.
         let same = |open: &Secret| open.expose() == by_url.text.expose();
         if self.open_urls.iter().any(same) {
             let problem = "a backend cannot be a member of itself";
@@ -198,7 +199,7 @@ impl<'a> Build<'a> {
         made
     }
 
-    /// Makes a backend unless faults were found since there were so many.
+    /// Makes a backend, unless there are more faults than `before`.
     fn make_chosen(
         &mut self,
         chosen: &Chosen<'_>,
@@ -259,7 +260,7 @@ impl<'a> Build<'a> {
         }
     }
 
-    /// What is said for this mailer or its backend, not for all.
+    /// The send defaults for this mailer or its backend, without the general ones.
     pub(super) fn specific_defaults(&self, backend: &str, config: &MailerConfig) -> SendDefaults {
         let of_backend = self.find.config.backends.get(backend);
         let of_backend = of_backend

@@ -1,6 +1,6 @@
 //! The factories of core's own backends.
 //!
-//! What the backends do, and what their options mean, is said in `backends`.
+//! The backends and their options are documented in `backends`.
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl BackendFactory for FileFactory {
         &OPTIONS
     }
 
-    /// `file:///var/mail`: the path is the folder.
+    /// Maps the path to the folder: `file:///var/mail`.
     fn url_options(&self, url: &BackendUrl) -> UrlOptions {
         UrlOptions::of(url).path("folder")
     }

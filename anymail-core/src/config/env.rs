@@ -5,27 +5,27 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Environment variables as they were at one time. Tests make their own.
+/// A snapshot of environment variables. Tests create their own.
 ///
-/// A variable that is set but empty counts as not set. `Debug` shows names only.
+/// A variable that is set but empty counts as not set. `Debug` shows only names.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Env(BTreeMap<String, String>);
 
 impl Env {
-    /// Those of this process. What is not Unicode is left out.
+    /// The environment of this process, without values that are not valid Unicode.
     pub fn process() -> Self {
         let vars = std::env::vars_os();
         vars.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect()
     }
 
-    /// A variable's value.
+    /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?;
         Some(value.as_str()).filter(|value| !value.trim().is_empty())
     }
 
-    /// The names of all variables, those that are empty among them.
+    /// The names of all variables, including empty ones.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
@@ -54,12 +54,12 @@ impl fmt::Debug for Env {
 
 pub(super) const PREFIX: &str = "ANYMAIL_";
 
-/// `round_robin` as it stands in the names of variables.
+/// The upper-case form of a name that variables use, such as `ROUND_ROBIN`.
 pub(super) fn upper(name: &str) -> String {
     name.to_uppercase().replace('-', "_")
 }
 
-/// The variables that an option is looked for in, in this order.
+/// The variables that may contain an option, in order of precedence.
 pub(super) fn option_names(backend: &str, option: &str) -> [String; 2] {
     let bare = format!("{}_{}", upper(backend), upper(option));
     [format!("{PREFIX}{bare}"), bare]

@@ -1,7 +1,6 @@
-//! [`MailersConfig::from_env`]: a configuration read from the environment, under the names that
-//! django-anymail uses.
+//! [`MailersConfig::from_env`]: reads a configuration from the environment, with the variable names of django-anymail.
 //!
-//! Options of backends are looked up when mailers are built, in `find.rs`.
+//! Backend options are looked up in `find.rs` when mailers are built.
 
 use serde_json::Value;
 
@@ -15,19 +14,19 @@ use super::settings::Settings;
 use crate::secret::Secret;
 
 impl MailersConfig {
-    /// One mailer, `default`, from the environment.
+    /// Reads the configuration of one mailer, `default`, from the environment.
     ///
-    /// | variable | what it is |
+    /// | variable | meaning |
     /// | --- | --- |
-    /// | `ANYMAIL_BACKEND` | the backend's name |
-    /// | `ANYMAIL_URL` | in its place, a [`BackendUrl`](crate::BackendUrl) with options |
+    /// | `ANYMAIL_BACKEND` | the name of the backend |
+    /// | `ANYMAIL_URL` | a [`BackendUrl`](crate::BackendUrl) instead, which includes options |
     /// | `ANYMAIL_<BACKEND>_<OPTION>`, or `<BACKEND>_<OPTION>` | an option of the backend |
-    /// | `ANYMAIL_<SETTING>` | one of [`Settings`], for example `ANYMAIL_REDIRECT_TO` |
+    /// | `ANYMAIL_<SETTING>` | one of the [`Settings`], for example `ANYMAIL_REDIRECT_TO` |
     /// | `ANYMAIL_<BACKEND>_SEND_DEFAULTS` | send defaults for one backend, as JSON |
-    /// | `ANYMAIL_WEBHOOK_SECRET`, `ANYMAIL_<BACKEND>_WEBHOOK_SECRET` | one, or a JSON list |
+    /// | `ANYMAIL_WEBHOOK_SECRET`, `ANYMAIL_<BACKEND>_WEBHOOK_SECRET` | one secret, or a JSON list |
     ///
-    /// A variable `ANYMAIL_...` that is none of these is a fault where it seems a misspelt one:
-    /// if it has a registered backend's name in it, or is like another. All faults come out
+    /// An unknown variable `ANYMAIL_...` is a fault if it looks like a typo: if it contains the
+    /// name of a registered backend, or is similar to a known variable. All faults are reported
     /// when the configuration is [built](Self::build).
     ///
     /// ```
@@ -76,7 +75,7 @@ impl MailersConfig {
         }
         let staging = ["redirect_to", "allow_domains"].map(|key| config.place.of(key));
         for name in staging {
-            // Taken for "not set", it would let mail out to real people.
+            // Treating it as unset would send messages to real recipients.
             if env.names().any(|set| set == name) && env.get(&name).is_none() {
                 let problem = "must not be empty; to turn it off, unset the variable";
                 table
@@ -99,7 +98,7 @@ impl MailersConfig {
     }
 }
 
-/// The variables whose names begin with `prefix`, by the rest of the name.
+/// The variables with this prefix, by the rest of their names.
 fn env_table(env: &Env, prefix: &str) -> Table {
     let named = env.names().filter_map(|name| {
         let key = name.strip_prefix(prefix)?.to_lowercase();
@@ -108,7 +107,7 @@ fn env_table(env: &Env, prefix: &str) -> Table {
     Table::new(named.collect(), Place::Env(prefix.to_owned()))
 }
 
-/// Faults for variables that nobody reads and that are like one that somebody does.
+/// Faults for unknown variables that are similar to known ones.
 fn misspelt(table: &Table, registry: &Registry) -> Vec<ConfigFault> {
     let of_a_backend = |key: &&str| owner(key, registry).is_some();
     let options = registry.names().flat_map(|backend| {
@@ -135,7 +134,7 @@ fn misspelt(table: &Table, registry: &Registry) -> Vec<ConfigFault> {
     faults.collect()
 }
 
-/// Faults for variables that bear a backend's name and are none of its options.
+/// Faults for variables that contain a backend's name but none of its options.
 fn misspelt_options(table: &Table, backend: &str, registry: &Registry) -> Vec<ConfigFault> {
     let mut known = registry.get(backend).map(all_options).unwrap_or_default();
     known.extend(table.known());
@@ -151,7 +150,7 @@ fn misspelt_options(table: &Table, backend: &str, registry: &Registry) -> Vec<Co
     faults.collect()
 }
 
-/// The backend with the longest name that a key begins with.
+/// The backend with the longest name that the key starts with.
 fn owner<'a>(key: &str, registry: &'a Registry) -> Option<&'a str> {
     let is_prefix = |name: &&str| {
         let name = upper(name).to_lowercase();

@@ -1,14 +1,14 @@
-//! [`ConfigError`]: all that is wrong with a configuration, at once.
+//! [`ConfigError`]: all faults of a configuration.
 //!
-//! What a factory finds wrong with an option is an `OptionFault`, in `options.rs`.
+//! Faults that a factory reports are `OptionFault`s, in `options.rs`.
 
 use std::fmt;
 
 use crate::message::write_list;
 
-/// A configuration that no mailers can be made of: all of its faults.
+/// The error of building mailers from a configuration, with all of its faults.
 ///
-/// `Display` tells them in one line; for a line each, print the [`faults`](Self::faults).
+/// `Display` writes them on one line. To write one per line, print the [`faults`](Self::faults).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     faults: Vec<ConfigFault>,
@@ -19,7 +19,7 @@ impl ConfigError {
         Self { faults }
     }
 
-    /// The faults; there is at least one.
+    /// The faults, at least one.
     pub fn faults(&self) -> &[ConfigFault] {
         &self.faults
     }
@@ -34,7 +34,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// One thing that is wrong with a configuration. Never quotes a secret.
+/// A single fault in a configuration. It never quotes a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault {
     kind: ConfigFaultKind,
@@ -55,23 +55,23 @@ impl ConfigFault {
         }
     }
 
-    /// Says the problem in other words.
+    /// Replaces the text of the problem.
     pub(super) fn change_problem(&mut self, change: impl FnOnce(&str) -> String) {
         self.problem = change(&self.problem);
     }
 
-    /// What kind of fault it is.
+    /// The kind of fault.
     pub fn kind(&self) -> ConfigFaultKind {
         self.kind
     }
 
-    /// Where it is: the path in the configuration, for example
+    /// The location: the path in the configuration, for example
     /// `mailers.marketing.options.server_token`, or the name of an environment variable.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What is wrong and what could be done, in words.
+    /// What is wrong and how to fix it.
     pub fn problem(&self) -> &str {
         &self.problem
     }
@@ -83,39 +83,39 @@ impl fmt::Display for ConfigFault {
     }
 }
 
-/// What kind of fault a configuration has.
+/// The kinds of [`ConfigFault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConfigFaultKind {
-    /// No backend of this name is registered.
+    /// No backend with this name is registered.
     UnknownBackend,
-    /// No store of suppressions of this name is registered.
+    /// No suppression store with this name is registered.
     UnknownStore,
-    /// No mailer of this name is configured.
+    /// No mailer with this name is configured.
     UnknownMailer,
-    /// There is no setting or option of this name; it could be a misspelt one.
+    /// There is no setting or option with this name; it may be a typo.
     UnknownOption,
-    /// A setting or option that must be there is not.
+    /// A required setting or option is missing.
     Missing,
-    /// A value of another type is wanted.
+    /// The value has the wrong type.
     WrongType,
-    /// The value cannot be used.
+    /// The value is not valid.
     InvalidValue,
-    /// A secret's variable or file is not there or cannot be read.
+    /// The variable or file of a secret does not exist or cannot be read.
     UnreadableSecret,
     /// Two settings contradict each other.
     Conflict,
 }
 
-/// Of the names there are, the one that `name` may be a misspelling of: at most a third of its
-/// letters differ.
+/// The known name that `name` is most likely a typo of, if at most a third of its characters
+/// differ.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |other: &&str| strsim::damerau_levenshtein(name, other);
     let best = known.into_iter().min_by_key(distance)?;
     (distance(&best) * 3 <= name.chars().count()).then_some(best)
 }
 
-/// The end of a sentence about an unknown name: the nearest that is known, and all of them.
+/// The end of a message about an unknown name: the most similar known name, and all known names.
 pub(super) fn known_names(name: &str, known: &[&str]) -> String {
     let meant = match nearest(name, known.iter().copied()) {
         Some(other) => format!("; did you mean {other:?}?"),

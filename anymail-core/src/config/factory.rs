@@ -1,4 +1,4 @@
-//! [`BackendFactory`]: what a backend's crate gives to a [`Registry`](crate::Registry).
+//! [`BackendFactory`]: the entry point of a backend crate, registered in a [`Registry`](crate::Registry).
 //!
 //! The factories of core's own backends are in `builtin.rs`.
 
@@ -11,7 +11,7 @@ use super::options::{OptionFault, OptionSpec, Options};
 use crate::receiving::Webhook;
 use crate::sending::EmailBackend;
 
-/// Makes backends of one kind from their options.
+/// Builds backends of one kind from configured options.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -54,7 +54,7 @@ use crate::sending::EmailBackend;
 ///         let key = options.secret("api_key").ok_or(OptionFault::missing("api_key"))?;
 ///         let region = options.text("region").unwrap_or("eu");
 ///         if !["eu", "us"].contains(&region) {
-///             return Err(OptionFault::new("region", "it is neither eu nor us").into());
+///             return Err(OptionFault::new("region", "expected eu or us").into());
 ///         }
 ///         Ok(Arc::new(AcmeBackend::new(region, key.clone())))
 ///     }
@@ -69,39 +69,40 @@ use crate::sending::EmailBackend;
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 pub trait BackendFactory: Debug + Send + Sync {
-    /// The backend's name in a configuration: lower case, `snake_case`; the same as
+    /// The backend's name in a configuration, in `snake_case`. It is the same as
     /// [`EmailBackend::name`].
     fn name(&self) -> &str;
 
-    /// Every option that the backend takes. Core refuses all others, checks the kinds and what
-    /// is required, and reads secrets from where they are kept. `send_defaults` and
-    /// `webhook_secret` are core's own names.
+    /// All options of the backend. Core rejects any other option, checks types and required
+    /// options, and resolves secrets. The names `send_defaults` and `webhook_secret` are reserved
+    /// for core.
     fn options(&self) -> &[OptionSpec];
 
-    /// The schemes of the [`BackendUrl`]s that choose this backend, in lower case. By default its
-    /// [`name`](Self::name). A scheme cannot have a `_` (RFC 3986, 3.1): it has a `-` in its place.
+    /// The [`BackendUrl`] schemes that select this backend, in lower case. By default its
+    /// [`name`](Self::name) with `-` instead of `_`, which is not allowed in a scheme (RFC 3986,
+    /// 3.1).
     fn url_schemes(&self) -> Vec<&str> {
         vec![self.name()]
     }
 
-    /// Says which options the parts of a URL before its query are. Core reads the query, whose
-    /// pairs are options by their names, and checks all of them as it does any other option.
+    /// Maps the parts of a URL before its query to options. Core reads the query, whose pairs are
+    /// options by name, and checks all options as usual.
     ///
-    /// By default these parts are no options, and a URL that has one is a fault.
+    /// By default no part is mapped, and a URL that has one is a fault.
     fn url_options(&self, url: &BackendUrl) -> UrlOptions {
         UrlOptions::of(url)
     }
 
-    /// Every option that the ESP's webhooks take, a signing key for example. They stand beside
-    /// the backend's in a configuration, so their names begin with `webhook_`. An option of the
-    /// backend that the webhooks need as well is in both lists. By default there are none.
+    /// All options of the ESP's webhooks, such as a signing key. In a configuration they are next
+    /// to the backend's options, so their names start with `webhook_`. An option that both the
+    /// backend and the webhooks need is in both lists. Empty by default.
     fn webhook_options(&self) -> &[OptionSpec] {
         &[]
     }
 
-    /// Makes the webhooks of the backend's ESP, from the [`webhook_options`](Self::webhook_options)
-    /// and from who may post ([`Options::webhook_auth`]) (feature `webhooks`). By default it has
-    /// none.
+    /// Builds the webhooks of the ESP from the [`webhook_options`](Self::webhook_options) and the
+    /// configured authentication ([`Options::webhook_auth`]). Requires the feature `webhooks`.
+    /// Returns none by default.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -126,33 +127,32 @@ pub trait BackendFactory: Debug + Send + Sync {
     /// }
     /// ```
     ///
-    /// If the webhooks take requests from everybody, core keeps them back, unless the
-    /// configuration asks for that in so many words: a factory need not check that there is a
-    /// secret.
+    /// A factory need not check that there is a secret: core refuses webhooks that accept
+    /// unauthenticated requests unless the configuration explicitly allows it.
     ///
     /// # Errors
-    /// All that is wrong with the options beyond their kinds. A fault must not quote a secret.
+    /// All faults in the options that a type check cannot find. A fault must not quote a secret.
     #[cfg(feature = "webhooks")]
     fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
         let _ = options;
         Ok(Vec::new())
     }
 
-    /// Says why this build of the backend has no webhooks although its ESP has some, and what to
-    /// do, for example ``turn on the feature `webhooks` of anymail-acme``. An app that asks for
-    /// its webhooks then gets an error instead of routes that lack them. `None` by default.
+    /// Returns why this build of the backend has no webhooks although its ESP has them, and what to
+    /// do about it, for example ``enable the feature `webhooks` of anymail-acme``. An app that asks
+    /// for its webhooks then gets an error instead of missing routes. `None` by default.
     fn webhooks_unavailable(&self) -> Option<&str> {
         None
     }
 
-    /// Makes a backend. Nothing is sent; a token that is wrong need not be found out.
+    /// Builds a backend. This sends nothing and need not validate the token.
     ///
     /// # Errors
-    /// All that is wrong with the options beyond their kinds. A fault must not quote a secret.
+    /// All faults in the options that a type check cannot find. A fault must not quote a secret.
     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>>;
 }
 
-/// The names of a backend's options, those of its webhooks included.
+/// The names of all options of a backend, including those of its webhooks.
 pub(super) fn all_options(factory: &dyn BackendFactory) -> Vec<&'static str> {
     let mut names: Vec<_> = factory.options().iter().map(|spec| spec.name).collect();
     for spec in factory.webhook_options() {

@@ -1,7 +1,6 @@
-//! Which backend a mailer has, by its name or by a URL, and where the values of its options are
-//! found.
+//! Finds the backend of a mailer, by name or by URL, and the values of its options.
 //!
-//! What is made of them is said in `build.rs`; how a value is read, in `read.rs`.
+//! `build.rs` says what is built from them, `read.rs` how a value is read.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -18,7 +17,7 @@ use super::read::{Given, Place, Source, resolve};
 use super::registry::Registry;
 use crate::secret::Secret;
 
-/// A mailer's backend, and all places that may have an option of it.
+/// A mailer's backend and all places that may contain its options.
 pub(super) struct Chosen<'c> {
     pub(super) factory: &'c dyn BackendFactory,
     pub(super) by_url: Option<ByUrl>,
@@ -28,31 +27,32 @@ pub(super) struct Chosen<'c> {
     env: &'c Env,
 }
 
-/// The options that a URL gives.
+/// The options in a URL.
 pub(super) struct ByUrl {
-    /// The URL itself, to know it again.
+    /// The URL itself, to detect one that contains itself.
     pub(super) text: Secret,
     place: String,
     values: BTreeMap<&'static str, Secret>,
 }
 
-/// What a URL may have beside options. Mailers, backends and whole configurations have it, too.
+/// An option that a URL may have in addition to the backend's. Mailers, backends and whole
+/// configurations have it, too.
 const WEBHOOK_SECRET: &str = "webhook_secret";
 
 impl ByUrl {
-    /// The secret for webhooks.
+    /// The webhook secret.
     #[cfg(feature = "webhooks")]
     pub(super) fn webhook_secret(&self) -> Option<&Secret> {
         self.values.get(WEBHOOK_SECRET)
     }
 
-    /// Where an option of it is.
+    /// The location of an option in the URL.
     pub(super) fn place_of(&self, option: &str) -> String {
         format!("{} ({option})", self.place)
     }
 
-    /// A problem's words without the values of the URL. Those of one or two characters are
-    /// numbers and the like, which would be found everywhere.
+    /// Redacts the URL's values in a problem. Values of one or two characters are left alone: they
+    /// are numbers and the like, and would match everywhere.
     pub(super) fn redact(&self, problem: &str) -> String {
         let mut shown: Vec<String> = Vec::new();
         for value in self.values.values() {
@@ -62,7 +62,7 @@ impl ByUrl {
             shown.push(value.to_owned());
         }
         shown.retain(|value| value.len() > 2);
-        // One may be a part of another.
+        // One value may be a part of another.
         shown.sort_by_key(|value| Reverse(value.len()));
         let redacted = |problem: String, value: &String| problem.replace(value, "[redacted]");
         shown.iter().fold(problem.to_owned(), redacted)
@@ -70,8 +70,7 @@ impl ByUrl {
 }
 
 impl Chosen<'_> {
-    /// An option from where it is given first: at the mailer or in its URL, at the backend, in the
-    /// environment.
+    /// Finds an option, in this order: the mailer or its URL, the backend, the environment.
     pub(super) fn find(&self, option: &str) -> Option<Given> {
         let in_table = |value: Option<&Value>, place: &Place| {
             let value = value.filter(|value| !value.is_null())?;
@@ -106,7 +105,7 @@ impl Chosen<'_> {
             .or_else(in_env)
     }
 
-    /// Where an option is given, or would be.
+    /// The location where an option is set, or would be.
     pub(super) fn place_of(&self, option: &str) -> String {
         if let Some(given) = self.find(option) {
             return given.place;
@@ -121,7 +120,7 @@ impl Chosen<'_> {
     }
 }
 
-/// Looks things up in a configuration and its environment, and collects what is wrong.
+/// Looks things up in a configuration and its environment, and collects faults.
 pub(super) struct Finder<'a> {
     pub(super) config: &'a MailersConfig,
     pub(super) registry: &'a Registry,
@@ -181,7 +180,7 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The backend that a mailer names, or its URL does.
+    /// The backend that a mailer selects by name or by URL.
     pub(super) fn chosen<'c>(&mut self, config: &'c MailerConfig) -> Option<Chosen<'c>>
     where
         'a: 'c,
@@ -228,7 +227,7 @@ impl<'a> Finder<'a> {
         Some(chosen)
     }
 
-    /// An option from where it is given first. Where it is not and must be, that is a fault.
+    /// Finds an option. A required option that is not set is a fault.
     pub(super) fn given(&mut self, chosen: &Chosen<'_>, spec: &OptionSpec) -> Option<Given> {
         let given = chosen.find(spec.name);
         if given.is_none() && spec.required {
@@ -243,7 +242,7 @@ impl<'a> Finder<'a> {
         given
     }
 
-    /// The value of an option of this kind.
+    /// Reads the value of an option.
     pub(super) fn value(&mut self, given: &Given, kind: OptionKind) -> Option<OptionValue> {
         let value = match kind {
             OptionKind::Text => given.text().map(OptionValue::Text),
@@ -303,7 +302,7 @@ impl<'a> Finder<'a> {
         let mut values = BTreeMap::new();
         for (option, value) in made.chain(url.query()) {
             let Some(known) = known.iter().find(|known| **known == option) else {
-                // Not quoted: the URL is a secret, and its query may be all kinds of things.
+                // Not quoted: the URL is a secret, and its query may contain anything.
                 let known = known_names(option, &known);
                 let problem = format!("unknown {name} option in the URL's query{known}");
                 self.fault(Kind::UnknownOption, place.clone(), problem);
@@ -323,8 +322,8 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// A URL, or what is in the variable or file that has it. `file://` begins a URL: the scheme of
-/// the backend `file`.
+/// A URL, or the contents of the variable or file that contains it. `file://` is a URL with the
+/// scheme of the `file` backend.
 fn resolve_url(given: &Secret, env: &Env, place: &str) -> Result<Secret, ConfigFault> {
     match given.expose().starts_with("file://") {
         true => Ok(given.clone()),

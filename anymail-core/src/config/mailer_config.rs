@@ -1,6 +1,6 @@
-//! [`MailersConfig`] and its parts, as they stand in a configuration file.
+//! [`MailersConfig`] and its parts, as a configuration file contains them.
 //!
-//! Mailers are made of it in `build.rs`; from the environment it is read in `env_config.rs`.
+//! `build.rs` builds mailers from it; `env_config.rs` reads it from the environment.
 
 use std::fmt;
 
@@ -16,10 +16,10 @@ use crate::message::JsonMap;
 use crate::secret::Secret;
 use crate::sending::SendDefaults;
 
-/// All of an app's mail configuration: mailers by name, and what holds for several of them.
+/// An app's mail configuration: mailers by name, and settings for several of them.
 ///
-/// It is read from TOML, JSON or any other format that serde knows, from the
-/// [environment](Self::from_env), or put together by code. One mailer needs no name:
+/// Read it from TOML, JSON or any other format that serde supports, from the
+/// [environment](Self::from_env), or create it in code. A single mailer needs no name:
 ///
 /// ```
 /// # use anymail_core::{MailersConfig, Registry};
@@ -31,8 +31,8 @@ use crate::sending::SendDefaults;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A [`BackendUrl`](crate::BackendUrl) is a backend and its options in one value, which is best
-/// kept outside the file:
+/// A [`BackendUrl`](crate::BackendUrl) is a backend with its options in one value. It contains
+/// secrets, so keep it out of the file:
 ///
 /// ```
 /// # use anymail_core::{Env, MailersConfig, Registry};
@@ -45,8 +45,8 @@ use crate::sending::SendDefaults;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Several mailers have a backend or URL each, and [`Settings`] of their own over the general
-/// ones:
+/// Each of several mailers has its own backend or URL, and its own [`Settings`] take precedence
+/// over the general ones:
 ///
 /// ```
 /// # use anymail_core::{MailersConfig, Registry};
@@ -77,18 +77,18 @@ use crate::sending::SendDefaults;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// An option is looked for in the mailer's `options` and its URL, then in the options of
-/// `backends`, then in the environment. A `webhook_secret` is one of the mailer's or its URL's, of
-/// the backend's, or the general one, in this order; `none` lets anybody post to the webhooks.
-/// Secrets may be given as `env:NAME` or `file:PATH`, and should be: a parser that stumbles over the
-/// line quotes it.
+/// An option is read from the first place that sets it: the mailer's `options` or URL, the options
+/// in `backends`, the environment. A `webhook_secret` is read from the mailer or its URL, then from
+/// the backend, then from the general settings; `none` turns webhook authentication off. Write
+/// secrets as `env:NAME` or `file:PATH`: the error of a parser may quote the line that contains a
+/// literal secret.
 ///
-/// Reading takes anything that is a table; what is wrong in it comes out when it is
-/// [built](Self::build), all at once. It cannot be serialized, and `Debug` shows the names of
-/// options only: they may be secrets.
+/// Deserializing accepts any table. All faults are reported together when the configuration is
+/// [built](Self::build). It cannot be serialized, and `Debug` shows only the names of options,
+/// because the values may be secrets.
 #[derive(Debug, Clone, Default)]
 pub struct MailersConfig {
-    /// What holds for all mailers that do not say otherwise.
+    /// Settings for all mailers that do not override them.
     pub settings: Settings,
     pub(super) default: Option<String>,
     pub(super) webhook_secrets: Vec<Secret>,
@@ -99,12 +99,12 @@ pub struct MailersConfig {
 }
 
 impl MailersConfig {
-    /// A configuration without any mailer.
+    /// Creates a configuration without mailers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a mailer, in the place of one of the same name.
+    /// Adds a mailer, replacing one with the same name.
     #[must_use]
     pub fn mailer(mut self, name: impl Into<String>, mailer: MailerConfig) -> Self {
         let name = name.into();
@@ -113,23 +113,24 @@ impl MailersConfig {
         self
     }
 
-    /// Says what holds for every mailer with the backend of this name.
+    /// Sets what all mailers with the backend of this name have in common.
     #[must_use]
     pub fn backend(mut self, name: impl Into<String>, backend: BackendConfig) -> Self {
         self.backends.insert(name.into(), backend);
         self
     }
 
-    /// Says which mailer is the default. Else it is the one named `default`, or the only one.
+    /// Selects the default mailer. Without it, the default is the mailer named `default`, or the
+    /// only one.
     #[must_use]
     pub fn default_mailer(mut self, name: impl Into<String>) -> Self {
         self.default = Some(name.into());
         self
     }
 
-    /// Adds a secret, `user:password`, that webhooks must bring. Several are allowed, so that it
-    /// can be changed without losing events. `none` lets anybody post: for webhooks that something
-    /// else protects.
+    /// Adds a secret, `user:password`, that webhook requests must contain. There can be several, so
+    /// that you can change a secret without losing events. `none` turns authentication off, for
+    /// webhooks that are protected in another way.
     #[must_use]
     pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.webhook_secrets.push(secret.into());
@@ -175,7 +176,7 @@ impl MailersConfig {
     }
 }
 
-/// As the mailer `default`, the only one.
+/// Becomes the only mailer, `default`.
 impl From<MailerConfig> for MailersConfig {
     fn from(mailer: MailerConfig) -> Self {
         let mailers = IndexMap::from([("default".to_owned(), mailer)]);
@@ -192,7 +193,8 @@ impl<'de> Deserialize<'de> for MailersConfig {
     }
 }
 
-/// One mailer: its backend, by name or by URL, the backend's options, and settings of its own.
+/// The configuration of one mailer: its backend, by name or by URL, the backend's options, and its
+/// settings.
 ///
 /// ```
 /// use anymail_core::{MailerConfig, MailersConfig, Registry};
@@ -210,7 +212,7 @@ impl<'de> Deserialize<'de> for MailersConfig {
 /// ```
 #[derive(Clone, Default)]
 pub struct MailerConfig {
-    /// What this mailer has of its own.
+    /// The settings of this mailer, which take precedence over the general ones.
     pub settings: Settings,
     pub(super) backend: Option<String>,
     pub(super) url: Option<Secret>,
@@ -221,7 +223,7 @@ pub struct MailerConfig {
 }
 
 impl MailerConfig {
-    /// A mailer with the backend of this name.
+    /// Creates a mailer with the backend of this name.
     pub fn new(backend: impl Into<String>) -> Self {
         Self {
             backend: Some(backend.into()),
@@ -229,9 +231,9 @@ impl MailerConfig {
         }
     }
 
-    /// A mailer with the backend that a [`BackendUrl`](crate::BackendUrl) names, and its options:
-    /// the URL itself, or `env:NAME` or `file:PATH` for the variable or file that has it. (What
-    /// begins with `file://` is a URL itself.)
+    /// Creates a mailer from a [`BackendUrl`](crate::BackendUrl): the URL itself, or `env:NAME` or
+    /// `file:PATH` for the variable or file that contains it. A value that starts with `file://` is
+    /// a URL.
     ///
     /// ```
     /// use anymail_core::{Env, MailerConfig, MailersConfig, Registry};
@@ -256,8 +258,9 @@ impl MailerConfig {
         self
     }
 
-    /// Adds a secret, `user:password`, that webhooks must bring, in place of the backend's and the
-    /// general ones: for one of several accounts at an ESP. `none` lets anybody post.
+    /// Adds a secret, `user:password`, that webhook requests must contain, instead of the backend's
+    /// and the general ones. Use it if you have several accounts at an ESP. `none` turns
+    /// authentication off.
     #[must_use]
     pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.webhook_secrets.push(secret.into());
@@ -289,7 +292,7 @@ impl MailerConfig {
         }
     }
 
-    /// The same at another place.
+    /// Moves the configuration to another location.
     fn at(mut self, place: Place) -> Self {
         self.place = place;
         self
@@ -306,7 +309,7 @@ impl<'de> Deserialize<'de> for MailerConfig {
 /// Shows the names of options, not their values.
 impl fmt::Debug for MailerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A URL in the wrong place is a secret there, too.
+        // A URL in the wrong place is still a secret.
         let backend = self.backend.as_deref();
         let backend = backend.map(|name| if is_url(name) { "[redacted]" } else { name });
         f.debug_struct("MailerConfig")
@@ -318,10 +321,11 @@ impl fmt::Debug for MailerConfig {
     }
 }
 
-/// What every mailer with one backend has in common: options and send defaults.
+/// What all mailers with the same backend have in common: options and send defaults.
 #[derive(Clone, Default)]
 pub struct BackendConfig {
-    /// Send defaults over the general ones, field by field, and under a mailer's own.
+    /// Send defaults that take precedence over the general ones, field by field, but not over a
+    /// mailer's own.
     pub send_defaults: SendDefaults,
     pub(super) options: JsonMap,
     pub(super) webhook_secrets: Vec<Secret>,
@@ -329,7 +333,7 @@ pub struct BackendConfig {
 }
 
 impl BackendConfig {
-    /// Nothing in common yet.
+    /// Creates an empty configuration.
     pub fn new() -> Self {
         Self::default()
     }
@@ -341,15 +345,15 @@ impl BackendConfig {
         self
     }
 
-    /// Adds a secret, `user:password`, that this ESP's webhooks must bring, in the place of the
-    /// general ones. `none` lets anybody post.
+    /// Adds a secret, `user:password`, that this ESP's webhook requests must contain, instead of
+    /// the general ones. `none` turns authentication off.
     #[must_use]
     pub fn webhook_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.webhook_secrets.push(secret.into());
         self
     }
 
-    /// What stands in a file as well as in the environment: all but the options.
+    /// Reads everything that a file and the environment have in common: all but the options.
     pub(super) fn read_own(table: &mut Table) -> Self {
         Self {
             send_defaults: read_defaults(table),

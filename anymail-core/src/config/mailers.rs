@@ -1,6 +1,6 @@
 //! [`Mailers`]: an app's mailers by name.
 //!
-//! How they are made of a configuration is in `build.rs`.
+//! `build.rs` builds them from a configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct Mailers {
 }
 
 impl Mailers {
-    /// One mailer, the default.
+    /// Creates a set of one mailer, which is the default.
     pub fn new(name: impl Into<String>, default: Mailer) -> Self {
         Self {
             mailers: IndexMap::from([(name.into(), default.clone())]),
@@ -51,7 +51,7 @@ impl Mailers {
         }
     }
 
-    /// The same with one mailer more, in the place of one of the same name.
+    /// Adds a mailer, replacing one with the same name.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, mailer: Mailer) -> Self {
         let (at, _) = self.mailers.insert_full(name.into(), mailer.clone());
@@ -61,36 +61,36 @@ impl Mailers {
         self
     }
 
-    /// What the environment of this process says; see [`MailersConfig::from_env`].
+    /// Builds mailers from the environment of this process; see [`MailersConfig::from_env`].
     ///
     /// # Errors
-    /// [`ConfigError`] with all that is wrong.
+    /// [`ConfigError`] with all faults.
     pub fn from_env(registry: &Registry) -> Result<Self, ConfigError> {
         let env = Env::process();
         MailersConfig::from_env(&env, registry).build_in(&env, registry)
     }
 
-    /// The mailer for all mail that asks for no other.
+    /// The mailer to use unless another one is asked for.
     pub fn default_mailer(&self) -> &Mailer {
         &self.default
     }
 
-    /// The name of that mailer.
+    /// The name of the default mailer.
     pub fn default_name(&self) -> &str {
         self.mailers.keys().next().map_or("", String::as_str)
     }
 
-    /// The mailer of this name.
+    /// The mailer with this name.
     pub fn get(&self, name: &str) -> Option<&Mailer> {
         self.mailers.get(name)
     }
 
-    /// The names, the default's first.
+    /// The names of all mailers, starting with the default.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.mailers.keys().map(String::as_str)
     }
 
-    /// For each mailer by name, what it would refuse of `message` or leave out; nothing is sent.
+    /// Checks for each mailer, by name, what it would refuse or drop of `message`. Nothing is sent.
     ///
     /// ```
     /// use anymail_core::{ConsoleBackend, Mailer, Mailers, MemoryBackend, Message};
@@ -115,25 +115,26 @@ impl Mailers {
         checks.collect()
     }
 
-    /// The store of the suppressions that a mailer heeds, to add to it, list it, or give it to
-    /// one-click unsubscribe. Nothing, if none is configured for the mailer.
+    /// The suppression store of a mailer, for example to add to it, to list it, or to pass it to
+    /// [`OneClickUnsubscribe`](crate::OneClickUnsubscribe). `None` if the mailer has no
+    /// suppressions.
     pub fn suppression_store(&self, mailer: &str) -> Option<Arc<dyn SuppressionStore>> {
         self.suppressions.get(mailer).map(Suppressions::store)
     }
 
-    /// What enters the events of webhooks into that store (feature `webhooks`).
+    /// The feed that records webhook events in that store (feature `webhooks`). `None` if the
+    /// mailer has no suppressions.
     #[cfg(feature = "webhooks")]
     pub fn suppression_feed(&self, mailer: &str) -> Option<SuppressionFeed> {
         self.suppressions.get(mailer).map(Suppressions::feed)
     }
 
-    /// The webhooks of all configured backends, members of failovers and round robins included,
-    /// to be given to [`webhook_routes`](crate::webhook_routes) or looked up by
-    /// [`webhook_at`](crate::webhook_at) (feature `webhooks`).
+    /// The webhooks of all configured backends, including the members of failovers and round
+    /// robins. Pass them to [`webhook_routes`](crate::webhook_routes), or look one up with
+    /// [`webhook_at`](crate::webhook_at). Requires the feature `webhooks`.
     ///
-    /// Each is at a URL of its own: mailers at the same ESP share one. If they have the same
-    /// secrets, they have one webhook, too; otherwise a request is for the mailer whose secret it
-    /// bears.
+    /// Each webhook has its own URL; mailers at the same ESP share one. If they have the same
+    /// secrets, they share the webhook, too; otherwise the secret in a request selects the mailer.
     ///
     /// ```
     /// use anymail_core::{MailersConfig, Registry, webhook_path};
@@ -151,15 +152,15 @@ impl Mailers {
     /// ```
     ///
     /// # Errors
-    /// [`ConfigError`] if a configured backend has webhooks, and neither a secret for them nor
-    /// `webhook_secret = "none"`, or if its crate was built without them. The error comes here and
-    /// not when the mailers are built, because an app that only sends needs neither.
+    /// [`ConfigError`] if a configured backend has webhooks but neither a secret nor
+    /// `webhook_secret = "none"`, or if its crate was compiled without them. This is not an error
+    /// when the mailers are built, because an app that only sends does not need webhooks.
     #[cfg(feature = "webhooks")]
     pub fn webhooks(&self) -> Result<Vec<Arc<dyn Webhook>>, ConfigError> {
         self.webhooks.to_mount()
     }
 
-    /// The same with more webhooks, for mailers that are made by code.
+    /// Adds webhooks, for mailers that are created in code.
     #[cfg(feature = "webhooks")]
     #[must_use]
     pub fn with_webhooks(mut self, webhooks: impl IntoIterator<Item = Arc<dyn Webhook>>) -> Self {

@@ -1,7 +1,7 @@
-//! Send defaults of a mailer over other mailers: what is laid under a message at once, and what
-//! when it is a member's turn.
+//! Splits the send defaults of a mailer over other mailers into those that apply at once and those
+//! that apply when a member sends the message.
 //!
-//! How defaults merge is said in `sending/defaults.rs`.
+//! `sending/defaults.rs` says how defaults merge.
 
 use crate::message::{Field, MessageFields};
 use crate::sending::SendDefaults;
@@ -10,15 +10,15 @@ use crate::sending::SendDefaults;
 pub(super) struct Apart {
     pub(super) shared: SendDefaults,
     pub(super) own: Vec<SendDefaults>,
-    /// Fields that a member sets otherwise although they must be known before the pre-send
-    /// hooks: the member's place, and the field.
+    /// Fields that a member sets differently although they must be known before the pre-send hooks
+    /// run: the member's index, and the field.
     pub(super) refused: Vec<(usize, &'static str)>,
 }
 
-/// Tells apart what is `shared` and what members set on their `own`.
+/// Splits `shared` defaults from the members' `own` ones.
 ///
-/// A field that any member sets is laid by each at its turn, so that it is laid once: by those
-/// that do not set it with the shared value.
+/// A field that any member sets is applied by every member when it sends, so that it is applied
+/// once; members that do not set it apply the shared value.
 pub(super) fn apart(shared: &SendDefaults, own: &[SendDefaults]) -> Apart {
     let fields = |defaults: &SendDefaults| MessageFields::clone(defaults.message());
     let mut shared = fields(shared);
@@ -26,7 +26,7 @@ pub(super) fn apart(shared: &SendDefaults, own: &[SendDefaults]) -> Apart {
     let mut refused = Vec::new();
     macro_rules! fields {
         (at_once: $($fixed:ident)* ; in_turn: $($free:ident)*) => {
-            // A new field does not compile until it stands here.
+            // A new field does not compile until it is listed here.
             let MessageFields { $($fixed: _,)* $($free: _),* } = &shared;
             $(
                 for (at, member) in own.iter_mut().enumerate() {

@@ -1,6 +1,6 @@
-//! The members of a mailer over other mailers: each a mailer, a backend, or a URL.
+//! The members of a mailer over other mailers: mailers, backends or URLs.
 //!
-//! Which send defaults they share is said in `member_defaults.rs`.
+//! `member_defaults.rs` says which send defaults they share.
 
 use super::backend_url::is_url;
 use super::build::{Build, Made};
@@ -14,8 +14,8 @@ use crate::backends::Member;
 use crate::sending::SendDefaults;
 
 impl Build<'_> {
-    /// The members that an option names, and whether they have send defaults of their own; what
-    /// those are goes out of `defaults`.
+    /// The members that an option names, and whether they have their own send defaults, which are
+    /// removed from `defaults`.
     pub(super) fn members(
         &mut self,
         given: &Given,
@@ -112,7 +112,7 @@ impl Build<'_> {
         Some((made, own))
     }
 
-    /// The same of a member that is given as a URL. It has no settings of its own.
+    /// Makes a member that is given as a URL, which has no settings.
     fn member_by_url(
         &mut self,
         url: String,
@@ -126,7 +126,7 @@ impl Build<'_> {
         Some((made, own))
     }
 
-    /// A member that is no mailer but the name of a backend.
+    /// The configuration of a member that is the name of a backend, not of a mailer.
     pub(super) fn implied(&self, name: &str) -> MailerConfig {
         let mut config = MailerConfig::new(name);
         config.place = match &self.find.config.place {

@@ -1,7 +1,7 @@
-//! The options of a backend: what a factory says of them ([`OptionSpec`]) and what it is given
+//! The options of a backend: how a factory declares them ([`OptionSpec`]), and their values
 //! ([`Options`]).
 //!
-//! Where they are looked for, and in which order, is said in `build.rs`.
+//! `find.rs` says where values are looked up, and in which order.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::receiving::WebhookAuth;
 use crate::secret::Secret;
 use crate::sending::UnsupportedPolicy;
 
-/// An option that a backend takes.
+/// The declaration of an option that a backend takes.
 ///
 /// ```
 /// use anymail_core::OptionSpec;
@@ -26,36 +26,36 @@ use crate::sending::UnsupportedPolicy;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OptionSpec {
-    /// Its name in the configuration, in `snake_case`. In the environment it is looked for as
+    /// Its name in a configuration, in `snake_case`. In the environment, its variables are
     /// `ANYMAIL_<BACKEND>_<NAME>` and `<BACKEND>_<NAME>`, in upper case.
     pub name: &'static str,
-    /// What it takes.
+    /// The type of its value.
     pub kind: OptionKind,
-    /// Whether there is no backend without it.
+    /// Whether the backend cannot be built without it.
     pub required: bool,
-    /// What it is for, in one line, which also says the default.
+    /// What it is for, on one line, including the default.
     pub help: &'static str,
 }
 
-/// What an option takes, in a configuration file and in an environment variable.
+/// The type of an option's value, in a configuration file and in an environment variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OptionKind {
-    /// A text. A number is none, lest `007` became `7`.
+    /// A string. A number is refused, because `007` would become `7`.
     Text,
-    /// A text that never prints: the secret itself, `env:NAME` for the variable that has it, or
-    /// `file:PATH` for the file that has it: UTF-8 text of up to 64 KiB, in which a byte order
-    /// mark at the start and one line break at the end do not count.
+    /// A string that is never printed: the secret itself, `env:NAME` for a variable, or `file:PATH`
+    /// for a file. A file contains UTF-8 text of up to 64 KiB, without its byte order mark and one
+    /// final line break.
     Secret,
     /// `true` or `false`; in the environment also `1`, `0`, `yes`, `no`, `on`, `off`.
     Flag,
-    /// A whole number from 0.
+    /// A whole number, 0 or more.
     Integer,
-    /// A number of seconds, with or without a fraction.
+    /// A number of seconds, which may have a fraction.
     Seconds,
-    /// A list of texts; in the environment separated by commas.
+    /// A list of strings; separated by commas in the environment.
     List,
-    /// The names of other mailers, whose backends this one uses: a list. A backend that needs no
+    /// A list of the names of other mailers, whose backends this one uses. A backend that needs no
     /// mailer of its own can be named directly.
     Mailers,
 }
@@ -105,7 +105,7 @@ impl OptionSpec {
         Self::new(name, OptionKind::Mailers, help)
     }
 
-    /// The same option, but there is no backend without it.
+    /// Makes the option required.
     #[must_use]
     pub const fn required(mut self) -> Self {
         self.required = true;
@@ -113,10 +113,10 @@ impl OptionSpec {
     }
 }
 
-/// The options that a backend is built with.
+/// The values of the options that a backend is built with.
 ///
-/// Core has checked them: each is one that the factory named, of its kind, and none that is
-/// required is missing. Reading one by another kind's method gives nothing.
+/// Core has checked them: each is declared by the factory and has the declared type, and no
+/// required option is missing. The method of another type returns nothing.
 #[derive(Default)]
 pub struct Options {
     pub(super) values: BTreeMap<&'static str, OptionValue>,
@@ -125,7 +125,7 @@ pub struct Options {
     pub(super) webhook_auth: Option<WebhookAuth>,
 }
 
-/// A value by its kind.
+/// A value of each type.
 pub(super) enum OptionValue {
     Text(String),
     Secret(Secret),
@@ -160,15 +160,15 @@ macro_rules! read {
     };
 }
 
-/// Each method gives the option of this name; `None` (or nothing in a list) where it is not
-/// configured, or where its [`OptionSpec`] says that it is of another kind.
+/// Each method returns the option with this name. It returns `None`, or an empty list, if the
+/// option is not configured or is declared with another type.
 impl Options {
-    /// A text.
+    /// A string.
     pub fn text(&self, name: &str) -> Option<&str> {
         read!(self, name, Text).map(String::as_str)
     }
 
-    /// A secret, read from where it is kept. It is not blank.
+    /// A secret, resolved and not blank.
     pub fn secret(&self, name: &str) -> Option<&Secret> {
         read!(self, name, Secret)
     }
@@ -178,36 +178,34 @@ impl Options {
         read!(self, name, Flag).copied()
     }
 
-    /// A whole number from 0.
+    /// A whole number, 0 or more.
     pub fn integer(&self, name: &str) -> Option<u64> {
         read!(self, name, Integer).copied()
     }
 
-    /// A time, which the configuration gives in seconds.
+    /// A duration, configured in seconds.
     pub fn seconds(&self, name: &str) -> Option<Duration> {
         read!(self, name, Seconds).copied()
     }
 
-    /// A list; empty where there is none.
+    /// A list; empty if not configured.
     pub fn list(&self, name: &str) -> &[String] {
         read!(self, name, List).map_or(&[], Vec::as_slice)
     }
 
-    /// The backends of other mailers, with what is configured for them alone; empty where there
-    /// are none.
+    /// The backends of other mailers, with their own send defaults; empty if not configured.
     pub fn members(&self, name: &str) -> &[Member] {
         read!(self, name, Members).map_or(&[], Vec::as_slice)
     }
 
-    /// What the mailer does with features that are not supported, for backends over other
-    /// backends.
+    /// What the mailer does with unsupported features. For backends over other backends.
     pub fn unsupported(&self) -> UnsupportedPolicy {
         self.unsupported
     }
 
-    /// Who may post to webhooks: whoever bears one of the configured pairs of user and password
-    /// (feature `webhooks`). If none is configured, everybody, until the factory adds a signature:
-    /// core refuses such webhooks unless the configuration has `webhook_secret = "none"`.
+    /// The authentication of webhooks by the configured users and passwords (feature `webhooks`).
+    /// If none is configured, it accepts every request until the factory adds a signature; core
+    /// refuses such webhooks unless the configuration has `webhook_secret = "none"`.
     #[cfg(feature = "webhooks")]
     pub fn webhook_auth(&self) -> WebhookAuth {
         let configured = self.webhook_auth.clone();
@@ -226,14 +224,14 @@ impl Options {
     }
 }
 
-/// Prints names only.
+/// Shows only names.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.values.keys()).finish()
     }
 }
 
-/// An option that a factory cannot build with. It must not quote a secret.
+/// A fault in the value of an option, reported by a factory. It must not quote a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OptionFault {
     pub(super) option: String,
@@ -242,7 +240,7 @@ pub struct OptionFault {
 }
 
 impl OptionFault {
-    /// What is wrong with an option, in words.
+    /// Creates a fault from the option's name and what is wrong with it.
     pub fn new(option: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             option: option.into(),
@@ -251,7 +249,7 @@ impl OptionFault {
         }
     }
 
-    /// It is not there, and must be.
+    /// Creates a fault for a required option that is missing.
     pub fn missing(option: impl Into<String>) -> Self {
         Self {
             is_missing: true,
@@ -260,7 +258,7 @@ impl OptionFault {
     }
 }
 
-/// For the `?` of a factory that finds one fault.
+/// For the `?` operator in factories that find a single fault.
 impl From<OptionFault> for Vec<OptionFault> {
     fn from(fault: OptionFault) -> Self {
         vec![fault]

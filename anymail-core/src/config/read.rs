@@ -1,7 +1,7 @@
-//! How values are taken out of a configuration's tables and of the environment, alike: each by
-//! its kind, each fault with its place.
+//! Reads values from a configuration's tables and from the environment: each by its type, each
+//! fault with its location.
 //!
-//! Which keys there are is said in `settings.rs` and `mailer_config.rs`.
+//! The keys are defined in `settings.rs` and `mailer_config.rs`.
 
 use std::fs;
 use std::io::Read as _;
@@ -16,10 +16,10 @@ use super::error::{ConfigFault, ConfigFaultKind as Kind, nearest};
 use crate::message::{JsonMap, json_problem};
 use crate::secret::Secret;
 
-/// Where the keys of a table are.
+/// The location of a table's keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// In a configuration, behind this path, which is empty or ends in a dot.
+    /// In a configuration, under this path, which is empty or ends in a dot.
     Path(String),
     /// In the environment: this prefix and the key in upper case.
     Env(String),
@@ -47,7 +47,7 @@ impl Place {
     }
 }
 
-/// One value as it was given.
+/// A value as it was given.
 #[derive(Clone)]
 pub(super) struct Given {
     pub(super) value: Value,
@@ -55,7 +55,7 @@ pub(super) struct Given {
     pub(super) source: Source,
 }
 
-/// What kind of place a value comes from.
+/// The kind of place that a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     Table,
@@ -64,7 +64,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Whether all values are texts there, and are read as what is wanted.
+    /// Whether all values there are strings, which are parsed as the expected type.
     fn has_texts_only(self) -> bool {
         self != Self::Table
     }
@@ -73,7 +73,7 @@ impl Source {
 type Read<T> = Result<T, ConfigFault>;
 
 impl Given {
-    /// Never quotes the value: it could be a secret in the wrong place.
+    /// Never quotes the value: it may be a secret in the wrong place.
     fn wrong(&self, wanted: &str) -> ConfigFault {
         let found = match &self.value {
             Value::String(_) if self.source.has_texts_only() => "",
@@ -163,8 +163,8 @@ impl Given {
         }
     }
 
-    /// The secret itself, or `env:` or `file:` and where it is. In the environment several may
-    /// stand in a JSON list.
+    /// The secret itself, or `env:` or `file:` and its location. In the environment, several can be
+    /// in a JSON list.
     pub(super) fn secrets(&self) -> Read<Vec<Secret>> {
         let in_json = match &self.value {
             Value::String(text) if self.source.has_texts_only() && text.starts_with('[') => {
@@ -188,7 +188,7 @@ impl Given {
     }
 }
 
-/// The secret that `given` stands for: itself, or what is in the variable or file that it names.
+/// Resolves a secret: the value itself, or the contents of the variable or file that it names.
 pub(super) fn resolve(given: &Secret, env: &Env, place: &str) -> Read<Secret> {
     let fault = |kind, problem| Err(ConfigFault::new(kind, place, problem));
     let secret = if let Some(name) = given.expose().strip_prefix("env:") {
@@ -219,15 +219,15 @@ pub(super) fn resolve(given: &Secret, env: &Env, place: &str) -> Read<Secret> {
     Ok(secret)
 }
 
-/// The largest file that a secret is read from. Keys and tokens are far shorter; a device or a log
-/// file that was named by mistake is not.
+/// The maximum size of a secret's file. Keys and tokens are far smaller; a device or a log file
+/// that was named by mistake is not.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// How long a pipe or a device may take to give a secret. Reading a pipe that nobody writes to
+/// How long a pipe or a device may take to provide a secret. Reading a pipe that nobody writes to
 /// would never end.
 const MAX_SECRET_WAIT: Duration = Duration::from_secs(5);
 
-/// The secret in a file, without a byte order mark at its start and one line break at its end.
+/// Reads a secret from a file, without its byte order mark and one final line break.
 fn read_file(path: &str) -> Result<Secret, String> {
     let is_file = fs::metadata(path).map(|metadata| metadata.is_file());
     let bytes = match is_file.map_err(|error| error.to_string())? {
@@ -243,7 +243,7 @@ fn read_file(path: &str) -> Result<Secret, String> {
     Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))
 }
 
-/// One byte more than a secret may have, so that a longer file is known.
+/// Reads one byte more than the maximum, to detect larger files.
 fn read_bytes(path: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = fs::File::open(path)
@@ -252,7 +252,7 @@ fn read_bytes(path: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The same on a thread, which is left behind if it does not end in time.
+/// Reads on a thread, which is abandoned if it does not finish in time.
 fn read_in_time(path: &str) -> Result<Vec<u8>, String> {
     let (sender, receiver) = mpsc::channel();
     let path = path.to_owned();
@@ -283,7 +283,7 @@ impl Table {
         }
     }
 
-    /// Takes a key's value out; null is none.
+    /// Takes the value of a key; null counts as not set.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Given> {
         self.known.push(key);
         let value = self
@@ -297,7 +297,7 @@ impl Table {
         })
     }
 
-    /// Takes a key's value out and reads it.
+    /// Takes the value of a key and reads it.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,
@@ -307,7 +307,7 @@ impl Table {
         result.map_err(|fault| self.faults.push(fault)).ok()
     }
 
-    /// Takes out a table of tables: each key's table and where it is.
+    /// Takes a table of tables: each key's table and location.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<(String, JsonMap, Place)> {
         let place = self.place.of(key);
         let outer = self.read(key, Given::table).unwrap_or_default();
@@ -331,17 +331,17 @@ impl Table {
         &self.place
     }
 
-    /// The keys that nobody has taken.
+    /// The keys that have not been taken.
     pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
         self.map.keys().map(String::as_str)
     }
 
-    /// The keys that were asked for.
+    /// The keys that have been looked for.
     pub(super) fn known(&self) -> impl Iterator<Item = &str> {
         self.known.iter().copied()
     }
 
-    /// All faults, those of unknown keys among them.
+    /// All faults, including those of unknown keys.
     pub(super) fn finish(mut self) -> Vec<ConfigFault> {
         let unknown = self.map.keys().map(|key| {
             let meant = match nearest(key, self.known.iter().copied()) {

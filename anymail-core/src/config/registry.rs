@@ -1,6 +1,6 @@
 //! [`Registry`]: the backends that a configuration can name.
 //!
-//! What a crate must give to be in it is said in `factory.rs`.
+//! `factory.rs` defines what a backend crate provides.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,8 @@ use crate::backends::Outbox;
 use crate::message::JsonMap;
 use crate::suppressions::SuppressionStore;
 
-/// Backends by name. A value: two registries, in two tests say, have nothing in common.
+/// The known backends by name. It is a value: two registries, for example in two tests, are
+/// independent.
 ///
 /// ```
 /// use anymail_core::Registry;
@@ -29,7 +30,7 @@ pub struct Registry {
     outbox: Outbox,
 }
 
-/// A store that is shared by all who name it with the same options. `Debug` shows its name.
+/// A store that all mailers with the same options share. `Debug` shows its name.
 struct Opened {
     name: String,
     options: JsonMap,
@@ -43,8 +44,8 @@ impl fmt::Debug for Opened {
 }
 
 impl Registry {
-    /// The backends of this crate: `console`, `failover`, `file` (feature `mime`), `memory`,
-    /// `round_robin` and `smtp` (feature `smtp`).
+    /// Creates a registry with the backends of this crate: `console`, `failover`, `file` (feature
+    /// `mime`), `memory`, `round_robin` and `smtp` (feature `smtp`).
     pub fn new() -> Self {
         let outbox = Outbox::new();
         let registry = Self {
@@ -67,7 +68,7 @@ impl Registry {
         registry
     }
 
-    /// The same with one backend more, in the place of one of the same name.
+    /// Adds a backend, replacing one with the same name.
     #[must_use]
     pub fn with(mut self, factory: impl BackendFactory + 'static) -> Self {
         let name = factory.name().to_owned();
@@ -75,12 +76,12 @@ impl Registry {
         self
     }
 
-    /// The factory of this name.
+    /// The factory with this name.
     pub fn get(&self, name: &str) -> Option<&dyn BackendFactory> {
         self.factories.get(name).map(|factory| &**factory)
     }
 
-    /// The factory that reads URLs with this scheme.
+    /// The factory that accepts URLs with this scheme.
     pub(super) fn of_scheme(&self, scheme: &str) -> Option<&dyn BackendFactory> {
         let mut factories = self.factories.values();
         let reads = |factory: &&Arc<dyn BackendFactory>| {
@@ -90,7 +91,7 @@ impl Registry {
         factories.find(reads).map(|factory| &**factory)
     }
 
-    /// The schemes of URLs that choose a backend, sorted by the backend's name.
+    /// The URL schemes of all backends, sorted by the backend's name.
     pub(super) fn schemes(&self) -> Vec<String> {
         let schemes = self.factories.values().flat_map(|it| it.url_schemes());
         schemes.map(url_scheme).collect()
@@ -101,8 +102,8 @@ impl Registry {
         self.factories.keys().map(String::as_str)
     }
 
-    /// The same with one more store of suppressions, in the place of one of the same name. There
-    /// are `file` and `memory`.
+    /// Adds a suppression store, replacing one with the same name. `file` and `memory` are built
+    /// in.
     #[must_use]
     pub fn with_suppression_store(
         mut self,
@@ -121,8 +122,8 @@ impl Registry {
         self.stores.keys().map(String::as_str)
     }
 
-    /// The store with these options, opened when it is first asked for. It stays open for as
-    /// long as the registry or a clone of it lives.
+    /// The store with these options, opened on first use. It stays open as long as the registry or
+    /// a clone of it exists.
     pub(super) fn opened_store<E>(
         &self,
         name: &str,
@@ -143,8 +144,8 @@ impl Registry {
         Ok(store)
     }
 
-    /// Where all mailers with the backend `memory` put their messages that are built with this
-    /// registry or a clone of it.
+    /// The messages sent with the backend `memory` by all mailers that are built with this registry
+    /// or a clone of it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -166,7 +167,7 @@ impl Registry {
     }
 }
 
-/// A name as it stands in a URL.
+/// A name as URLs contain it.
 fn url_scheme(name: &str) -> String {
     name.to_ascii_lowercase().replace('_', "-")
 }

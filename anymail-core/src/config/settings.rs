@@ -1,6 +1,6 @@
-//! [`Settings`]: how a mailer treats messages, whatever its backend.
+//! [`Settings`]: how a mailer treats messages, with any backend.
 //!
-//! What a setting does is said at the method of `MailerBuilder` that sets it.
+//! The methods of `MailerBuilder` document what the settings do.
 
 use std::time::Duration;
 
@@ -14,37 +14,37 @@ use crate::sending::{
     AllowDomains, MailerBuilder, RedirectTo, RetryPolicy, SendDefaults, UnsupportedPolicy,
 };
 
-/// Settings of one mailer, or of all that do not say otherwise.
+/// The settings of one mailer, or of all mailers that do not override them.
 ///
-/// In a configuration each stands under its field's name; in the environment under `ANYMAIL_`
-/// and that name in upper case.
+/// In a configuration, the keys are the names of the fields; in the environment, the variables are
+/// `ANYMAIL_` and the name in upper case.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Settings {
-    /// The sender of messages that name none; short for `send_defaults.from`.
+    /// The sender of messages without one. The same as `send_defaults.from`.
     pub default_from: Option<Address>,
-    /// What messages get that do not say otherwise, in the JSON form of a
-    /// [`Message`](crate::Message). A mailer's own replace the general ones field by field.
+    /// Values for fields that a message does not set, in the JSON form of a
+    /// [`Message`](crate::Message). A mailer's own values replace the general ones field by field.
     pub send_defaults: SendDefaults,
-    /// Whether to leave out what the ESP does not support
-    /// ([`UnsupportedPolicy::Drop`]) instead of refusing the message. `false` by default.
+    /// Whether to drop unsupported features ([`UnsupportedPolicy::Drop`]) instead of refusing the
+    /// message. `false` by default.
     pub ignore_unsupported_features: Option<bool>,
-    /// Whether a message that the ESP refuses for every recipient is no error. `false` by
-    /// default.
+    /// Whether to return a status instead of an error if the ESP refuses every recipient. `false`
+    /// by default.
     pub ignore_recipient_status: Option<bool>,
-    /// For staging: every mail goes to this address ([`RedirectTo`]).
+    /// For staging: sends every message to this address ([`RedirectTo`]).
     pub redirect_to: Option<Address>,
-    /// For staging: mail goes to these domains only ([`AllowDomains`]). A list; in the
-    /// environment separated by commas.
+    /// For staging: sends only to addresses in these domains ([`AllowDomains`]). A list; separated
+    /// by commas in the environment.
     pub allow_domains: Option<AllowDomains>,
-    /// Which suppressions to heed ([`SuppressionSettings`]); a table, in the environment JSON.
+    /// Which suppressions to honor ([`SuppressionSettings`]). A table; JSON in the environment.
     /// None by default.
     pub suppressions: Option<SuppressionSettings>,
-    /// When to send again by itself; a table, in the environment JSON. Never by default.
+    /// When to retry. A table; JSON in the environment. Never by default.
     pub retry: Option<RetryPolicy>,
-    /// The time limit of one message or batch with all its tries, in seconds. None by default.
+    /// The time limit of a message or batch, including retries, in seconds. None by default.
     pub time_limit: Option<Duration>,
-    /// How many calls are under way at once when many messages are sent. 8 by default.
+    /// The maximum number of concurrent calls when sending many messages. 8 by default.
     pub concurrency: Option<usize>,
 }
 
@@ -72,7 +72,7 @@ impl Settings {
         }
     }
 
-    /// Settings that contradict each other.
+    /// Faults for settings that contradict each other.
     pub(super) fn conflicts(&self, place: &Place) -> Vec<ConfigFault> {
         let both = |a: &str, b: &str| {
             let problem = format!("{} is also set: remove one", place.of(b));
@@ -88,7 +88,7 @@ impl Settings {
         faults
     }
 
-    /// The send defaults, the default sender among them.
+    /// The send defaults, including the default sender.
     pub(super) fn all_defaults(&self) -> SendDefaults {
         let Some(from) = &self.default_from else {
             return self.send_defaults.clone();
@@ -98,7 +98,7 @@ impl Settings {
         fields.into()
     }
 
-    /// These with `own` in their place where it says something. Send defaults are left alone.
+    /// Overrides these settings with those that `own` sets, except for the send defaults.
     pub(super) fn replaced_by(&self, own: &Self) -> Self {
         let (general, own) = (self.clone(), own.clone());
         // Both kinds of staging are one setting: a mailer's own kind replaces the general one.
@@ -129,7 +129,7 @@ impl Settings {
         }
     }
 
-    /// A mailer's builder with these settings, but for what must come last.
+    /// Applies these settings to a mailer's builder, except for those that must come last.
     pub(super) fn apply(&self, mut builder: MailerBuilder) -> MailerBuilder {
         builder = builder.unsupported(self.policy());
         if let Some(ignore) = self.ignore_recipient_status {
@@ -147,7 +147,7 @@ impl Settings {
         builder
     }
 
-    /// The hooks that must see what all other hooks have done.
+    /// Adds the hooks that must run after all other hooks.
     pub(super) fn apply_staging(&self, mut builder: MailerBuilder) -> MailerBuilder {
         if let Some(address) = &self.redirect_to {
             builder = builder.pre_send(RedirectTo::new(address.clone()));
@@ -170,7 +170,7 @@ fn address(given: &Given) -> Result<Address, ConfigFault> {
     text.parse().map_err(|error| given.invalid(error))
 }
 
-/// Reads `send_defaults` with all that is wrong with each field.
+/// Reads `send_defaults` and reports all faults in each field.
 pub(super) fn read_defaults(table: &mut Table) -> SendDefaults {
     let Some(given) = table.take("send_defaults") else {
         return SendDefaults::default();

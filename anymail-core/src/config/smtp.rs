@@ -1,6 +1,6 @@
 //! The factory of the `smtp` backend.
 //!
-//! What each option does, and what can be wrong with it, is in `backends/smtp/config.rs`.
+//! `backends/smtp/config.rs` documents and checks the options.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::sending::EmailBackend;
 #[derive(Debug)]
 pub(super) struct SmtpFactory;
 
-/// The scheme of a URL of a server that speaks TLS from the first byte.
+/// The URL scheme of a server with implicit TLS.
 const IMPLICIT_TLS: &str = "smtps";
 
 const OPTIONS: [OptionSpec; 13] = [

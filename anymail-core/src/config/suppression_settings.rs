@@ -1,7 +1,6 @@
-//! [`SuppressionSettings`]: what a configuration says about suppressions.
+//! [`SuppressionSettings`]: how a configuration sets up suppressions.
 //!
-//! Stores are opened in `suppressions.rs`; what they and hooks do is in the folder
-//! `suppressions`.
+//! `suppressions.rs` opens the stores; the stores and hooks are in the folder `suppressions`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,20 +12,20 @@ use super::read::{Given, Place, Source, Table};
 use crate::message::JsonMap;
 use crate::suppressions::{StoreFailurePolicy, SuppressionHook, SuppressionReason};
 
-/// Which suppressions a mailer heeds.
+/// Which suppressions a mailer honors.
 ///
-/// In a configuration it is a table, or `false` for a mailer that heeds none although the general
-/// settings name some:
+/// In a configuration it is a table, or `false` for a mailer that ignores the suppressions in the
+/// general settings:
 ///
-/// | key | what it is |
+/// | key | meaning |
 /// | --- | --- |
 /// | `file` | the path of a [`FileSuppressionStore`](crate::FileSuppressionStore); short for `store = "file"` and `options.path` |
-/// | `store` | the name of another store: `memory`, or one of the [`Registry`](crate::Registry) |
+/// | `store` | the name of another store: `memory`, or one in the [`Registry`](crate::Registry) |
 /// | `options` | the store's options |
 /// | `on_store_failure` | `wait` (the default) or `send`: [`StoreFailurePolicy`] |
-/// | `transactional` | a list of scopes whose mail goes out to who unsubscribed: [`SuppressionHook::transactional`] |
-/// | `ignore` | reasons that do not hold, by scope: [`SuppressionHook::ignoring`] |
-/// | `streams` | an ESP's streams and their scopes, `""` for none: `SuppressionFeed::scope_of_stream` |
+/// | `transactional` | a list of scopes that unsubscribed recipients still receive: [`SuppressionHook::transactional`] |
+/// | `ignore` | reasons to ignore, by scope: [`SuppressionHook::ignoring`] |
+/// | `streams` | the scopes of an ESP's streams, `""` for none: `SuppressionFeed::scope_of_stream` |
 ///
 /// ```
 /// use anymail_core::{MailersConfig, Registry};
@@ -42,12 +41,12 @@ use crate::suppressions::{StoreFailurePolicy, SuppressionHook, SuppressionReason
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Mailers whose settings name the same store with the same options share it, and so do
-/// configurations that are built with the same registry: an app that switches its ESP at run time
-/// keeps its store.
+/// Mailers that name the same store with the same options share it. Configurations that are built
+/// with the same registry share it, too, so an app that switches its ESP at run time keeps its
+/// store.
 #[derive(Clone, PartialEq)]
 pub struct SuppressionSettings {
-    /// None: no suppressions.
+    /// `None`: no suppressions.
     pub(super) store: Option<String>,
     pub(super) options: JsonMap,
     pub(super) on_store_failure: StoreFailurePolicy,
@@ -57,7 +56,7 @@ pub struct SuppressionSettings {
 }
 
 impl SuppressionSettings {
-    /// Heeds the suppressions in the store of this name.
+    /// Honors the suppressions in the store with this name.
     pub fn new(store: impl Into<String>) -> Self {
         Self {
             store: Some(store.into()),
@@ -65,7 +64,7 @@ impl SuppressionSettings {
         }
     }
 
-    /// Heeds none, whatever the general settings say.
+    /// Honors no suppressions, whatever the general settings say.
     pub fn off() -> Self {
         Self {
             store: None,
@@ -84,14 +83,14 @@ impl SuppressionSettings {
         self
     }
 
-    /// See [`SuppressionHook::on_store_failure`].
+    /// Sets what happens if the store fails; see [`SuppressionHook::on_store_failure`].
     #[must_use]
     pub fn on_store_failure(mut self, policy: StoreFailurePolicy) -> Self {
         self.on_store_failure = policy;
         self
     }
 
-    /// See [`SuppressionHook::ignoring`].
+    /// Ignores these reasons in a scope; see [`SuppressionHook::ignoring`].
     #[must_use]
     pub fn ignoring(
         mut self,
@@ -105,7 +104,7 @@ impl SuppressionSettings {
         self
     }
 
-    /// See [`SuppressionHook::transactional`].
+    /// Marks a scope as transactional; see [`SuppressionHook::transactional`].
     #[must_use]
     pub fn transactional(self, scope: impl Into<String>) -> Self {
         self.ignoring(scope, SuppressionHook::TRANSACTIONAL)

@@ -1,7 +1,7 @@
-//! [`SuppressionStoreFactory`]: what gives a [`Registry`](crate::Registry) a store of
-//! suppressions, and the factories of core's own stores.
+//! [`SuppressionStoreFactory`], which adds a suppression store to a [`Registry`](crate::Registry),
+//! and the factories of core's own stores.
 //!
-//! What a configuration says about suppressions is in `suppressions.rs`.
+//! `suppressions.rs` reads the configuration of suppressions.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use crate::suppressions::{FileSuppressionStore, MemorySuppressionStore, Suppress
 
 type Built = Result<Arc<dyn SuppressionStore>, Vec<OptionFault>>;
 
-/// Makes stores of suppressions of one kind from their options.
+/// Builds suppression stores of one kind from configured options.
 ///
-/// Configurations name it as `suppressions = { store = "NAME", options = { ... } }`.
+/// Configurations select it with `suppressions = { store = "NAME", options = { ... } }`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -56,16 +56,16 @@ pub trait SuppressionStoreFactory: Debug + Send + Sync {
     /// The store's name in a configuration, in `snake_case`.
     fn name(&self) -> &str;
 
-    /// Every option that the store takes. Core refuses all others, checks the kinds and what is
-    /// required, and reads secrets from where they are kept. Options of the kind
-    /// [`Mailers`](crate::OptionKind::Mailers) mean nothing here.
+    /// All options of the store. Core rejects any other option, checks types and required options,
+    /// and resolves secrets. Options of the type [`Mailers`](crate::OptionKind::Mailers) have no
+    /// meaning here.
     fn options(&self) -> &[OptionSpec];
 
-    /// Makes a store. It may be shared by mailers, and by several configurations that are built
-    /// with the same registry.
+    /// Builds a store. Several mailers may share it, and several configurations that are built with
+    /// the same registry.
     ///
     /// # Errors
-    /// All that is wrong with the options beyond their kinds. A fault must not quote a secret.
+    /// All faults in the options that a type check cannot find. A fault must not quote a secret.
     fn build(&self, options: &Options) -> Built;
 }
 

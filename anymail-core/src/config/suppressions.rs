@@ -1,7 +1,6 @@
-//! [`Suppressions`]: the store that a mailer's suppressions are in, opened, and what it is set up
-//! to do.
+//! [`Suppressions`]: an open suppression store, and what a mailer configures about it.
 //!
-//! Which stores there are is in `suppression_store.rs`.
+//! `suppression_store.rs` defines the stores.
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use super::suppression_store::SuppressionStoreFactory;
 use crate::suppressions::SuppressionFeed;
 use crate::suppressions::{SuppressionHook, SuppressionStore};
 
-/// A store and what is configured about it.
+/// A store and its configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Suppressions {
     store: Arc<dyn SuppressionStore>,
@@ -46,7 +45,7 @@ impl Suppressions {
         )
     }
 
-    /// Opens the store of a mailer, only if nothing is wrong so far.
+    /// Opens the store of a mailer if there are no faults so far.
     pub(super) fn open(
         find: &mut Finder<'_>,
         settings: Option<&SuppressionSettings>,
@@ -81,8 +80,8 @@ impl Suppressions {
     }
 }
 
-/// What is wrong if a member of a mailer has suppressions of its own: they would not apply, for
-/// only the mailer that the message is given to heeds any.
+/// The fault of a member of a mailer that has its own suppressions. They would not apply, because
+/// only the mailer that gets the message checks suppressions.
 pub(super) fn suppressions_lost(member: &str, own: &Settings, mailer: &Settings) -> Option<String> {
     let own = own.suppressions.as_ref()?;
     let same =

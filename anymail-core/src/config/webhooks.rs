@@ -1,7 +1,7 @@
-//! The webhooks of the configured backends: made beside each backend, from the same options and
-//! secrets.
+//! The webhooks of the configured backends, built together with each backend, from the same options
+//! and secrets.
 //!
-//! Who is let in is checked in `receiving/auth.rs`.
+//! `receiving/auth.rs` authenticates requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use super::read::resolve;
 use crate::receiving::{Webhook, WebhookAuth, one_for_each_path};
 use crate::secret::Secret;
 
-/// What a configuration says in place of a secret, if anybody may post.
+/// The webhook secret that turns authentication off.
 const NONE: &str = "none";
 
-/// The webhooks of mailers.
+/// The webhooks of the mailers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Webhooks {
     made: Vec<Arc<dyn Webhook>>,
-    /// What nobody needs who does not ask for webhooks.
+    /// Faults that matter only to apps that ask for webhooks.
     missing: Vec<ConfigFault>,
 }
 
@@ -38,7 +38,7 @@ impl Webhooks {
     }
 }
 
-/// What is known of webhooks while mailers are made.
+/// The webhooks so far, while mailers are built.
 #[derive(Default)]
 pub(super) struct MakingWebhooks {
     general: Secrets,
@@ -47,7 +47,7 @@ pub(super) struct MakingWebhooks {
     missing: Vec<ConfigFault>,
 }
 
-/// The webhooks of one backend, and what they were made from.
+/// The webhooks of one backend, and their configuration.
 struct Made {
     backend: String,
     place: String,
@@ -56,11 +56,11 @@ struct Made {
     webhooks: Vec<Arc<dyn Webhook>>,
 }
 
-/// Who may post, as `webhook_secret` says it.
+/// The authentication that `webhook_secret` configures.
 #[derive(Clone, Default)]
 struct Secrets {
     texts: Vec<Secret>,
-    /// Nothing if the configuration says nothing.
+    /// `None` if nothing is configured.
     auth: Option<WebhookAuth>,
 }
 
@@ -69,7 +69,7 @@ impl Secrets {
         self.texts.is_empty()
     }
 
-    /// Whether anybody may post, in so many words.
+    /// Whether the configuration explicitly turns authentication off.
     fn are_none(&self) -> bool {
         matches!(self.texts.as_slice(), [only] if only.expose() == NONE)
     }
@@ -81,7 +81,7 @@ impl Secrets {
 }
 
 impl MakingWebhooks {
-    /// Reads the secrets that hold for several mailers.
+    /// Reads the secrets that several mailers share.
     pub(super) fn read_secrets(&mut self, find: &mut Finder<'_>) {
         let config = find.config;
         let place = config.place.of("webhook_secret");
@@ -93,7 +93,7 @@ impl MakingWebhooks {
         }
     }
 
-    /// The secrets that hold for a mailer, and where they are given or would be.
+    /// The secrets of a mailer, and the location where they are set, or would be.
     fn secrets_for(
         &self,
         find: &mut Finder<'_>,
@@ -115,7 +115,7 @@ impl MakingWebhooks {
         (secrets.unwrap_or(&self.general).clone(), place)
     }
 
-    /// Makes the webhooks of a backend, unless it has none, or those of another are the same.
+    /// Builds the webhooks of a backend, unless it has none or another mailer has the same ones.
     pub(super) fn make(
         &mut self,
         find: &mut Finder<'_>,
@@ -178,8 +178,8 @@ impl MakingWebhooks {
         });
     }
 
-    /// Keeps what is wrong with the options of webhooks: what is missing, for whoever asks for the
-    /// webhooks.
+    /// Records faults in the options of webhooks. Missing options matter only to apps that ask for
+    /// the webhooks.
     fn no_webhooks(
         &mut self,
         find: &mut Finder<'_>,
@@ -202,7 +202,7 @@ impl MakingWebhooks {
         }
     }
 
-    /// All webhooks that were made.
+    /// All webhooks that were built.
     pub(super) fn finish(self, find: &mut Finder<'_>) -> Webhooks {
         for made in &self.made {
             let is_open = |it: &Made| it.webhooks.iter().any(|webhook| webhook.auth().is_open());
@@ -258,7 +258,7 @@ fn secrets_of(find: &mut Finder<'_>, texts: Vec<Secret>, place: &str) -> Secrets
     secrets
 }
 
-/// What is wrong with webhooks that would take every request.
+/// The fault of webhooks that would accept every request.
 fn no_secret(backend: &str, options: &[OptionSpec]) -> String {
     let others = options.iter().map(|spec| format!(" or {}", spec.name));
     let others: String = others.collect();

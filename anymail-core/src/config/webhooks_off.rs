@@ -1,5 +1,5 @@
-//! In place of `webhooks.rs` without the feature `webhooks`: the options of webhooks are known, and
-//! nothing is made of them.
+//! Replaces `webhooks.rs` without the feature `webhooks`: the options of webhooks are known but not
+//! used.
 
 use super::find::{Chosen, Finder};
 use super::mailer_config::MailerConfig;

@@ -1,8 +1,8 @@
-//! [`Address`]: one mailbox of RFC 5322, and lists of them as people type them.
+//! [`Address`]: a mailbox of RFC 5322, and lists of them as people type them.
 //!
-//! Which fields of a message hold addresses is said in `mod.rs`. The parser is ours because
-//! no crate tells `a@b.c, d@e.f` from one odd address in every case; the check of a single
-//! addr-spec is `email_address`'s, the one of an international domain is `idna`'s.
+//! `mod.rs` says which fields of a message contain addresses. The parser is our own because no
+//! crate reliably tells `a@b.c, d@e.f` from one unusual address. `email_address` checks a single
+//! addr-spec, and `idna` an international domain.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,12 +14,12 @@ use super::address_error::{AddressError, AddressErrorReason as Reason};
 use super::address_parser::{is_special, parse_list};
 use super::text::first_control;
 
-/// One mailbox: an addr-spec such as `ann@example.com`, and maybe a display name.
+/// A single mailbox: an addr-spec such as `ann@example.com`, with an optional display name.
 ///
-/// An `Address` is valid or does not exist. It is kept as it was given: the domain may be
-/// international (`ann@příklad.cz`), and [`ascii_email`](Self::ascii_email) gives the form
-/// that goes over the wire. A local part with characters outside ASCII (RFC 6531) is kept;
-/// whether an ESP takes it is a [`Feature`](crate::Feature).
+/// An invalid `Address` cannot be constructed. It keeps the form that was given: the domain may be
+/// international (`ann@příklad.cz`), and [`ascii_email`](Self::ascii_email) returns the form for
+/// the wire. A non-ASCII local part (RFC 6531) is kept; whether an ESP supports it is a
+/// [`Feature`](crate::Feature).
 ///
 /// ```
 /// use anymail_core::Address;
@@ -32,27 +32,27 @@ use super::text::first_control;
 /// # Ok::<(), anymail_core::AddressError>(())
 /// ```
 ///
-/// Two addresses are equal (`==`) when both name and addr-spec are the same to the letter;
-/// whether they mean the same mailbox is told by [`key`](Self::key).
+/// Two addresses are equal (`==`) if both name and addr-spec are identical. To compare mailboxes,
+/// use [`key`](Self::key).
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     name: Option<String>,
     email: String,
     at: usize,
-    /// The domain's A-labels, where they differ from what was given.
+    /// The domain's A-labels, if they differ from what was given.
     ascii_domain: Option<String>,
 }
 
-/// The comparison form of an address: ASCII domain, all in lower case.
+/// The comparison form of an address: the ASCII domain, all in lower case.
 ///
-/// RFC 5321 leaves the local part's case to the receiving host; in practice no mailbox
-/// differs from another by case alone, and ESPs report addresses in lower case.
+/// RFC 5321 leaves the case of the local part to the receiving host. In practice, no two mailboxes
+/// differ only in case, and ESPs report addresses in lower case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AddressKey(String);
 
 impl AddressKey {
-    /// The key of a text that ought to be an addr-spec or a mailbox. A text that is none is
-    /// its own key, in lower case: it equals no address.
+    /// The key of an addr-spec or a mailbox. Any other text is its own key, in lower case, and
+    /// equals the key of no address.
     pub fn of(text: &str) -> Self {
         text.parse::<Address>().map_or_else(
             |_| Self(text.trim().to_lowercase()),
@@ -62,16 +62,16 @@ impl AddressKey {
 
     /// Whether `text` has this key.
     pub(crate) fn is_of(&self, text: &str) -> bool {
-        // Nearly all are addr-specs in ASCII, and need not be parsed.
+        // Nearly all texts are ASCII addr-specs, which need no parsing.
         self.0.eq_ignore_ascii_case(text) || (!text.is_ascii() && *self == Self::of(text))
     }
 
-    /// What [`as_str`](Self::as_str) gave before, which is not parsed again.
+    /// Wraps a text that [`as_str`](Self::as_str) returned earlier, without parsing it again.
     pub(crate) fn from_compared(text: &str) -> Self {
         Self(text.to_owned())
     }
 
-    /// The key as text, for example `ann@xn--pklad-zsa96e.cz`.
+    /// The key as a string, for example `ann@xn--pklad-zsa96e.cz`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -89,7 +89,7 @@ impl Serialize for AddressKey {
     }
 }
 
-/// Reads any text, as [`AddressKey::of`] does.
+/// Accepts any string, like [`AddressKey::of`].
 impl<'de> Deserialize<'de> for AddressKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self::of(&text))
@@ -97,11 +97,11 @@ impl<'de> Deserialize<'de> for AddressKey {
 }
 
 impl Address {
-    /// An address from its parts: a display name (empty for none) and an addr-spec.
+    /// Creates an address from a display name, which may be empty, and an addr-spec.
     ///
     /// # Errors
-    /// As [`Address::parse`], where the addr-spec is not one or the name holds a control
-    /// character.
+    /// [`AddressError`] as for [`Address::parse`], if the addr-spec is invalid or the name contains
+    /// a control character.
     pub fn new(name: &str, email: &str) -> Result<Self, AddressError> {
         for text in [name, email] {
             refuse_controls(text)?;
@@ -112,11 +112,11 @@ impl Address {
         checked(Some(name.to_owned()), local, domain, email)
     }
 
-    /// Reads exactly one mailbox: `ann@example.com`, `Ann <ann@example.com>`.
+    /// Parses exactly one mailbox: `ann@example.com` or `Ann <ann@example.com>`.
     ///
     /// # Errors
-    /// [`AddressError`] quotes the offending part and says what is wrong with it; none or
-    /// several addresses are an error, too.
+    /// [`AddressError`], which quotes the part that is wrong, if the text is not a valid mailbox,
+    /// or is empty, or contains several.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let mut found = Self::parse_list(text)?.into_iter();
         match (found.next(), found.next()) {
@@ -126,12 +126,12 @@ impl Address {
         }
     }
 
-    /// Reads a list of mailboxes, separated by commas; a group (`team: a@b.c, d@e.f;`)
-    /// stands for its members.
+    /// Parses a list of mailboxes, separated by commas. A group (`team: a@b.c, d@e.f;`) is replaced
+    /// by its members.
     ///
     /// # Errors
-    /// As [`Address::parse`]; one bad address spoils the list, and so does an empty place in
-    /// it (`a@b.c,,d@e.f`).
+    /// [`AddressError`] as for [`Address::parse`], if any address in the list is invalid or a place
+    /// in it is empty (`a@b.c,,d@e.f`).
     pub fn parse_list(text: &str) -> Result<Vec<Self>, AddressError> {
         refuse_controls(text)?;
         let mailboxes = parse_list(text)?.into_iter();
@@ -149,7 +149,7 @@ impl Address {
         &self.email
     }
 
-    /// The part before the `@`, with its quotes where it has any.
+    /// The part before the `@`, including quotes.
     pub fn local_part(&self) -> &str {
         self.email.get(..self.at).unwrap_or_default()
     }
@@ -159,12 +159,12 @@ impl Address {
         self.email.get(self.at + 1..).unwrap_or_default()
     }
 
-    /// The domain by its A-labels (RFC 5890), as it goes over the wire.
+    /// The domain's A-labels (RFC 5890), the form for the wire.
     pub fn ascii_domain(&self) -> &str {
         self.ascii_domain.as_deref().unwrap_or(self.domain())
     }
 
-    /// The addr-spec with its domain in ASCII. The local part stays as it is.
+    /// The addr-spec with its domain in ASCII. The local part is unchanged.
     pub fn ascii_email(&self) -> String {
         match &self.ascii_domain {
             None => self.email.clone(),
@@ -172,30 +172,30 @@ impl Address {
         }
     }
 
-    /// Whether the local part has characters outside ASCII (RFC 6531, "EAI").
+    /// Whether the local part is not ASCII (RFC 6531, "EAI").
     pub fn has_international_local_part(&self) -> bool {
         !self.local_part().is_ascii()
     }
 
-    /// What to compare to learn whether two addresses mean the same mailbox.
+    /// The key to compare mailboxes by.
     pub fn key(&self) -> AddressKey {
         let mut key = self.ascii_email();
         if key.is_ascii() {
-            // Nearly all are, and need not be copied once more.
+            // Nearly all addresses are ASCII, and need no second copy.
             key.make_ascii_lowercase();
             return AddressKey(key);
         }
         AddressKey(key.to_lowercase())
     }
 
-    /// The whole mailbox with its domain in ASCII, as it goes over the wire.
+    /// The whole mailbox with its domain in ASCII, the form for the wire.
     pub fn to_ascii(&self) -> String {
         let mut out = String::new();
         self.write_ascii(&mut out);
         out
     }
 
-    /// Appends what [`to_ascii`](Self::to_ascii) gives to `out`.
+    /// Appends the result of [`to_ascii`](Self::to_ascii) to `out`.
     pub fn write_ascii(&self, out: &mut String) {
         self.write(out, self.ascii_domain());
     }
@@ -216,7 +216,7 @@ impl Address {
     }
 }
 
-/// Appends a display name, quoted (RFC 5322, 3.2.4) where it could be read as anything else.
+/// Appends a display name, quoted (RFC 5322, 3.2.4) if it could be misread.
 fn push_name(out: &mut String, name: &str) {
     let special = |c: char| is_special(c) || c == '.' || c == '\t';
     let two_spaces = name.as_bytes().windows(2).any(|pair| pair == b"  ");
@@ -242,7 +242,7 @@ fn refuse_controls(text: &str) -> Result<(), AddressError> {
     }
 }
 
-/// Makes an address of parts that the parser (or a caller) has taken apart.
+/// Creates an address from parts that the parser or a caller has separated.
 fn checked(
     name: Option<String>,
     local: &str,
@@ -266,7 +266,8 @@ fn checked(
     if let Err(error) = EmailAddress::parse_with_options(&wire, options) {
         return fail(Reason::of(error));
     }
-    // The crate looks for the last "@"; a quoted local part may hold one, an unquoted may not.
+    // The crate looks for the last "@". A quoted local part may contain one, an unquoted one must
+    // not.
     if local.contains('@') && !local.starts_with('"') {
         return fail(Reason::Malformed);
     }
@@ -287,7 +288,8 @@ impl FromStr for Address {
     }
 }
 
-/// As given: the domain is not encoded. [`Address::to_ascii`] is the form for the wire.
+/// Writes the address as it was given, with its domain unencoded. [`Address::to_ascii`] returns the
+/// form for the wire.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = String::new();

@@ -1,40 +1,40 @@
 //! [`AddressError`]: why a text is not an address.
 //!
-//! Texts are taken apart in `address_parser.rs` and checked in `address.rs`.
+//! `address_parser.rs` parses texts, and `address.rs` checks the parts.
 
 use std::fmt;
 
 use super::text::excerpt;
 
-/// Why a text is not an address.
+/// The reason of an [`AddressError`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressErrorReason {
-    /// There is nothing there.
+    /// The text is empty.
     Empty,
-    /// No `@`. Often a display name with a comma that lacks its quotes.
+    /// There is no `@`. Often a display name with a comma that is not quoted.
     NoAt,
-    /// One address was wanted.
+    /// One address was expected.
     Several,
-    /// Text behind a complete address.
+    /// There is text after a complete address.
     TrailingText,
-    /// A `"` that is never closed.
+    /// A `"` is never closed.
     OpenQuote,
-    /// A `(` that is never closed.
+    /// A `(` is never closed.
     OpenComment,
-    /// A `<` that is never closed, or closed too late.
+    /// A `<` is never closed, or closed too late.
     OpenAngle,
-    /// A group without its `;`.
+    /// A group lacks its `;`.
     OpenGroup,
-    /// A line break or another control character.
+    /// There is a line break or another control character.
     ControlCharacter(char),
-    /// The domain is no host name, domain literal or valid international domain.
+    /// The domain is not a valid host name, domain literal or international domain.
     InvalidDomain,
-    /// The part before the `@` is no local part.
+    /// The part before the `@` is not a valid local part.
     InvalidLocalPart,
-    /// Longer than RFC 5321 allows: 64 octets before the `@`, 254 in all.
+    /// The address is longer than RFC 5321 allows: 64 bytes before the `@`, 254 in total.
     TooLong,
-    /// Not an address in some other way.
+    /// The text is not an address for another reason.
     Malformed,
 }
 
@@ -77,9 +77,9 @@ impl fmt::Display for AddressErrorReason {
     }
 }
 
-/// A text that is not an address, or not the one or the list that was wanted.
+/// The error of parsing an address or a list of addresses.
 ///
-/// Quotes at most 80 characters of the part in question.
+/// It quotes at most 80 characters of the invalid part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {reason}", quoted_part(.part, .input))]
 pub struct AddressError {
@@ -105,12 +105,12 @@ impl AddressError {
         }
     }
 
-    /// What is wrong.
+    /// The reason.
     pub fn reason(&self) -> &AddressErrorReason {
         &self.reason
     }
 
-    /// The offending part, cut at 80 characters.
+    /// The invalid part, truncated to 80 characters.
     pub fn part(&self) -> &str {
         &self.part
     }

@@ -1,10 +1,10 @@
-//! [`AddressInput`]: what the builder takes where addresses are wanted.
+//! [`AddressInput`]: the argument type of builder methods that take addresses.
 //!
-//! How they are parsed is `address_parser.rs`'s.
+//! `address_parser.rs` parses it.
 
 use super::Address;
 
-/// Addresses as a caller has them: texts, each with one or several, or parsed ones.
+/// Addresses as a caller has them: strings that contain one or several, or parsed [`Address`]es.
 ///
 /// ```
 /// use anymail_core::{Address, Message};
@@ -26,9 +26,9 @@ pub struct AddressInput(pub(super) Input);
 
 #[derive(Debug, Clone)]
 pub(super) enum Input {
-    /// As users would type them. Each text is parsed by itself.
+    /// As users type them. Each string is parsed separately.
     Texts(Vec<String>),
-    /// Parsed before.
+    /// Already parsed.
     Parsed(Vec<Address>),
 }
 

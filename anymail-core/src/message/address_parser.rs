@@ -1,15 +1,16 @@
-//! Reads address lists (RFC 5322, 3.4) as people type them.
+//! Parses address lists (RFC 5322, 3.4) as people type them.
 //!
-//! Takes the text apart; whether a part is an addr-spec is checked in `address.rs`.
+//! This file splits the text; `address.rs` checks each addr-spec.
 
 use super::address_error::{AddressError, AddressErrorReason as Reason};
 
-/// Reads a list of mailboxes and groups. The text holds no control character but tabs.
+/// Parses a list of mailboxes and groups. The text must not contain control characters other than
+/// tabs.
 pub(super) fn parse_list(text: &str) -> Result<Vec<Mailbox<'_>>, AddressError> {
     Parser { text, rest: text }.list()
 }
 
-/// The parts of a mailbox as they stand in the text.
+/// The parts of a mailbox, as written.
 pub(super) struct Mailbox<'a> {
     /// The display name, unquoted.
     pub(super) name: Option<String>,
@@ -17,15 +18,15 @@ pub(super) struct Mailbox<'a> {
     pub(super) domain: &'a str,
 }
 
-/// What the parser has read before it knows whether it is a name or a local part.
+/// Words that have been read before it is known whether they are a name or a local part.
 #[derive(Default)]
 struct Words<'a> {
     /// The words, unquoted, joined by single spaces: a display name.
     phrase: String,
-    /// The text as it stands, when it is one word: a local part.
+    /// The text as written, if it is a single word: a local part.
     raw: &'a str,
     count: usize,
-    /// Whether all of it was written without a space or comment between.
+    /// Whether there was no space or comment between the words.
     adjacent: bool,
     comment: Option<String>,
 }
@@ -52,7 +53,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// One mailbox, or (where `groups` are allowed) one group, up to the separator.
+    /// Parses one mailbox or, if `groups` are allowed, one group, up to the separator.
     fn member(&mut self, found: &mut Vec<Mailbox<'a>>, groups: bool) -> Result<(), AddressError> {
         let start = self.rest;
         let words = self.words()?;
@@ -93,7 +94,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The rest of `name <local@domain>`, after the `<`.
+    /// Parses the rest of `name <local@domain>`, after the `<`.
     fn angle(&mut self, name: String) -> Result<Mailbox<'a>, AddressError> {
         let start = self.rest;
         let words = self.words()?;
@@ -116,8 +117,8 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// The rest of `local@domain`, after the `@`. A comment behind it is a display name in
-    /// the way of the oldest mail programs (RFC 5322, 3.4).
+    /// Parses the rest of `local@domain`, after the `@`. A comment after it is a display name in
+    /// the style of the oldest mail programs (RFC 5322, 3.4).
     fn bare(&mut self, words: Words<'a>, start: &str) -> Result<Mailbox<'a>, AddressError> {
         if words.count == 0 || !words.adjacent {
             return self.fail(start, Reason::Malformed);
@@ -134,7 +135,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Words and quoted strings up to the next special.
+    /// Parses words and quoted strings up to the next special character.
     fn words(&mut self) -> Result<Words<'a>, AddressError> {
         let mut words = Words {
             adjacent: true,
@@ -153,7 +154,7 @@ impl<'a> Parser<'a> {
             let before = self.rest.len();
             self.skip_space()?;
             let spaced = self.rest.len() != before;
-            // A local part may stand right before its "@" only.
+            // A local part must be directly followed by its "@".
             words.adjacent &= !spaced;
         }
         words.raw = start
@@ -170,7 +171,7 @@ impl<'a> Parser<'a> {
         self.take(end)
     }
 
-    /// A quoted string's content, its escapes undone.
+    /// The content of a quoted string, unescaped.
     fn quoted(&mut self) -> Result<String, AddressError> {
         let start = self.rest;
         self.next();
@@ -199,7 +200,7 @@ impl<'a> Parser<'a> {
         self.take(end)
     }
 
-    /// Skips white space and comments; gives the last comment's text.
+    /// Skips white space and comments, and returns the text of the last comment.
     fn skip_space(&mut self) -> Result<Option<String>, AddressError> {
         let mut comment = None;
         loop {
@@ -276,8 +277,8 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
 
-/// The specials of RFC 5322, 3.2.3, without the dot (which a display name may hold in its
-/// obsolete form, and every local part may).
+/// The special characters of RFC 5322, 3.2.3, without the dot, which is allowed in local parts and,
+/// in the obsolete form, in display names.
 pub(super) fn is_special(c: char) -> bool {
     matches!(
         c,

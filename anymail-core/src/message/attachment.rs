@@ -1,6 +1,6 @@
 //! [`Attachment`]: bytes with a media type, attached or inline.
 //!
-//! How one is written into a request is each backend's own business.
+//! Each backend writes attachments into its requests.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 use super::text::{excerpt, first_control};
 
-/// The most bytes of a content id. With its header's name, it cannot be longer than a line, since it
-/// can neither be folded nor encoded (RFC 5322, 2.1.1).
+/// The maximum length of a content ID. Its header can be neither folded nor encoded, so it must fit
+/// on one line (RFC 5322, 2.1.1).
 const MAX_CONTENT_ID: usize = 900;
 
-/// The largest file that is read: twice the largest body that any known ESP takes in one call.
+/// The largest file that is read: twice the largest request of any known ESP.
 const MAX_FILE_BYTES: u64 = 100 * 1024 * 1024;
 
-/// What is escaped in a `cid:` URL. Clients compare ids that need no escapes as plain text.
+/// Characters that are escaped in a `cid:` URL. Some clients compare IDs without unescaping.
 const IN_CID_URL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'@')
     .remove(b'.')
@@ -36,10 +36,10 @@ const IN_CID_URL: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'/');
 
-/// A file that goes with a message.
+/// A file that is sent with a message, attached or inline.
 ///
-/// Cloning one does not copy its content. The media type is guessed from the file name's
-/// ending unless it is given; where nothing can be guessed it is `application/octet-stream`.
+/// Cloning it does not copy the content. The media type is guessed from the extension of the file
+/// name unless it is set; it is `application/octet-stream` if the extension is unknown.
 ///
 /// ```
 /// use anymail_core::{Attachment, ContentId};
@@ -63,22 +63,22 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// A file to attach; its media type is guessed from its name.
+    /// Creates an attachment; its media type is guessed from the file name.
     ///
     /// # Errors
-    /// [`AttachmentError`] for a control character in the name.
+    /// [`AttachmentError`] if the name contains a control character.
     pub fn new(filename: &str, content: impl Into<Bytes>) -> Result<Self, AttachmentError> {
         Self::from_parts(Some(filename), content.into(), None, false, None)
     }
 
-    /// Reads a file to attach, under the last part of its path. Its media type is guessed from
+    /// Reads a file and attaches it under the last part of its path. Its media type is guessed from
     /// that name.
     ///
     /// The call blocks until the whole file is read. In async code, read large files and files on
-    /// network drives with `tokio::fs::read`, and give their content to [`new`](Self::new).
+    /// network drives with `tokio::fs::read`, and pass the content to [`new`](Self::new).
     ///
     /// # Errors
-    /// [`AttachmentError`] with the path if it is not a regular file, cannot be read, or holds more
+    /// [`AttachmentError`] with the path if it is not a regular file, cannot be read, or is larger
     /// than 100 MiB.
     ///
     /// ```
@@ -102,8 +102,8 @@ impl Attachment {
         Self::new(&filename, content)
     }
 
-    /// The same attachment as an inline part: the HTML body shows it by the
-    /// [URL](ContentId::url) of this content id.
+    /// Makes the attachment inline: the HTML body shows it with the [URL](ContentId::url) of this
+    /// content ID.
     #[must_use]
     pub fn inline(mut self, content_id: &ContentId) -> Self {
         self.inline = true;
@@ -111,24 +111,23 @@ impl Attachment {
         self
     }
 
-    /// The same attachment with a media type of its own, for example
-    /// `text/plain; charset="iso-8859-1"`.
+    /// Sets the media type, for example `text/plain; charset="iso-8859-1"`.
     ///
     /// # Errors
-    /// [`AttachmentError`] for what is no media type.
+    /// [`AttachmentError`] if the text is not a media type.
     pub fn with_content_type(mut self, content_type: &str) -> Result<Self, AttachmentError> {
         self.content_type = checked_media_type(content_type)?;
         Ok(self)
     }
 
-    /// The same attachment without a file name.
+    /// Removes the file name.
     #[must_use]
     pub fn without_filename(mut self) -> Self {
         self.filename = None;
         self
     }
 
-    /// All at once, as they stand in JSON.
+    /// Creates an attachment from its JSON fields.
     pub(crate) fn from_parts(
         filename: Option<&str>,
         content: Bytes,
@@ -161,12 +160,12 @@ impl Attachment {
         })
     }
 
-    /// The file name, if it has one.
+    /// The file name, if any.
     pub fn filename(&self) -> Option<&str> {
         self.filename.as_deref()
     }
 
-    /// The content, as it is before any transfer encoding.
+    /// The content, before any transfer encoding.
     pub fn content(&self) -> &Bytes {
         &self.content
     }
@@ -176,19 +175,19 @@ impl Attachment {
         &self.content_type
     }
 
-    /// Whether it is shown in the HTML body rather than listed beside it.
+    /// Whether the HTML body shows it, instead of being listed next to the body.
     pub fn is_inline(&self) -> bool {
         self.inline
     }
 
-    /// The content id without angle brackets; every inline part has one.
+    /// The content ID without angle brackets. Every inline attachment has one.
     pub fn content_id(&self) -> Option<&str> {
         self.content_id.as_ref().map(ContentId::as_str)
     }
 }
 
-/// The id by which the HTML body shows an inline part: the value of its `Content-ID` header,
-/// without angle brackets.
+/// The ID with which the HTML body shows an inline attachment: the value of the `Content-ID`
+/// header, without angle brackets.
 ///
 /// ```
 /// use anymail_core::{ContentId, Message};
@@ -206,12 +205,13 @@ impl Attachment {
 pub struct ContentId(String);
 
 impl ContentId {
-    /// A content id of your choice, with or without angle brackets. By the standard it has the form
-    /// of an address (`logo@example.com`); mail clients accept others.
+    /// Creates a content ID from a text of your choice, with or without angle brackets. According
+    /// to the standard it has the form of an address (`logo@example.com`), but mail clients accept
+    /// others.
     ///
     /// # Errors
-    /// [`AttachmentError`] for an id that is empty, holds an angle bracket or a control character,
-    /// or has more than 900 bytes.
+    /// [`AttachmentError`] if the ID is empty, contains an angle bracket or a control character, or
+    /// is longer than 900 bytes.
     pub fn new(id: &str) -> Result<Self, AttachmentError> {
         let id = without_brackets(id);
         let problem = if id.is_empty() {
@@ -228,12 +228,12 @@ impl ContentId {
         Err(AttachmentError::new("content_id", id, problem))
     }
 
-    /// A content id that no other part has.
+    /// Creates a unique content ID.
     pub fn random() -> Self {
         Self(format!("{}@inline", Uuid::new_v4().simple()))
     }
 
-    /// The id without angle brackets.
+    /// The ID without angle brackets.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -256,7 +256,7 @@ fn without_brackets(id: &str) -> &str {
     inside.unwrap_or(id)
 }
 
-/// Opening a pipe or a device could wait for ever, and reading one could never end.
+/// Opening a pipe or a device could block forever, and reading one may never end.
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -277,7 +277,7 @@ fn guess(filename: &str) -> String {
         .to_owned()
 }
 
-/// Takes `type/subtype`, with or without parameters, as long as it stays on its line.
+/// Accepts `type/subtype`, with or without parameters, on a single line.
 pub(crate) fn checked_media_type(text: &str) -> Result<String, AttachmentError> {
     let token = |part: &str| {
         !part.is_empty()
@@ -299,7 +299,7 @@ pub(crate) fn checked_media_type(text: &str) -> Result<String, AttachmentError> 
     Ok(text.trim().to_owned())
 }
 
-/// Prints what it is, not what is in it.
+/// Shows the metadata, not the content.
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attachment")
@@ -327,7 +327,7 @@ impl Serialize for Attachment {
 
 const CONTROL: &str = "must not contain control characters";
 
-/// An attachment that cannot be: which part of it, what was given, and why not.
+/// The error of creating an attachment: the invalid part, what was given, and why it is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{subject}: {reason}")]
 pub struct AttachmentError {
@@ -343,7 +343,7 @@ impl AttachmentError {
         }
     }
 
-    /// Names the whole path: its end, which tells files apart, must not be cut off.
+    /// Includes the whole path: its end, which distinguishes files, must not be truncated.
     fn unreadable(path: &Path, error: &io::Error) -> Self {
         Self {
             subject: format!("could not read {path:?}"),

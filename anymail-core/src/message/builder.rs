@@ -17,14 +17,14 @@ use super::{
 };
 
 impl Message {
-    /// Starts an empty message; what is wrong comes out of `build()`, all at once.
+    /// Starts an empty message. All faults are reported by `build()`.
     pub fn builder() -> MessageBuilder {
         MessageBuilder::default()
     }
 }
 
-/// Builds a [`Message`]. A method that names one thing sets it, one that names a list or map
-/// adds to it; nothing fails before [`build`](Self::build).
+/// Builds a [`Message`]. A method for a single value sets it; a method for a list or map adds to
+/// it. No method fails before [`build`](Self::build).
 ///
 /// ```
 /// use anymail_core::Message;
@@ -60,7 +60,7 @@ pub struct MessageBuilder {
 }
 
 impl MessageBuilder {
-    /// The author. One: a list is a fault.
+    /// Sets the author. More than one address is a fault.
     pub fn from(mut self, address: impl Into<AddressInput>) -> Self {
         if let Some(address) = self.one("from", address.into()) {
             self.message.from = Field::Value(address);
@@ -68,36 +68,36 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds recipients: `"ann@example.com, Bob <bob@example.com>"`, or a list of such texts, or
-    /// of [`Address`]es. Unless it is a batch, each sees the others.
+    /// Adds recipients: `"ann@example.com, Bob <bob@example.com>"`, a list of such strings, or
+    /// [`Address`]es. The recipients see each other, unless the message is a batch.
     pub fn to(mut self, addresses: impl Into<AddressInput>) -> Self {
         let mut more = self.many("to", addresses.into());
         self.message.to.value_or_default().append(&mut more);
         self
     }
 
-    /// Adds recipients of a copy, whom everybody sees. In a batch they get a copy of each message.
+    /// Adds cc recipients, whom everybody sees. In a batch, they get a copy of each message.
     pub fn cc(mut self, addresses: impl Into<AddressInput>) -> Self {
         let mut more = self.many("cc", addresses.into());
         self.message.cc.value_or_default().append(&mut more);
         self
     }
 
-    /// Adds recipients of a copy whom nobody sees. In a batch they get a copy of each message.
+    /// Adds bcc recipients, whom nobody sees. In a batch, they get a copy of each message.
     pub fn bcc(mut self, addresses: impl Into<AddressInput>) -> Self {
         let mut more = self.many("bcc", addresses.into());
         self.message.bcc.value_or_default().append(&mut more);
         self
     }
 
-    /// Adds addresses that answers shall go to.
+    /// Adds addresses that replies go to.
     pub fn reply_to(mut self, addresses: impl Into<AddressInput>) -> Self {
         let mut more = self.many("reply_to", addresses.into());
         self.message.reply_to.value_or_default().append(&mut more);
         self
     }
 
-    /// The address that bounces shall go to.
+    /// Sets the address that bounces go to.
     pub fn envelope_sender(mut self, address: impl Into<AddressInput>) -> Self {
         if let Some(address) = self.one("envelope_sender", address.into()) {
             self.message.envelope_sender = Field::Value(address);
@@ -105,25 +105,25 @@ impl MessageBuilder {
         self
     }
 
-    /// The subject. A line break in it is a fault.
+    /// Sets the subject. A line break in it is a fault.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.message.subject = Field::Value(subject.into());
         self
     }
 
-    /// The plain text.
+    /// Sets the plain-text body.
     pub fn text_body(mut self, body: impl Into<String>) -> Self {
         self.message.text_body = Field::Value(body.into());
         self
     }
 
-    /// The HTML.
+    /// Sets the HTML body.
     pub fn html_body(mut self, body: impl Into<String>) -> Self {
         self.message.html_body = Field::Value(body.into());
         self
     }
 
-    /// Adds the body in one more media type.
+    /// Adds the body in another media type.
     pub fn alternative(mut self, content: impl Into<String>, content_type: &str) -> Self {
         let at = self.message.alternatives.items().len();
         match Alternative::new(content, content_type) {
@@ -133,8 +133,7 @@ impl MessageBuilder {
         self
     }
 
-    /// Sets a custom header. `Reply-To` becomes [`reply_to`](Self::reply_to), in the place of
-    /// what stands there.
+    /// Sets a custom header. `Reply-To` replaces the value of [`reply_to`](Self::reply_to).
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if name.eq_ignore_ascii_case("Reply-To") {
             self.reply_to_header = Some(self.many("headers.Reply-To", value.into()));
@@ -146,13 +145,13 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds a file; its media type is guessed from its name.
+    /// Adds an attachment; its media type is guessed from the file name.
     pub fn attach(self, filename: &str, content: impl Into<Bytes>) -> Self {
         self.attach_made(Attachment::new(filename, content))
     }
 
-    /// Adds an inline part, which the HTML body shows by the [URL](ContentId::url) of its content
-    /// id. Its media type is guessed from its name.
+    /// Adds an inline attachment, which the HTML body shows with the [URL](ContentId::url) of its
+    /// content ID. Its media type is guessed from the file name.
     pub fn attach_inline(
         self,
         filename: &str,
@@ -163,20 +162,20 @@ impl MessageBuilder {
         self.attach_made(made.map(|part| part.inline(content_id)))
     }
 
-    /// Reads a file and adds it under the last part of its path, as
-    /// [`Attachment::from_file`] does. The call blocks until the file is read; a file that cannot
-    /// be read is a fault, told by [`build`](Self::build) with its path.
+    /// Reads a file and attaches it under the last part of its path, like
+    /// [`Attachment::from_file`]. The call blocks until the file is read. A file that cannot be
+    /// read is a fault, which [`build`](Self::build) reports with the path.
     pub fn attach_file(self, path: impl AsRef<Path>) -> Self {
         self.attach_made(Attachment::from_file(path))
     }
 
-    /// Reads a file, as [`attach_file`](Self::attach_file) does, and adds it as an inline part.
+    /// Reads a file, like [`attach_file`](Self::attach_file), and adds it as an inline attachment.
     pub fn attach_inline_file(self, path: impl AsRef<Path>, content_id: &ContentId) -> Self {
         let made = Attachment::from_file(path);
         self.attach_made(made.map(|part| part.inline(content_id)))
     }
 
-    /// Adds an attachment made before.
+    /// Adds an existing attachment.
     pub fn attachment(self, attachment: Attachment) -> Self {
         self.attach_made(Ok(attachment))
     }
@@ -190,14 +189,15 @@ impl MessageBuilder {
         self
     }
 
-    /// Sets one value, as text, that comes back with the message's events.
+    /// Sets a metadata value, converted to a string, which events report back.
     pub fn metadata(mut self, key: impl Into<String>, value: impl ToString) -> Self {
         let metadata = self.message.metadata.value_or_default();
         metadata.insert(key.into(), value.to_string());
         self
     }
 
-    /// Adds to a recipient's own metadata, over what holds for all. Makes the message a batch.
+    /// Adds metadata for one recipient, which takes precedence over the message's metadata. Makes
+    /// the message a batch.
     pub fn merge_metadata<K: Into<String>, V: ToString>(
         mut self,
         recipient: &str,
@@ -209,8 +209,8 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds to a recipient's own headers, over what holds for all. Makes the message a batch.
-    /// `Reply-To` cannot differ by recipient.
+    /// Adds headers for one recipient, which take precedence over the message's headers. Makes the
+    /// message a batch. `Reply-To` cannot differ by recipient.
     pub fn merge_headers<'a>(
         mut self,
         recipient: &str,
@@ -230,13 +230,14 @@ impl MessageBuilder {
         self
     }
 
-    /// Lets every recipient unsubscribe with one click (RFC 8058): a `POST` of theirs to this
-    /// https URL. Gmail and Yahoo ask it of bulk senders. The URL must tell who is unsubscribed
-    /// from what, so where several get the message,
-    /// [`one_click_unsubscribe_for`](Self::one_click_unsubscribe_for) is what is wanted.
+    /// Adds one-click unsubscribe (RFC 8058): a mail client unsubscribes the recipient with a
+    /// `POST` to this https URL. Gmail and Yahoo require it of bulk senders. The URL must identify
+    /// the recipient and the list, so use
+    /// [`one_click_unsubscribe_for`](Self::one_click_unsubscribe_for) for a message with several
+    /// recipients.
     ///
-    /// Sets the headers `List-Unsubscribe` and `List-Unsubscribe-Post`. The ESP must sign them
-    /// by DKIM, as the usual ones do.
+    /// Sets the headers `List-Unsubscribe` and `List-Unsubscribe-Post`. The ESP must include them
+    /// in its DKIM signature, as all common ESPs do.
     pub fn one_click_unsubscribe(self, url: &str) -> Self {
         match unsubscribe_headers(url) {
             Ok(headers) => headers
@@ -246,8 +247,8 @@ impl MessageBuilder {
         }
     }
 
-    /// As [`one_click_unsubscribe`](Self::one_click_unsubscribe), with a URL for this recipient
-    /// alone. Makes the message a batch.
+    /// Adds one-click unsubscribe for one recipient, like
+    /// [`one_click_unsubscribe`](Self::one_click_unsubscribe). Makes the message a batch.
     pub fn one_click_unsubscribe_for(self, recipient: &str, url: &str) -> Self {
         match unsubscribe_headers(url) {
             Ok(headers) => {
@@ -267,8 +268,8 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds to a recipient's own values of the template: anything that serializes to a JSON
-    /// object, a later key over an earlier one. Makes the message a batch.
+    /// Adds template values for one recipient: anything that serializes to a JSON object. A later
+    /// value replaces an earlier one with the same key. Makes the message a batch.
     pub fn merge_data(mut self, recipient: &str, values: impl Serialize) -> Self {
         if let Some(values) = self.object("merge_data", values) {
             let map = self.message.merge_data.value_or_default();
@@ -277,7 +278,7 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds values of the template that hold for all recipients.
+    /// Adds template values for all recipients.
     pub fn merge_global_data(mut self, values: impl Serialize) -> Self {
         if let Some(values) = self.object("merge_global_data", values) {
             self.message
@@ -288,51 +289,53 @@ impl MessageBuilder {
         self
     }
 
-    /// Makes the message a batch: each of `to` gets a message of its own and sees no other.
+    /// Makes the message a batch: each address in `to` gets its own message and does not see the
+    /// others.
     pub fn batch(mut self) -> Self {
         self.message.merge_data.value_or_default();
         self
     }
 
-    /// Adds a tag, a word of one line to find the message by. How many, and how long, the ESP says.
+    /// Adds a tag, a single-line label to find the message by. The ESP limits how many there can be
+    /// and how long they are.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.message.tags.value_or_default().push(tag.into());
         self
     }
 
-    /// Whether openings shall be reported. Without it, what the ESP is set to.
+    /// Sets whether opens are tracked. Unset, the ESP's own setting applies.
     pub fn track_opens(mut self, on: bool) -> Self {
         self.message.track_opens = Field::Value(on);
         self
     }
 
-    /// Whether clicks shall be reported. Without it, what the ESP is set to.
+    /// Sets whether clicks are tracked. Unset, the ESP's own setting applies.
     pub fn track_clicks(mut self, on: bool) -> Self {
         self.message.track_clicks = Field::Value(on);
         self
     }
 
-    /// When to send it; what is below a second is cut off.
+    /// Sets when to send the message, rounded down to a second.
     pub fn send_at(mut self, at: OffsetDateTime) -> Self {
         self.message.send_at = Field::Value(at);
         self
     }
 
-    /// The ESP's name or number of a stored template.
+    /// Sets the template to use, by the ESP's name or number of a stored template.
     pub fn template_id(mut self, id: impl ToString) -> Self {
         self.message.template_id = Field::Value(id.to_string());
         self
     }
 
-    /// The stream or list that the message belongs to, for
-    /// [suppressions](crate::SuppressionHook). Not sent to the ESP.
+    /// Sets the stream or list that the message belongs to, for
+    /// [suppressions](crate::SuppressionHook). It is not sent to the ESP.
     pub fn suppression_scope(mut self, scope: impl Into<String>) -> Self {
         self.message.suppression_scope = Field::Value(scope.into());
         self
     }
 
-    /// Adds options of one ESP: anything that serializes to a JSON object, a later key over an
-    /// earlier one.
+    /// Adds options of one ESP: anything that serializes to a JSON object. A later value replaces
+    /// an earlier one with the same key.
     pub fn esp_extra(mut self, options: impl Serialize) -> Self {
         if let Some(options) = self.object("esp_extra", options) {
             self.message.esp_extra.value_or_default().extend(options);
@@ -340,13 +343,13 @@ impl MessageBuilder {
         self
     }
 
-    /// The message.
+    /// Builds the message.
     ///
-    /// Sender and recipients may still be missing: send defaults can supply them, and the
-    /// mailer refuses a message that has none in the end.
+    /// Sender and recipients may be missing at this point: send defaults can supply them, and the
+    /// mailer refuses a message that still has none.
     ///
     /// # Errors
-    /// [`MessageError`] with every fault that was met on the way.
+    /// [`MessageError`] with all faults.
     pub fn build(mut self) -> Result<Message, MessageError> {
         if let Some(addresses) = self.reply_to_header {
             self.message.reply_to = Field::Value(addresses);
@@ -417,7 +420,8 @@ fn not_one(found: usize) -> String {
     format!("expected one address, got {found}")
 }
 
-/// The two headers of RFC 8058, 3.1. It takes https URLs only; a `>` or a space would end one.
+/// The two headers of RFC 8058, 3.1. Only https URLs are allowed; a `>` or a space would end the
+/// URL.
 pub(crate) fn unsubscribe_headers(url: &str) -> Result<[(&'static str, String); 2], String> {
     let host = url.strip_prefix("https://").unwrap_or_default();
     let printable = url

@@ -1,38 +1,38 @@
-//! [`Fault`]: one thing that is wrong with a message, and [`MessageError`]: all of them.
+//! [`Fault`], a single thing that is wrong with a message, and [`MessageError`], all of them.
 //!
-//! What is looked for is in `mod.rs` and `builder.rs`.
+//! `message.rs` and `builder.rs` look for faults.
 
 use std::fmt;
 
-/// What kind of fault a message has.
+/// The kinds of [`Fault`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// A text is not an address, or not the one address that was wanted.
+    /// A text is not an address, or not the single address that was expected.
     InvalidAddress,
     /// There is no sender.
     MissingFrom,
-    /// There is nobody to send to.
+    /// There are no recipients.
     NoRecipients,
-    /// A custom header has a bad or a refused name, or a value that could break its line.
+    /// A custom header has an invalid or reserved name, or a value that could break its line.
     InvalidHeader,
-    /// A line break or another control character where one line is wanted.
+    /// There is a line break or another control character in a single-line value.
     ControlCharacter,
-    /// An attachment or alternative cannot be as it was given.
+    /// An attachment or alternative body is invalid.
     InvalidAttachment,
-    /// A value has the wrong type or is out of bounds.
+    /// A value has the wrong type or is out of range.
     InvalidValue,
-    /// A key that no message has; it could be a misspelt one.
+    /// A key is not a message field; it may be a typo.
     UnknownField,
     /// The text is not JSON, or not a JSON object.
     InvalidJson,
-    /// It is larger than the ESP could ever take.
+    /// The message is larger than any ESP accepts.
     TooLarge,
 }
 
-/// One thing that is wrong with a message: the field, what was given, and why not.
+/// A single thing that is wrong with a message: the field, what was given, and why it is invalid.
 ///
-/// Never quotes a body, and at most 80 characters of anything else.
+/// It never quotes a body, and at most 80 characters of anything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     kind: FaultKind,
@@ -41,7 +41,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault in `field`, with its reason in words. Backends use it in
+    /// Creates a fault in `field`. Backends use it in
     /// [`EmailBackend::check`](crate::EmailBackend::check).
     pub fn new(kind: FaultKind, field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A message that cannot be: all of its faults at once.
+/// The error of building a message, with all of its faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageError {
     faults: Vec<Fault>,
@@ -84,7 +84,7 @@ impl MessageError {
         Self { faults }
     }
 
-    /// The faults, in the order of their discovery; there is at least one.
+    /// The faults, at least one, in the order in which they were found.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
     }
@@ -99,7 +99,7 @@ impl fmt::Display for MessageError {
     }
 }
 
-/// Writes `items` with semicolons between.
+/// Writes `items`, separated by semicolons.
 pub(crate) fn write_list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
     for (i, item) in items.iter().enumerate() {
         if i > 0 {

@@ -1,30 +1,30 @@
-//! [`Field`]: unset, never, or a value: the one home of "not even the default".
+//! [`Field`]: unset, never, or a value. The only place that implements "not even the default".
 //!
-//! How defaults are laid under a message lives in `sending/defaults.rs`.
+//! `sending/defaults.rs` applies defaults to a message.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// One field of a [`Message`](crate::Message) or of its [`SendDefaults`](crate::SendDefaults).
+/// A field of a [`Message`](crate::Message) or of [`SendDefaults`](crate::SendDefaults).
 ///
-/// In JSON an absent key is `Unset`, `null` is `Never`, all else is a value.
+/// In JSON, an absent key is `Unset`, `null` is `Never`, and anything else is a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Field<T> {
-    /// Nothing was said: the send default applies, if there is one.
+    /// Not set: the send default applies, if any.
     #[default]
     Unset,
-    /// Not even the send default.
+    /// Explicitly empty: the send default does not apply either.
     Never,
     /// This value.
     Value(T),
 }
 
 impl<T> Field<T> {
-    /// Whether nothing was said.
+    /// Whether the field is not set.
     pub fn is_unset(&self) -> bool {
         matches!(self, Self::Unset)
     }
 
-    /// The value, if there is one.
+    /// The value, if any.
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Value(value) => Some(value),
@@ -32,7 +32,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value to change, if there is one.
+    /// Mutable access to the value, if any.
     pub fn value_mut(&mut self) -> Option<&mut T> {
         match self {
             Self::Value(value) => Some(value),
@@ -40,7 +40,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value, if there is one.
+    /// Converts the field into its value, if any.
     pub fn into_value(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -48,7 +48,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The value to change; a field without one gets `T`'s default first.
+    /// Mutable access to the value. Sets `T`'s default first if there is none.
     pub fn value_or_default(&mut self) -> &mut T
     where
         T: Default,
@@ -61,7 +61,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// The values of a list field; none where it has no value.
+    /// The items of a list field; empty if there is no value.
     pub fn items<I>(&self) -> &[I]
     where
         T: AsRef<[I]>,

@@ -1,6 +1,6 @@
-//! [`Headers`]: names and values that cannot break a line, and the names that are refused.
+//! [`Headers`]: custom headers whose names and values cannot break a line, and the reserved names.
 //!
-//! What becomes of a `Reply-To` given as a header is decided in `builder.rs`.
+//! `builder.rs` decides what happens to a `Reply-To` that is given as a header.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use unicase::Ascii;
 
 use super::text::{excerpt, first_control};
 
-/// Names that a message has fields for, or that are the ESP's business.
+/// Names that a message has fields for, or that the ESP sets.
 const RESERVED: [&str; 9] = [
     "From",
     "To",
@@ -23,14 +23,14 @@ const RESERVED: [&str; 9] = [
     "Reply-To",
 ];
 
-/// The most characters of a name. With a colon and a space behind it, it fills the longest line
-/// (998 characters, RFC 5322, 2.1.1).
+/// The maximum length of a name. With a colon and a space, it fills the longest allowed line (998
+/// characters, RFC 5322, 2.1.1).
 const MAX_NAME: usize = 996;
 
-/// A message's custom headers, in order, one value a name.
+/// The custom headers of a message, in order, with one value for each name.
 ///
-/// Names are compared without case and keep their first spelling. A name or value that could
-/// break the header's line does not get in, nor does a name that the message has a field for.
+/// Names are case-insensitive and keep their first spelling. A name or value that could break the
+/// header's line is refused, and so is a name that the message has a field for.
 ///
 /// ```
 /// use anymail_core::Headers;
@@ -46,16 +46,16 @@ const MAX_NAME: usize = 996;
 pub struct Headers(IndexMap<Ascii<String>, String>);
 
 impl Headers {
-    /// No headers.
+    /// Creates an empty set of headers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a header; gives the value that it had before.
+    /// Sets a header and returns its previous value.
     ///
     /// # Errors
-    /// [`HeaderError`] for a name that is not one (RFC 5322, 3.6.8) or is refused, and for a
-    /// value with a line break or another control character (a tab is no error).
+    /// [`HeaderError`] if the name is invalid (RFC 5322, 3.6.8) or reserved, or if the value
+    /// contains a line break or another control character other than a tab.
     pub fn insert(&mut self, name: &str, value: &str) -> Result<Option<String>, HeaderError> {
         check_name(name)?;
         if let Some(c) = first_control(value) {
@@ -68,32 +68,32 @@ impl Headers {
         Ok(self.0.insert(Ascii::new(name.to_owned()), value.to_owned()))
     }
 
-    /// The value of a header; the name's case does not matter.
+    /// The value of a header. The name is case-insensitive.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&Ascii::new(name.to_owned())).map(String::as_str)
     }
 
-    /// Takes a header out and gives its value.
+    /// Removes a header and returns its value.
     pub fn remove(&mut self, name: &str) -> Option<String> {
         self.0.shift_remove(&Ascii::new(name.to_owned()))
     }
 
-    /// Names and values, in order.
+    /// The names and values, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&***name, &**value))
     }
 
-    /// How many there are.
+    /// The number of headers.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Lays `others` over these: a value there wins, new names come last.
+    /// Adds `others`, whose values replace existing ones; new names come last.
     pub fn extend(&mut self, others: &Self) {
         self.0.extend(
             others
@@ -129,7 +129,7 @@ fn check_name(name: &str) -> Result<(), HeaderError> {
     Ok(())
 }
 
-/// Prints names only: values may hold links that nobody else should follow.
+/// Shows only names: values may contain private links.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
@@ -144,19 +144,19 @@ impl Serialize for Headers {
     }
 }
 
-/// Why a custom header was not taken.
+/// The reason of a [`HeaderError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderErrorReason {
-    /// Not 1 to 996 printable ASCII characters without a colon.
+    /// The name is not 1 to 996 printable ASCII characters without a colon.
     InvalidName,
-    /// The message has a field for it, or it is the ESP's own business.
+    /// The message has a field for it, or the ESP sets it.
     Reserved,
-    /// A line break or another control character in the value.
+    /// The value contains a line break or another control character.
     ControlCharacter(char),
 }
 
-/// A custom header that was not taken. Quotes at most 80 characters of name and value.
+/// The error of setting a custom header. It quotes at most 80 characters of name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderError {
     name: String,
@@ -165,12 +165,12 @@ pub struct HeaderError {
 }
 
 impl HeaderError {
-    /// What is wrong.
+    /// The reason.
     pub fn reason(&self) -> HeaderErrorReason {
         self.reason
     }
 
-    /// The header's name as given, cut at 80 characters.
+    /// The header's name as given, truncated to 80 characters.
     pub fn name(&self) -> &str {
         &self.name
     }

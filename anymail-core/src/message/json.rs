@@ -1,6 +1,6 @@
-//! The JSON form of a [`Message`]: read here, field by field, so that every fault comes out.
+//! Parses the JSON form of a [`Message`], field by field, to report every fault.
 //!
-//! It is written by the derives in `message.rs`.
+//! The derives in `message.rs` write it.
 
 use bytes::Bytes;
 use serde::de::Error as _;
@@ -16,17 +16,16 @@ use super::{
     MessageError, Metadata,
 };
 
-/// The largest JSON text of a message that is read: 100 MiB, twice the largest body that any
-/// known ESP takes in one call.
+/// The largest JSON text that is parsed: 100 MiB, twice the largest request of any known ESP.
 const MAX_JSON_BYTES: usize = 100 * 1024 * 1024;
 
 impl Message {
-    /// Reads a message's JSON form (see [`Message`]).
+    /// Parses the JSON form of a message (see [`Message`]).
     ///
     /// # Errors
-    /// [`MessageError`] with all faults: those of the JSON (also when it is nested deeper than
-    /// 120 levels or longer than 100 MiB), keys that no message has, and what
-    /// [`MessageBuilder::build`] finds.
+    /// [`MessageError`] with all faults: those of the JSON (including nesting deeper than 120
+    /// levels and a length of more than 100 MiB), unknown keys, and those of
+    /// [`MessageBuilder::build`].
     pub fn from_json(json: &[u8]) -> Result<Self, MessageError> {
         let fail = |kind, problem| {
             Err(MessageError::new(vec![super::Fault::new(
@@ -46,10 +45,10 @@ impl Message {
         }
     }
 
-    /// Reads a message from its JSON form, parsed before.
+    /// Converts a parsed JSON object into a message.
     ///
     /// # Errors
-    /// As [`from_json`](Self::from_json).
+    /// [`MessageError`], as for [`from_json`](Self::from_json).
     pub fn from_json_map(map: JsonMap) -> Result<Self, MessageError> {
         map.into_iter()
             .fold(Self::builder(), |builder, (key, value)| {
@@ -65,7 +64,7 @@ impl<'de> Deserialize<'de> for Message {
     }
 }
 
-/// An attachment as it stands in JSON.
+/// The JSON form of an attachment.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct JsonAttachment {
@@ -94,7 +93,7 @@ impl JsonAttachment {
 }
 
 impl MessageBuilder {
-    /// Takes one key of the JSON form.
+    /// Applies one key of the JSON form.
     fn json_field(mut self, key: &str, value: Value) -> Self {
         macro_rules! set {
             ($field:ident, $read:expr) => {
@@ -183,7 +182,7 @@ fn typed<T: for<'de> Deserialize<'de>>(
         .ok()
 }
 
-/// A list of texts with addresses, or one such text.
+/// A list of strings with addresses, or a single string.
 fn addresses(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<Vec<AddressInput>> {
     let texts = match value {
         Value::String(text) => vec![text],
@@ -214,8 +213,8 @@ fn scalars(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<Meta
     Some(map.into_iter().filter_map(read).collect())
 }
 
-/// Reads a map by recipient. Two keys that mean the same recipient are a fault: one of them
-/// would be lost.
+/// Parses a map by recipient. Two keys for the same recipient are a fault, because one would be
+/// lost.
 fn by_recipient<T>(
     builder: &mut MessageBuilder,
     key: &str,
@@ -263,8 +262,8 @@ fn merge_headers(
     })
 }
 
-/// POSIX seconds, with or without a fraction, or a text as in RFC 3339. What is below a second is
-/// cut off later.
+/// POSIX seconds, possibly with a fraction, or an RFC 3339 string. Fractions of a second are
+/// removed later.
 fn point_in_time(builder: &mut MessageBuilder, key: &str, value: Value) -> Option<OffsetDateTime> {
     let read = match &value {
         Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok(),

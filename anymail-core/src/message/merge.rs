@@ -1,6 +1,6 @@
-//! [`MergeMap`]: values by recipient, found by the address's comparison form.
+//! [`MergeMap`]: values by recipient, found by the comparison form of the address.
 //!
-//! Which fields make a message a batch is said by [`Message::is_batch`](crate::Message::is_batch).
+//! [`Message::is_batch`](crate::Message::is_batch) says which fields make a message a batch.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use serde::{Serialize, Serializer};
 
 use super::address::{Address, AddressKey};
 
-/// Values for some recipients of a batch.
+/// Values for individual recipients of a batch.
 ///
-/// A recipient is found by [`Address::key`], so neither the case that a user typed nor the
-/// way an international domain is written matters. A key that fits no recipient is ignored.
+/// A recipient is found by [`Address::key`], so neither upper and lower case nor the form of an
+/// international domain matters. A key that matches no recipient is ignored.
 ///
 /// ```
 /// use anymail_core::{Address, MergeMap};
@@ -27,12 +27,12 @@ use super::address::{Address, AddressKey};
 pub struct MergeMap<T>(IndexMap<AddressKey, (String, T)>);
 
 impl<T> MergeMap<T> {
-    /// No values: enough to make a message a batch.
+    /// Creates an empty map, which is enough to make a message a batch.
     pub fn new() -> Self {
         Self(IndexMap::new())
     }
 
-    /// Sets a recipient's value; gives the one it had before.
+    /// Sets a recipient's value and returns the previous one.
     pub fn insert(&mut self, recipient: impl Into<String>, value: T) -> Option<T> {
         let given = recipient.into();
         self.0
@@ -40,7 +40,7 @@ impl<T> MergeMap<T> {
             .map(|(_, before)| before)
     }
 
-    /// A recipient's value to change; one without a value gets `T`'s default first.
+    /// Mutable access to a recipient's value. Sets `T`'s default first if there is none.
     pub fn value_or_default(&mut self, recipient: impl Into<String>) -> &mut T
     where
         T: Default,
@@ -55,19 +55,19 @@ impl<T> MergeMap<T> {
         self.0.get(&recipient.key()).map(|(_, value)| value)
     }
 
-    /// Whether there is a value for what `recipient` says.
+    /// Whether there is a value for this recipient.
     pub fn contains(&self, recipient: &str) -> bool {
         self.0.contains_key(&AddressKey::of(recipient))
     }
 
-    /// The recipients as given, and their values, in order.
+    /// The recipients as given, with their values, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &T)> {
         self.0
             .values()
             .map(|(given, value)| (given.as_str(), value))
     }
 
-    /// How many recipients have a value.
+    /// The number of recipients with a value.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -77,13 +77,12 @@ impl<T> MergeMap<T> {
         self.0.is_empty()
     }
 
-    /// Forgets all values; an empty map still makes a batch.
+    /// Removes all values. An empty map still makes a batch.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Lays `others` over these, recipient by recipient: `merge` gets both values where both
-    /// have one.
+    /// Adds `others`. For a recipient in both, `merge` gets both values.
     pub(crate) fn extend_with(&mut self, others: Self, merge: impl Fn(&mut T, T)) {
         for (key, (given, value)) in others.0 {
             match self.0.get_mut(&key) {
@@ -112,7 +111,7 @@ impl<K: Into<String>, T> FromIterator<(K, T)> for MergeMap<T> {
     }
 }
 
-/// Prints how many recipients have values, not the values: they are part of the body.
+/// Shows the number of recipients, not the values, which are part of the body.
 impl<T> fmt::Debug for MergeMap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MergeMap({} recipients)", self.len())

@@ -1,6 +1,6 @@
 //! [`Message`] and its fields.
 //!
-//! How one is built is in `builder.rs`; how its JSON form is read, in `json.rs`.
+//! `builder.rs` builds a message; `json.rs` parses its JSON form.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -19,32 +19,32 @@ use super::headers::Headers;
 use super::merge::MergeMap;
 use super::text::{excerpt, first_control};
 
-/// Values that go with a message and come back with its events, in order. ESPs take strings
-/// only; numbers and booleans given in JSON become their text.
+/// Values that are sent with a message and reported back with its events, in order. ESPs accept
+/// only strings; numbers and booleans given in JSON are converted.
 pub type Metadata = IndexMap<String, String>;
 
-/// A JSON object: a template's values, or options of one ESP.
+/// A JSON object: template values, or options of one ESP.
 pub type JsonMap = serde_json::Map<String, Value>;
 
-/// The deepest nesting of JSON values in a message. serde_json reads no more than 128 levels,
-/// and what is deeper could not be written or dropped without risk to the stack.
+/// The maximum nesting of JSON values in a message. serde_json reads at most 128 levels, and
+/// writing or dropping deeper values could overflow the stack.
 const MAX_JSON_DEPTH: usize = 120;
 
-/// A mail to send, in terms that every ESP shares.
+/// An email to send, in terms that every ESP shares.
 ///
-/// Its fields are those of [`MessageFields`]: `message.subject` reads and sets one. Each is a
-/// [`Field`]: unset (a send default may apply), never (not even the default),
-/// or a value. What is wrong with the parts cannot exist (an [`Address`] or a header's line
-/// break, say); what is wrong with the whole comes out of
-/// [`MessageBuilder::build`](crate::MessageBuilder::build) and,
-/// after the defaults and hooks had their turn, of the [`Mailer`](crate::Mailer), all at
-/// once. Whether an ESP can do what a field asks is told by its
-/// [`Capabilities`](crate::Capabilities).
+/// Its fields are those of [`MessageFields`] and can be accessed directly: `message.subject`. Each
+/// is a [`Field`]: unset (a send default may apply), never (the send default does not apply
+/// either), or a value. Invalid parts, such as an invalid [`Address`] or a line break in a header,
+/// cannot be constructed. Faults of the whole message are reported together by
+/// [`MessageBuilder::build`](crate::MessageBuilder::build), and again by the
+/// [`Mailer`](crate::Mailer) after defaults and hooks have been applied. Whether an ESP supports a
+/// field depends on its [`Capabilities`](crate::Capabilities).
 ///
-/// It is plain data. Its JSON form has the fields' names as keys, addresses as strings,
-/// alternatives as `[content, media type]`, attachments as objects with `filename`,
-/// `content_base64`, `content_type` (null: guess), `inline` and `content_id`, and `send_at`
-/// in POSIX seconds (when it is read, a fraction or a text as in RFC 3339 is fine, too). An absent key is unset, `null` is never; an unknown key is an error.
+/// A message is plain data with a JSON form. The keys are the names of the fields. Addresses are
+/// strings, alternatives are `[content, media type]`, attachments are objects with `filename`,
+/// `content_base64`, `content_type` (null: guess), `inline` and `content_id`, and `send_at` is in
+/// POSIX seconds (a fraction or an RFC 3339 string is also accepted). An absent key is unset,
+/// `null` is never, and an unknown key is an error.
 ///
 /// ```
 /// use anymail_core::{Field, Message};
@@ -63,11 +63,11 @@ const MAX_JSON_DEPTH: usize = 120;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// `Debug` shows addresses, the subject, names and sizes. Bodies, the values of headers,
-/// metadata and merge fields and `esp_extra` (which may hold a token) do not print.
+/// `Debug` shows addresses, the subject, names and sizes. It does not show bodies, the values of
+/// headers, metadata and merge fields, or `esp_extra`, which may contain a token.
 ///
-/// Cloning a message is cheap: clones share their fields until one of them is changed, which then
-/// copies them.
+/// Cloning a message is cheap: clones share their fields until one of them is changed, which copies
+/// them.
 #[derive(Clone, PartialEq, Default)]
 pub struct Message(Arc<MessageFields>);
 
@@ -75,31 +75,32 @@ pub struct Message(Arc<MessageFields>);
 #[derive(Clone, PartialEq, Default, Serialize)]
 #[non_exhaustive]
 pub struct MessageFields {
-    /// The author, one.
+    /// The author. There is exactly one.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub from: Field<Address>,
-    /// The recipients. In a batch each gets a message of its own.
+    /// The recipients. In a batch, each gets its own message.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub to: Field<Vec<Address>>,
-    /// Recipients of a copy, seen by all. In a batch they get one with every message.
+    /// Cc recipients, visible to all. In a batch, they get a copy of each message.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub cc: Field<Vec<Address>>,
-    /// Recipients of a copy, seen by nobody else. In a batch they get one with every message.
+    /// Bcc recipients, visible to nobody else. In a batch, they get a copy of each message.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub bcc: Field<Vec<Address>>,
-    /// Where answers shall go.
+    /// The addresses that replies go to.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub reply_to: Field<Vec<Address>>,
-    /// The subject, one line.
+    /// The subject, a single line.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub subject: Field<String>,
-    /// The plain text.
+    /// The plain-text body.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub text_body: Field<String>,
-    /// The HTML.
+    /// The HTML body.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub html_body: Field<String>,
-    /// The body in other media types. One of `text/html` is the HTML body where there is none.
+    /// The body in other media types. A `text/html` alternative becomes the HTML body if there is
+    /// none.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub alternatives: Field<Vec<Alternative>>,
     /// Custom headers.
@@ -108,36 +109,37 @@ pub struct MessageFields {
     /// Files, attached or inline.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub attachments: Field<Vec<Attachment>>,
-    /// The address (or with most ESPs just the domain) that bounces go to: the `MAIL FROM` of
-    /// RFC 5321.
+    /// The address that bounces go to, the `MAIL FROM` of RFC 5321. With most ESPs, only its domain
+    /// is used.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub envelope_sender: Field<Address>,
-    /// Values that come back with the message's events.
+    /// Values that are reported back with the message's events.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub metadata: Field<Metadata>,
-    /// Metadata by recipient, over [`metadata`](Self::metadata). Makes a batch.
+    /// Metadata by recipient, which takes precedence over [`metadata`](Self::metadata). Makes a
+    /// batch.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub merge_metadata: Field<MergeMap<Metadata>>,
-    /// Headers by recipient, over [`headers`](Self::headers). Makes a batch.
+    /// Headers by recipient, which take precedence over [`headers`](Self::headers). Makes a batch.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub merge_headers: Field<MergeMap<Headers>>,
-    /// A template's values by recipient, over [`merge_global_data`](Self::merge_global_data).
-    /// Makes a batch, even when it is empty.
+    /// Template values by recipient, which take precedence over
+    /// [`merge_global_data`](Self::merge_global_data). Makes a batch, even if it is empty.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub merge_data: Field<MergeMap<JsonMap>>,
-    /// A template's values for all recipients.
+    /// Template values for all recipients.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub merge_global_data: Field<JsonMap>,
-    /// Words to find the message by, at the ESP; one line each.
+    /// Single-line labels to find the message by at the ESP.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub tags: Field<Vec<String>>,
-    /// Whether the ESP shall report that the message was opened.
+    /// Whether the ESP tracks opens.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub track_opens: Field<bool>,
-    /// Whether the ESP shall report that a link was clicked.
+    /// Whether the ESP tracks clicks.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub track_clicks: Field<bool>,
-    /// When the ESP shall send it, to the second.
+    /// When the ESP sends the message, to the second.
     #[serde(
         skip_serializing_if = "Field::is_unset",
         serialize_with = "write_send_at"
@@ -146,13 +148,13 @@ pub struct MessageFields {
     /// The ESP's name or number of a stored template.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub template_id: Field<String>,
-    /// The stream or list that the message belongs to, for
-    /// [suppressions](crate::SuppressionHook): a recipient who unsubscribed from it is left out,
-    /// and one who unsubscribed from another one is not. Never sent to the ESP.
+    /// The stream or list that the message belongs to, for [suppressions](crate::SuppressionHook):
+    /// a recipient who unsubscribed from it is left out, but not one who unsubscribed from another
+    /// one. It is never sent to the ESP.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub suppression_scope: Field<String>,
-    /// Options of one ESP, in its own words. May hold a token for this message: mind where
-    /// the message's JSON goes.
+    /// Options of one ESP, with the ESP's own names. May contain a token for this message, so be
+    /// careful where you store the message's JSON.
     #[serde(skip_serializing_if = "Field::is_unset")]
     pub esp_extra: Field<JsonMap>,
 }
@@ -165,7 +167,7 @@ fn write_send_at<S: Serializer>(
     seconds.serialize(serializer)
 }
 
-/// The body in one more media type, for example `text/x-amp-html`.
+/// The body in another media type, for example `text/x-amp-html`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Alternative {
     content: String,
@@ -173,10 +175,10 @@ pub struct Alternative {
 }
 
 impl Alternative {
-    /// A body and its media type.
+    /// Creates a body with a media type.
     ///
     /// # Errors
-    /// [`AttachmentError`] for what is no media type.
+    /// [`AttachmentError`] if the text is not a media type.
     pub fn new(content: impl Into<String>, content_type: &str) -> Result<Self, AttachmentError> {
         Ok(Self {
             content: content.into(),
@@ -214,7 +216,7 @@ impl Serialize for Alternative {
 }
 
 impl Message {
-    /// The fields; copied if another message shares them.
+    /// The fields, copied if another message shares them.
     pub(crate) fn into_fields(self) -> MessageFields {
         Arc::unwrap_or_clone(self.0)
     }
@@ -235,7 +237,7 @@ impl Deref for Message {
 }
 
 impl DerefMut for Message {
-    /// The fields to change: copied first if another message shares them.
+    /// Mutable access to the fields, copied first if another message shares them.
     fn deref_mut(&mut self) -> &mut MessageFields {
         Arc::make_mut(&mut self.0)
     }
@@ -254,8 +256,8 @@ impl fmt::Debug for Message {
 }
 
 impl MessageFields {
-    /// Whether each of `to` gets a message of its own and sees no other: any of `merge_data`,
-    /// `merge_metadata` and `merge_headers` is set, even if empty.
+    /// Whether each address in `to` gets its own message and does not see the others: whether
+    /// `merge_data`, `merge_metadata` or `merge_headers` is set, even if empty.
     pub fn is_batch(&self) -> bool {
         self.merge_data.value().is_some()
             || self.merge_metadata.value().is_some()
@@ -268,7 +270,7 @@ impl MessageFields {
         lists.into_iter().flat_map(|list| list.items())
     }
 
-    /// Everything that keeps this message from being sent by any ESP. Empty: nothing does.
+    /// The faults that prevent any ESP from sending this message; empty if there are none.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = self.shape_faults();
         if self.from.value().is_none() {
@@ -295,7 +297,7 @@ impl MessageFields {
         faults
     }
 
-    /// The faults that no send default can mend.
+    /// The faults that no send default can fix.
     pub(super) fn shape_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
         let tags = self.tags.items().iter().map(|tag| ("tags", tag));
@@ -348,8 +350,8 @@ impl MessageFields {
         faults
     }
 
-    /// Puts every value where backends look for it: the first HTML alternative becomes the
-    /// HTML body of a message that has none, and `send_at` loses what is below a second.
+    /// Moves every value to where backends expect it: the first HTML alternative becomes the HTML
+    /// body if there is none, and `send_at` is rounded down to a second.
     pub(super) fn normalize(&mut self) {
         if let Some(at) = self.stray_html()
             && let Some(alternatives) = self.alternatives.value_mut()
@@ -361,7 +363,7 @@ impl MessageFields {
         }
     }
 
-    /// The alternative that is the HTML body.
+    /// The alternative that becomes the HTML body.
     fn stray_html(&self) -> Option<usize> {
         if self.html_body.value().is_some() {
             return None;
@@ -372,7 +374,7 @@ impl MessageFields {
 }
 
 impl Message {
-    /// Puts every value where backends look for it. Copies nothing that is there.
+    /// Moves every value to where backends expect it, without copying existing values.
     pub(crate) fn normalize(&mut self) {
         let precise = |at: &OffsetDateTime| at.nanosecond() != 0;
         if self.stray_html().is_some() || self.send_at.value().is_some_and(precise) {
@@ -381,7 +383,7 @@ impl Message {
     }
 }
 
-/// Walks without recursion: the depth is what is in question.
+/// Walks without recursion, because the depth may be too large for the stack.
 fn is_too_deep(map: &JsonMap) -> bool {
     let mut open: Vec<(&Value, usize)> = map.values().map(|value| (value, 1)).collect();
     while let Some((value, depth)) = open.pop() {

@@ -1,6 +1,6 @@
-//! [`WebhookAuth`]: who may post to a webhook.
+//! [`WebhookAuth`]: how a webhook authenticates requests.
 //!
-//! When it is asked is decided in `webhook.rs`; what a signature is, in `signature.rs`.
+//! `webhook.rs` decides when it is checked; `signature.rs` defines signatures.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,21 +17,21 @@ use subtle::{Choice, ConstantTimeEq};
 use super::signature::{SignatureError, WebhookSignature};
 use crate::secret::Secret;
 
-/// Who may post to a webhook: the form of authentication that its ESP has.
+/// How a webhook authenticates its requests. It depends on what the ESP supports.
 ///
 /// | form | made by | checked |
-/// | --- | --- | --- |
 /// | HTTP basic authentication (RFC 7617) | [`basic`](Self::basic) | before the body is read |
-/// | a signature | [`signature`](Self::signature) | when the body has been read up to its limit |
-/// | both: a request must pass both | [`basic`](Self::basic) and [`and_signature`](Self::and_signature) | each at its time |
-/// | none | [`none`](Self::none), spelled out | |
-/// | one or another | [`or`](Self::or) | each at its time |
+/// | a signature | [`signature`](Self::signature) | after the body has been read, up to its limit |
+/// | both | [`basic`](Self::basic) and [`and_signature`](Self::and_signature) | each at its time; a request must pass both |
+/// | either one or another | [`or`](Self::or) | each at its time |
+/// | no authentication | [`none`](Self::none), explicitly | |
 ///
-/// Where an ESP can do both, both are worth having: a signature holds even if a proxy logs
-/// headers, and basic authentication keeps strangers from having their bodies read at all.
+/// If an ESP supports both, use both: a signature still protects you if a proxy logs headers, and
+/// basic authentication prevents strangers from having their bodies read at all.
 ///
-/// Several pairs of user and password may be valid at once. To change a secret without losing
-/// an event, add the new pair here, then give it to the ESP, then remove the old one. A
+/// Several pairs of user and password can be valid at once. To change a secret without losing
+/// events, add the new pair here, then change it at the ESP, then remove the old pair. Signatures
+/// support several keys in the same way.
 /// signature can have several keys in the same way.
 ///
 /// ```
@@ -43,7 +43,7 @@ use crate::secret::Secret;
 /// # Ok::<(), anymail_core::WebhookAuthError>(())
 /// ```
 ///
-/// In configuration, basic authentication is `"user:password"`, or a list of such:
+/// In a configuration, basic authentication is `"user:password"`, or a list of such strings:
 ///
 /// ```
 /// # use anymail_core::WebhookAuth;
@@ -52,14 +52,14 @@ use crate::secret::Secret;
 /// ```
 #[derive(Clone)]
 pub struct WebhookAuth {
-    /// Any of these lets a request in; there is at least one.
+    /// Any of these admits a request. There is at least one.
     ways: Vec<Way>,
 }
 
-/// What is asked for all at once.
+/// What a request must have, all at once.
 #[derive(Clone, Default)]
 struct Way {
-    /// Any of these; if there are none, basic authentication is not asked for.
+    /// Any of these is valid. If empty, basic authentication is not required.
     pairs: Vec<Pair>,
     signature: Option<Arc<dyn WebhookSignature>>,
 }
@@ -70,7 +70,7 @@ struct Pair {
     password: Secret,
 }
 
-/// Why a request is not let in; the later ones came nearer to it.
+/// Why a request is not admitted. Later ones were closer to being admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Refusal {
     NoSecret,
@@ -79,11 +79,11 @@ pub(super) enum Refusal {
 }
 
 impl WebhookAuth {
-    /// Takes requests that bear one of these pairs of user and password.
+    /// Requires basic authentication with one of these pairs of user and password.
     ///
     /// # Errors
-    /// [`WebhookAuthError`] for no pair at all, for a blank user or password, and for a user
-    /// with a colon in it, which basic authentication cannot carry.
+    /// [`WebhookAuthError`] if there is no pair, if a user or password is blank, or if a user
+    /// contains a colon, which basic authentication does not allow.
     pub fn basic<U, P>(pairs: impl IntoIterator<Item = (U, P)>) -> Result<Self, WebhookAuthError>
     where
         U: Into<Secret>,
@@ -110,12 +110,12 @@ impl WebhookAuth {
         Ok(Self { ways: vec![way] })
     }
 
-    /// Takes requests that the ESP has signed.
+    /// Requires a valid signature of the ESP.
     pub fn signature(signature: impl WebhookSignature + 'static) -> Self {
         Self::none().and_signature(signature)
     }
 
-    /// Wants a signature as well, in place of one that was wanted before.
+    /// Additionally requires a signature, replacing any earlier one.
     #[must_use]
     pub fn and_signature(mut self, signature: impl WebhookSignature + 'static) -> Self {
         let signature: Arc<dyn WebhookSignature> = Arc::new(signature);
@@ -125,34 +125,34 @@ impl WebhookAuth {
         self
     }
 
-    /// Takes every request. For a webhook that something else protects: a proxy that checks
-    /// the secret, a private network.
+    /// Accepts every request. Use it for webhooks that are protected in another way, such as by a
+    /// proxy that checks the secret or by a private network.
     pub fn none() -> Self {
         Self {
             ways: vec![Way::default()],
         }
     }
 
-    /// Whether it takes every request.
+    /// Whether it accepts every request.
     pub fn is_open(&self) -> bool {
         let open = |way: &Way| way.pairs.is_empty() && way.signature.is_none();
         self.ways.iter().any(open)
     }
 
-    /// Takes what this one takes, and what the other takes: for two accounts at one ESP that
-    /// post to the same URL.
+    /// Accepts requests that either of the two accepts, for two accounts at one ESP that post to
+    /// the same URL.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
         self.ways.extend(other.ways);
         self
     }
 
-    /// What the headers alone can tell: whether to read the body.
+    /// Checks the headers alone, to decide whether to read the body.
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         any(self.ways.iter().map(|way| way.check(headers)))
     }
 
-    /// What needs the body, which is within its limit.
+    /// Checks what needs the body, which is within its limit.
     pub(super) fn verify(&self, request: &Request<Bytes>) -> Result<(), Refusal> {
         any(self.ways.iter().map(|way| {
             way.check(request.headers())?;
@@ -163,7 +163,7 @@ impl WebhookAuth {
         }))
     }
 
-    /// The challenge of an answer with status 401, which must have one (RFC 9110, 15.5.2).
+    /// The challenge of a 401 response, which requires one (RFC 9110, 15.5.2).
     pub(super) fn challenge(&self) -> HeaderValue {
         let is_basic = self.ways.iter().any(|way| !way.pairs.is_empty());
         HeaderValue::from_static(match is_basic {
@@ -173,7 +173,7 @@ impl WebhookAuth {
     }
 }
 
-/// Whether one of the ways lets a request in; else why not, by the way that came nearest.
+/// Whether any of the ways admits a request; if not, the reason of the one that came closest.
 fn any(verdicts: impl Iterator<Item = Result<(), Refusal>>) -> Result<(), Refusal> {
     let mut nearest = Refusal::NoSecret;
     for verdict in verdicts {
@@ -186,8 +186,8 @@ fn any(verdicts: impl Iterator<Item = Result<(), Refusal>>) -> Result<(), Refusa
 }
 
 impl Way {
-    /// Compares in constant time: neither which pair matched nor how much of one can be
-    /// learnt from how long it took. (The length of a secret can.)
+    /// Compares in constant time, so that the time does not reveal which pair matched or how much
+    /// of it. (It may reveal the length of a secret.)
     fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         if self.pairs.is_empty() {
             return Ok(());
@@ -206,7 +206,7 @@ impl Way {
     }
 }
 
-/// User and password out of an `Authorization` header.
+/// Parses user and password from an `Authorization` header.
 fn decode(header: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let (scheme, rest) = header.split_at_checked("Basic ".len())?;
     if !scheme.eq_ignore_ascii_case(b"Basic ") {
@@ -221,7 +221,7 @@ fn decode(header: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 impl FromStr for WebhookAuth {
     type Err = WebhookAuthError;
 
-    /// Reads one `user:password`.
+    /// Parses `user:password`.
     fn from_str(text: &str) -> Result<Self, WebhookAuthError> {
         Self::basic([split(text)?])
     }
@@ -250,7 +250,7 @@ impl<'de> Deserialize<'de> for WebhookAuth {
     }
 }
 
-/// Prints how many secrets there are, and nothing of a signature, whatever its own `Debug` does.
+/// Shows the number of secrets and nothing of a signature, whatever its own `Debug` shows.
 impl fmt::Debug for WebhookAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookAuth(")?;
@@ -269,7 +269,8 @@ impl fmt::Debug for WebhookAuth {
     }
 }
 
-/// A webhook secret or signing key that was not taken. Does not quote it.
+/// The error of creating a [`WebhookAuth`] from a secret or signing key. It does not quote the
+/// secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WebhookAuthError(pub(super) Fault);

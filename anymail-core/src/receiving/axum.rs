@@ -1,6 +1,6 @@
-//! [`webhook_routes`]: webhooks in an axum application.
+//! [`webhook_routes`]: webhooks as axum routes.
 //!
-//! What is answered is decided in `serve.rs`; nothing here knows.
+//! `serve.rs` decides how requests are answered.
 
 use std::fmt;
 use std::future::Future;
@@ -16,17 +16,18 @@ use super::paths::{one_for_each_path, webhook_path};
 use super::serve::serve_webhook;
 use super::webhook::Webhook;
 
-/// Routes for webhooks: `/anymail/{esp}/tracking/` and `/anymail/{esp}/inbound/`, with and
-/// without the last slash (see [`webhook_path`]). Several webhooks of one ESP and kind share
-/// their URL: a request is for the one whose secret it bears.
+/// Returns routes for webhooks: `/anymail/{esp}/tracking/` and `/anymail/{esp}/inbound/`, with and
+/// without the trailing slash (see [`webhook_path`]). If several webhooks of one ESP and kind share
+/// a URL, the secret in a request selects the webhook.
 ///
-/// The handler gets the events one by one. The ESP is answered when it is done: 200 when it
-/// gives `Ok`, 500 when it gives an error, and the event comes again. It should therefore be
-/// quick (write the event down, work on it later), bear a repeat (or have it kept away by
-/// [`handled_once`](crate::handled_once)), and bear being dropped at an await when the ESP hangs up. What else is answered is told at
-/// [`answer_webhook`](crate::answer_webhook).
+/// The handler gets the events one by one. The ESP gets a response when the handler is done: 200
+/// after `Ok`, and 500 after an error, upon which the ESP posts the event again. Therefore the
+/// handler should be quick (store the event and process it later), tolerate duplicates (or let
+/// [`handled_once`](crate::handled_once) skip them), and tolerate being dropped at an await when
+/// the ESP disconnects. See [`answer_webhook`](crate::answer_webhook) for the other responses.
 ///
-/// Where basic authentication is asked for, a body is read only of a request that passes it; and
+/// If basic authentication is required, the body is read only after the request passes it. The body
+/// is read up to [`Webhook::body_limit`]; axum's own limit does not apply.
 /// it is read up to [`Webhook::body_limit`]: axum's own limit does not apply.
 ///
 /// ```

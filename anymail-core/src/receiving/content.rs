@@ -1,6 +1,6 @@
-//! [`Content`]: a part's bytes as they came, decoded when somebody asks.
+//! [`Content`]: the encoded bytes of a part, decoded on demand.
 //!
-//! Who holds one is `inbound.rs`'s business; where in a mail it stands is found in `mime.rs`.
+//! `inbound.rs` uses it; `mime.rs` finds it in a message.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub(super) enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding that a `Content-Transfer-Encoding` names. What is not known stays as it is.
+    /// The encoding that a `Content-Transfer-Encoding` names. Unknown encodings are not decoded.
     pub(super) fn named(name: &str) -> Self {
         let name = name.trim();
         if name.eq_ignore_ascii_case("base64") {
@@ -43,13 +43,13 @@ impl Content {
         Self { bytes, encoding }
     }
 
-    /// How many bytes it takes as it came.
+    /// The number of encoded bytes.
     pub(super) fn encoded_len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The bytes behind the encoding. Total, as RFC 2045 wants it: characters that base64 does
-    /// not know are passed over (6.8), an `=` that escapes nothing stands for itself (6.7).
+    /// The decoded bytes. Never fails, as RFC 2045 requires: characters that base64 does not know
+    /// are skipped (6.8), and an `=` that escapes nothing is kept (6.7).
     pub(super) fn decode(&self) -> Bytes {
         match self.encoding {
             Encoding::Identity => self.bytes.clone(),
@@ -61,7 +61,7 @@ impl Content {
         }
     }
 
-    /// The text behind encoding and charset, borrowed where it is UTF-8 already.
+    /// The decoded text; borrowed if it is already UTF-8.
     pub(super) fn text(&self, charset: Option<&str>) -> Cow<'_, str> {
         if self.encoding == Encoding::Identity {
             return decode_charset(&self.bytes, charset);
@@ -83,8 +83,8 @@ fn decode_quoted_printable(bytes: &[u8]) -> Option<Vec<u8>> {
     (end != usize::MAX).then(|| decoded.into_owned())
 }
 
-/// Bytes of a charset as text; U+FFFD stands for what is none. Without a charset, and where
-/// ASCII is claimed but not kept, UTF-8 is the best guess (RFC 6532 makes it the default).
+/// Decodes bytes of a charset; invalid bytes become U+FFFD. Without a charset, and where the text
+/// claims to be ASCII but is not, UTF-8 is the best guess (RFC 6532 makes it the default).
 pub(super) fn decode_charset<'a>(bytes: &'a [u8], charset: Option<&str>) -> Cow<'a, str> {
     let charset = charset.map(str::trim).unwrap_or("utf-8");
     let utf8 = ["utf-8", "utf8", "us-ascii", "ascii", ""];

@@ -1,7 +1,6 @@
-//! [`Event`]: what an ESP has to say about a mail, in words that all ESPs share.
+//! [`Event`]: what an ESP reports about an email, in terms that all ESPs share.
 //!
-//! Which of an ESP's words means which of these is said in each backend; an inbound mail's
-//! content lives in `inbound.rs`.
+//! Each backend maps its ESP's terms; `inbound.rs` defines the content of inbound email.
 
 use std::fmt;
 
@@ -13,47 +12,47 @@ use super::inbound::InboundMessage;
 use super::raw::RawBytes;
 use crate::message::Metadata;
 
-/// What happened. The names are django-anymail's.
+/// What happened. The names are the same as in django-anymail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventType {
     /// The ESP has accepted the message and will try to send it.
     Queued,
-    /// The ESP has sent it; whether it arrived is not known.
+    /// The ESP has sent it. Whether it was delivered is not known.
     Sent,
-    /// The ESP refused to send it; the reject reason may say why.
+    /// The ESP refused to send it. The reject reason may say why.
     Rejected,
-    /// The ESP could not send it, for another reason than the recipient.
+    /// The ESP could not send it, for a reason other than the recipient.
     Failed,
-    /// The receiving server refused it for good.
+    /// The receiving server permanently refused it.
     Bounced,
-    /// The receiving server did not take it now; the ESP tries again.
+    /// The receiving server temporarily refused it. The ESP will try again.
     Deferred,
-    /// The receiving server has taken it.
+    /// The receiving server has accepted it.
     Delivered,
-    /// A machine answered it: an absence notice, a challenge.
+    /// An automatic reply was received, such as an out-of-office message or a challenge.
     Autoresponded,
-    /// It was opened.
+    /// The recipient opened it.
     Opened,
-    /// A link in it was clicked.
+    /// The recipient clicked a link in it.
     Clicked,
-    /// The recipient called it spam.
+    /// The recipient reported it as spam.
     Complained,
-    /// The recipient wants no more.
+    /// The recipient unsubscribed.
     Unsubscribed,
-    /// The recipient wants mail (again).
+    /// The recipient subscribed or resubscribed.
     Subscribed,
-    /// A mail came in.
+    /// An inbound message was received.
     Inbound,
-    /// A mail came in and could not be handed on.
+    /// An inbound message was received but could not be processed.
     InboundFailed,
-    /// Something that has no name here; the payload tells what.
+    /// Anything else. See the payload.
     Unknown,
 }
 
 impl EventType {
-    /// The name as it stands in JSON, for example `inbound_failed`.
+    /// The name in JSON, for example `inbound_failed`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -82,29 +81,29 @@ impl fmt::Display for EventType {
     }
 }
 
-/// Why a message was rejected or bounced. The names are django-anymail's.
+/// Why a message was rejected or bounced. The names are the same as in django-anymail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RejectReason {
     /// The address is not valid.
     Invalid,
-    /// It bounced, now or before.
+    /// The address bounced, now or earlier.
     Bounced,
     /// The ESP gave up trying.
     TimedOut,
-    /// The recipient or the receiving server is blocked, or blocks.
+    /// The recipient or the receiving server is blocked, or blocks the message.
     Blocked,
-    /// It was taken for spam, or the recipient complained before.
+    /// It was classified as spam, or the recipient complained earlier.
     Spam,
     /// The recipient has unsubscribed.
     Unsubscribed,
-    /// Another reason, which the payload tells.
+    /// Another reason. See the payload.
     Other,
 }
 
 impl RejectReason {
-    /// The name as it stands in JSON, for example `timed_out`.
+    /// The name in JSON, for example `timed_out`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Invalid => "invalid",
@@ -131,18 +130,18 @@ impl fmt::Display for RejectReason {
 pub enum EventActor {
     /// The recipient, or the recipient's mail server.
     Recipient,
-    /// Somebody who runs the account at the ESP, or the ESP itself.
+    /// Somebody who manages the account at the ESP, or the ESP itself.
     Operator,
 }
 
-/// What a webhook gives to the app: news of a mail that was sent, or a mail that came in.
+/// An event from a webhook: news about a sent message, or an inbound message.
 ///
-/// ESPs post an event again when they are not sure that it arrived, and now and then for no
-/// reason at all; order is not promised either. An app for which a repeat matters has a
-/// [`ReplayGuard`](crate::ReplayGuard) keep the [`dedup_key`](Self::dedup_key)s of the events
+/// ESPs post an event again if they are not sure that it arrived, and sometimes for no visible
+/// reason. They do not guarantee any order. If duplicates matter to your app, let a
+/// [`ReplayGuard`](crate::ReplayGuard) remember the [`dedup_key`](Self::dedup_key)s of the events
 /// that it has handled.
 ///
-/// It is plain data: it goes into JSON and comes back.
+/// An event is plain data and can be serialized and deserialized.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -151,9 +150,9 @@ pub enum EventActor {
     reason = "an event is made once and handed on once; a box would stand in every app's match"
 )]
 pub enum Event {
-    /// News of a mail that was sent.
+    /// News about a sent message.
     Tracking(TrackingEvent),
-    /// A mail that came in.
+    /// An inbound message.
     Inbound(InboundEvent),
 }
 
@@ -174,7 +173,7 @@ impl Event {
         }
     }
 
-    /// The same for an event and its repeats, and for no other event of the same ESP.
+    /// A key that an event shares with its duplicates and with no other event of the same ESP.
     pub fn dedup_key(&self) -> &str {
         match self {
             Self::Tracking(event) => &event.dedup_key,
@@ -183,10 +182,10 @@ impl Event {
     }
 }
 
-/// News of a mail that was sent.
+/// News about a sent message.
 ///
-/// What the ESP did not say is `None` or empty. `Debug` shows no values of metadata, no link
-/// and nothing of the payload.
+/// Values that the ESP did not provide are `None` or empty. `Debug` does not show the values of
+/// metadata, links, or the payload.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TrackingEvent {
@@ -197,21 +196,21 @@ pub struct TrackingEvent {
     /// When it happened.
     #[serde(with = "time::serde::rfc3339::option")]
     pub timestamp: Option<OffsetDateTime>,
-    /// The ESP's own id of this event. Not all events have one.
+    /// The ESP's own ID of this event. Not all events have one.
     pub event_id: Option<String>,
-    /// The same for an event and its repeats, and for no other event of the same ESP.
+    /// A key that an event shares with its duplicates and with no other event of the same ESP.
     pub dedup_key: String,
-    /// The message id that the [`SendStatus`](crate::SendStatus) gave for the recipient.
+    /// The message ID that the [`SendStatus`](crate::SendStatus) contained for the recipient.
     pub message_id: Option<String>,
     /// The recipient's address, as the ESP writes it.
     pub recipient: Option<String>,
-    /// The ESP's stream, list or group that the event is about. `None` for an ESP's default
-    /// stream, and where an ESP has none.
+    /// The ESP's stream, list or group that the event is about. `None` for an ESP's default stream
+    /// and for ESPs without streams.
     pub stream: Option<String>,
-    /// For a bounce or a rejected address: whether the ESP says that mail to the address will
-    /// never arrive (a hard bounce), or that it may (a soft one).
+    /// For a bounce or a rejected address: whether, according to the ESP, messages to the address
+    /// will never arrive (a hard bounce) or may arrive later (a soft bounce).
     pub hard: Option<bool>,
-    /// Who caused it, where the ESP says so.
+    /// Who caused the event, if the ESP says so.
     pub actor: Option<EventActor>,
     /// The message's tags.
     pub tags: Vec<String>,
@@ -219,20 +218,20 @@ pub struct TrackingEvent {
     pub metadata: Metadata,
     /// Why the message was rejected or bounced.
     pub reject_reason: Option<RejectReason>,
-    /// The ESP's words about what happened.
+    /// The ESP's description of the event.
     pub description: Option<String>,
-    /// The receiving server's words.
+    /// The receiving server's response.
     pub mta_response: Option<String>,
-    /// The program in which it was opened or clicked, as it calls itself.
+    /// The user agent in which it was opened or clicked.
     pub user_agent: Option<String>,
-    /// The link that was clicked, as it stood in the message.
+    /// The link that was clicked, as it was in the message.
     pub click_url: Option<String>,
-    /// What the ESP sent.
+    /// The payload that the ESP sent.
     pub payload: RawBytes,
 }
 
 impl TrackingEvent {
-    /// An event of which nothing is known but this; a backend fills in the rest.
+    /// Creates an event with only these values. The backend fills in the rest.
     pub fn new(
         esp: impl Into<String>,
         event_type: EventType,
@@ -287,28 +286,28 @@ impl fmt::Debug for TrackingEvent {
     }
 }
 
-/// A mail that came in.
+/// An inbound message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InboundEvent {
     /// The ESP's name.
     pub esp: String,
-    /// When the ESP received it, if it says so. (What the sender claims is the message's
-    /// [`date`](InboundMessage::date).)
+    /// When the ESP received it, if the ESP says so. The time that the sender claims is the
+    /// message's [`date`](InboundMessage::date).
     #[serde(with = "time::serde::rfc3339::option")]
     pub timestamp: Option<OffsetDateTime>,
-    /// The ESP's own id of this event.
+    /// The ESP's own ID of this event.
     pub event_id: Option<String>,
-    /// The same for an event and its repeats, and for no other event of the same ESP.
+    /// A key that an event shares with its duplicates and with no other event of the same ESP.
     pub dedup_key: String,
-    /// The mail.
+    /// The message.
     pub message: InboundMessage,
-    /// What the ESP sent.
+    /// The payload that the ESP sent.
     pub payload: RawBytes,
 }
 
 impl InboundEvent {
-    /// An event of which nothing is known but this; a backend fills in the rest.
+    /// Creates an event with only these values. The backend fills in the rest.
     pub fn new(
         esp: impl Into<String>,
         message: InboundMessage,
@@ -326,9 +325,9 @@ impl InboundEvent {
     }
 }
 
-/// A key for an event whose ESP gives none: 128 bits of the SHA-256 of the parts that tell it
-/// from others, as 32 hexadecimal digits. The same parts, in the same order, give the same key
-/// for ever.
+/// Derives a key for an event whose ESP provides none: 128 bits of the SHA-256 of the parts that
+/// distinguish it, as 32 hexadecimal digits. The same parts in the same order always give the same
+/// key.
 ///
 /// ```
 /// use anymail_core::dedup_key;
@@ -346,7 +345,7 @@ pub(super) fn digest(parts: &[impl AsRef<[u8]>]) -> [u8; 16] {
     let mut hash = Sha256::new();
     for part in parts {
         let part = part.as_ref();
-        // With its length in front, no part can run over into the next.
+        // The length prefix keeps parts from running into each other.
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }

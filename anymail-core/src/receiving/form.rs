@@ -1,7 +1,6 @@
-//! [`Form`]: a webhook's body that is an HTML form, of either kind.
+//! [`Form`]: a webhook's body that is an HTML form of either kind.
 //!
-//! What a field means is each backend's business. `multer` and `form_urlencoded` take the body
-//! apart.
+//! Each backend interprets the fields. `multer` and `form_urlencoded` parse the body.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -19,13 +18,13 @@ use super::inbound::InboundAttachment;
 use super::parameters::Parameters;
 use super::webhook::{Webhook, WebhookError, WebhookErrorKind};
 
-/// A form that an ESP has posted (feature `forms`): `multipart/form-data` (RFC 7578) or
+/// A form that an ESP posted (feature `forms`): `multipart/form-data` (RFC 7578) or
 /// `application/x-www-form-urlencoded`.
 ///
-/// Some ESPs post mail that came in like this, with files, and some sign in a field. Read it in
-/// [`Webhook::read`], and in [`WebhookSignature::verify`](crate::WebhookSignature::verify) if the
-/// signature stands in it. The webhook's limit for bodies holds for it, and it has at most
-/// [`MAX_FIELDS`](Self::MAX_FIELDS) fields.
+/// Some ESPs post inbound messages like this, with files, and some put a signature into a field.
+/// Parse it in [`Webhook::read`], and also in
+/// [`WebhookSignature::verify`](crate::WebhookSignature::verify) if it contains the signature. The
+/// webhook's body limit applies, and there may be at most [`MAX_FIELDS`](Self::MAX_FIELDS) fields.
 ///
 /// ```
 /// use anymail_core::Form;
@@ -55,35 +54,35 @@ use super::webhook::{Webhook, WebhookError, WebhookErrorKind};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Form(Vec<FormField>);
 
-/// One field of a [`Form`].
+/// A field of a [`Form`].
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FormField {
     /// The field's name.
     pub name: String,
-    /// The name of the file, if the field is one.
+    /// The file name, if the field is a file.
     pub filename: Option<String>,
-    /// The media type with its parameters, where the field has one. Files have.
+    /// The media type with its parameters, if the field has one. Files do.
     pub content_type: Option<String>,
-    /// The content. Those of a `multipart/form-data` share one buffer.
+    /// The content. All fields of a `multipart/form-data` body share one buffer.
     pub content: Bytes,
 }
 
 impl FormField {
-    /// The content as text, by the charset that the media type names, else UTF-8. What is no
-    /// text in it becomes U+FFFD.
+    /// The content as text, in the charset that the media type names or else UTF-8. Invalid bytes
+    /// become U+FFFD.
     pub fn text(&self) -> Cow<'_, str> {
         let kind = self.content_type.as_deref().and_then(Parameters::read);
         let charset = kind.as_ref().and_then(|kind| kind.value("charset"));
         decode_charset(&self.content, charset)
     }
 
-    /// The content as text of this charset, for ESPs that name the charsets in another field.
+    /// The content as text in this charset, for ESPs that name the charsets in another field.
     pub fn text_in(&self, charset: &str) -> Cow<'_, str> {
         decode_charset(&self.content, Some(charset))
     }
 
-    /// The content as a file of a mail that came in, under its file name.
+    /// Converts the content into an attachment of an inbound message, with its file name.
     pub fn to_attachment(&self) -> InboundAttachment {
         let kind = self.content_type.as_deref().unwrap_or_default();
         let file = InboundAttachment::new(self.content.clone(), kind);
@@ -94,7 +93,7 @@ impl FormField {
     }
 }
 
-/// Name and size: the content is somebody's mail.
+/// Shows name and size: the content may be an email.
 impl fmt::Debug for FormField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FormField")
@@ -106,15 +105,15 @@ impl fmt::Debug for FormField {
 }
 
 impl Form {
-    /// The most fields of a form. ESPs post some dozens, and one for each file.
+    /// The maximum number of fields. ESPs post a few dozen, and one for each file.
     pub const MAX_FIELDS: usize = 1000;
 
-    /// Reads the form in a request's body, in time and memory in proportion to the body.
+    /// Parses the form in a request's body, in time and memory proportional to the body.
     ///
-    /// Parts of a `multipart/form-data` without a name are left out.
+    /// Unnamed parts of a `multipart/form-data` body are skipped.
     ///
     /// # Errors
-    /// [`FormError`], for a body that is no form by its `Content-Type`, is malformed, or has
+    /// [`FormError`] if the `Content-Type` is not one of a form, or if the body is malformed or has
     /// more than [`MAX_FIELDS`](Self::MAX_FIELDS) fields.
     pub fn read(request: &Request<Bytes>) -> Result<Self, FormError> {
         let kind = request.headers().get(header::CONTENT_TYPE);
@@ -125,7 +124,7 @@ impl Form {
         if is("multipart/form-data") {
             let boundary = multer::parse_boundary(kind).map_err(|_| FormError::Malformed)?;
             let body = once(ready(Ok::<_, Infallible>(request.body().clone())));
-            // The whole body is there, so that nothing has to be waited for.
+            // The whole body is available, so this never waits.
             let read = parts(Multipart::new(body, boundary)).now_or_never();
             return read.unwrap_or(Err(FormError::Malformed)).map(Self);
         }
@@ -147,22 +146,22 @@ impl Form {
         }
     }
 
-    /// All fields, in their order.
+    /// All fields, in order.
     pub fn fields(&self) -> &[FormField] {
         &self.0
     }
 
-    /// The first field of this name.
+    /// The first field with this name.
     pub fn field(&self, name: &str) -> Option<&FormField> {
         self.0.iter().find(|field| field.name == name)
     }
 
-    /// The text of the first field of this name.
+    /// The text of the first field with this name.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.field(name).map(FormField::text)
     }
 
-    /// The fields that are files, in their order.
+    /// The fields that are files, in order.
     pub fn files(&self) -> impl Iterator<Item = &FormField> {
         self.0.iter().filter(|field| field.filename.is_some())
     }
@@ -201,23 +200,23 @@ async fn parts(mut form: Multipart<'static>) -> Result<Vec<FormField>, FormError
     Ok(fields)
 }
 
-/// A body that is no [`Form`]. Quotes nothing of it.
+/// The error of parsing a [`Form`]. It quotes nothing of the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormError {
-    /// The `Content-Type` is none of a form.
+    /// The `Content-Type` is not one of a form.
     #[error("the Content-Type is not one of a form")]
     NotAForm,
-    /// The body is not what its `Content-Type` says, or is cut short.
+    /// The body is truncated or does not match its `Content-Type`.
     #[error("the body is truncated or does not match its Content-Type")]
     Malformed,
-    /// It has more than [`Form::MAX_FIELDS`] fields.
+    /// There are more than [`Form::MAX_FIELDS`] fields.
     #[error("the form has more than {} fields", Form::MAX_FIELDS)]
     TooManyFields,
 }
 
 impl FormError {
-    /// The error of the webhook that got the body.
+    /// Converts it into an error of the webhook that received the body.
     pub fn at<W: Webhook + ?Sized>(self, webhook: &W) -> WebhookError {
         let kind = match self {
             Self::NotAForm => WebhookErrorKind::WrongContentType,

@@ -1,6 +1,6 @@
-//! [`handled_once`]: webhooks with a guard against repeated events.
+//! [`handled_once`]: webhooks that skip duplicate events.
 //!
-//! What such a guard does is in `replay.rs`.
+//! `replay.rs` defines the guard that remembers events.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use super::event::Event;
 use super::replay::ReplayGuard;
 use super::webhook::{Webhook, WebhookError, WebhookErrorKind, WebhookKind};
 
-/// Webhooks whose events are handled once each, by the memory of this guard.
+/// Wraps webhooks so that each event is handled once, as far as this guard remembers.
 ///
-/// Events of all of them share the guard, and one guard may serve any number of webhooks.
+/// All these webhooks share the guard, and a guard can be shared with other webhooks, too.
 ///
 /// ```
 /// use std::sync::Arc;

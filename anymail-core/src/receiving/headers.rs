@@ -1,10 +1,9 @@
-//! Reads a block of headers, and the dates in it.
+//! Parses a block of headers, and dates in headers.
 //!
-//! Encoded words are decoded in `words.rs`, media types and their parameters in `parameters.rs`,
-//! addresses in `inbound_address.rs`.
-//! What a mail's own headers mean to it is said in `mime.rs`. Everything here is total and
-//! takes time in proportion to its input. mail-parser reads the dates; its readers of whole lists
-//! and header blocks look again and again at the same bytes when those are made for it.
+//! `words.rs` decodes encoded words, `parameters.rs` parses media types and their parameters, and
+//! `inbound_address.rs` addresses. `mime.rs` interprets a message's headers. Everything here
+//! accepts any input and takes time proportional to its length. mail-parser parses the dates; its
+//! parsers of address lists and header blocks take quadratic time on crafted input.
 
 use std::borrow::Cow;
 
@@ -12,19 +11,18 @@ use mail_parser::DateTime;
 use memchr::memchr;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
-/// The most headers that are kept of one block. Mail that has been through many hands has a
-/// hundred or two.
+/// The maximum number of headers kept. Messages that passed through many servers have one or two
+/// hundred.
 const MAX_HEADERS: usize = 1_000;
 
 /// Names with their values.
 type HeaderList<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
-/// Names with their values, unfolded (RFC 5322, 2.2.3) but not decoded, and where the body
-/// starts.
+/// Names with their values, unfolded (RFC 5322, 2.2.3) but not decoded, and the offset of the body.
 pub(super) fn read_headers(block: &[u8]) -> (HeaderList<'_>, usize) {
     let mut headers = HeaderList::new();
     let mut at = 0;
-    // Where the last header's value starts and ends, until the next header begins.
+    // The range of the last header's value, until the next header starts.
     let mut open: Option<(&[u8], usize, usize)> = None;
     loop {
         let rest = block.get(at..).unwrap_or_default();
@@ -60,8 +58,8 @@ pub(super) fn read_headers(block: &[u8]) -> (HeaderList<'_>, usize) {
     }
 }
 
-/// A header's name, and where its value starts. The name is printable ASCII; space before the
-/// colon is RFC 5322's obsolete form.
+/// A header's name, and the offset of its value. The name is printable ASCII; a space before the
+/// colon is an obsolete form of RFC 5322.
 fn split_line(line: &[u8]) -> Option<(&[u8], usize)> {
     let colon = memchr(b':', line)?;
     let name = line.get(..colon)?.trim_ascii_end();
@@ -69,12 +67,12 @@ fn split_line(line: &[u8]) -> Option<(&[u8], usize)> {
     (printable && !name.is_empty()).then_some((name, colon + 1))
 }
 
-/// The line that a mailbox file puts before each mail.
+/// The line before each message in a mailbox file.
 fn is_mbox_line(line: &[u8]) -> bool {
     line.starts_with(b"From ") || line.starts_with(b">From ")
 }
 
-/// A header's value on one line, without the space around it.
+/// A header's value on one line, without surrounding white space.
 pub(super) fn unfold(value: &[u8]) -> Cow<'_, str> {
     match String::from_utf8_lossy(value.trim_ascii()) {
         text if !text.contains(['\r', '\n']) => text,
@@ -82,7 +80,7 @@ pub(super) fn unfold(value: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The text up to some number of bytes, and no character cut in two.
+/// The text up to this number of bytes, without splitting a character.
 pub(super) fn cut(text: &str, length: usize) -> &str {
     let mut end = text.len().min(length);
     while !text.is_char_boundary(end) {
@@ -91,15 +89,15 @@ pub(super) fn cut(text: &str, length: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// A date as mail has it (RFC 5322, 3.3, and its obsolete forms).
+/// Parses a date (RFC 5322, 3.3, and its obsolete forms).
 pub(super) fn date(value: &str) -> Option<OffsetDateTime> {
     let read = DateTime::parse_rfc822(value)?;
     let month = Month::try_from(read.month).ok()?;
     let date = Date::from_calendar_date(i32::from(read.year), month, read.day).ok()?;
-    // A leap second has no number of its own.
+    // A leap second cannot be represented.
     let time = Time::from_hms(read.hour, read.minute, read.second.min(59)).ok()?;
     let sign = if read.tz_before_gmt { -1 } else { 1 };
-    // Further from Greenwich than a day there is nobody, and RFC 3339 has no number for it.
+    // No time zone is more than a day from UTC, and RFC 3339 cannot represent it.
     let hours = i8::try_from(read.tz_hour)
         .ok()
         .filter(|hours| *hours < 24)?;

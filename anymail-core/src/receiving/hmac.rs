@@ -1,6 +1,6 @@
 //! [`HmacSha256Keys`]: HMAC-SHA256 (RFC 2104), in hexadecimal or base64.
 //!
-//! What an ESP signs, and where it puts the signature, is the ESP's crate's business.
+//! The ESP's crate defines what is signed and where the signature is.
 
 use std::fmt;
 
@@ -16,10 +16,11 @@ use super::event::hex;
 use super::signature::SignatureError;
 use crate::secret::Secret;
 
-/// One key for HMAC-SHA256, or several while a key is being changed.
+/// One or several keys for HMAC-SHA256.
 ///
-/// For an ESP whose webhooks are signed in this way, with what is signed and where the
-/// signature is particular to the ESP. To change a key without losing an event, configure the
+/// Use it for an ESP that signs its webhook requests in this way; your crate selects what is signed
+/// and where the signature is. To change a key without losing events, configure the new key in
+/// addition to the old one, change it at the ESP, then remove the old one.
 /// new key beside the old one, then switch the ESP over, then remove the old one.
 ///
 /// ```
@@ -50,11 +51,11 @@ use crate::secret::Secret;
 pub struct HmacSha256Keys(Vec<SecretSlice<u8>>);
 
 impl HmacSha256Keys {
-    /// Takes keys that are texts, each used as it is written. White space around a key is none
-    /// of it: a file that holds a key often ends in a line break.
+    /// Creates keys from strings, each of which is used as it is, except for surrounding white
+    /// space: a file with a key often ends with a line break.
     ///
     /// # Errors
-    /// [`WebhookAuthError`] for no key at all and for a blank one.
+    /// [`WebhookAuthError`] if there is no key or a key is blank.
     pub fn new<K: Into<Secret>>(
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Self, WebhookAuthError> {
@@ -62,10 +63,10 @@ impl HmacSha256Keys {
         Self::from_bytes(keys.into_iter().map(bytes))
     }
 
-    /// Takes keys that are bytes: what an ESP's base64 stands for, say.
+    /// Creates keys from bytes, for example from decoded base64.
     ///
     /// # Errors
-    /// [`WebhookAuthError`] for no key at all and for an empty one.
+    /// [`WebhookAuthError`] if there is no key or a key is empty.
     pub fn from_bytes(keys: impl IntoIterator<Item = Vec<u8>>) -> Result<Self, WebhookAuthError> {
         let mut checked = Vec::new();
         for key in keys {
@@ -80,8 +81,8 @@ impl HmacSha256Keys {
         }
     }
 
-    /// Verifies a signature in hexadecimal digits of either case, over the parts one after the
-    /// other. It must be whole: 64 digits, with nothing around them.
+    /// Verifies a signature in hexadecimal digits of either case, over the concatenated parts. It
+    /// must be exactly 64 digits.
     ///
     /// Takes constant time for signatures of the same length.
     ///
@@ -92,8 +93,8 @@ impl HmacSha256Keys {
         self.all(parts, hex).verify([&*signature])
     }
 
-    /// Verifies a signature in base64, over the parts one after the other: 44 characters of
-    /// the standard alphabet, with the padding.
+    /// Verifies a signature in base64, over the concatenated parts: 44 characters of the standard
+    /// alphabet, including padding.
     ///
     /// Takes constant time for signatures of the same length.
     ///
@@ -103,13 +104,12 @@ impl HmacSha256Keys {
         self.all(parts, base64).verify([signature])
     }
 
-    /// The signature by the first key, in lower-case hexadecimal digits, as the ESP would make
-    /// it: for tests.
+    /// Signs with the first key, in lower-case hexadecimal digits, like the ESP would. For tests.
     pub fn sign_hex(&self, parts: &[&[u8]]) -> String {
         hex(&self.sign(parts))
     }
 
-    /// The signature by the first key, in base64, as the ESP would make it: for tests.
+    /// Signs with the first key, in base64, like the ESP would. For tests.
     pub fn sign_base64(&self, parts: &[&[u8]]) -> String {
         base64(&self.sign(parts))
     }
@@ -121,29 +121,29 @@ impl HmacSha256Keys {
             .unwrap_or_default()
     }
 
-    /// What each key makes of these parts, so that many signatures can be compared with it.
+    /// The signatures of these parts with each key, to compare with many signatures.
     pub(super) fn all(&self, parts: &[&[u8]], encode: fn(&[u8]) -> String) -> Expected {
         let macs = self.0.iter().filter_map(|key| mac(key, parts));
         Expected(macs.map(|mac| encode(&mac)).collect())
     }
 }
 
-/// Shows how many keys there are.
+/// Shows the number of keys.
 impl fmt::Debug for HmacSha256Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HmacSha256Keys({} keys)", self.0.len())
     }
 }
 
-/// The texts that prove a key.
+/// Expected signatures.
 ///
-/// What came in is never decoded: it is compared, as it is, with the one right way to write the
-/// signature. So there is one spelling of each signature, and none that costs more than its
+/// The received signature is never decoded. It is compared, as a string, with the only correct
+/// spelling, so each signature has exactly one spelling and checking it costs no more than its
 /// length.
 pub(super) struct Expected(Vec<String>);
 
 impl Expected {
-    /// Whether one of these signatures is one of the texts.
+    /// Whether one of these signatures is expected.
     pub(super) fn verify<'s>(
         &self,
         signatures: impl IntoIterator<Item = &'s [u8]>,
@@ -166,7 +166,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 }
 
 fn mac(key: &SecretSlice<u8>, parts: &[&[u8]]) -> Option<Vec<u8>> {
-    // HMAC has no key that it does not take: the error is the trait's, not the algorithm's.
+    // HMAC accepts keys of any length: the error belongs to the trait, not to the algorithm.
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose_secret()).ok()?;
     for part in parts {
         mac.update(part);

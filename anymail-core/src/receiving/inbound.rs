@@ -1,7 +1,6 @@
-//! [`InboundMessage`]: a mail that came in.
+//! [`InboundMessage`]: an email that an ESP received.
 //!
-//! How one is read from its raw form lives in `mime.rs`; how an ESP's own fields become one,
-//! in its backend.
+//! `mime.rs` parses raw messages; each backend converts its ESP's own fields.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,14 +17,14 @@ use super::parameters::Parameters;
 use super::raw::RawBytes;
 use super::words::clean;
 
-/// A mail that came in, with what the ESP says about it.
+/// An email that an ESP received, with what the ESP says about it.
 ///
-/// Whatever the sender wrote is in it as far as it can be read, be it well formed or not: an
-/// inbound mail is never refused. What is not there is `None` or empty. Attachments and bodies
-/// are kept as they came and decoded when asked for; cloning copies none of them.
+/// It contains whatever the sender wrote, as far as it can be read: an inbound message is never
+/// refused because it is malformed. Missing values are `None` or empty. Attachments and bodies are
+/// kept encoded and decoded on demand; cloning copies none of them.
 ///
-/// Everything but the envelope, the spam verdict and the mailbox hash was written by the
-/// sender, who may lie, also about who they are.
+/// Everything except the envelope, the spam verdict and the mailbox hash was written by the sender,
+/// who may lie, including about their identity.
 ///
 /// ```
 /// use anymail_core::InboundMessage;
@@ -43,46 +42,47 @@ use super::words::clean;
 /// assert_eq!(mail.header("to"), Some("help@example.com"));
 /// ```
 ///
-/// It is plain data: it goes into JSON (with attachments decoded and in base64) and comes
-/// back. `Debug` shows addresses, the subject, names and sizes, no body and no header.
+/// A message is plain data and can be serialized (with attachments decoded, in base64) and
+/// deserialized. `Debug` shows addresses, the subject, names and sizes, but no body and no header.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct InboundMessage {
-    /// Whom a bounce would go to (the `MAIL FROM` of RFC 5321); empty for a mail that is
-    /// itself a bounce. `None`: the ESP did not say.
+    /// The address that bounces go to (the `MAIL FROM` of RFC 5321); empty for a message that is
+    /// itself a bounce. `None` if the ESP did not say.
     pub envelope_sender: Option<String>,
-    /// Whom it was delivered to (the `RCPT TO` of RFC 5321), be that in a header or not.
+    /// The address that it was delivered to (the `RCPT TO` of RFC 5321), whether or not it is in a
+    /// header.
     pub envelope_recipient: Option<String>,
-    /// What stood behind the `+` of the envelope recipient.
+    /// The text after the `+` of the envelope recipient.
     pub mailbox_hash: Option<String>,
     /// The authors.
     pub from: Vec<InboundAddress>,
-    /// The recipients that the sender wrote.
+    /// The recipients in the `To` header.
     pub to: Vec<InboundAddress>,
-    /// The recipients of a copy that the sender wrote.
+    /// The recipients in the `Cc` header.
     pub cc: Vec<InboundAddress>,
-    /// Recipients that stand in no other header, where the ESP knows them.
+    /// Recipients that are in no other header, if the ESP knows them.
     pub bcc: Vec<InboundAddress>,
-    /// Where answers shall go; empty: to the authors.
+    /// The addresses that replies go to. If empty, replies go to the authors.
     pub reply_to: Vec<InboundAddress>,
     /// The subject.
     pub subject: Option<String>,
-    /// When it was written, as the sender claims.
+    /// When it was written, according to the sender.
     #[serde(with = "time::serde::rfc3339::option")]
     pub date: Option<OffsetDateTime>,
-    /// Names and values of all headers, in order, with repeats; unfolded, and with encoded
-    /// words (RFC 2047) decoded. At most 1,000.
+    /// The names and values of all headers, in order, including repeated ones; unfolded, and with
+    /// encoded words (RFC 2047) decoded. At most 1,000.
     pub headers: Vec<(String, String)>,
-    /// The plain text without quotes and signature, where the ESP can tell them.
+    /// The plain text without quotes and signature, if the ESP provides it.
     pub stripped_text: Option<String>,
-    /// The HTML without quotes and signature, where the ESP can tell them.
+    /// The HTML without quotes and signature, if the ESP provides it.
     pub stripped_html: Option<String>,
-    /// Whether the ESP takes it for spam; `None`: it did not say.
+    /// Whether the ESP classified it as spam. `None` if the ESP did not say.
     pub spam_detected: Option<bool>,
-    /// The ESP's spam score; what is high differs from ESP to ESP.
+    /// The ESP's spam score. Its scale depends on the ESP.
     pub spam_score: Option<f64>,
-    /// The mail as it stood on the wire, where the ESP gives it.
+    /// The raw message, if the ESP provides it.
     pub raw: Option<RawBytes>,
     pub(super) text: Option<Body>,
     pub(super) html: Option<Body>,
@@ -90,33 +90,33 @@ pub struct InboundMessage {
 }
 
 impl InboundMessage {
-    /// The plain text; `None` where there is none or it is empty. Line ends are the mail's.
+    /// The plain-text body, with the line ends of the message. `None` if it is missing or empty.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         self.text.as_ref().and_then(Body::text)
     }
 
-    /// Sets the plain text.
+    /// Sets the plain-text body.
     pub fn set_text(&mut self, text: impl Into<String>) {
         self.text = Some(Body::from(text.into()));
     }
 
-    /// The HTML; `None` where there is none or it is empty. It is the sender's: not to be
-    /// shown unsanitized.
+    /// The HTML body. `None` if it is missing or empty. It is written by the sender, so sanitize it
+    /// before you show it.
     pub fn html(&self) -> Option<Cow<'_, str>> {
         self.html.as_ref().and_then(Body::text)
     }
 
-    /// Sets the HTML.
+    /// Sets the HTML body.
     pub fn set_html(&mut self, html: impl Into<String>) {
         self.html = Some(Body::from(html.into()));
     }
 
-    /// The files that are attached, in order, without those shown inline.
+    /// The attachments, in order, without inline ones.
     pub fn attachments(&self) -> impl Iterator<Item = &InboundAttachment> {
         self.attachments.iter().filter(|part| !part.inline)
     }
 
-    /// The parts that are shown inline, in order: images of the HTML, further texts.
+    /// The inline parts, in order: images of the HTML body and further texts.
     pub fn inlines(&self) -> impl Iterator<Item = &InboundAttachment> {
         self.attachments.iter().filter(|part| part.inline)
     }
@@ -126,12 +126,12 @@ impl InboundMessage {
         self.attachments.push(part);
     }
 
-    /// The first value of a header; the name's case does not matter.
+    /// The first value of a header. The name is case-insensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.header_all(name).next()
     }
 
-    /// All values of a header, in order (of `Received`, the outermost comes first).
+    /// All values of a header, in order (for `Received`, the outermost comes first).
     pub fn header_all(&self, name: &str) -> impl Iterator<Item = &str> {
         let same = move |(known, _): &&(String, String)| known.eq_ignore_ascii_case(name);
         self.headers.iter().filter(same).map(|(_, value)| &**value)
@@ -165,7 +165,7 @@ impl fmt::Debug for InboundMessage {
     }
 }
 
-/// A file or inline part of an inbound mail.
+/// An attachment or inline part of an inbound message.
 #[derive(Clone)]
 pub struct InboundAttachment {
     filename: Option<String>,
@@ -177,8 +177,8 @@ pub struct InboundAttachment {
 }
 
 impl InboundAttachment {
-    /// A part from its content and its `Content-Type`, attached. The type's parameters give
-    /// charset and name, where it has them; what is no type is `application/octet-stream`.
+    /// Creates an attachment from its content and its `Content-Type`, whose parameters may give
+    /// charset and name. An invalid type becomes `application/octet-stream`.
     pub fn new(content: impl Into<Bytes>, content_type: &str) -> Self {
         Self::encoded(
             content_type,
@@ -186,7 +186,7 @@ impl InboundAttachment {
         )
     }
 
-    /// The same of content that is in base64 and shall stay so until somebody asks.
+    /// Creates an attachment from base64 content, which is decoded on demand.
     pub fn from_base64(content: impl Into<Bytes>, content_type: &str) -> Self {
         Self::encoded(content_type, Content::new(content.into(), Encoding::Base64))
     }
@@ -209,7 +209,7 @@ impl InboundAttachment {
         part.with_filename(&attribute("name").unwrap_or_default())
     }
 
-    /// The part as a message's text or HTML.
+    /// Converts the part into the text or HTML body of a message.
     pub(super) fn as_body(&self) -> Body {
         Body {
             content: self.content.clone(),
@@ -217,7 +217,7 @@ impl InboundAttachment {
         }
     }
 
-    /// The same part under this name; a line break in it becomes a space, an empty one is none.
+    /// Sets the file name. Line breaks become spaces; an empty name is removed.
     #[must_use]
     pub fn with_filename(mut self, filename: &str) -> Self {
         let filename = clean(filename.trim());
@@ -225,7 +225,7 @@ impl InboundAttachment {
         self
     }
 
-    /// The same part with this content id, without its angle brackets; an empty one is none.
+    /// Sets the content ID, without its angle brackets; an empty ID is removed.
     #[must_use]
     pub fn with_content_id(mut self, id: &str) -> Self {
         let id = id.trim().trim_start_matches('<').trim_end_matches('>');
@@ -233,15 +233,15 @@ impl InboundAttachment {
         self
     }
 
-    /// The same part, shown inline or not.
+    /// Sets whether the part is shown inline.
     #[must_use]
     pub fn with_inline(mut self, inline: bool) -> Self {
         self.inline = inline;
         self
     }
 
-    /// The file name, if it has one. The sender chose it: it may hold `/` and `..`, and must
-    /// not name a file of ours.
+    /// The file name, if any. The sender chose it: it may contain `/` and `..`, so do not use it as
+    /// a path.
     pub fn filename(&self) -> Option<&str> {
         self.filename.as_deref()
     }
@@ -256,28 +256,28 @@ impl InboundAttachment {
         self.charset.as_deref()
     }
 
-    /// The content id without angle brackets, by which the HTML body shows the part (`cid:`).
+    /// The content ID without angle brackets, with which the HTML body shows the part (`cid:`).
     pub fn content_id(&self) -> Option<&str> {
         self.content_id.as_deref()
     }
 
-    /// Whether it is shown in the body rather than listed beside it.
+    /// Whether it is shown in the body instead of being listed next to it.
     pub fn is_inline(&self) -> bool {
         self.inline
     }
 
-    /// The content, decoded now. What is not well encoded is decoded as far as it goes.
+    /// The content, decoded by this call. Invalid encoding is decoded as far as possible.
     pub fn content(&self) -> Bytes {
         self.content.decode()
     }
 
-    /// The content as text, by its charset.
+    /// The content as text, according to its charset.
     pub fn text(&self) -> String {
         self.content.text(self.charset()).into_owned()
     }
 }
 
-/// Two are the same when their decoded content is, whatever its encoding was.
+/// Two attachments are equal if their decoded contents are, whatever their encodings.
 impl PartialEq for InboundAttachment {
     fn eq(&self, other: &Self) -> bool {
         let facts = |part: &Self| {
@@ -338,7 +338,7 @@ impl<'de> Deserialize<'de> for InboundAttachment {
     }
 }
 
-/// The text or the HTML, in its encoding and charset.
+/// The text or the HTML body, in its encoding and charset.
 #[derive(Clone)]
 pub(super) struct Body {
     content: Content,

@@ -1,6 +1,6 @@
-//! [`InboundAddress`]: an address as the sender of a mail wrote it, and how lists of them are read.
+//! [`InboundAddress`]: an address as the sender wrote it, and the parser of address lists.
 //!
-//! Everything here is total and takes time in proportion to its input.
+//! Everything here accepts any input and takes time proportional to its length.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,21 +11,22 @@ use super::headers::cut;
 use super::words::{clean, decode_words, first_word, without_comments};
 use crate::message::{Address, AddressError};
 
-/// The most of an address header that is read: some ten thousand addresses. Each becomes many
-/// times as long as it was.
+/// How much of an address header is parsed: about ten thousand addresses, each of which becomes
+/// many times as large.
 const MAX_ADDRESSES: usize = 256 << 10;
 
-/// An address in an inbound mail, as it was written: it may be no valid one.
+/// An address in an inbound message, as it was written. It may be invalid.
 #[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct InboundAddress {
-    /// The display name; empty where there is none.
+    /// The display name; empty if there is none.
     pub name: String,
-    /// The addr-spec; empty where there is none.
+    /// The addr-spec; empty if there is none.
     pub email: String,
 }
 
 impl InboundAddress {
-    /// A name and an addr-spec. Neither is checked; a line break in them becomes a space.
+    /// Creates an address from a name and an addr-spec, which are not checked. Line breaks become
+    /// spaces.
     pub fn new(name: &str, email: &str) -> Self {
         Self {
             name: clean(name).into_owned(),
@@ -33,15 +34,15 @@ impl InboundAddress {
         }
     }
 
-    /// Reads an address header. Never fails: what is no address comes out as a name.
+    /// Parses an address header. Never fails: text that is not an address becomes a name.
     pub fn parse_list(text: &str) -> Vec<Self> {
         read_list(&clean(text))
     }
 
-    /// The address to send to, if it is valid.
+    /// Converts it to an address to send to, if it is valid.
     ///
     /// # Errors
-    /// [`AddressError`] for what is no address.
+    /// [`AddressError`] if it is not a valid address.
     pub fn to_address(&self) -> Result<Address, AddressError> {
         Address::new(&self.name, &self.email)
     }
@@ -63,12 +64,12 @@ impl fmt::Debug for InboundAddress {
     }
 }
 
-/// The mailboxes in an address header. What is well formed is read by the rules; of the rest,
-/// which is met in spam and in the mail of machines, as much as can be told apart.
+/// The mailboxes in an address header. Well-formed parts are parsed by the rules; from the rest,
+/// which occurs in spam and automatic email, as much as possible is recovered.
 pub(super) fn read_list(value: &str) -> Vec<InboundAddress> {
     let value = match cut(value, MAX_ADDRESSES) {
         whole if whole.len() == value.len() => whole,
-        // The last one may have lost its end.
+        // The last one may be truncated.
         part => part.rsplit_once(',').map_or(part, |(before, _)| before),
     };
     if let Some(list) = strict_addresses(value) {
@@ -94,8 +95,8 @@ fn strict_addresses(list: &str) -> Option<Vec<InboundAddress>> {
     Some(list.iter().map(read).collect())
 }
 
-/// Undoes what Python does to a long list with a name outside ASCII in it: the comma where a
-/// line ends is written as an encoded word.
+/// Undoes a quirk of Python, which writes the comma at a line end as an encoded word if a list
+/// contains a non-ASCII name.
 fn mend_commas(list: &str) -> String {
     let mut out = String::with_capacity(list.len());
     let mut rest = list;
@@ -155,7 +156,7 @@ fn without_route(piece: &str) -> Cow<'_, str> {
     route.map_or(Cow::Borrowed(piece), Cow::Owned)
 }
 
-/// What may be meant by what is no address.
+/// Guesses the address in text that is not one.
 fn guess(piece: &str) -> InboundAddress {
     let (name, email) = match piece.rsplit_once('<') {
         Some((name, rest)) => (name, rest.split('>').next().unwrap_or_default()),
@@ -163,14 +164,14 @@ fn guess(piece: &str) -> InboundAddress {
         None => (piece, ""),
     };
     let (name, email) = (name.trim().trim_matches('"'), email.trim());
-    // Space around the dots and the "@" is obsolete and allowed (RFC 5322, 4.4).
+    // Spaces around dots and the "@" are obsolete but allowed (RFC 5322, 4.4).
     let tight = without_space_around(without_comments(email).trim());
     let valid = |email: &str| Address::parse(email).is_ok_and(|it| it.name().is_none());
     if valid(&tight) {
         let name = without_comments(name);
         return InboundAddress::new(&decode_words(name.trim()), &tight);
     }
-    // Angle brackets were forgotten: `Ann ann@example.com`.
+    // The angle brackets are missing: `Ann ann@example.com`.
     if name.is_empty()
         && let Some((before, last)) = email.rsplit_once([' ', '\t'])
         && valid(last)

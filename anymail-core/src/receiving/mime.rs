@@ -1,11 +1,11 @@
-//! Reads a mail (RFC 5322, with the parts of RFC 2045 and 2046) into an [`InboundMessage`].
+//! Parses a message (RFC 5322, with the parts of RFC 2045 and 2046) into an [`InboundMessage`].
 //!
-//! A header block and its values are read in `headers.rs`, encodings undone in `content.rs`.
+//! `headers.rs` parses header blocks and their values; `content.rs` decodes.
 //!
-//! The walk over the parts is ours, the rest is mail-parser's. Its own walk decodes every part
-//! at once, takes time that grows with the square of the mail's length where parts lack their
-//! boundary (450 kB: 1.3 s), and overflows the stack, which ends the process, on mails of
-//! 150 kB in which a message holds a message holds a message. Both are anybody's to send.
+//! The walk over the parts is our own, and the rest is mail-parser's. Its own walk decodes every
+//! part at once, takes quadratic time if parts lack their boundary (450 kB: 1.3 s), and overflows
+//! the stack, which aborts the process, on messages of 150 kB with deeply nested messages. Anybody
+//! can send both.
 
 use std::ops::Range;
 
@@ -20,29 +20,29 @@ use super::parameters::Parameters;
 use super::raw::RawBytes;
 use super::words::decode_words;
 
-/// The most parts that are told apart. What comes after is one more attachment.
+/// The maximum number of parts that are separated. The rest is one more attachment.
 const MAX_PARTS: usize = 1_000;
 
-/// How deep multiparts may be nested. A deeper one is an attachment as it stands.
+/// The maximum nesting of multiparts. A deeper one is an unparsed attachment.
 const MAX_DEPTH: usize = 50;
 
-/// When a list of addresses is long enough: headers that come later are not read into it. One
-/// header gives some ten thousand at most (`inbound_address.rs`).
+/// The list length from which on further headers are not added. A single header has at most about
+/// ten thousand addresses (`inbound_address.rs`).
 const MANY_ADDRESSES: usize = 1_000;
 
 impl InboundMessage {
-    /// Reads a mail as it stood on the wire, with whatever line ends.
+    /// Parses a raw message, with any line ends.
     ///
-    /// Never fails, and takes time and memory in proportion to the mail's length: the parts
-    /// are found, not decoded. The first plain text and the first HTML that are no files are the
-    /// bodies; every other part is an attachment or inline. A message within the mail
-    /// is an attachment of type `message/rfc822`, which can be read by this function in turn.
+    /// Never fails, and takes time and memory proportional to the message's length: parts are
+    /// located, not decoded. The first plain-text part and the first HTML part that are not files
+    /// become the bodies; every other part becomes an attachment or inline part. A message within
+    /// the message is an attachment of type `message/rfc822`, which you can parse with this
+    /// function.
     ///
-    /// At most 1,000 headers are kept and 1,000 parts told apart, in at most 50 levels; what is
-    /// beyond that is an attachment as it stands. Of a list of addresses the first 256 KiB are
-    /// read.
+    /// At most 1,000 headers are kept, and 1,000 parts in 50 levels are separated; the rest is an
+    /// unparsed attachment. At most 256 KiB of an address list are parsed.
     ///
-    /// The envelope, the spam verdict and what else only the ESP knows are not set.
+    /// The envelope, the spam verdict and other values that only the ESP knows are not set.
     pub fn from_raw(raw: impl Into<Bytes>) -> Self {
         let raw = raw.into();
         let mut message = Self::default();
@@ -67,8 +67,8 @@ impl InboundMessage {
         message
     }
 
-    /// Where nothing else is there to be shown, the first text of each kind that is a file shown
-    /// inline is the body. It stays in the list: its name would be lost otherwise.
+    /// If there is no other body, the first inline text file of each kind becomes the body. It also
+    /// stays in the list, because its name would be lost otherwise.
     fn use_named_texts(&mut self) {
         if self.text.is_some() || self.html.is_some() {
             return;
@@ -81,8 +81,8 @@ impl InboundMessage {
         (self.text, self.html) = (named("text/plain"), named("text/html"));
     }
 
-    /// Adds a header as it stands in the mail, and takes from it what the mail's fields want:
-    /// authors, recipients, subject, date. For mail that an ESP gives in pieces.
+    /// Adds a raw header and sets the fields that depend on it: authors, recipients, subject and
+    /// date. For ESPs that post a message in pieces.
     ///
     /// ```
     /// let mut mail = anymail_core::InboundMessage::default();
@@ -117,14 +117,14 @@ impl InboundMessage {
     }
 }
 
-/// What a part stands in, as far as it matters to the part.
+/// What a part is contained in, as far as it affects the part.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Parent {
     None,
     Mixed,
-    /// `multipart/alternative` or `related`: its parts are shown together with the body.
+    /// `multipart/alternative` or `related`: the parts are shown together with the body.
     Shown,
-    /// `multipart/digest`: its parts are messages unless they say otherwise.
+    /// `multipart/digest`: the parts are messages by default.
     Digest,
 }
 
@@ -145,7 +145,7 @@ struct PartHead {
 }
 
 impl Walk<'_> {
-    /// One part, with its headers, and all that is in it. Recurses `MAX_DEPTH` deep at most.
+    /// Parses a part with its headers and contents. Recurses at most `MAX_DEPTH` deep.
     fn part(&mut self, range: Range<usize>, parent: Parent, depth: usize) {
         self.parts += 1;
         let head = PartHead::read(self.slice(&range), parent);
@@ -175,7 +175,7 @@ impl Walk<'_> {
             self.part(delimiter.end..end.max(delimiter.end), kind, depth + 1);
         }
         if !found {
-            // It says that it has parts, and has none: a text, most likely.
+            // It claims to have parts but has none, so it is most likely text.
             let head = PartHead {
                 content_type: "text/plain".to_owned(),
                 ..head
@@ -214,7 +214,7 @@ impl Walk<'_> {
         self.message.attach(part.with_inline(inline));
     }
 
-    /// What is left of a multipart when no more parts are told apart.
+    /// The rest of a multipart when no more parts are separated.
     fn rest(&mut self, head: &PartHead, range: Range<usize>) {
         let content = Content::new(self.raw.slice(range), Encoding::Identity);
         self.message
@@ -233,7 +233,7 @@ impl PartHead {
             body_at,
             ..Self::default()
         };
-        // Backwards, so that of a header that stands twice the first one counts.
+        // Backwards, so that the first of several headers with the same name wins.
         for (name, value) in headers.into_iter().rev() {
             match name.to_ascii_lowercase().as_str() {
                 "content-type" => head.content_type = value.into_owned(),
@@ -254,7 +254,7 @@ impl PartHead {
     }
 }
 
-/// A line that separates parts (RFC 2046, 5.1.1), with the line break before it.
+/// A delimiter line between parts (RFC 2046, 5.1.1), including the line break before it.
 struct Delimiter {
     start: usize,
     end: usize,
@@ -294,7 +294,7 @@ impl Delimiters {
         }
     }
 
-    /// The delimiter around the boundary at `start`, if that fills its line.
+    /// The delimiter around the boundary at `start`, if it fills its line.
     fn delimiter(&self, start: usize) -> Option<Delimiter> {
         let before = self.raw.get(self.body.start..start)?;
         let line_break = match before {

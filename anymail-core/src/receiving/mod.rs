@@ -1,6 +1,6 @@
-//! From an ESP's webhook to events: who may post, what it means, and a mail that came in.
+//! Receives an ESP's webhooks: authentication, events, and inbound messages.
 //!
-//! Which payload means what is said in each backend; how mail goes out lives in `sending`.
+//! Each backend interprets its ESP's payloads; `sending` sends messages.
 
 mod auth;
 #[cfg(feature = "axum")]

@@ -1,9 +1,9 @@
-//! [`Parameters`]: a media type or a disposition, and the parameters behind it.
+//! [`Parameters`]: a media type or disposition, and its parameters.
 //!
-//! Which headers have them is said in `mime.rs`. mail-parser reads them, too, and not as mail
-//! programs write them: it keeps the space between two encoded words, decodes each part of a
-//! continued value by itself, and takes time that grows with the square of their number. So the
-//! raw value is read here (RFC 2045, 5.1; RFC 2183; RFC 2231).
+//! `mime.rs` knows which headers have them. mail-parser parses them, too, but does not handle what
+//! mail clients really write: it keeps the space between two encoded words, decodes each part of a
+//! continued value separately, and takes quadratic time. So the raw value is parsed here (RFC 2045,
+//! 5.1; RFC 2183; RFC 2231).
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use super::content::decode_charset;
 use super::headers::cut;
 use super::words::{decode_percent, decode_words, without_comments};
 
-/// The most of a value that is read, in bytes. A file name of 255 characters, percent-encoded,
-/// takes 2.3 kB.
+/// The maximum number of bytes of a value that are parsed. A file name of 255 characters takes 2.3
+/// kB if percent-encoded.
 const MAX_LENGTH: usize = 16 << 10;
 
-/// What a `Content-Type` or a `Content-Disposition` says.
+/// The value of a `Content-Type` or a `Content-Disposition`.
 #[derive(Debug, PartialEq)]
 pub(super) struct Parameters {
     /// `text` of `text/plain`, or `attachment`; in lower case.
@@ -27,7 +27,7 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Reads an unfolded value; `None` if nothing stands in front of the parameters.
+    /// Parses an unfolded value; `None` if there is nothing before the parameters.
     pub(super) fn read(value: &str) -> Option<Self> {
         let mut rest = cut(value, MAX_LENGTH);
         let head = take_until(&mut rest, ';');
@@ -57,7 +57,7 @@ impl Parameters {
     }
 }
 
-/// Takes the text up to the next `end` outside of comments, and what stands there.
+/// Takes the text up to the next `end` outside of comments, and the end that was found.
 fn take_until<'a>(rest: &mut &'a str, end: char) -> &'a str {
     let mut depth = 0_usize;
     let at = rest.find(|c: char| {
@@ -80,7 +80,7 @@ fn first_token(text: &str) -> Option<String> {
     text.split_whitespace().next().map(str::to_ascii_lowercase)
 }
 
-/// One parameter's value in all the ways in which a header gives it.
+/// The value of a parameter in all the forms that the header contains.
 #[derive(Default)]
 struct Given {
     /// `name=value`
@@ -121,7 +121,7 @@ fn read_values(mut rest: &str) -> BTreeMap<String, String> {
     all.into_iter().filter_map(decode).collect()
 }
 
-/// Of a parameter that stands twice, the first one counts.
+/// The first of several parameters with the same name wins.
 fn enter(all: &mut BTreeMap<String, Given>, name: &str, value: String) {
     let mut pieces = name.splitn(3, '*');
     let base = pieces.next().unwrap_or_default();
@@ -144,7 +144,7 @@ fn enter(all: &mut BTreeMap<String, Given>, name: &str, value: String) {
     }
 }
 
-/// The text up to the closing quote, its escapes undone; then goes on behind the next semicolon.
+/// Takes the text up to the closing quote, unescaped, and skips to after the next semicolon.
 fn take_quoted(rest: &mut &str) -> String {
     let mut out = String::new();
     let mut chars = rest.char_indices();
@@ -164,8 +164,8 @@ fn take_quoted(rest: &mut &str) -> String {
     out
 }
 
-/// The text up to the next semicolon. Names of files have spaces although they should be quoted;
-/// a comment behind a single word is none of it: `us-ascii (Plain text)`.
+/// Takes the text up to the next semicolon. File names contain spaces although they should be
+/// quoted; a comment after a single word is skipped: `us-ascii (Plain text)`.
 fn take_unquoted(rest: &mut &str) -> String {
     let end = rest.find(';').unwrap_or(rest.len());
     let (value, after) = rest.split_at(end);
@@ -180,7 +180,7 @@ fn take_unquoted(rest: &mut &str) -> String {
 }
 
 impl Given {
-    /// The extended form is there for those who can read it (RFC 6266, 4.3), so it comes first.
+    /// The extended form comes first: it is there for those who support it (RFC 6266, 4.3).
     fn decode(self, name: &str) -> Option<String> {
         if let Some(extended) = self.extended {
             let (charset, value) = split_charset(&extended);
@@ -190,7 +190,7 @@ impl Given {
             return self.plain.map(|text| in_words(name, &text));
         };
         Some(match joined {
-            // Without any percent-encoding it is a text that was cut: an encoded word, say.
+            // Without any percent-encoding, it is a split text, such as an encoded word.
             Joined::Text(text) => in_words(name, &text),
             Joined::Bytes(bytes, charset) => {
                 decode_charset(&bytes, charset.as_deref()).into_owned()
@@ -199,7 +199,8 @@ impl Given {
     }
 }
 
-/// Encoded words are not for parameters (RFC 2047, 5), and stand in nearly all names of files.
+/// Encoded words are not allowed in parameters (RFC 2047, 5), but nearly all file names contain
+/// them.
 fn in_words(name: &str, text: &str) -> String {
     match name {
         "boundary" => text.to_owned(),
@@ -212,9 +213,9 @@ enum Joined {
     Bytes(Vec<u8>, Option<String>),
 }
 
-/// The parts of a continued value (RFC 2231, 3), in the order of their numbers up to the first
-/// that is missing: percent-decoded and joined before the charset applies, since a character may
-/// be cut in two.
+/// Joins the parts of a continued value (RFC 2231, 3), ordered by number, up to the first missing
+/// one. They are percent-decoded and joined before the charset is applied, because a character may
+/// be split between two parts.
 fn joined(parts: &BTreeMap<u32, (bool, String)>) -> Option<Joined> {
     let (first, _) = parts.first_key_value()?;
     let in_order = parts.iter().zip(*first..);
@@ -243,7 +244,7 @@ fn joined(parts: &BTreeMap<u32, (bool, String)>) -> Option<Joined> {
     Some(Joined::Bytes(bytes, charset))
 }
 
-/// `charset'language'value`; some leave out the first two.
+/// `charset'language'value`; some senders omit the first two.
 fn split_charset(text: &str) -> (Option<&str>, &str) {
     let mut pieces = text.splitn(3, '\'');
     match (pieces.next(), pieces.next(), pieces.next()) {

@@ -1,4 +1,4 @@
-//! Where webhooks are found: [`webhook_path`], and [`webhook_at`] for servers without a router.
+//! The paths of webhooks: [`webhook_path`], and [`webhook_at`] for servers without a router.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::event::Event;
 use super::replay::ReplayGuard;
 use super::webhook::{Webhook, WebhookError, WebhookErrorKind, WebhookKind};
 
-/// The path of a webhook's URL: `/anymail/{esp}/{url_name}/`, for example
+/// Returns the path of a webhook's URL: `/anymail/{esp}/{url_name}/`, for example
 /// `/anymail/postbox/tracking/`.
 ///
 /// See [`Webhook::url_name`].
@@ -19,10 +19,9 @@ pub fn webhook_path(webhook: &dyn Webhook) -> String {
     format!("/anymail/{}/{}/", webhook.esp(), webhook.url_name())
 }
 
-/// The webhook at this path of a URL, with or without the last slash; the first, should there
-/// be several.
+/// Finds the first webhook with this path, with or without the trailing slash.
 ///
-/// For servers that have no router. With the feature `axum`, `webhook_routes` does the same.
+/// Use it in servers without a router. With the feature `axum`, `webhook_routes` does the same.
 pub fn webhook_at<'w>(
     webhooks: &'w [Arc<dyn Webhook>],
     path: &str,
@@ -33,10 +32,10 @@ pub fn webhook_at<'w>(
     webhooks.iter().find(is_there)
 }
 
-/// Makes one webhook of all those that have the same path: two accounts at one ESP post to one
-/// URL, each with secrets of its own. A request is for the one whose secret it bears.
+/// Merges webhooks with the same path into one: two accounts at one ESP post to the same URL with
+/// different secrets. The secret in a request selects the webhook.
 ///
-/// `webhook_routes` does so by itself.
+/// `webhook_routes` does this automatically.
 pub fn one_for_each_path(
     webhooks: impl IntoIterator<Item = Arc<dyn Webhook>>,
 ) -> Vec<Arc<dyn Webhook>> {
@@ -55,7 +54,7 @@ pub fn one_for_each_path(
     by_path.into_iter().filter_map(one).collect()
 }
 
-/// Webhooks of the same ESP and kind, which differ in who may post to them.
+/// Webhooks of the same ESP and kind with different authentication.
 struct SharedPath {
     webhooks: Vec<Arc<dyn Webhook>>,
     first: Arc<dyn Webhook>,
@@ -91,7 +90,7 @@ impl Webhook for SharedPath {
         &self.auth
     }
 
-    /// The one whose secret the request bears reads it: its own options may differ.
+    /// The webhook whose secret the request contains must read it, because its options may differ.
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
         let is_for = |webhook: &&Arc<dyn Webhook>| webhook.auth().verify(request).is_ok();
         let webhook = self.webhooks.iter().find(is_for);

@@ -1,6 +1,6 @@
-//! [`RawBytes`]: what an ESP sent, as it came.
+//! [`RawBytes`]: the bytes that an ESP sent.
 //!
-//! What was read out of it lives in `event.rs` and `inbound.rs`.
+//! `event.rs` and `inbound.rs` contain what was parsed from them.
 
 use std::fmt;
 
@@ -9,15 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bytes as they came: a webhook's body, or a mail as it stood on the wire.
+/// Bytes as they were received: a webhook's body, or a raw message.
 ///
-/// Cloning one does not copy them. `Debug` prints how many there are. In JSON they are
-/// `{"text": "..."}`, or `{"base64": "..."}` where they are not UTF-8.
+/// Cloning does not copy them. `Debug` shows their number. In JSON they are `{"text": "..."}`, or
+/// `{"base64": "..."}` if they are not UTF-8.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct RawBytes(Bytes);
 
 impl RawBytes {
-    /// Takes the bytes.
+    /// Wraps the bytes.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }
@@ -27,12 +27,12 @@ impl RawBytes {
         &self.0
     }
 
-    /// The bytes as text, if they are UTF-8.
+    /// The bytes as a string, if they are UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// Reads the bytes as JSON, for example for a field that only one ESP has.
+    /// Parses the bytes as JSON, for example to read a field that only one ESP has.
     ///
     /// ```
     /// use anymail_core::RawBytes;
@@ -45,7 +45,7 @@ impl RawBytes {
     /// ```
     ///
     /// # Errors
-    /// `serde_json`'s, where they are no JSON or not of this shape. It may quote them.
+    /// The error of `serde_json` if they are not JSON or have another structure. It may quote them.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_slice(&self.0)
     }

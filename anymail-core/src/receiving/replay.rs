@@ -1,7 +1,6 @@
-//! [`ReplayGuard`]: a memory of the events that were handled, so that none is handled twice.
+//! [`ReplayGuard`]: remembers handled events, so that none is handled twice.
 //!
-//! Webhooks get one in `handled_once.rs`; what is answered to a repeated event is decided in
-//! `serve.rs`.
+//! `handled_once.rs` adds one to webhooks; `serve.rs` answers duplicates.
 
 use std::collections::{HashSet, VecDeque};
 use std::error::Error;
@@ -13,25 +12,25 @@ use async_trait::async_trait;
 
 use super::event::{Event, digest};
 
-/// What goes wrong in a [`ReplayGuard`]: its database cannot be reached, say.
+/// Any error of a [`ReplayGuard`], for example because its database cannot be reached.
 pub type ReplayGuardError = Box<dyn Error + Send + Sync>;
 
-/// Remembers which events were handled, so that an event that is posted again is not handled
-/// again.
+/// Remembers which events were handled, so that duplicates are skipped.
 ///
-/// An event is known by its ESP's name and its [`dedup_key`](Event::dedup_key). For each event,
-/// [`serve_webhook`](crate::serve_webhook) and its like claim it, hand it to the app, and then
-/// confirm or release the claim:
+/// An event is identified by its ESP's name and its [`dedup_key`](Event::dedup_key).
+/// [`serve_webhook`](crate::serve_webhook) and similar functions claim each event, pass it to the
+/// app, and then confirm or release the claim:
 ///
-/// | the event is | it is handled | its post is answered |
+/// | event | handled | response |
 /// | --- | --- | --- |
-/// | new, or was released | yes, and confirmed if the handler succeeds, else released | 200, or 500 |
-/// | claimed: another delivery is being handled at the moment | no | 503 with `Retry-After`, so that the ESP asks again when the outcome is known |
+/// | new or released | yes; confirmed if the handler succeeds, else released | 200, or 500 |
+/// | claimed: another delivery is being handled | no | 503 with `Retry-After`, so that the ESP posts it again when the outcome is known |
 /// | handled | no | 200 |
 ///
-/// [`MemoryReplayGuard`] serves one process and forgets all when it ends. Where several
-/// processes receive webhooks, or a restart must not count, it is a row of a database. Here is
-/// one for PostgreSQL, over the table `webhook_events (esp text, key text, handled boolean,
+/// [`MemoryReplayGuard`] is for a single process and forgets everything when the process ends. If
+/// several processes receive webhooks, or if handled events must survive a restart, use a database.
+/// This is an implementation for PostgreSQL, with the table `webhook_events (esp text, key text,
+/// handled boolean, claimed_until timestamptz, primary key (esp, key))`:
 /// claimed_until timestamptz, primary key (esp, key))`:
 ///
 /// ```
@@ -84,71 +83,71 @@ pub type ReplayGuardError = Box<dyn Error + Send + Sync>;
 /// }
 /// ```
 ///
-/// A guard and a handler are two steps. If the process dies, or the database is lost, between
-/// the handler's success and [`confirm`](Self::confirm), the event is handled again. An app for
-/// which that matters writes the event's key in the same transaction as its effects.
+/// A guard and a handler are two separate steps. If the process dies, or the database connection is
+/// lost, between the handler's success and [`confirm`](Self::confirm), the event is handled again.
+/// If that matters, write the event's key in the same transaction as the handler's effects.
 #[async_trait]
 pub trait ReplayGuard: Send + Sync {
-    /// Claims an event, if nobody has claimed or handled it.
+    /// Claims an event if nobody has claimed or handled it.
     ///
-    /// An implementer guarantees: of any number of calls at the same time, one is granted. A
-    /// claim that is neither confirmed nor released (because the process died) lapses, unless
-    /// it lives in the memory that died with it.
+    /// The implementation must grant only one of any number of concurrent calls. A claim that is
+    /// neither confirmed nor released because the process died must expire, unless it was in that
+    /// process's memory.
     ///
     /// # Errors
-    /// Any. The event is then not handled, and its post is answered 500.
+    /// Any error. The event is then not handled, and the response is 500.
     async fn claim(&self, esp: &str, key: &str) -> Result<EventClaim, ReplayGuardError>;
 
-    /// Remembers that a claimed event was handled.
+    /// Records that a claimed event was handled.
     ///
     /// # Errors
-    /// Any. It is logged, and the post is answered 200: the event was handled.
+    /// Any error. It is logged, and the response is 200, because the event was handled.
     async fn confirm(&self, esp: &str, key: &str) -> Result<(), ReplayGuardError>;
 
-    /// Gives a claim back: the handler failed or panicked, or its future was dropped because
-    /// the ESP hung up.
+    /// Releases a claim: the handler failed or panicked, or its future was dropped because the ESP
+    /// disconnected.
     ///
-    /// It is called while futures are dropped, so it is not async, and must neither block nor
-    /// panic. What takes longer goes to a task of its own.
+    /// It may be called while a future is dropped, so it is not async and must neither block nor
+    /// panic. Spawn a task for anything that takes longer.
     fn release(&self, esp: &str, key: &str);
 }
 
-/// What a [`ReplayGuard`] says of an event.
+/// The answer of a [`ReplayGuard`] about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventClaim {
-    /// It is new, and now claimed.
+    /// The event is new and now claimed.
     Granted,
-    /// Another delivery of it is being handled.
+    /// Another delivery of the event is being handled.
     InProgress,
-    /// It was handled.
+    /// The event was handled.
     Handled,
 }
 
-/// A [`ReplayGuard`] in memory: for an app that is one process.
+/// A [`ReplayGuard`] in memory, for apps with a single process.
 ///
-/// It remembers the last events, as many as it is told to, at about 60 bytes for each; older
-/// ones are forgotten, and would be handled again. Ten thousand, the default, take some 600 kB.
-/// Claims come on top: one for each event that is being handled.
+/// It remembers a limited number of the latest events, at about 60 bytes each; older ones are
+/// forgotten and would be handled again. The default is ten thousand events, about 600 kB. Claims
+/// of events that are being handled come on top.
 #[derive(Debug)]
 pub struct MemoryReplayGuard {
     capacity: NonZeroUsize,
     seen: Mutex<Seen>,
 }
 
-/// An event's identity, of one length whatever the ESP's own keys are.
+/// The identity of an event, of fixed length.
 type Id = [u8; 16];
 
 #[derive(Default)]
 struct Seen {
     claimed: HashSet<Id>,
     handled: HashSet<Id>,
-    /// Those handled, oldest first.
+    /// The handled events, oldest first.
     order: VecDeque<Id>,
 }
 
 impl MemoryReplayGuard {
-    /// Remembers so many handled events.
+    /// Creates a guard that remembers this number of handled events.
     pub fn new(capacity: NonZeroUsize) -> Self {
         Self {
             capacity,
@@ -209,7 +208,7 @@ impl ReplayGuard for MemoryReplayGuard {
     }
 }
 
-/// A claim that is given back when it is dropped, however that comes about.
+/// A claim that is released when it is dropped, for whatever reason.
 pub(super) struct Claimed<'g> {
     guard: &'g dyn ReplayGuard,
     esp: String,
@@ -228,7 +227,7 @@ impl<'g> Claimed<'g> {
     }
 
     pub(super) async fn confirm(mut self) -> Result<(), ReplayGuardError> {
-        // From here on the event is handled: dropped at the await, it must not be released.
+        // From here on, the event is handled: if dropped at the await, it must not be released.
         self.settled = true;
         self.guard.confirm(&self.esp, &self.key).await
     }

@@ -1,7 +1,6 @@
-//! From a request to its answer, in `http`'s types: [`serve_webhook`] and [`answer_webhook`].
+//! Answers requests, with the types of `http`: [`serve_webhook`] and [`answer_webhook`].
 //!
-//! What a request means is decided in `webhook.rs`; routes for a web framework are made in a
-//! file of its name.
+//! `webhook.rs` interprets a request; routes for a web framework are in a file with its name.
 
 use std::error::Error;
 use std::fmt;
@@ -20,13 +19,14 @@ use super::trace::WebhookTrace;
 use super::webhook::{Webhook, WebhookError, WebhookErrorKind, admit, parse, too_large};
 use crate::panics::caught;
 
-/// Reads a request's body and answers it: for hyper, tower, and whatever has `http`'s types.
+/// Reads a request's body and answers the request. For hyper, tower, and anything else that uses
+/// the types of `http`.
 ///
-/// The repository has an example for hyper, for tower and for actix-web.
-/// [`webhook_at`](crate::webhook_at) finds the webhook by its path.
+/// The repository contains examples for hyper, tower and actix-web.
+/// [`webhook_at`](crate::webhook_at) finds the webhook for a path.
 ///
-/// If [`Webhook::auth`] asks for basic authentication, the body is read only of a request that
-/// passes it. It is read up to [`Webhook::body_limit`]. For the rest see [`answer_webhook`].
+/// If [`Webhook::auth`] requires basic authentication, the body is read only after the request
+/// passes it. The body is read up to [`Webhook::body_limit`]. See [`answer_webhook`] for the rest.
 pub async fn serve_webhook<W, B, H, F, E>(
     webhook: &W,
     request: Request<B>,
@@ -63,7 +63,7 @@ where
 {
     admit(webhook, request.method(), request.headers())?;
     let (head, body) = request.into_parts();
-    // A length that is announced need not be read to be too long.
+    // A body whose announced length is too large is not read.
     if body.size_hint().lower() > webhook.body_limit() as u64 {
         return Err(too_large(webhook));
     }
@@ -78,14 +78,14 @@ where
     }
 }
 
-/// Answers a webhook's request, whatever server it came through.
+/// Answers a webhook's request, whatever server received it.
 ///
-/// Gives the events to the handler one by one, in order, and waits for it. The answer is 200
-/// when the handler took all of them, 500 as soon as it fails or panics (the ESP then posts all
-/// of them again: see [`Event::dedup_key`] and [`handled_once`](crate::handled_once)), and what
-/// [`Webhook::status`] says for a request that cannot be read. The answer to a wrong secret or
-/// signature does not say what is wrong with it; the log does, at WARN. `HEAD` and `OPTIONS` are
-/// answered without a secret: some ESPs try a URL with them.
+/// Passes the events to the handler one by one, in order, and waits for it. The response is 200 if
+/// the handler accepted all of them, and 500 as soon as it fails or panics, upon which the ESP
+/// posts all of them again (see [`Event::dedup_key`] and [`handled_once`](crate::handled_once)).
+/// For a request that cannot be read, the response is [`Webhook::status`]. The response to a wrong
+/// secret or signature does not say what is wrong; the log does, at WARN. `HEAD` and `OPTIONS` are
+/// answered without authentication, because some ESPs probe a URL with them.
 ///
 /// ```
 /// use anymail_core::{answer_webhook, Event, Webhook};
@@ -120,14 +120,14 @@ where
     answer
 }
 
-/// A panic of the handler, the webhook or the replay guard is answered with 500, as their errors
-/// are: the server goes on, and the ESP posts the events again.
+/// A panic of the handler, the webhook or the replay guard is answered with 500, like their errors:
+/// the server keeps running, and the ESP posts the events again.
 async fn or_500<W: Webhook + ?Sized>(
     webhook: &W,
     answering: impl Future<Output = Response<Bytes>>,
 ) -> Response<Bytes> {
     caught(answering).await.unwrap_or_else(|_| {
-        // The panic's message may quote the request: it is left to the program's panic hook.
+        // The panic's message may quote the request, so it is left to the program's panic hook.
         tracing::error!(
             esp = webhook.esp(),
             "a webhook, its handler or its replay guard panicked"
@@ -136,7 +136,7 @@ async fn or_500<W: Webhook + ?Sized>(
     })
 }
 
-/// Hands the events of a request on.
+/// Passes the events of a request to the handler.
 async fn answer_events<W, H, F, E>(
     webhook: &W,
     request: &Request<Bytes>,
@@ -178,8 +178,8 @@ where
     answer(StatusCode::OK, "")
 }
 
-/// Claims an event for this delivery, where a guard wants that. Else it is to be passed over,
-/// or the whole request to be answered.
+/// Claims an event for this delivery if there is a guard. Otherwise the event is to be skipped, or
+/// the whole request is answered.
 async fn claim<'w, W: Webhook + ?Sized>(
     webhook: &'w W,
     event: &Event,
@@ -214,7 +214,7 @@ async fn claim<'w, W: Webhook + ?Sized>(
 /// When an event that is being handled may be posted again. Handlers should be quick.
 const RETRY_AFTER_SECONDS: &str = "10";
 
-/// `HEAD` and `OPTIONS`.
+/// Answers `HEAD` and `OPTIONS`.
 fn answer_without_events(method: &Method) -> Option<Response<Bytes>> {
     match *method {
         Method::HEAD => Some(answer(StatusCode::OK, "")),

@@ -1,7 +1,7 @@
-//! [`WebhookSignature`]: the proof, in a request, that whoever made it holds a key.
+//! [`WebhookSignature`]: verifies that whoever made a request holds a key.
 //!
-//! When it is checked is decided in `webhook.rs`; schemes that several ESPs share are in
-//! `hmac.rs` and `standard_webhooks.rs`.
+//! `webhook.rs` decides when it is checked; `hmac.rs` and `standard_webhooks.rs` implement schemes
+//! that several ESPs share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,17 +10,17 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::Request;
 
-/// Checks the signature of a webhook's request, in the way of one ESP.
+/// Verifies the signatures of one ESP's webhook requests.
 ///
-/// An ESP's crate implements this trait and gives the value to
+/// An ESP's crate implements this trait and passes the value to
 /// [`WebhookAuth::signature`](crate::WebhookAuth::signature). Core calls [`verify`](Self::verify)
-/// once the body has been read up to its limit, and before
-/// [`Webhook::read`](crate::Webhook::read) sees it.
+/// after the body has been read up to its limit, and before
+/// [`Webhook::read`](crate::Webhook::read).
 ///
-/// Schemes that several ESPs share are in core, behind the feature `signatures`:
-/// `StandardWebhooks` is complete, and `HmacSha256Keys` leaves to the ESP's crate only what is
-/// signed and where the signature is. Other algorithms stay with the ESP's crate. This one
-/// verifies ECDSA over the curve P-256, of the timestamp and the body, with the crate `p256`:
+/// The feature `signatures` contains schemes that several ESPs share: `StandardWebhooks` is
+/// complete, and with `HmacSha256Keys`, the ESP's crate defines only what is signed and where the
+/// signature is. Other algorithms belong in the ESP's crate. This example verifies ECDSA with the
+/// curve P-256, over the timestamp and the body, with the crate `p256`:
 ///
 /// ```
 /// use anymail_core::{SignatureError, TimestampTolerance, WebhookAuth, WebhookSignature};
@@ -65,21 +65,22 @@ use http::Request;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait WebhookSignature: Send + Sync {
-    /// Says whether one of the ESP's keys signed this request.
+    /// Verifies that one of the ESP's keys signed this request.
     ///
-    /// An implementer guarantees:
-    /// - The signature covers all that [`Webhook::read`](crate::Webhook::read) relies on: the
+    /// The implementation must guarantee:
+    /// - The signature covers everything that [`Webhook::read`](crate::Webhook::read) uses: the
     ///   body, and each header that it reads.
     /// - A symmetric signature is compared in constant time, and every configured key is tried.
-    /// - A signature whose time lies too far from now is refused ([`TimestampTolerance`]), if
-    ///   the ESP signs a time at all.
-    /// - Any headers and any body give an answer, never a panic, in time in proportion to their
+    /// - A signature that is too old or too far in the future is refused ([`TimestampTolerance`]),
+    ///   if the ESP signs a timestamp.
+    /// - Any headers and any body yield a result and never a panic, in time proportional to their
     ///   length.
     ///
-    /// It is synchronous and does no input or output: whatever keys it needs are there.
+    /// It is synchronous and does no I/O: the keys it needs must already be there.
     ///
     /// # Errors
-    /// [`SignatureError`] says why not. The reason goes to the log; whoever posted the request
+    /// [`SignatureError`], which says why. The reason is logged; the sender of the request learns
+    /// only that it was refused.
     /// learns only that it was refused.
     fn verify(&self, request: &Request<Bytes>) -> Result<(), SignatureError>;
 }
@@ -96,54 +97,54 @@ impl<S: WebhookSignature + ?Sized> WebhookSignature for Box<S> {
     }
 }
 
-/// Why a request's signature does not count.
+/// Why a request's signature is not valid.
 ///
-/// It holds no text of the request and no key, so it may be logged.
+/// It contains no text of the request and no key, so it can be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// The request has no signature: the header or field with this name is not there.
+    /// There is no signature: the header or field with this name is missing.
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    /// The header or field with this name is there and cannot be read.
+    /// The header or field with this name cannot be parsed.
     #[error("`{0}` is malformed")]
     Malformed(&'static str),
-    /// The signature was made longer ago than the tolerance allows. Either somebody repeats a
-    /// request that is not theirs, or a clock is wrong.
+    /// The signature is older than the tolerance allows. Either somebody replays a request, or a
+    /// clock is wrong.
     #[error(
         "the signature is {} s old, more than the tolerance of {} s; \
          check this machine's clock",
         age.as_secs(), tolerance.as_secs()
     )]
     TooOld {
-        /// The time since the signature was made.
+        /// The age of the signature.
         age: Duration,
-        /// The most that it may be.
+        /// The tolerance.
         tolerance: Duration,
     },
-    /// The signature will be made later than the tolerance allows, so a clock is wrong.
+    /// The signature is further in the future than the tolerance allows, so a clock is wrong.
     #[error(
         "the signature is {} s in the future, more than the tolerance of {} s; \
          check this machine's clock",
         ahead.as_secs(), tolerance.as_secs()
     )]
     TooNew {
-        /// The time until the signature is made.
+        /// The time until the signature's timestamp.
         ahead: Duration,
-        /// The most that it may be.
+        /// The tolerance.
         tolerance: Duration,
     },
-    /// None of the keys made this signature of this body.
+    /// None of the keys made this signature of this request.
     #[error("the signature does not match any configured key")]
     NoMatch,
 }
 
-/// How far the time of a signature may lie from now, in either direction.
+/// How far a signature's timestamp may be from the current time, in either direction.
 ///
-/// Five minutes by default, as [Standard Webhooks] libraries have it. The limit keeps somebody
-/// who has got hold of a request from posting it again later. It must cover how far clocks
-/// differ and, for an ESP that signs an event once and repeats the same signature in each try,
-/// how long the ESP goes on trying.
+/// The default is five minutes, like in the [Standard Webhooks] libraries. The limit prevents
+/// somebody who obtained a request from replaying it later. It must be larger than the difference
+/// between clocks. For an ESP that signs an event once and sends the same signature with each
+/// attempt, it must be larger than the time during which the ESP retries.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -164,7 +165,7 @@ pub struct TimestampTolerance {
 }
 
 impl TimestampTolerance {
-    /// At most this far from now, by the system's clock. Fractions of a second count down.
+    /// Creates a limit that uses the system clock. Fractions of a second are ignored.
     pub fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -172,14 +173,14 @@ impl TimestampTolerance {
         }
     }
 
-    /// The same limit by another clock, for tests.
+    /// Uses another clock, for tests.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Checks a time, in seconds since 1970-01-01 00:00 UTC.
+    /// Checks a timestamp, in seconds since 1970-01-01 00:00 UTC.
     ///
     /// # Errors
     /// [`SignatureError::TooOld`] and [`SignatureError::TooNew`].

@@ -11,13 +11,13 @@ use super::hmac::{HmacSha256Keys, base64};
 use super::signature::{SignatureError, TimestampTolerance, WebhookSignature};
 use crate::secret::Secret;
 
-/// Verifies the signatures of [Standard Webhooks], version 1.0.0, by HMAC-SHA256 (`v1`).
+/// Verifies the HMAC-SHA256 signatures (`v1`) of [Standard Webhooks], version 1.0.0.
 ///
-/// The headers are `webhook-id`, `webhook-timestamp` (seconds since 1970) and
-/// `webhook-signature` (one or more `v1,<base64>`, with spaces between them). What is signed is
-/// the id, the timestamp and the body, with dots between them. One valid signature is enough;
-/// signatures of other versions (`v1a` is Ed25519) do not count. A timestamp may lie five
-/// minutes from now unless [`tolerance`](Self::tolerance) says otherwise.
+/// The headers are `webhook-id`, `webhook-timestamp` (seconds since 1970) and `webhook-signature`
+/// (one or more `v1,<base64>`, separated by spaces). The signed content is the ID, the timestamp
+/// and the body, separated by dots. One valid signature is enough; signatures of other versions
+/// (`v1a` is Ed25519) are ignored. A timestamp may be up to five minutes from the current time,
+/// unless [`tolerance`](Self::tolerance) is set.
 ///
 /// ```
 /// use anymail_core::{StandardWebhooks, WebhookAuth};
@@ -54,19 +54,18 @@ const SVIX: Headers = Headers {
     signature: "svix-signature",
 };
 
-/// The padding of a key does no harm and is sometimes lost on the way into a configuration.
+/// The padding of a key is optional: it is sometimes lost on the way into a configuration.
 const KEY: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 impl StandardWebhooks {
-    /// Takes one key, or several while a key is being changed: base64, with or without
-    /// `whsec_` before it.
+    /// Creates a verifier from one or several keys in base64, with or without the prefix `whsec_`.
     ///
     /// # Errors
-    /// [`WebhookAuthError`] for no key at all, a blank one, and one that is not base64 (a
-    /// public key, `whpk_`, is none).
+    /// [`WebhookAuthError`] if there is no key, or if a key is blank or not base64. A public key
+    /// (`whpk_`) is not accepted.
     pub fn new<K: Into<Secret>>(
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Self, WebhookAuthError> {
@@ -85,29 +84,29 @@ impl StandardWebhooks {
         })
     }
 
-    /// Changes how far a timestamp may lie from now.
+    /// Sets how far a timestamp may be from the current time.
     #[must_use]
     pub fn tolerance(mut self, tolerance: TimestampTolerance) -> Self {
         self.tolerance = tolerance;
         self
     }
 
-    /// Reads the same from `svix-id`, `svix-timestamp` and `svix-signature`: ESPs that post by
-    /// way of Svix use these names.
+    /// Reads the headers `svix-id`, `svix-timestamp` and `svix-signature`, which ESPs that post
+    /// with Svix use.
     #[must_use]
     pub fn svix_headers(mut self) -> Self {
         self.headers = &SVIX;
         self
     }
 
-    /// The id of what is posted, which stays the same when it is posted again: a good
-    /// [`dedup_key`](crate::Event::dedup_key) where a request holds one event.
+    /// The ID of the request, which stays the same when it is posted again. It is a good
+    /// [`dedup_key`](crate::Event::dedup_key) if a request contains one event.
     pub fn id<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         let id = headers.get(self.headers.id)?.to_str().ok()?;
         Some(id).filter(|id| !id.is_empty())
     }
 
-    /// The value of the signature header, by the first key, as the ESP would make it: for tests.
+    /// The value of the signature header with the first key, like the ESP would make it. For tests.
     pub fn sign(&self, id: &str, unix_seconds: i64, body: &[u8]) -> String {
         let timestamp = unix_seconds.to_string();
         let signed = signed(id.as_bytes(), timestamp.as_bytes(), body);
@@ -147,7 +146,7 @@ impl WebhookSignature for StandardWebhooks {
     }
 }
 
-/// Digits only: `i64::from_str` would take a sign, too.
+/// Digits only: `i64::from_str` also accepts a sign.
 fn seconds(text: &[u8]) -> Option<i64> {
     if !text.iter().all(u8::is_ascii_digit) {
         return None;

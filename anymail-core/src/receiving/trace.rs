@@ -1,6 +1,6 @@
-//! What a webhook's request tells `tracing`, and `metrics` where the feature of that name is on.
+//! Records webhook requests with `tracing`, and with `metrics` if that feature is enabled.
 //!
-//! The same rules as for sending: OpenTelemetry's names, seconds, no address and nothing of a
+//! The rules are those for sending: OpenTelemetry's names, seconds, no address, and nothing of a
 //! body.
 
 use std::time::Instant;
@@ -12,7 +12,7 @@ use tracing::field::Empty;
 
 use super::webhook::Webhook;
 
-/// The span `webhook`: one request, from its head to its answer, with the app's handler in it.
+/// The span `webhook`: a request from start to response, including the app's handler.
 #[derive(Debug)]
 pub(super) struct WebhookTrace {
     span: Span,
@@ -49,12 +49,12 @@ impl WebhookTrace {
         self.span.clone()
     }
 
-    /// The body is there.
+    /// Records the size of the body.
     pub(super) fn body(&self, bytes: usize) {
         self.span.record("http.request.body.size", bytes);
     }
 
-    /// These events were in it.
+    /// Records the events of the request.
     pub(super) fn events(&self, count: usize) {
         self.span.record("events", count);
         #[cfg(feature = "metrics")]
@@ -62,7 +62,7 @@ impl WebhookTrace {
             .increment(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
-    /// This is the answer to it.
+    /// Records the response.
     pub(super) fn end(self, answer: &Response<Bytes>) {
         let status = answer.status().as_u16();
         self.span.record("http.response.status_code", status);

@@ -1,7 +1,6 @@
-//! [`Webhook`], which turns an ESP's request into events, and [`WebhookError`].
+//! [`Webhook`], which turns an ESP's requests into events, and [`WebhookError`].
 //!
-//! What the payload means is each backend's business; how a request gets here and its answer
-//! back is told in `serve.rs`.
+//! Each backend interprets its payloads; `serve.rs` receives requests and answers them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,15 +17,15 @@ use super::signature::SignatureError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookKind {
-    /// News of mail that was sent.
+    /// News about sent messages.
     Tracking,
-    /// Mail that came in.
+    /// Inbound messages.
     Inbound,
 }
 
 impl WebhookKind {
-    /// The name, `tracking` or `inbound`: the last part of a webhook's URL, unless
-    /// [`Webhook::url_name`] says otherwise.
+    /// The name, `tracking` or `inbound`. It is the last part of a webhook's URL unless
+    /// [`Webhook::url_name`] returns another one.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tracking => "tracking",
@@ -34,8 +33,7 @@ impl WebhookKind {
         }
     }
 
-    /// How many bytes a body may have unless the webhook says otherwise: 1 MiB for tracking,
-    /// 50 MiB for inbound.
+    /// The default maximum size of a body: 1 MiB for tracking, 50 MiB for inbound.
     pub fn default_body_limit(self) -> usize {
         match self {
             Self::Tracking => 1 << 20,
@@ -50,66 +48,68 @@ impl fmt::Display for WebhookKind {
     }
 }
 
-/// One webhook of one ESP: reads its requests.
+/// A webhook of one ESP, which turns requests into events.
 ///
-/// Apps call [`parse`](Self::parse), or let [`serve_webhook`](crate::serve_webhook) do it, or
-/// mount the routes for their web framework. It is synchronous and does no input or output.
+/// Apps call [`parse`](Self::parse), or [`serve_webhook`](crate::serve_webhook), or use the routes
+/// for their web framework. It is synchronous and does no I/O.
 ///
-/// A backend implements the rest. Before [`read`](Self::read) is called, core has checked
-/// [`auth`](Self::auth), the method and the body's length; no webhook repeats that, and none can
+/// A backend implements the other methods. Before core calls [`read`](Self::read), it has checked
+/// [`auth`](Self::auth), the method and the size of the body, so no webhook has to and none can
+/// forget it.
 /// forget it.
 pub trait Webhook: fmt::Debug + Send + Sync {
-    /// The ESP's name, in lower case; it stands in the URL and on every event.
+    /// The ESP's name, in lower case. It is part of the URL and of every event.
     fn esp(&self) -> &str;
 
     /// What the webhook is for.
     fn kind(&self) -> WebhookKind;
 
-    /// The last part of its URL: the kind's name, unless the ESP wants another. (Some post raw
-    /// mails only to URLs that end in a certain word.) Letters, digits, `-`, `_` and `.` only.
+    /// The last part of the URL. By default the kind's name; some ESPs post raw messages only to
+    /// URLs that end in a certain word. May contain only letters, digits, `-`, `_` and `.`.
     fn url_name(&self) -> &str {
         self.kind().as_str()
     }
 
-    /// Who may post to it. Must be asked for by whatever makes the webhook: there is no
-    /// default.
+    /// How requests are authenticated. There is no default: whatever creates the webhook must
+    /// require it as an argument.
     fn auth(&self) -> &WebhookAuth;
 
-    /// Turns a request into events. It is authenticated, a `POST`, and within the limit.
+    /// Turns a request into events. The request is authenticated, is a `POST`, and is within the
+    /// size limit.
     ///
-    /// An implementer guarantees: any bytes give events or an error, in time and memory in
-    /// proportion to their number, and never a panic; what is missing, null or of an unheard-of
-    /// kind is no error; an error quotes nothing of the body.
+    /// The implementation must guarantee that any bytes yield events or an error, in time and
+    /// memory proportional to their number, and never a panic; that missing, null or unknown values
+    /// are not an error; and that an error quotes nothing of the body.
     ///
     /// # Errors
-    /// [`WebhookError`] for what cannot be read as any event at all.
+    /// [`WebhookError`] if the request cannot be read as any event.
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError>;
 
-    /// The most bytes that a body may have.
+    /// The maximum size of a body, in bytes.
     fn body_limit(&self) -> usize {
         self.kind().default_body_limit()
     }
 
-    /// What to answer to a request that gave this error. To be overridden where the ESP takes
-    /// a status for something else than [`WebhookErrorKind::status`] assumes.
+    /// The status of the response to a request that caused this error. Override it if the ESP
+    /// interprets a status differently from what [`WebhookErrorKind::status`] assumes.
     fn status(&self, error: WebhookErrorKind) -> StatusCode {
         error.status()
     }
 
-    /// The memory of handled events, if there is one. An ESP's webhook has none: an app adds it
-    /// by [`handled_once`](crate::handled_once).
+    /// The guard that remembers handled events, if any. An ESP's webhook has none: an app adds it
+    /// with [`handled_once`](crate::handled_once).
     fn replay_guard(&self) -> Option<&dyn ReplayGuard> {
         None
     }
 
-    /// Reads a request: basic authentication first, then the method, the length, the signature,
-    /// and the body.
+    /// Parses a request. Checks basic authentication first, then the method, the size, the
+    /// signature, and the body.
     ///
-    /// Not to be overridden. [`serve_webhook`](crate::serve_webhook) and the routes for web
-    /// frameworks go the same way even if it is.
+    /// Do not override it: [`serve_webhook`](crate::serve_webhook) and the routes for web
+    /// frameworks perform the same steps even if you do.
     ///
     /// # Errors
-    /// [`WebhookError`]; [`status`](Self::status) says what to answer.
+    /// [`WebhookError`]. [`status`](Self::status) is the status of the response.
     fn parse(&self, request: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
         parse(self, request)
     }
@@ -117,7 +117,7 @@ pub trait Webhook: fmt::Debug + Send + Sync {
 
 macro_rules! forward {
     ($wrapper:ident) => {
-        // A wrapper that forgot one would answer with another webhook's limit or status.
+        // A wrapper that forgot a method would use another webhook's limit or status.
         #[deny(clippy::missing_trait_methods)]
         impl<W: Webhook + ?Sized> Webhook for $wrapper<W> {
             fn esp(&self) -> &str {
@@ -162,8 +162,8 @@ macro_rules! forward {
 forward!(Arc);
 forward!(Box);
 
-/// Reads a request, whatever a webhook makes of [`Webhook::parse`]: nothing is read of it that
-/// is not authenticated.
+/// Parses a request, even if a webhook overrides [`Webhook::parse`]. Nothing unauthenticated is
+/// parsed.
 pub(super) fn parse<W: Webhook + ?Sized>(
     webhook: &W,
     request: &Request<Bytes>,
@@ -177,7 +177,7 @@ pub(super) fn parse<W: Webhook + ?Sized>(
     webhook.read(request)
 }
 
-/// What can be told before the body is there: whether to read it at all.
+/// Checks the headers, to decide whether to read the body.
 pub(super) fn admit<W: Webhook + ?Sized>(
     webhook: &W,
     method: &Method,
@@ -217,23 +217,22 @@ pub(super) fn too_large<W: Webhook + ?Sized>(webhook: &W) -> WebhookError {
     WebhookError::new(webhook, WebhookErrorKind::TooLarge, detail)
 }
 
-/// What is wrong with a webhook's request.
+/// The kinds of [`WebhookError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WebhookErrorKind {
-    /// The request proves nothing: it has no `Authorization` header, or no signature.
+    /// The request is not authenticated: there is no `Authorization` header or no signature.
     NoSecret,
-    /// The password, or the key of the signature, is none of those that are valid; or the
-    /// signature is too old. Which of them it is stands in the error, for the log, and not in
-    /// the answer.
+    /// The password or the signature's key is not valid, or the signature is too old. The error
+    /// says which, for the log; the response does not.
     WrongSecret,
-    /// The payload is one of the same ESP's other webhook: the URLs are mixed up.
+    /// The payload belongs to the same ESP's other webhook: the URLs are mixed up.
     WrongWebhook,
-    /// The body is not in the format that the ESP uses (no JSON, say).
+    /// The body is not in the ESP's format, for example not JSON.
     MalformedBody,
-    /// The body is in the right format and can be no payload of this ESP.
+    /// The body is in the ESP's format, but is not a payload of this ESP.
     WrongShape,
-    /// The body is longer than [`Webhook::body_limit`].
+    /// The body is larger than [`Webhook::body_limit`].
     TooLarge,
     /// The method is not `POST`.
     WrongMethod,
@@ -244,23 +243,23 @@ pub enum WebhookErrorKind {
 impl WebhookErrorKind {
     /// The HTTP status that makes most ESPs do the right thing.
     ///
-    /// Most take a 4xx for a final answer and post again after a 5xx. So an event that a
-    /// person can still rescue by mending the configuration gets a 5xx, and what no further
-    /// try can mend gets the 4xx that says what it is. 403 is not used: some ESPs give up on
-    /// it where they go on after another 4xx.
+    /// Most ESPs treat a 4xx as final and post again after a 5xx. So an event that somebody can
+    /// still rescue by fixing the configuration gets a 5xx, and one that no retry can fix gets the
+    /// 4xx that describes the problem. 403 is not used, because some ESPs stop after a 403 but
+    /// retry after another 4xx.
     ///
-    /// | kind | status | because |
+    /// | kind | status | reason |
     /// | --- | --- | --- |
-    /// | `NoSecret` | 401 | a stranger, or a webhook that was never set up to the end |
-    /// | `WrongSecret` | 503 | a secret that was changed on one side only, or a wrong clock: the event shall come again |
-    /// | `WrongWebhook` | 501 | two URLs that were mixed up: the event shall come again |
-    /// | `MalformedBody` | 400 | it would be as malformed the next time |
+    /// | `NoSecret` | 401 | a stranger, or a webhook whose setup was never finished |
+    /// | `WrongSecret` | 503 | a secret that was changed on one side only, or a wrong clock: the event should be posted again |
+    /// | `WrongWebhook` | 501 | two URLs are mixed up: the event should be posted again |
+    /// | `MalformedBody` | 400 | it would be malformed the next time, too |
     /// | `WrongShape` | 422 | likewise |
     /// | `TooLarge` | 413 | likewise |
-    /// | `WrongMethod` | 405 | no ESP does that |
+    /// | `WrongMethod` | 405 | no ESP does this |
     /// | `WrongContentType` | 415 | likewise |
     ///
-    /// A handler that fails is a 500, so that the event comes again.
+    /// If a handler fails, the status is 500, so that the event is posted again.
     pub fn status(self) -> StatusCode {
         match self {
             Self::NoSecret => StatusCode::UNAUTHORIZED,
@@ -275,9 +274,9 @@ impl WebhookErrorKind {
     }
 }
 
-/// A request that gave no events: at which webhook, and what is wrong with it.
+/// The error of parsing a webhook request.
 ///
-/// Holds nothing of the body and no secret.
+/// It contains nothing of the body and no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookError {
     esp: String,
@@ -287,8 +286,8 @@ pub struct WebhookError {
 }
 
 impl WebhookError {
-    /// An error of a webhook. The detail says what is wrong and what can be done, and quotes
-    /// nothing of the body; it is shown to who posted, if they had the secret.
+    /// Creates an error of a webhook. The detail says what is wrong and what to do, and must not
+    /// quote the body. It is sent to the client if the request was authenticated.
     pub fn new<W: Webhook + ?Sized>(
         webhook: &W,
         kind: WebhookErrorKind,
@@ -302,13 +301,13 @@ impl WebhookError {
         }
     }
 
-    /// What is wrong.
+    /// The kind of error.
     pub fn kind(&self) -> WebhookErrorKind {
         self.kind
     }
 
-    /// The body of the answer: what is wrong, in words, for the person who looks into it. To
-    /// who has not shown the secret it says nothing.
+    /// The body of the response: what is wrong, for the person who investigates it. Empty if the
+    /// request was not authenticated.
     pub fn response_text(&self) -> &str {
         match self.kind {
             WebhookErrorKind::NoSecret | WebhookErrorKind::WrongSecret => "",

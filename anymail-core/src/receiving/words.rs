@@ -1,14 +1,14 @@
-//! Encoded words (RFC 2047) in the values of headers.
+//! Decodes encoded words (RFC 2047) in header values.
 //!
-//! Which values have them is said in `headers.rs`. mail-parser decodes words one by one; mail
-//! programs cut characters, and even base64's groups of four, in two between words, so adjacent
-//! words are joined here before anything is decoded.
+//! `headers.rs` knows which values contain them. mail-parser decodes words one by one, but mail
+//! clients split characters, and even base64's groups of four, between two words. So adjacent words
+//! are joined here before they are decoded.
 
 use std::borrow::Cow;
 
 use super::content::{decode_base64, decode_charset};
 
-/// The text with its encoded words decoded. The result stays on one line.
+/// Decodes the encoded words in a text. The result is a single line.
 pub(super) fn decode_words(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -16,7 +16,7 @@ pub(super) fn decode_words(text: &str) -> String {
     while let Some(at) = rest.find("=?") {
         let (before, tail) = rest.split_at(at);
         let word = EncodedWord::read(tail);
-        // White space between two encoded words belongs to neither (RFC 2047, 6.2).
+        // White space between two encoded words is not part of the text (RFC 2047, 6.2).
         let adjacent = run.is_some() && word.is_some() && before.trim().is_empty();
         if !adjacent {
             end(&mut run, &mut out);
@@ -45,7 +45,7 @@ fn end(run: &mut Option<Run>, out: &mut String) {
     }
 }
 
-/// The encoded word that `text` starts with, decoded, and its length.
+/// Decodes the encoded word at the start of `text`, and returns its length.
 pub(super) fn first_word(text: &str) -> Option<(String, usize)> {
     let word = EncodedWord::read(text)?;
     let mut out = String::new();
@@ -64,8 +64,8 @@ struct EncodedWord<'a> {
 
 impl<'a> EncodedWord<'a> {
     fn read(text: &'a str) -> Option<Self> {
-        // A question mark can only stand between the parts of a word (RFC 2047, 2), so this
-        // looks no further than the next words.
+        // Question marks occur only between the parts of a word (RFC 2047, 2), so this reads no
+        // further than the next words.
         let mut parts = text.get(2..)?.splitn(4, '?');
         let (charset, encoding, content) = (parts.next()?, parts.next()?, parts.next()?);
         if !parts.next()?.starts_with('=') || charset.is_empty() {
@@ -77,7 +77,7 @@ impl<'a> EncodedWord<'a> {
             _ => return None,
         };
         Some(Self {
-            // A language may stand behind the charset (RFC 2231, 5).
+            // The charset may be followed by a language (RFC 2231, 5).
             charset: charset.split('*').next().unwrap_or_default(),
             base64,
             content,
@@ -90,7 +90,7 @@ impl<'a> EncodedWord<'a> {
 struct Run {
     charset: String,
     bytes: Vec<u8>,
-    /// Base64 that is not a whole number of groups yet.
+    /// Base64 characters that are not yet a complete group.
     base64: String,
 }
 
@@ -132,14 +132,14 @@ impl Run {
     }
 }
 
-/// The "Q" encoding (RFC 2047, 4.2). A `=` that escapes nothing stands for itself.
+/// The "Q" encoding (RFC 2047, 4.2). A `=` that escapes nothing is kept.
 fn decode_q(content: &str) -> Vec<u8> {
     decode_escapes(content.as_bytes(), b'=')
         .map(|(byte, escaped)| if byte == b'_' && !escaped { b' ' } else { byte })
         .collect()
 }
 
-/// The bytes behind `%20` (RFC 2231, 7). A `%` that escapes nothing stands for itself.
+/// Decodes `%20` (RFC 2231, 7). A `%` that escapes nothing is kept.
 pub(super) fn decode_percent(text: &str) -> Vec<u8> {
     let bytes = decode_escapes(text.as_bytes(), b'%');
     bytes.map(|(byte, _)| byte).collect()
@@ -185,8 +185,8 @@ pub(super) fn without_comments(text: &str) -> Cow<'_, str> {
     text.chars().filter(outside).collect()
 }
 
-/// The text with each run of control characters as one space: what came out of an encoding
-/// must not break a line where it is used next.
+/// Replaces each run of control characters with a space: decoded text must not break a line where
+/// it is used.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     let breaks = |c: char| c.is_control() && c != '\t';
     if !text.contains(breaks) {
