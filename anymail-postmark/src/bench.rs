@@ -7,11 +7,12 @@ use bytes::Bytes;
 
 use crate::PostmarkConfig;
 
-/// The bodies of the calls that these messages make, one after another.
+/// The bodies of the calls that these messages make, one after another, each as the pieces that
+/// are sent.
 pub fn bodies<'a>(
     messages: &'a [PreparedMessage],
     config: &'a PostmarkConfig,
-) -> impl Iterator<Item = serde_json::Result<Vec<Bytes>>> + use<'a> {
+) -> impl Iterator<Item = serde_json::Result<impl Iterator<Item = Bytes>>> + use<'a> {
     crate::sending::bodies(messages, config)
 }
 

@@ -11,7 +11,6 @@ use anymail_core::{
     Accepted, Address, AddressKey, SendError, SendErrorKind, Suppression, SuppressionOrigin,
     SuppressionReason, SuppressionStore, SuppressionStoreError,
 };
-use bytes::Bytes;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -311,7 +310,7 @@ impl PostmarkSuppressions {
         let body = body.map_err(|error| {
             SendError::new(SendErrorKind::InvalidMessage, NAME, error.to_string())
         })?;
-        let (path, body) = (self.path(), vec![Bytes::from(body)]);
+        let (path, body) = (self.path(), body.into());
         let answer = self.client.post(&path, 0, body, None).await;
         let answer = answer.and_then(|answer| read::<Changed>(&answer));
         let answer = answer.map_err(unsent)?;

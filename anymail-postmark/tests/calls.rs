@@ -6,10 +6,16 @@
     reason = "a test fails by its panic"
 )]
 
+use std::time::Duration;
+
 use anymail_core::{
-    Accepted, Attachment, Mailer, Message, SendErrorKind, SendStatus, Status, UnsupportedPolicy,
+    Accepted, Attachment, Mailer, Message, RetryPolicy, SendErrorKind, SendStatus, Status,
+    UnsupportedPolicy,
 };
 use anymail_postmark::{PostmarkBackend, PostmarkConfig, PostmarkOptions};
+use anymail_test_utils::{FakePostmark, Fault};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use serde_json::{Value, json};
 use wiremock::matchers::{any, header};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
@@ -101,6 +107,56 @@ async fn a_batch_of_more_than_50_mb_is_split() {
         [call(path, "token", 1), call(path, "token", 2)]
     );
     assert!(status.all(Status::Sent));
+}
+
+#[tokio::test]
+async fn a_large_attachment_arrives_whole_and_with_its_length_on_a_retry_too() {
+    let content: Vec<_> = (0..3_000_001_u32)
+        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+        .collect();
+    let text = STANDARD.encode(&content);
+    let file = Attachment::new("report.pdf", content).unwrap();
+    let mail = |to: &[&str]| {
+        let mut message = message(&to.join(","));
+        message.attachments = vec![file.clone()].into();
+        message
+    };
+    let postmark = FakePostmark::start().unwrap();
+    let config = PostmarkConfig::new("server-token").api_url(postmark.url());
+    let retry = RetryPolicy {
+        first_wait: Duration::from_millis(1),
+        ..RetryPolicy::standard()
+    };
+    let mailer = Mailer::builder(PostmarkBackend::new(config).unwrap())
+        .retry(retry)
+        .build();
+    postmark.server().inject(Fault::rate_limited(None), 1);
+    let [ann, bob] = ["ann@example.com", "bob@example.com"];
+    mailer.send(&mail(&[ann])).await.unwrap();
+    mailer.send(&mail(&[bob])).await.unwrap();
+    // A batch holds the attachment once, as text, and sends it for each of the two.
+    let mut batch = mail(&[ann, bob]);
+    batch.merge_metadata.value_or_default();
+    mailer.send(&batch).await.unwrap();
+
+    let requests = postmark.server().requests();
+    for request in &requests {
+        let length = request.body().len().to_string();
+        assert_eq!(request.headers()["content-length"], length.as_str());
+        assert!(!request.headers().contains_key("transfer-encoding"));
+    }
+    let bodies: Vec<_> = requests.iter().map(|request| request.body()).collect();
+    let [failed, ann, bob, both] = bodies[..] else {
+        panic!("{} calls", bodies.len());
+    };
+    assert!(failed == ann, "the retry sends something else");
+    let body: Value = serde_json::from_slice(ann).unwrap();
+    assert!(body["Attachments"][0]["Content"] == text, "another text");
+    let rows = [b"[", &ann[..], b",", &bob[..], b"]"].concat();
+    assert!(
+        rows == *both,
+        "a row of the batch differs from a mail alone"
+    );
 }
 
 #[tokio::test]
@@ -312,7 +368,6 @@ async fn connections_are_used_again_and_a_dead_port_is_surely_not_accepted() {
 #[cfg(feature = "rustls-tls")]
 #[tokio::test]
 async fn a_connection_that_does_not_come_about_in_its_time_is_surely_not_accepted() {
-    use std::time::Duration;
     // The system takes connections in, and nobody there speaks TLS.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());

@@ -70,7 +70,7 @@ fn write(messages: &[Message]) -> Box<dyn FnMut()> {
     let config = config();
     Box::new(move || {
         for body in bench::bodies(&messages, &config) {
-            black_box(body.unwrap());
+            body.unwrap().for_each(|piece| drop(black_box(piece)));
         }
     })
 }

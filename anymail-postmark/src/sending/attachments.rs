@@ -1,35 +1,53 @@
 //! Writes attachments: base64, straight into its place in a request's body.
 //!
-//! The fields around them are `payload.rs`'s.
-
-use std::sync::LazyLock;
+//! The fields around them are `payload.rs`'s; how a large one is sent is `pieces.rs`'s.
 
 use anymail_core::Attachment;
-use base64::Engine;
+
+use super::base64::{encode, encoded_len};
+use super::pieces::Draft;
 
 /// What is written behind the attachments, as a rule: recipients, metadata, a template's values.
 const BEHIND: usize = 16 * 1024;
 
-/// Writes a list of attachments.
-pub(super) fn write(out: &mut Vec<u8>, attachments: &[Attachment]) -> serde_json::Result<()> {
+/// Writes a list of attachments. Those that are large are encoded when they are sent, unless they
+/// are to be sent more than `once`: then the text stands in the draft, to be sent again from there.
+pub(super) fn write(
+    draft: &mut Draft,
+    attachments: &[Attachment],
+    once: bool,
+) -> serde_json::Result<()> {
+    let later = |part: &Attachment| once && Draft::is_large(part.content());
     // Once, to the byte: an attachment is most of a message, and growing would copy it.
     let size = |part: &Attachment| {
         let names = part.filename().map_or(0, str::len) + part.content_type().len();
-        part.content().len() / 3 * 4 + 2 * names + 256
+        let content = if later(part) {
+            0
+        } else {
+            encoded_len(part.content())
+        };
+        content + 2 * names + 256
     };
-    out.reserve_exact(attachments.iter().map(size).sum::<usize>() + BEHIND);
-    out.push(b'[');
+    let size = attachments.iter().map(size).sum::<usize>();
+    draft.bytes.reserve_exact(size + BEHIND);
+    draft.bytes.push(b'[');
     for (i, part) in attachments.iter().enumerate() {
         if i > 0 {
-            out.push(b',');
+            draft.bytes.push(b',');
         }
-        one(out, part)?;
+        before_content(&mut draft.bytes, part)?;
+        if later(part) {
+            draft.base64(part.content().clone());
+        } else {
+            encode(&mut draft.bytes, part.content());
+        }
+        draft.bytes.extend_from_slice(br#""}"#);
     }
-    out.push(b']');
+    draft.bytes.push(b']');
     Ok(())
 }
 
-fn one(out: &mut Vec<u8>, part: &Attachment) -> serde_json::Result<()> {
+fn before_content(out: &mut Vec<u8>, part: &Attachment) -> serde_json::Result<()> {
     out.extend_from_slice(br#"{"Name":"#);
     serde_json::to_writer(&mut *out, part.filename().unwrap_or_default())?;
     out.extend_from_slice(br#","ContentType":"#);
@@ -39,35 +57,50 @@ fn one(out: &mut Vec<u8>, part: &Attachment) -> serde_json::Result<()> {
         serde_json::to_writer(&mut *out, &format_args!("cid:{id}"))?;
     }
     out.extend_from_slice(br#","Content":""#);
-    encode(out, part.content())?;
-    out.extend_from_slice(br#""}"#);
     Ok(())
 }
 
-#[cfg(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon")
-))]
-static BASE64: LazyLock<base64::engine::Simd> =
-    LazyLock::new(|| base64::engine::Simd::standard(base64::engine::general_purpose::PAD));
-#[cfg(not(any(
-    target_arch = "x86_64",
-    all(target_arch = "aarch64", target_feature = "neon")
-)))]
-static BASE64: LazyLock<base64::engine::GeneralPurpose> =
-    LazyLock::new(|| base64::engine::general_purpose::STANDARD);
+#[cfg(test)]
+mod tests {
+    use anymail_core::ContentId;
 
-/// Appends base64. It goes by blocks so that the zeros that make room for a block are still
-/// in the processor's cache when they are written over.
-fn encode(out: &mut Vec<u8>, content: &[u8]) -> serde_json::Result<()> {
-    const BLOCK: usize = 3 * 4096;
-    for block in content.chunks(BLOCK) {
-        let start = out.len();
-        out.resize(start + block.len().div_ceil(3) * 4, 0);
-        let room = out.get_mut(start..).unwrap_or_default();
-        BASE64
-            .encode_slice(block, room)
-            .map_err(serde::ser::Error::custom)?;
+    use super::*;
+
+    fn sent(draft: Draft) -> (usize, Vec<u8>) {
+        let pieces = draft.finish();
+        (pieces.len(), pieces.flatten().collect())
     }
-    Ok(())
+
+    #[test]
+    fn an_attachment_encoded_while_it_is_sent_is_the_same_to_the_byte() {
+        const PIECE: usize = 48 * 1024;
+        let id = ContentId::new("logo@example.com").unwrap();
+        for len in [
+            0,
+            1,
+            PIECE - 1,
+            PIECE,
+            PIECE + 1,
+            PIECE + 2,
+            2 * PIECE,
+            2 * PIECE + 1,
+            5 * PIECE - 1,
+        ] {
+            let content: Vec<_> = (0..len).map(|n| (n * n / 7) as u8).collect();
+            let large = Attachment::new("catalogue \"2026\".pdf", content.clone()).unwrap();
+            let parts = [
+                Attachment::new("a.txt", "first").unwrap(),
+                large.clone(),
+                Attachment::new("logo.png", content).unwrap().inline(&id),
+                large,
+                Attachment::new("z.txt", "last").unwrap(),
+            ];
+            let [mut later, mut at_once] = [Draft::default(), Draft::default()];
+            write(&mut later, &parts, true).unwrap();
+            write(&mut at_once, &parts, false).unwrap();
+            assert_eq!(later.bytes.len() < at_once.bytes.len(), len > PIECE);
+            let at_once = at_once.bytes;
+            assert_eq!(sent(later), (at_once.len(), at_once), "{len} bytes");
+        }
+    }
 }

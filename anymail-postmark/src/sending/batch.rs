@@ -7,12 +7,12 @@ use std::slice;
 use std::sync::Arc;
 
 use anymail_core::{Accepted, Address, PreparedMessage, SendError, SendErrorKind, SendStatus};
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use super::client::{Answer, Client};
 use super::payload::{Body, Endpoint, Row, has_template};
+use super::pieces::Pieces;
 use super::response::{self, AnswerRow, Outcome};
 use super::{search, settle};
 use crate::config::{NAME, PostmarkConfig, PostmarkConfigError};
@@ -85,7 +85,7 @@ impl Sender {
     }
 
     async fn call<'a>(&self, mut call: Call<'a>) -> (Call<'a>, Result<Vec<AnswerRow>, SendError>) {
-        let body = match std::mem::replace(&mut call.body, Ok(Vec::new())) {
+        let body = match std::mem::replace(&mut call.body, Ok(Pieces::default())) {
             Ok(body) => body,
             Err(error) => {
                 let error = SendError::new(SendErrorKind::Configuration, NAME, error.to_string());
@@ -106,7 +106,7 @@ struct Call<'a> {
     endpoint: Endpoint,
     token: Option<&'a str>,
     rows: Vec<Row<'a>>,
-    body: serde_json::Result<Vec<Bytes>>,
+    body: serde_json::Result<Pieces>,
 }
 
 /// Rows that can share a call, in order.
@@ -162,7 +162,7 @@ impl<'a> Calls<'a> {
 pub(crate) fn bodies<'a>(
     messages: &'a [PreparedMessage],
     config: &'a PostmarkConfig,
-) -> impl Iterator<Item = serde_json::Result<Vec<Bytes>>> + use<'a> {
+) -> impl Iterator<Item = serde_json::Result<Pieces>> + use<'a> {
     Calls::new(messages, config).map(|call| call.body)
 }
 

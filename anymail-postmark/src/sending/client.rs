@@ -2,21 +2,17 @@
 //!
 //! What an answer means is read in `response.rs`; nothing here sends twice.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 #[cfg(feature = "rate-limit")]
 use anymail_core::RateLimiter;
 use anymail_core::{Accepted, CallTrace, Secret, SendError, SendErrorKind, parse_retry_after};
-use bytes::{Bytes, BytesMut};
-use http_body::{Frame, SizeHint};
+use bytes::BytesMut;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Body, RequestBuilder, Url, redirect};
 use tracing::Instrument;
 
+use super::pieces::Pieces;
 use crate::config::{NAME, PostmarkConfig, PostmarkConfigError, token_header};
 
 const TOKEN: &str = "X-Postmark-Server-Token";
@@ -73,18 +69,16 @@ impl Client {
         self
     }
 
-    /// Posts JSON (the pieces of it, in order) with so many messages, with a token of its own
-    /// where there is one.
+    /// Posts JSON with so many messages, with a token of its own where there is one.
     pub(crate) async fn post(
         &self,
         path: &str,
         messages: usize,
-        body: Vec<Bytes>,
+        body: Pieces,
         token: Option<&str>,
     ) -> Result<Answer, SendError> {
         let token = token.map_or_else(|| self.token.clone(), Secret::new);
-        let body = Pieces::new(body);
-        let bytes = body.left;
+        let bytes = body.len();
         let trace = || CallTrace::start(NAME, "POST", path, messages, bytes);
         let request = self.http.post(self.url(path)?).body(Body::from(body));
         self.in_turn(trace, request, &token).await
@@ -178,57 +172,6 @@ fn asks_for_a_pause(result: &Result<Answer, SendError>) -> Option<Option<Duratio
         Err(error) => (error.http_status(), error.retry_after()),
     };
     (status == Some(429)).then_some(asked)
-}
-
-/// A request's body, not copied together.
-struct Pieces {
-    pieces: VecDeque<Bytes>,
-    left: usize,
-}
-
-impl Pieces {
-    fn new(pieces: Vec<Bytes>) -> Self {
-        Self {
-            left: pieces.iter().map(Bytes::len).sum(),
-            pieces: pieces.into(),
-        }
-    }
-}
-
-impl From<Pieces> for Body {
-    fn from(mut body: Pieces) -> Self {
-        match body.pieces.pop_front() {
-            Some(all) if body.pieces.is_empty() => Self::from(all),
-            Some(first) => {
-                body.pieces.push_front(first);
-                Self::wrap(body)
-            }
-            None => Self::from(Bytes::new()),
-        }
-    }
-}
-
-impl http_body::Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = self.pieces.pop_front();
-        self.left -= piece.as_ref().map_or(0, Bytes::len);
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.pieces.is_empty()
-    }
-
-    /// Known, so the request says its Content-Length.
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left as u64)
-    }
 }
 
 fn configuration(why: String) -> SendError {

@@ -1,15 +1,17 @@
 //! From a prepared message to Postmark and back.
 //!
-//! `payload.rs` writes requests, `client.rs` carries them, `response.rs` reads the answers,
+//! `payload.rs` writes requests, `pieces.rs` holds them, `client.rs` carries them, `response.rs` reads the answers,
 //! `batch.rs` packs many messages into few calls, `search.rs` finds one again. What Postmark can
 //! do is `backend.rs`'s.
 
 mod answer;
 mod attachments;
+mod base64;
 mod batch;
 mod check;
 mod client;
 mod payload;
+mod pieces;
 mod response;
 mod search;
 mod settle;

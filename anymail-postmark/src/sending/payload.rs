@@ -6,11 +6,11 @@
 use std::ops::Range;
 
 use anymail_core::{Address, Attachment, JsonMap, PreparedMessage};
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::attachments;
 use super::check::get;
+use super::pieces::{Draft, Pieces};
 use crate::config::PostmarkConfig;
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
 
@@ -87,13 +87,10 @@ pub(super) fn has_template(message: &PreparedMessage) -> bool {
 ///
 /// What all rows of a message share (bodies and attachments, above all) is written once. Where
 /// it is short it is copied as bytes; else it is sent again from where it stands, so that 500
-/// mails with the same attachment take the memory of one.
+/// mails with the same attachment take the memory of one. A large attachment that is sent once
+/// is encoded only when it is sent.
 pub(super) struct Body<'c> {
-    out: Vec<u8>,
-    /// What is sent again, and behind how much of `out`.
-    again: Vec<(usize, Range<usize>)>,
-    /// How much `again` adds to the length.
-    more: usize,
+    draft: Draft,
     endpoint: Endpoint,
     config: &'c PostmarkConfig,
     rows: usize,
@@ -105,15 +102,15 @@ pub(super) struct Body<'c> {
 
 impl<'c> Body<'c> {
     pub(super) fn new(endpoint: Endpoint, config: &'c PostmarkConfig) -> Self {
-        let out = match endpoint {
-            Endpoint::Batch => b"[".to_vec(),
-            Endpoint::BatchWithTemplates => br#"{"Messages":["#.to_vec(),
-            Endpoint::Email | Endpoint::WithTemplate | Endpoint::Bulk => Vec::new(),
+        let start: &[u8] = match endpoint {
+            Endpoint::Batch => b"[",
+            Endpoint::BatchWithTemplates => br#"{"Messages":["#,
+            Endpoint::Email | Endpoint::WithTemplate | Endpoint::Bulk => b"",
         };
+        let mut draft = Draft::default();
+        draft.bytes.extend_from_slice(start);
         Self {
-            out,
-            again: Vec::new(),
-            more: 0,
+            draft,
             endpoint,
             config,
             rows: 0,
@@ -130,71 +127,61 @@ impl<'c> Body<'c> {
         if self.rows >= self.endpoint.max_rows() {
             return Ok(false);
         }
-        let before = (self.out.len(), self.again.len(), self.more);
+        let (before, length) = (self.draft.mark(), self.draft.bytes.len());
         if self.endpoint == Endpoint::Bulk {
             self.bulk_row(row)?;
         } else {
             self.row(row)?;
         }
-        if self.rows > 0 && self.out.len() + self.more + 2 > MAX_BODY {
-            self.out.truncate(before.0);
-            self.again.truncate(before.1);
-            self.more = before.2;
+        if self.rows > 0 && self.draft.len() + 2 > MAX_BODY {
+            self.draft.rewind(&before);
             return Ok(false);
         }
         if self.rows == 0 && more > 0 {
             let shared = self.shared.as_ref().map_or(0, |(_, range)| range.len());
             let sent_again = if shared < COPIED { 0 } else { shared };
-            let size = self.out.len() - before.0 - sent_again + 64;
+            let size = self.draft.bytes.len() - length - sent_again + 64;
             let rows = more.min(self.endpoint.max_rows());
-            self.out.reserve(size.saturating_mul(rows).min(MAX_BODY));
+            let bytes = &mut self.draft.bytes;
+            bytes.reserve(size.saturating_mul(rows).min(MAX_BODY));
         }
         self.rows += 1;
         Ok(true)
     }
 
-    /// The bytes to send, in their order.
-    pub(super) fn finish(mut self) -> Vec<Bytes> {
+    /// The body, ready to be sent.
+    pub(super) fn finish(mut self) -> Pieces {
         let end: &[u8] = match self.endpoint {
             Endpoint::Email | Endpoint::WithTemplate => b"",
             Endpoint::Batch => b"]",
             Endpoint::BatchWithTemplates | Endpoint::Bulk => b"]}",
         };
-        self.out.extend_from_slice(end);
-        let out = Bytes::from(self.out);
-        let mut pieces = Vec::with_capacity(2 * self.again.len() + 1);
-        let mut sent = 0;
-        for (at, range) in self.again {
-            pieces.push(out.slice(sent..at));
-            pieces.push(out.slice(range));
-            sent = at;
-        }
-        pieces.push(out.slice(sent..));
-        pieces
+        self.draft.bytes.extend_from_slice(end);
+        self.draft.finish()
     }
 
     fn row(&mut self, row: &Row<'_>) -> serde_json::Result<()> {
         if self.rows > 0 {
-            self.out.push(b',');
+            self.draft.bytes.push(b',');
         }
-        self.out.push(b'{');
+        self.draft.bytes.push(b'{');
         match self.shared.clone() {
             Some((index, range)) if index == row.index && range.len() < COPIED => {
-                self.out.extend_from_within(range);
+                self.draft.bytes.extend_from_within(range);
             }
             Some((index, range)) if index == row.index => {
-                self.more += range.len();
-                self.again.push((self.out.len(), range));
+                self.draft.again(range);
             }
             _ => {
-                let start = self.out.len();
-                let mut fields = Fields::new(&mut self.out, &mut self.list, row.message);
+                let start = self.draft.bytes.len();
+                let mut fields = Fields::new(&mut self.draft, &mut self.list, row.message);
+                fields.once = row.to.len() == row.message.to().len();
                 fields.shared(self.config, Own::of(row))?;
-                self.shared = Some((row.index, start..self.out.len()));
+                self.shared = Some((row.index, start..self.draft.bytes.len()));
             }
         }
         let own = Own::of(row);
-        let mut fields = Fields::new(&mut self.out, &mut self.list, row.message);
+        let mut fields = Fields::new(&mut self.draft, &mut self.list, row.message);
         fields.empty = false; // what is shared may stand elsewhere
         fields.addresses("To", row.to)?;
         if own.headers {
@@ -206,7 +193,7 @@ impl<'c> Body<'c> {
         if own.model {
             fields.model(row.to)?;
         }
-        self.out.push(b'}');
+        self.draft.bytes.push(b'}');
         Ok(())
     }
 
@@ -216,16 +203,16 @@ impl<'c> Body<'c> {
     fn bulk_row(&mut self, row: &Row<'_>) -> serde_json::Result<()> {
         let own = Own::of(row);
         if self.rows == 0 {
-            self.out.push(b'{');
-            let mut fields = Fields::new(&mut self.out, &mut self.list, row.message);
+            self.draft.bytes.push(b'{');
+            let mut fields = Fields::new(&mut self.draft, &mut self.list, row.message);
             fields.shared(self.config, Own::BULK)?;
             fields.common_maps()?;
-            self.out.extend_from_slice(br#","Messages":["#);
+            self.draft.bytes.extend_from_slice(br#","Messages":["#);
         } else {
-            self.out.push(b',');
+            self.draft.bytes.push(b',');
         }
-        self.out.push(b'{');
-        let mut fields = Fields::new(&mut self.out, &mut self.list, row.message);
+        self.draft.bytes.push(b'{');
+        let mut fields = Fields::new(&mut self.draft, &mut self.list, row.message);
         fields.empty = true;
         fields.addresses("To", row.to)?;
         fields.addresses("Cc", row.message.cc())?;
@@ -239,7 +226,7 @@ impl<'c> Body<'c> {
         if has_template(row.message) {
             fields.model(row.to)?;
         }
-        self.out.push(b'}');
+        self.draft.bytes.push(b'}');
         Ok(())
     }
 }
@@ -282,22 +269,25 @@ impl Own {
 
 /// Writes the fields of one JSON object; a name that `esp_extra` gives itself is left to it.
 struct Fields<'o, 'm> {
-    out: &'o mut Vec<u8>,
+    draft: &'o mut Draft,
     list: &'o mut String,
     message: &'m PreparedMessage,
     extra: Option<&'m JsonMap>,
     empty: bool,
+    /// Whether what is written stands in the body once.
+    once: bool,
 }
 
 impl<'o, 'm> Fields<'o, 'm> {
-    /// Goes on behind what stands in `out`; an opening brace there means no comma.
-    fn new(out: &'o mut Vec<u8>, list: &'o mut String, message: &'m PreparedMessage) -> Self {
+    /// Goes on behind what stands in the draft; an opening brace there means no comma.
+    fn new(draft: &'o mut Draft, list: &'o mut String, message: &'m PreparedMessage) -> Self {
         Self {
-            empty: out.last() == Some(&b'{'),
-            out,
+            empty: draft.bytes.last() == Some(&b'{'),
+            draft,
             list,
             message,
             extra: message.esp_extra(),
+            once: true,
         }
     }
 
@@ -307,7 +297,7 @@ impl<'o, 'm> Fields<'o, 'm> {
         let message = self.message;
         let texts = [message.subject(), message.text_body(), message.html_body()];
         let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
-        self.out.reserve(texts + 512);
+        self.draft.bytes.reserve(texts + 512);
         self.addresses("From", std::slice::from_ref(message.from()))?;
         if !own.copies {
             self.addresses("Cc", message.cc())?;
@@ -348,7 +338,7 @@ impl<'o, 'm> Fields<'o, 'm> {
         for (key, value) in self.extra.into_iter().flatten() {
             if key != SERVER_TOKEN {
                 self.name(key)?;
-                serde_json::to_writer(&mut *self.out, value)?;
+                serde_json::to_writer(&mut self.draft.bytes, value)?;
             }
         }
         Ok(())
@@ -364,10 +354,10 @@ impl<'o, 'm> Fields<'o, 'm> {
     /// Begins a field that the row has in any case.
     fn name(&mut self, name: &str) -> serde_json::Result<()> {
         if !std::mem::take(&mut self.empty) {
-            self.out.push(b',');
+            self.draft.bytes.push(b',');
         }
-        serde_json::to_writer(&mut *self.out, name)?;
-        self.out.push(b':');
+        serde_json::to_writer(&mut self.draft.bytes, name)?;
+        self.draft.bytes.push(b':');
         Ok(())
     }
 
@@ -380,7 +370,7 @@ impl<'o, 'm> Fields<'o, 'm> {
             return Ok(());
         }
         self.name(name)?;
-        serde_json::to_writer(&mut *self.out, value)
+        serde_json::to_writer(&mut self.draft.bytes, value)
     }
 
     /// A text, unless it is empty.
@@ -454,7 +444,7 @@ impl<'o, 'm> Fields<'o, 'm> {
             return Ok(());
         }
         self.name("Attachments")?;
-        attachments::write(self.out, list)
+        attachments::write(self.draft, list, self.once)
     }
 }
 

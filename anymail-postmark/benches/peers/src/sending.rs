@@ -52,7 +52,7 @@ pub fn one_after_another(runtime: &Runtime, server: &Server) -> Row {
         std::slice::from_ref(&message),
     ));
     let body = bench::bodies(&messages, &config).next().unwrap().unwrap();
-    let body = Bytes::from(body.concat());
+    let body = Bytes::from(body.collect::<Vec<_>>().concat());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/email", server.url);
     let ours = on(runtime, || async {
