@@ -161,7 +161,7 @@ async fn each_way_to_fail_says_whether_the_message_may_have_been_accepted() {
         .unwrap_err();
     assert_eq!(
         (error.esp_code(), error.message(), error.accepted()),
-        (Some("subject"), "a message needs a subject", Accepted::No)
+        (Some("subject"), "a subject is required", Accepted::No)
     );
     let backend = FakeEspBackend::new(FakeEspConfig::new("s3cret", esp.url())).unwrap();
     let error = Mailer::new(backend)

@@ -1,15 +1,15 @@
-//! [`assert_sent`] and [`assert_nothing_else_sent`]: what an app's test says of its mail.
+//! [`assert_sent`] and related assertions about the messages that an app sent.
 //!
-//! The outbox they look into is `anymail-core`'s memory backend.
+//! They inspect the outbox of `anymail-core`'s memory backend.
 
 use std::fmt;
 
 use anymail_core::{Address, AddressKey, Field, Message, Outbox, StoredMessage};
 
-/// What a message shall be like: start with [`mail`].
+/// The conditions that a sent message must meet; start with [`mail`].
 ///
-/// All of it must hold of one message. Addresses are compared without regard to case, to
-/// display names, and to the form of an international domain.
+/// One message must meet all of them. The comparison of addresses ignores case, display names,
+/// and whether an international domain is written in Unicode or ASCII.
 #[derive(Clone, Default)]
 #[must_use = "nothing is checked until assert_sent() gets it"]
 pub struct Mail(Vec<Condition>);
@@ -21,7 +21,7 @@ struct Condition {
     values: Vec<String>,
 }
 
-/// Any message, until more is asked of it.
+/// Matches any message, until you add conditions.
 pub fn mail() -> Mail {
     Mail::default()
 }
@@ -42,71 +42,71 @@ impl Mail {
         self
     }
 
-    /// From this address.
+    /// Requires this sender.
     pub fn from(self, email: &str) -> Self {
         self.and(format!("from {email}"), &[email], |m, v| {
             m.from.value().is_some_and(|from| is(from, v))
         })
     }
 
-    /// To this address, maybe among others.
+    /// Requires this address among the `to` recipients.
     pub fn to(self, email: &str) -> Self {
         self.and(format!("to {email}"), &[email], |m, v| any(&m.to, v))
     }
 
-    /// With a copy to this address.
+    /// Requires this address among the `cc` recipients.
     pub fn cc(self, email: &str) -> Self {
         self.and(format!("cc {email}"), &[email], |m, v| any(&m.cc, v))
     }
 
-    /// With a blind copy to this address.
+    /// Requires this address among the `bcc` recipients.
     pub fn bcc(self, email: &str) -> Self {
         self.and(format!("bcc {email}"), &[email], |m, v| any(&m.bcc, v))
     }
 
-    /// With just this subject.
+    /// Requires exactly this subject.
     pub fn subject(self, subject: &str) -> Self {
         self.and(format!("subject {subject:?}"), &[subject], |m, v| {
             m.subject.value().map(String::as_str) == v.first().map(String::as_str)
         })
     }
 
-    /// With this in its subject.
+    /// Requires a subject that contains `part`.
     pub fn subject_contains(self, part: &str) -> Self {
         self.and(format!("{part:?} in its subject"), &[part], |m, v| {
             contains(&m.subject, v)
         })
     }
 
-    /// With this in its plain text.
+    /// Requires a plain text body that contains `part`.
     pub fn text_contains(self, part: &str) -> Self {
         self.and(format!("{part:?} in its text"), &[part], |m, v| {
             contains(&m.text_body, v)
         })
     }
 
-    /// With this in its HTML.
+    /// Requires an HTML body that contains `part`.
     pub fn html_contains(self, part: &str) -> Self {
         self.and(format!("{part:?} in its HTML"), &[part], |m, v| {
             contains(&m.html_body, v)
         })
     }
 
-    /// With this tag.
+    /// Requires this tag, possibly among others.
     pub fn tag(self, tag: &str) -> Self {
         self.and(format!("tag {tag:?}"), &[tag], |m, v| {
             m.tags.items().iter().any(|tag| v.contains(tag))
         })
     }
 
-    /// By this template.
+    /// Requires this template id.
     pub fn template(self, id: &str) -> Self {
         self.and(format!("template {id:?}"), &[id], |m, v| {
             m.template_id.value().is_some_and(|id| v.contains(id))
         })
     }
 
-    /// With this header.
+    /// Requires this header with exactly this value.
     pub fn header(self, name: &str, value: &str) -> Self {
         self.and(format!("header {name}: {value}"), &[name, value], |m, v| {
             let [name, value] = v else { return false };
@@ -115,7 +115,7 @@ impl Mail {
         })
     }
 
-    /// With this in its metadata.
+    /// Requires this key with exactly this value in the metadata.
     pub fn metadata(self, key: &str, value: &str) -> Self {
         self.and(format!("metadata {key}: {value}"), &[key, value], |m, v| {
             let [key, value] = v else { return false };
@@ -123,7 +123,7 @@ impl Mail {
         })
     }
 
-    /// With a file of this name.
+    /// Requires an attachment with this filename.
     pub fn attachment(self, filename: &str) -> Self {
         self.and(format!("attachment {filename:?}"), &[filename], |m, v| {
             let mut names = m.attachments.items().iter().map(|file| file.filename());
@@ -141,7 +141,7 @@ impl Mail {
     }
 }
 
-/// Its conditions, in words.
+/// Lists the conditions.
 impl fmt::Display for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
@@ -172,9 +172,9 @@ fn contains(text: &Field<String>, parts: &[String]) -> bool {
     text.value().is_some_and(holds)
 }
 
-/// Asserts that such a message was sent; takes it out of the outbox and gives it.
+/// Asserts that a message that meets `expected` was sent, removes it from the outbox and returns it.
 ///
-/// Of several that fit, the first is taken, so two alike are asserted by two calls.
+/// If several messages match, this takes the first one. Call it twice to assert two equal messages.
 ///
 /// ```
 /// use anymail_core::{Mailer, MemoryBackend, Message};
@@ -183,7 +183,7 @@ fn contains(text: &Field<String>, parts: &[String]) -> bool {
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let backend = MemoryBackend::new();
 /// let outbox = backend.outbox();
-/// let mailer = Mailer::new(backend); // hand it to the app
+/// let mailer = Mailer::new(backend); // pass it to the app
 /// let receipt = Message::builder()
 ///     .from("shop@example.com")
 ///     .to("Ann <ann@example.com>")
@@ -200,8 +200,8 @@ fn contains(text: &Field<String>, parts: &[String]) -> bool {
 /// ```
 ///
 /// # Panics
-/// When there is none. It shows what was asked for, what was sent instead, and what of it was
-/// not as asked.
+/// Panics if no message matches. The panic message shows the expected conditions, the messages in
+/// the outbox, and the conditions that each of them does not meet.
 #[track_caller]
 pub fn assert_sent(outbox: &Outbox, expected: Mail) -> StoredMessage {
     match outbox.take_first(|sent| expected.is_met_by(sent)) {
@@ -214,10 +214,10 @@ pub fn assert_sent(outbox: &Outbox, expected: Mail) -> StoredMessage {
     }
 }
 
-/// Asserts that no such message was sent.
+/// Asserts that the outbox contains no message that meets `unexpected`.
 ///
 /// # Panics
-/// When there is one, with the messages that were sent.
+/// Panics if there is one, and lists the messages in the outbox.
 #[track_caller]
 pub fn assert_not_sent(outbox: &Outbox, unexpected: Mail) {
     if outbox
@@ -229,19 +229,19 @@ pub fn assert_not_sent(outbox: &Outbox, unexpected: Mail) {
     }
 }
 
-/// Asserts that no message was sent but those that [`assert_sent`] has taken.
+/// Asserts that every sent message has been taken by [`assert_sent`].
 ///
 /// # Panics
-/// When there is one, with the messages that are left.
+/// Panics if a message is left, and lists the remaining messages.
 #[track_caller]
 pub fn assert_nothing_else_sent(outbox: &Outbox) {
     if !outbox.is_empty() {
-        fail("more was sent than was asserted", outbox, None);
+        fail("more messages were sent than expected", outbox, None);
     }
 }
 
 #[track_caller]
-#[expect(clippy::panic, reason = "a failed assertion is what a test wants")]
+#[expect(clippy::panic, reason = "a failed assertion must panic")]
 fn fail(what: &str, outbox: &Outbox, expected: Option<&Mail>) -> ! {
     let sent = outbox.messages();
     let mut text = match sent.len() {
@@ -253,13 +253,13 @@ fn fail(what: &str, outbox: &Outbox, expected: Option<&Mail>) -> ! {
         text.push_str(&format!("\n  {}. {}", i + 1, summary(&sent.message)));
         let missing: Vec<_> = expected.map_or(Vec::new(), |it| it.missing_in(sent).collect());
         if !missing.is_empty() {
-            text.push_str(&format!("\n     but not: {}", missing.join(", ")));
+            text.push_str(&format!("\n     does not match: {}", missing.join(", ")));
         }
     }
     panic!("{text}")
 }
 
-/// One line that tells a message from others; no bodies.
+/// One line that identifies a message, without its bodies.
 fn summary(message: &Message) -> String {
     let mut words = Vec::new();
     let from = message.from.value().map(ToString::to_string);
@@ -328,14 +328,14 @@ mod tests {
             .attach("terms.pdf", "x")
     }
 
-    /// What a failed assertion says.
-    fn words(failing: impl FnOnce() + std::panic::UnwindSafe) -> String {
+    /// The panic message of a failed assertion.
+    fn panic_message(failing: impl FnOnce() + std::panic::UnwindSafe) -> String {
         let panic = std::panic::catch_unwind(failing).unwrap_err();
         *panic.downcast::<String>().unwrap()
     }
 
     #[test]
-    fn every_condition_is_met_by_a_message_that_is_so_and_by_no_other() {
+    fn every_condition_matches_a_message_that_meets_it_and_rejects_others() {
         type Ask = fn(Mail, &str) -> Mail;
         let asks: [(Ask, &str); 13] = [
             (Mail::from, "SHOP@example.com"),
@@ -361,9 +361,9 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_shows_what_was_sent_instead_and_what_was_not_as_asked() {
+    fn a_failure_lists_sent_messages_and_unmet_conditions() {
         let outbox = outbox([welcome(), Message::builder().from("a@b.c").to("d@e.f")]);
-        let said = words(|| {
+        let said = panic_message(|| {
             assert_sent(
                 &outbox,
                 mail().to("ann@příklad.cz").subject_contains("receipt"),
@@ -376,19 +376,21 @@ mod tests {
              1. from Shop <shop@example.com>, to Ann <Ann@Příklad.cz>, cc cc@example.com, \
              bcc bcc@example.com, subject \"Welcome, Ann\", template \"t1\", tags [\"welcome\"], \
              attachment \"terms.pdf\"\n     \
-             but not: \"receipt\" in its subject\n  \
+             does not match: \"receipt\" in its subject\n  \
              2. from a@b.c, to d@e.f\n     \
-             but not: to ann@příklad.cz, \"receipt\" in its subject"
+             does not match: to ann@příklad.cz, \"receipt\" in its subject"
         );
-        assert!(words(|| assert_nothing_else_sent(&outbox)).contains("more was sent"));
-        assert!(words(|| assert_not_sent(&outbox, mail().tag("welcome"))).contains("was sent"));
+        let said = panic_message(|| assert_nothing_else_sent(&outbox));
+        assert!(said.contains("more messages were sent than expected"));
+        let said = panic_message(|| assert_not_sent(&outbox, mail().tag("welcome")));
+        assert!(said.contains("was sent"));
         let empty = Outbox::new();
-        let said = words(|| drop(assert_sent(&empty, mail())));
+        let said = panic_message(|| drop(assert_sent(&empty, mail())));
         assert_eq!(said, "any message\nwas not sent; the outbox is empty");
     }
 
     #[test]
-    fn two_alike_are_asserted_by_two_calls() {
+    fn two_equal_messages_take_two_assertions() {
         let outbox = outbox([welcome(), welcome()]);
         assert_sent(&outbox, mail().to("ann@příklad.cz"));
         assert_sent(&outbox, mail().to("ann@příklad.cz"));

@@ -1,8 +1,7 @@
-//! [`Fault`]: what goes wrong with a call, in words.
+//! [`Fault`]: the faults that can occur in a call.
 //!
-//! How each is done on the wire is in `server.rs`. A connection that is refused is no fault of
-//! a call, as no call comes about: see
-//! [`LoopbackServer::refuse`](crate::LoopbackServer::refuse).
+//! `server.rs` implements them. A refused connection is not a fault of a call, because no call
+//! takes place: see [`LoopbackServer::refuse`](crate::LoopbackServer::refuse).
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode, header};
 
-/// Something that goes wrong with one call to a [`LoopbackServer`](crate::LoopbackServer).
+/// A fault in one call to a [`LoopbackServer`](crate::LoopbackServer).
 ///
-/// Each variant says what the client sees. [`handled`](Self::handled) says whether the ESP has
-/// the message all the same.
+/// Each variant describes what the client sees. [`handled`](Self::handled) returns whether the ESP
+/// accepted the message anyway.
 ///
 /// ```
 /// use anymail_test_utils::Fault;
@@ -24,62 +23,62 @@ use http::{Response, StatusCode, header};
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A new connection is accepted and reset at once, before anything is read. On a
-    /// connection that the client has kept open, the same as
+    /// A new connection is accepted and reset immediately, before anything is read. On a connection
+    /// that the client has kept open, this is the same as
     /// [`ResetBeforeReading`](Self::ResetBeforeReading).
     ResetOnAccept,
-    /// The connection is reset when the request's head has come, its body unread.
+    /// The connection is reset when the head of the request has arrived, before the body is read.
     ResetBeforeReading,
-    /// The connection is reset when the first part of the request's body has come. A client
-    /// with much to send sees its writing fail.
+    /// The connection is reset when the first part of the request's body has arrived. A client that
+    /// sends a large body gets a write error.
     ResetWhileReading,
-    /// The connection is reset when the whole request has come. The handler does not run.
+    /// The connection is reset when the whole request has arrived. The handler does not run.
     ResetAfterReading,
-    /// The handler runs; the connection is reset instead of an answer.
+    /// The handler runs, and the connection is reset instead of a response.
     AcceptThenReset,
-    /// The handler runs; the connection is closed in good order (FIN), without an answer.
+    /// The handler runs, and the connection is closed normally (FIN) without a response.
     AcceptThenClose,
-    /// The request is read and never answered. The handler does not run.
+    /// The request is read, but there is no response. The handler does not run.
     Hang,
-    /// The handler runs; the answer never comes.
+    /// The handler runs, but there is no response.
     AcceptThenHang,
-    /// The handler runs; its answer comes byte by byte, each after this pause.
+    /// The handler runs, and its response arrives byte by byte.
     Drip {
-        /// How long before each byte.
+        /// The pause before each byte.
         interval: Duration,
     },
-    /// The handler runs; its answer announces its full length and ends early (FIN).
+    /// The handler runs, and its response announces its full length but ends early (FIN).
     CutShort {
-        /// How many bytes of the answer's body arrive. From the body's length on, nothing is
-        /// cut.
+        /// The number of bytes of the response's body that arrive. If it is at least the body's
+        /// length, nothing is cut.
         bytes: usize,
     },
-    /// The handler runs; behind its answer come spaces, without an end. A client that takes
-    /// [`LoopbackServer::ENDLESS`](crate::LoopbackServer::ENDLESS) bytes of them has no limit of
-    /// its own: there the connection breaks.
+    /// The handler runs, and its response is followed by endless spaces. The connection breaks
+    /// after [`LoopbackServer::ENDLESS`](crate::LoopbackServer::ENDLESS) bytes; a client that reads
+    /// all of them has no limit of its own.
     Endless,
-    /// The handler runs; these bytes come in place of an HTTP answer, then the end (FIN).
+    /// The handler runs, and these bytes are sent instead of an HTTP response, followed by FIN.
     Garbage(Bytes),
-    /// This answer instead of the handler's, which does not run: rate limits, a server in
-    /// trouble, a balancer's page.
+    /// This response is sent instead of the handler's, which does not run: a rate limit, a server
+    /// error, or a load balancer's page.
     Status {
-        /// The HTTP status. One that does not exist (below 100, say) becomes 500.
+        /// The HTTP status. An invalid one (such as one below 100) becomes 500.
         status: u16,
         /// The `Retry-After` header, in whole seconds.
         retry_after: Option<Duration>,
-        /// The `Content-Type` header; none if empty.
+        /// The `Content-Type` header; no header if empty.
         content_type: String,
-        /// The answer's body.
+        /// The body of the response.
         body: Bytes,
     },
-    /// The handler runs; this answer comes instead of its own.
+    /// The handler runs, and this response is sent instead of its own.
     Replace(Response<Bytes>),
-    /// The handler runs; its answer comes changed.
+    /// The handler runs, and its response is changed.
     Rewrite(fn(Response<Bytes>) -> Response<Bytes>),
 }
 
 impl Fault {
-    /// Whether the handler runs, that is, whether the ESP has the message.
+    /// Whether the handler runs, that is, whether the ESP accepts the message.
     pub fn handled(&self) -> bool {
         match self {
             Self::ResetOnAccept
@@ -100,7 +99,7 @@ impl Fault {
         }
     }
 
-    /// HTTP 429, with `Retry-After` if given, and an empty body.
+    /// Creates an HTTP 429 with an optional `Retry-After` header and an empty body.
     pub fn rate_limited(retry_after: Option<Duration>) -> Self {
         Self::Status {
             status: 429,
@@ -110,7 +109,7 @@ impl Fault {
         }
     }
 
-    /// A status with an empty body: 500, 503, ...
+    /// Creates a response with this status and an empty body.
     pub fn status(status: u16) -> Self {
         Self::Status {
             status,
@@ -120,7 +119,8 @@ impl Fault {
         }
     }
 
-    /// A status with an HTML page, as a proxy between client and ESP answers.
+    /// Creates a response with this status and an HTML page, as from a proxy between client and
+    /// ESP.
     pub fn html_page(status: u16) -> Self {
         Self::Status {
             status,
@@ -130,12 +130,13 @@ impl Fault {
         }
     }
 
-    /// The handler runs; HTTP 200 and nothing else comes.
+    /// Creates a fault that runs the handler and responds with HTTP 200 and an empty body.
     pub fn empty() -> Self {
         Self::Replace(Response::new(Bytes::new()))
     }
 
-    /// The handler runs; HTTP 200 comes with a body that is called JSON and is none.
+    /// Creates a fault that runs the handler and responds with HTTP 200 and a body that claims to
+    /// be JSON but is not.
     pub fn not_json() -> Self {
         Self::Rewrite(|mut response| {
             *response.body_mut() = Bytes::from_static(b"{\"Err\xff");
@@ -144,13 +145,13 @@ impl Fault {
         })
     }
 
-    /// The handler runs; bytes that are no HTTP come back.
+    /// Creates a fault that runs the handler and sends bytes that are not HTTP.
     pub fn garbage() -> Self {
         Self::Garbage(Bytes::from_static(b"\x16\x03\x01 this is not HTTP\r\n\r\n"))
     }
 
-    /// The handler runs; the last row of its JSON array is missing. Another answer is left as
-    /// it is.
+    /// Creates a fault that runs the handler and removes the last row of its JSON array. Other
+    /// responses are not changed.
     pub fn row_too_few() -> Self {
         Self::Rewrite(|response| {
             with_rows(response, |rows| {
@@ -159,14 +160,14 @@ impl Fault {
         })
     }
 
-    /// The handler runs; the rows of its JSON array come in reverse. Another answer is left as
-    /// it is.
+    /// Creates a fault that runs the handler and reverses the rows of its JSON array. Other
+    /// responses are not changed.
     pub fn rows_reversed() -> Self {
         Self::Rewrite(|response| with_rows(response, |rows| rows.reverse()))
     }
 
-    /// One of each, to try a client on all of them: short pauses, a 429 that asks for a second,
-    /// 500, 503 and a 502 page.
+    /// Returns one fault of each kind, to test a client with all of them: with short pauses, a 429
+    /// with a `Retry-After` of one second, 500, 503, and a page with 502.
     ///
     /// ```
     /// use anymail_test_utils::Fault;
@@ -202,7 +203,7 @@ impl Fault {
     }
 }
 
-/// A few words, without bodies: `reset after reading`, `HTTP 429`.
+/// Writes a short description without bodies, such as `reset after reading` or `HTTP 429`.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -225,7 +226,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The answer that a [`Fault::Status`] stands for.
+/// Creates the response for a [`Fault::Status`].
 pub(crate) fn status_response(
     status: u16,
     retry_after: Option<Duration>,

@@ -1,30 +1,30 @@
-//! Test an app that sends mail, or a backend that carries it.
+//! Test utilities for apps that send mail with anymail, and for anymail backends.
 //!
-//! There are two doors.
+//! # Test an app
 //!
-//! # I test an app
+//! - [`assert_sent`] checks which messages the app sent. It inspects the outbox of core's `memory`
+//!   backend and needs no HTTP.
+//! - [`FakePostmark`] is Postmark's API on loopback. It shows what the app does when Postmark refuses
+//!   a message, when the network fails, or when a webhook arrives. The app keeps its real client,
+//!   which may be written in any language.
+//! - [`suppression_stores::check`] checks that the app's own suppression store follows the rules.
+//! - The program `fake-postmark` is the same fake with a mailbox page in the browser, to look at the
+//!   app's messages.
 //!
-//! - That it sent the right mails, without HTTP: [`assert_sent`] looks into the outbox of core's
-//!   `memory` backend.
-//! - What it does when Postmark refuses, when the network fails, when a webhook comes:
-//!   [`FakePostmark`] is Postmark's API on loopback. Nothing of the client under test is
-//!   replaced, and it may be written in any language.
-//! - That a store of suppressions of its own keeps the rules: [`suppression_stores::check`].
-//! - How its mails look: the program `fake-postmark` is the same with a mailbox in the browser.
+//! [`guide::testing_your_apps_mail`] explains all of these.
 //!
-//! [`guide::testing_your_apps_mail`] shows all of it.
+//! # Test a backend
 //!
-//! # I test a backend
-//!
-//! Whether it keeps what `EmailBackend` promises is tried by the [`conformance`] suite, one named
-//! trial for each rule, over real HTTP on loopback; [`guide::writing_a_backend`] leads from an
+//! The [`conformance`] suite tests over real HTTP on loopback whether a backend keeps the promises of
+//! `EmailBackend`, with one named trial for each rule. [`guide::writing_a_backend`] leads from an
 //! empty crate to a backend that passes.
 //!
-//! Under it there is, for tests of your own:
+//! Your own tests can use the parts that the suite is built on:
 //!
-//! [`LoopbackServer`] is an HTTP server without an ESP: a function answers. [`Fault`] names what
-//! can go wrong with a call, on the wire or above it, and says of each whether the ESP has the
-//! message all the same. The server counts, so that a test can say what was lost or doubled.
+//! [`LoopbackServer`] is an HTTP server that knows no ESP: a function that you provide creates the
+//! responses. [`Fault`] lists what can go wrong with a call, on the network or above it, and documents
+//! for each fault whether the ESP accepted the message anyway. The server counts calls, so that a test
+//! can tell which messages were lost or duplicated.
 //!
 //! ```
 //! use anymail_test_utils::{Fault, LoopbackServer};
@@ -36,21 +36,21 @@
 //! let client = reqwest::Client::builder().no_proxy().build()?;
 //! let send = || client.post(esp.url()).body("a message").send();
 //! let error = send().await.unwrap_err();
-//! assert!(!error.is_connect()); // the backend cannot know, and must not send again ...
-//! assert_eq!(esp.counts().handled, 1); // ... for the ESP has it
+//! assert!(!error.is_connect()); // the backend cannot know the outcome and must not retry ...
+//! assert_eq!(esp.counts().handled, 1); // ... because the ESP accepted the message
 //! assert_eq!(send().await?.status(), 200);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
 //!
-//! A fake of another ESP is such a function, too. Postmark's is a good example: it gives its
-//! server away by [`FakePostmark::server`], for the same faults.
+//! A fake of another ESP is such a function, too. See [`FakePostmark`] for an example; its method
+//! [`server`](FakePostmark::server) returns its `LoopbackServer`, to inject the same faults.
 //!
 //! # Features
 //!
-//! - `cli` (on by default): the program `fake-postmark`.
-//! - `https`: webhooks may have `https://` URLs.
-//! - `smtp-tls`: [`LoopbackSmtp`] with STARTTLS and implicit TLS.
+//! - `cli` (default): builds the program `fake-postmark`.
+//! - `https`: posts webhooks to `https://` URLs.
+//! - `smtp-tls`: adds STARTTLS and implicit TLS to [`LoopbackSmtp`].
 
 mod assertions;
 pub mod conformance;

@@ -1,6 +1,6 @@
-//! What every loopback server stands on: a thread with a runtime, a port, and faults in a queue.
+//! The common base of all loopback servers: a thread with a runtime, a port, and a queue of faults.
 //!
-//! It knows no protocol: what becomes of a connection is the business of [`Connections`].
+//! It knows no protocol; [`Connections`] handles connections.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,15 +14,14 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What a server does with its connections. It runs on the server's thread, in its runtime.
 pub(crate) trait Connections: Send + 'static {
-    /// Serves a connection that has just been accepted, in the background.
+    /// Serves a newly accepted connection in the background.
     fn take(&mut self, stream: TcpStream);
 
-    /// Closes the connections that are idle now, and ends when all of today's have ended.
+    /// Closes idle connections, and completes when all current connections have ended.
     fn close(&mut self) -> impl Future<Output = ()> + Send + 'static;
 }
 
-/// A listening socket on loopback, and the thread that serves its connections until it is
-/// dropped.
+/// A listening socket on loopback, and the thread that serves its connections until it is dropped.
 pub(crate) struct Loopback {
     address: SocketAddr,
     orders: mpsc::UnboundedSender<Order>,
@@ -30,16 +29,16 @@ pub(crate) struct Loopback {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the server's thread is asked to do, and where it says whether it could.
+/// A command for the server's thread, with a channel for its result.
 struct Order {
     refuse: bool,
     done: oneshot::Sender<io::Result<()>>,
 }
 
 impl Loopback {
-    /// Starts a thread that listens on an address, port 0 for a free one.
+    /// Starts a thread that listens on an address; port 0 chooses a free port.
     ///
-    /// [`io::ErrorKind::InvalidInput`] when the address is not on loopback.
+    /// Returns [`io::ErrorKind::InvalidInput`] if the address is not a loopback address.
     pub(crate) fn start(
         thread_name: &str,
         address: SocketAddr,
@@ -51,8 +50,8 @@ impl Loopback {
         }
         let (orders, receiver) = mpsc::unbounded_channel();
         let (ready, wait) = std::sync::mpsc::channel();
-        // The runtime is made and dropped on its own thread: on a thread of another runtime,
-        // dropping one panics.
+        // The thread creates and drops its own runtime, because dropping a runtime on a thread of
+        // another runtime panics.
         let thread = std::thread::Builder::new()
             .name(thread_name.to_owned())
             .spawn(move || match listen(address) {
@@ -76,7 +75,7 @@ impl Loopback {
         self.address
     }
 
-    /// Runs something beside the connections; it ends when the server is dropped.
+    /// Runs a task next to the connections; it ends when the server is dropped.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -105,7 +104,7 @@ impl Loopback {
 
 impl Drop for Loopback {
     fn drop(&mut self) {
-        // The thread ends when the last sender of orders is gone.
+        // The thread ends when the last sender of orders is dropped.
         self.orders = mpsc::unbounded_channel().0;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -117,27 +116,27 @@ fn gone() -> io::Error {
     io::Error::other("the server's thread has ended")
 }
 
-/// How many connections the operating system keeps waiting.
+/// The maximum number of connections that the operating system queues.
 const BACKLOG: u32 = 1024;
 
-/// How long [`Loopback::refuse`] waits for what is under way, and for clients to notice that
-/// their idle connections are closed.
+/// How long [`Loopback::refuse`] waits for calls in progress, and for clients to notice that their
+/// idle connections are closed.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// A socket that holds the address. Until it listens, whoever connects is refused.
+/// Binds a socket to the address. Until it listens, connections are refused.
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     if cfg!(not(windows)) {
-        socket.set_reuseaddr(true)?; // there it would let two servers share a port
+        socket.set_reuseaddr(true)?; // on Windows, it would let two servers share a port
     }
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// A runtime, and a listener in it, and where that listens.
+/// Creates a runtime and a listener in it, and returns them with the listener's address.
 fn listen(address: SocketAddr) -> io::Result<(Runtime, TcpListener, SocketAddr)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -153,7 +152,7 @@ fn listen(address: SocketAddr) -> io::Result<(Runtime, TcpListener, SocketAddr)>
 enum Door {
     Open(TcpListener),
     Shut(TcpSocket),
-    /// Neither could be had from the operating system.
+    /// The operating system provided neither.
     Broken,
 }
 
@@ -184,7 +183,7 @@ async fn serve(
     }
 }
 
-/// The next connection; never comes when the door is shut.
+/// Returns the next connection; never completes while the door is shut.
 async fn accept(door: &Door) -> Option<TcpStream> {
     let Door::Open(listener) = door else {
         return std::future::pending().await;
@@ -192,7 +191,7 @@ async fn accept(door: &Door) -> Option<TcpStream> {
     match listener.accept().await {
         Ok((stream, _)) => Some(stream),
         Err(_) => {
-            // Out of file descriptors, as a rule: give the connections time to end.
+            // The process is usually out of file descriptors: give connections time to end.
             tokio::time::sleep(Duration::from_millis(10)).await;
             None
         }
@@ -201,7 +200,7 @@ async fn accept(door: &Door) -> Option<TcpStream> {
 
 fn shut(door: &mut Door, address: SocketAddr) -> io::Result<()> {
     if !matches!(door, Door::Shut(_)) {
-        *door = Door::Broken; // closes the listener, so that the address can be bound
+        *door = Door::Broken; // close the listener, so that the address can be bound
         *door = Door::Shut(bind(address)?);
     }
     Ok(())
@@ -220,7 +219,7 @@ fn open(door: &mut Door, address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// The faults to come, each as often as it was ordered, in the order of ordering.
+/// The faults to come, each with its count, in the order in which they were injected.
 pub(crate) struct FaultQueue<F>(VecDeque<(F, usize)>);
 
 impl<F> Default for FaultQueue<F> {
@@ -236,7 +235,7 @@ impl<F: Clone> FaultQueue<F> {
         }
     }
 
-    /// The next fault, whichever it is.
+    /// Returns the next fault.
     pub(crate) fn front(&self) -> Option<&F> {
         self.0.front().map(|(fault, _)| fault)
     }

@@ -1,7 +1,7 @@
-//! [`LoopbackServer`]: an HTTP server for tests that can do every fault and keeps what arrived.
+//! [`LoopbackServer`]: an HTTP server for tests that simulates faults and keeps what arrived.
 //!
-//! It knows no ESP: a fake one is a handler, such as that of
-//! [`FakePostmark`](crate::FakePostmark). The faults' names are in `faults.rs`.
+//! It knows no ESP. A fake ESP is a handler, such as the one of
+//! [`FakePostmark`](crate::FakePostmark). `faults.rs` defines the faults.
 
 mod body;
 mod call;
@@ -27,11 +27,11 @@ use self::wire::{Wire, WireStream};
 use crate::faults::Fault;
 use crate::loopback::{Connections, Loopback};
 
-/// An HTTP/1.1 server on loopback, answered by a function.
+/// An HTTP/1.1 server on loopback whose responses a function creates.
 ///
-/// It runs on a thread of its own, so it serves async and blocking clients, in and out of a
-/// tokio runtime. The handler runs where it may block. When the server is dropped its port is
-/// free again; calls under way end without an answer.
+/// It runs on its own thread, so it serves async and blocking clients, inside and outside of a
+/// tokio runtime. The handler may block. Dropping the server frees its port; calls in progress end
+/// without a response.
 ///
 /// ```
 /// use anymail_test_utils::{Fault, LoopbackServer};
@@ -43,7 +43,7 @@ use crate::loopback::{Connections, Loopback};
 /// })?;
 /// assert!(server.url().starts_with("http://127.0.0.1:"));
 ///
-/// server.inject(Fault::AcceptThenReset, 2); // the next two calls lose their answers
+/// server.inject(Fault::AcceptThenReset, 2); // the responses to the next two calls are lost
 /// // ... point a client at server.url() ...
 /// assert_eq!(server.counts().handled, 0);
 /// # Ok::<(), std::io::Error>(())
@@ -53,48 +53,48 @@ pub struct LoopbackServer {
     shared: Arc<Shared>,
 }
 
-/// How much a [`LoopbackServer`] has seen since its start.
+/// The counters of a [`LoopbackServer`] since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
-    /// Connections accepted, those reset at once included.
+    /// Accepted connections, including those that were reset immediately.
     pub connections: u64,
     /// Requests whose head has arrived.
     pub calls: u64,
-    /// Calls whose handler has run to its end: what the ESP has.
+    /// Calls whose handler has finished, that is, which the ESP accepted.
     pub handled: u64,
-    /// Bytes that clients have taken of answers without an end
+    /// Bytes that clients have read of endless responses
     /// ([`Fault::Endless`](crate::Fault::Endless)).
     pub endless_bytes: u64,
 }
 
 impl LoopbackServer {
-    /// How large a request's body may be, unless [`set_body_limit`](Self::set_body_limit) says
-    /// otherwise: 64 MiB.
+    /// The default maximum size of a request's body, 64 MiB.
+    /// [`set_body_limit`](Self::set_body_limit) changes it.
     pub const DEFAULT_BODY_LIMIT: usize = 64 * 1024 * 1024;
 
-    /// After how many bytes an answer without an end breaks off: 64 MiB.
+    /// The number of bytes after which the server ends an endless response, 64 MiB.
     pub const ENDLESS: u64 = 64 * 1024 * 1024;
 
     /// Starts a server on a free port of 127.0.0.1.
     ///
-    /// If the handler panics, the call is answered with HTTP 500, and the next one is handled.
-    /// So it is for a rule or fault that panics.
+    /// If the handler, a rule or a fault panics, the response is HTTP 500, and the next call is
+    /// handled normally.
     ///
     /// # Errors
-    /// What the operating system says when there is no port or no thread to be had.
+    /// Returns the operating system's error if no port or thread is available.
     pub fn start(
         handler: impl Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
     ) -> io::Result<Self> {
         Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), handler)
     }
 
-    /// Starts a server on an address of its own, port 0 for a free one.
+    /// Starts a server on this address; port 0 chooses a free port.
     ///
     /// # Errors
-    /// As [`start`](Self::start); [`io::ErrorKind::AddrInUse`] when the port is taken;
-    /// [`io::ErrorKind::InvalidInput`] when the address is not on loopback, as the server is
-    /// made for tests and guards nothing.
+    /// Returns the same errors as [`start`](Self::start), [`io::ErrorKind::AddrInUse`] if the port
+    /// is in use, and [`io::ErrorKind::InvalidInput`] if the address is not a loopback address,
+    /// because the server is made for tests and has no protection.
     pub fn start_on(
         address: SocketAddr,
         handler: impl Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
@@ -118,17 +118,17 @@ impl LoopbackServer {
         Ok(Self { loopback, shared })
     }
 
-    /// The base URL, without a slash at its end: `http://127.0.0.1:40123`.
+    /// Returns the base URL without a trailing slash, such as `http://127.0.0.1:40123`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }
 
-    /// The address it listens on.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.loopback.address()
     }
 
-    /// How much it has seen.
+    /// Returns the counters.
     pub fn counts(&self) -> Counts {
         Counts {
             connections: self.shared.connections.load(Ordering::SeqCst),
@@ -138,65 +138,64 @@ impl LoopbackServer {
         }
     }
 
-    /// The requests that were read to their end, in the order in which they were, whether or
-    /// not the handler ran for them.
+    /// Returns all requests that were read completely, in order, whether or not the handler ran.
     pub fn requests(&self) -> Vec<Request<Bytes>> {
         self.shared.recorded().clone()
     }
 
-    /// Forgets the requests so far. The counts stay.
+    /// Forgets all requests. Does not reset the counters.
     pub fn forget_requests(&self) {
         self.shared.recorded().clear();
     }
 
-    /// Whether requests are kept. They are by default; a long run would fill the memory with
-    /// their bodies.
+    /// Sets whether requests are kept. They are kept by default; turn this off for a long run,
+    /// because their bodies would exhaust the memory.
     pub fn set_recording(&self, recording: bool) {
         self.shared.recording.store(recording, Ordering::SeqCst);
     }
 
-    /// How many bytes a request's body may have. A larger one is answered with HTTP 413 and an
+    /// Sets the maximum size of a request's body. The response to a larger one is HTTP 413 with an
     /// empty body, and its handler does not run.
     pub fn set_body_limit(&self, bytes: usize) {
         self.shared.body_limit.store(bytes, Ordering::SeqCst);
     }
 
-    /// Lets the next `times` calls go wrong like this, behind those that have been ordered
-    /// before.
+    /// Injects `fault` into the next `times` calls, after all faults that were injected before.
     pub fn inject(&self, fault: Fault, times: usize) {
         self.shared.planned().queue.push(fault, times);
     }
 
-    /// Asks `rule` about each call that [`inject`](Self::inject) says nothing about; it gets
-    /// the call's number, from 1 on, and its head. Replaces the rule before.
+    /// Sets a rule that is called for each call without an [injected](Self::inject) fault, with the
+    /// call's number, starting at 1, and its head. Replaces the previous rule.
     pub fn inject_rule(&self, rule: impl Fn(u64, &Parts) -> Option<Fault> + Send + Sync + 'static) {
         self.shared.planned().rule = Some(Arc::new(rule));
     }
 
-    /// From now on all goes well again. A server that refuses connections goes on doing so.
+    /// Removes all faults. A server that refuses connections continues to do so.
     pub fn clear_faults(&self) {
         *self.shared.planned() = Planned::default();
     }
 
-    /// Closes the door: idle connections are closed, and new ones refused by the operating
-    /// system (`ECONNREFUSED`), until [`accept_again`](Self::accept_again). The port stays
-    /// this server's. Calls under way go on; they are waited for only a moment.
+    /// Closes idle connections and lets the operating system refuse new ones (`ECONNREFUSED`),
+    /// until [`accept_again`](Self::accept_again).
+    ///
+    /// The server keeps its port. Calls in progress continue; this waits only a moment for them.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn refuse(&self) -> io::Result<()> {
         self.loopback.refuse().await
     }
 
-    /// Opens the door again, on the same port.
+    /// Accepts connections again, on the same port.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn accept_again(&self) -> io::Result<()> {
         self.loopback.accept_again().await
     }
 
-    /// Runs something beside the handlers; it ends when the server is dropped.
+    /// Runs a task next to the handlers; it ends when the server is dropped.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -205,7 +204,7 @@ impl LoopbackServer {
     }
 }
 
-/// The address and the counts; no request, as requests hold tokens.
+/// Shows the address and the counters, but no request because requests contain tokens.
 impl fmt::Debug for LoopbackServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopbackServer")
@@ -230,7 +229,7 @@ impl Connections for HttpConnections {
     }
 }
 
-/// Serves one connection, in the background.
+/// Serves one connection in the background.
 fn take(stream: TcpStream, shared: &Arc<Shared>, under_way: &GracefulShutdown) {
     shared.connections.fetch_add(1, Ordering::SeqCst);
     if shared.resets_this_connection() {
@@ -245,6 +244,6 @@ fn take(stream: TcpStream, shared: &Arc<Shared>, under_way: &GracefulShutdown) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(stream, service);
-    // An error is the client's to see: it went away, or a fault broke the connection.
+    // Ignore errors: the client disconnected, or a fault broke the connection.
     tokio::spawn(under_way.watch(connection));
 }

@@ -1,6 +1,6 @@
-//! Tests whether a store of suppressions keeps the rules of [`SuppressionStore`].
+//! Tests whether a suppression store follows the rules of [`SuppressionStore`].
 //!
-//! How suppressions are used is tested in core.
+//! Core tests how suppressions are used.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use time::{Duration, OffsetDateTime};
 
 use SuppressionReason::{HardBounce, Manual, SpamComplaint, Unsubscribe};
 
-/// Tests all rules of [`SuppressionStore`] on a store that is empty.
+/// Tests all rules of [`SuppressionStore`] on an empty store.
 ///
-/// It leaves suppressions behind. Each rule uses addresses of its own.
+/// The test leaves suppressions in the store. Each rule uses separate addresses.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -28,22 +28,26 @@ use SuppressionReason::{HardBounce, Manual, SpamComplaint, Unsubscribe};
 /// ```
 ///
 /// # Errors
-/// The first error of the store.
+/// Returns the first error of the store.
 ///
 /// # Panics
-/// If the store breaks a rule; the message says which one.
+/// Panics if the store breaks a rule; the panic message names the rule.
 pub async fn check(store: &dyn SuppressionStore) -> Result<(), SuppressionStoreError> {
     what_is_added_is_found(store).await?;
     many_addresses_are_found_at_once(store).await?;
     scopes_and_reasons_do_not_mix(store).await?;
-    the_time_of_a_change_decides(store).await?;
-    a_change_in_any_order_gives_the_same(store).await?;
-    a_list_has_what_holds(store).await
+    the_latest_change_applies(store).await?;
+    the_order_of_changes_does_not_matter(store).await?;
+    a_list_contains_what_is_in_effect(store).await
 }
 
 async fn what_is_added_is_found(store: &dyn SuppressionStore) -> Result<(), SuppressionStoreError> {
     let ann = AddressKey::of("ann@found.example");
-    assert_eq!(of(store, &ann).await?, [], "an empty store found something");
+    assert_eq!(
+        of(store, &ann).await?,
+        [],
+        "an empty store returned a suppression"
+    );
     let origin = SuppressionOrigin::new("postbox").with_event("883953f4610542a2a16a77a8eac79483");
     let in_zone = at(5)
         .to_offset(time::macros::offset!(-5))
@@ -51,7 +55,7 @@ async fn what_is_added_is_found(store: &dyn SuppressionStore) -> Result<(), Supp
     let suppression = Suppression::of_key(ann.clone(), HardBounce, in_zone)
         .in_scope("Réceipts'; --")
         .with_origin(origin);
-    // Repeated in one call, and in another one.
+    // Repeated in the same call and in another one.
     let twice = [suppression.clone(), suppression.clone()];
     store.add(&twice).await?;
     store.add(&twice).await?;
@@ -59,12 +63,16 @@ async fn what_is_added_is_found(store: &dyn SuppressionStore) -> Result<(), Supp
     assert_eq!(
         found,
         [suppression],
-        "a suppression must be found once, with all of its fields and to the microsecond"
+        "a suppression must be found exactly once, with all of its fields and its time to the microsecond"
     );
     let eve = AddressKey::of("\"o'hara \\\" \u{e9}\"@found.example");
     let plain = Suppression::of_key(eve.clone(), Manual, at(1));
     store.add(std::slice::from_ref(&plain)).await?;
-    assert_eq!(of(store, &eve).await?, [plain], "an odd address is lost");
+    assert_eq!(
+        of(store, &eve).await?,
+        [plain],
+        "an unusual address was lost"
+    );
     Ok(())
 }
 
@@ -82,8 +90,15 @@ async fn many_addresses_are_found_at_once(
     let found = store.look_up(&keys).await?;
     let found: BTreeSet<_> = found.into_iter().map(|found| found.address).collect();
     let expected: BTreeSet<_> = add.into_iter().map(|added| added.address).collect();
-    assert_eq!(found, expected, "a look-up of 1200 addresses is wrong");
-    assert_eq!(store.look_up(&[]).await?, [], "nobody was looked up");
+    assert_eq!(
+        found, expected,
+        "a lookup of 1200 addresses returned the wrong suppressions"
+    );
+    assert_eq!(
+        store.look_up(&[]).await?,
+        [],
+        "a lookup of no addresses must return nothing"
+    );
     Ok(())
 }
 
@@ -101,7 +116,11 @@ async fn scopes_and_reasons_do_not_mix(
         of_bob(Manual, 6).in_scope(""),
     ];
     store.add(&all).await?;
-    assert_eq!(of(store, &bob).await?.len(), all.len(), "one hid another");
+    assert_eq!(
+        of(store, &bob).await?.len(),
+        all.len(),
+        "one suppression hid another one"
+    );
 
     let news = Reactivation::of_key(bob.clone(), at(10)).in_scope("news");
     store.remove(&[news]).await?;
@@ -121,12 +140,12 @@ async fn scopes_and_reasons_do_not_mix(
     assert_eq!(
         found.iter().collect::<BTreeSet<_>>(),
         expected.iter().collect(),
-        "a reactivation ends suppressions of its scope and reasons, and no other"
+        "a reactivation must end the suppressions of its scope and reasons, and no others"
     );
     Ok(())
 }
 
-async fn the_time_of_a_change_decides(
+async fn the_latest_change_applies(
     store: &dyn SuppressionStore,
 ) -> Result<(), SuppressionStoreError> {
     let cid = AddressKey::of("cid@times.example");
@@ -138,40 +157,48 @@ async fn the_time_of_a_change_decides(
     assert_eq!(
         of(store, &cid).await?,
         [],
-        "a suppression from before a reactivation counted, which ended nothing when it came"
+        "a reactivation that found nothing to end must still end earlier suppressions that arrive later"
     );
     store.add(&suppressed(20)).await?;
     assert_eq!(
         of(store, &cid).await?.len(),
         1,
-        "at the same time, a suppression goes over a reactivation"
+        "with equal times, a suppression must take precedence over a reactivation"
     );
     store.remove(&ended(20)).await?;
     store.remove(&ended(15)).await?;
     assert_eq!(
         of(store, &cid).await?.len(),
         1,
-        "an old reactivation counted"
+        "an earlier reactivation must not end a later suppression"
     );
     store.add(&suppressed(5)).await?;
     let since = of(store, &cid).await?.first().map(|found| found.since);
-    assert_eq!(since, Some(at(20)), "an old suppression changed the time");
+    assert_eq!(
+        since,
+        Some(at(20)),
+        "an earlier suppression must not change the time"
+    );
     store.remove(&ended(30)).await?;
     store.add(&suppressed(25)).await?;
     assert_eq!(
         of(store, &cid).await?,
         [],
-        "a suppression from before a reactivation counted, which came when it was ended"
+        "a suppression that is older than the reactivation that ended it must not apply again"
     );
     store.add(&suppressed(40)).await?;
-    assert_eq!(of(store, &cid).await?.len(), 1, "a new suppression is lost");
+    assert_eq!(
+        of(store, &cid).await?.len(),
+        1,
+        "a new suppression after a reactivation was lost"
+    );
     Ok(())
 }
 
-async fn a_change_in_any_order_gives_the_same(
+async fn the_order_of_changes_does_not_matter(
     store: &dyn SuppressionStore,
 ) -> Result<(), SuppressionStoreError> {
-    // Each is a time at which the address is suppressed (true) or reactivated.
+    // Each change is a time at which the address is suppressed (true) or reactivated (false).
     let changes = [(1, true), (2, false), (3, true), (4, false), (5, true)];
     let orders = [
         [0, 1, 2, 3, 4],
@@ -200,14 +227,16 @@ async fn a_change_in_any_order_gives_the_same(
             let expected = if last == 5 { vec![at(5)] } else { Vec::new() };
             assert_eq!(
                 since, expected,
-                "the order {order:?} of {last} changes matters"
+                "the result must not depend on the order of changes: {order:?} of {last}"
             );
         }
     }
     Ok(())
 }
 
-async fn a_list_has_what_holds(store: &dyn SuppressionStore) -> Result<(), SuppressionStoreError> {
+async fn a_list_contains_what_is_in_effect(
+    store: &dyn SuppressionStore,
+) -> Result<(), SuppressionStoreError> {
     let keys = ["a@list.example", "b@list.example", "c@list.example"].map(AddressKey::of);
     let added: Vec<_> = keys
         .iter()
@@ -227,13 +256,13 @@ async fn a_list_has_what_holds(store: &dyn SuppressionStore) -> Result<(), Suppr
     assert_eq!(
         ours,
         BTreeSet::from(["a@list.example", "c@list.example"]),
-        "a list has each suppression that holds, and none that ended"
+        "a list must contain every suppression in effect, and none that has ended"
     );
     for suppression in &listed {
         let found = of(store, &suppression.address).await?;
         assert!(
             found.contains(suppression),
-            "{suppression:?} is listed, and a look-up finds {found:?}"
+            "the list contains {suppression:?}, but a lookup returns {found:?}"
         );
     }
     Ok(())

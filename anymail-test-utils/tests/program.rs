@@ -1,4 +1,4 @@
-//! The program `fake-postmark`, started as a person starts it.
+//! Tests that run the program `fake-postmark`.
 
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
@@ -15,7 +15,7 @@ fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts it on a free port; gives its lines of output, too. The first is its URL.
+/// Starts the program on a free port and returns its lines of output. The first contains its URL.
 fn start(arguments: &[&str]) -> (Child, impl Iterator<Item = String> + use<>) {
     let mut child = program(&["--port", "0"])
         .args(arguments)
@@ -42,7 +42,8 @@ async fn send(url: &str, token: &str) -> u16 {
 }
 
 fn url_of(line: &str) -> String {
-    line.strip_prefix("fake Postmark at ").unwrap().to_owned()
+    let url = line.strip_prefix("fake Postmark listening on ");
+    url.unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -80,12 +81,12 @@ async fn the_default_token_is_server_token() {
 }
 
 #[tokio::test]
-async fn mail_by_smtp_is_printed_and_shown_and_so_is_why_it_is_refused() {
+async fn messages_over_smtp_are_printed_and_shown_with_the_reason_for_a_refusal() {
     let (mut child, mut lines) = start(&["--smtp-port", "0"]);
     let url = url_of(&lines.next().unwrap());
     let smtp = lines.next().unwrap();
     let port: u16 = smtp.rsplit_once(':').unwrap().1.parse().unwrap();
-    assert_eq!(smtp, format!("SMTP at 127.0.0.1:{port}"));
+    assert_eq!(smtp, format!("SMTP listening on 127.0.0.1:{port}"));
     let config = SmtpConfig::new("127.0.0.1")
         .port(port)
         .tls(SmtpTls::None)
@@ -118,7 +119,7 @@ async fn mail_by_smtp_is_printed_and_shown_and_so_is_why_it_is_refused() {
 }
 
 #[test]
-fn it_explains_itself_and_what_is_wrong_with_its_arguments() {
+fn it_prints_help_and_reports_invalid_arguments() {
     let help = program(&["--help"]).output().unwrap();
     assert!(help.status.success());
     assert!(
@@ -143,7 +144,7 @@ fn it_explains_itself_and_what_is_wrong_with_its_arguments() {
     assert_eq!(output.status.code(), Some(1));
     let words = String::from_utf8(output.stderr).unwrap();
     assert!(
-        words.contains(&format!("cannot listen on port {port}")),
+        words.contains(&format!("could not listen on port {port}")),
         "{words}"
     );
     let arguments = ["--port", "0", "--smtp-port", &port];
@@ -151,13 +152,13 @@ fn it_explains_itself_and_what_is_wrong_with_its_arguments() {
     assert_eq!(output.status.code(), Some(1));
     let words = String::from_utf8(output.stderr).unwrap();
     assert!(
-        words.contains(&format!("cannot listen on port {port}")),
+        words.contains(&format!("could not listen on port {port}")),
         "{words}"
     );
 }
 
 #[tokio::test]
-async fn it_tells_which_file_of_a_template_is_broken_and_when_it_is_mended() {
+async fn it_reports_invalid_template_files_and_when_they_are_fixed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("welcome");
     std::fs::create_dir(&path).unwrap();
@@ -169,7 +170,7 @@ async fn it_tells_which_file_of_a_template_is_broken_and_when_it_is_mended() {
     let line = lines.next().unwrap();
     assert!(line.contains("welcome/content.txt:1:"), "{line}");
     std::fs::write(path.join("content.txt"), "Dear {{name}}").unwrap();
-    assert_eq!(lines.next().unwrap(), "all templates can be used");
+    assert_eq!(lines.next().unwrap(), "all templates are valid");
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -6,7 +6,7 @@
 //!
 //! This starts a fake Postmark in the same process and prints where both are. Sign up, look at
 //! the mail in the fake's mailbox, let it be opened or bounce there, and see it on `/status`. To
-//! answer it, press "Receive a mail" in the mailbox.
+//! answer it, press "Simulate inbound mail" in the mailbox.
 //!
 //! To go elsewhere takes variables, and no change here:
 //!

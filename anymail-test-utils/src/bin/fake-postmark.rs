@@ -1,6 +1,6 @@
-//! A fake Postmark for a person: prints each message, and shows all of them in a browser.
+//! The program `fake-postmark` prints each message and shows all messages in a browser.
 //!
-//! What it answers, and the page, are the library's.
+//! The library implements the API and the page.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,25 +11,26 @@ use anymail_test_utils::{FakePostmark, SentMessage};
 use lexopt::prelude::*;
 
 const HELP: &str = "\
-A fake Postmark on this machine: it takes messages as Postmark does, delivers none, and shows
-them at its URL, to clients and in a browser.
+Run a fake Postmark server on this machine. It accepts messages as Postmark does, delivers none,
+and makes them available at its URL, to API clients and in a browser.
 
 Usage: fake-postmark [OPTIONS]
 
-      --port PORT            port on 127.0.0.1; 0 for a free one [default: 8025]
-      --token TOKEN          server token to accept; may be repeated [default: server-token]
-      --smtp-port PORT       take mail by SMTP, too, on this port of 127.0.0.1 (0 for a free one),
-                             from any program, with the token as user and password
-      --templates DIR        read stored templates from the folders in DIR, as postmark-cli
-                             pulls and pushes them; files are read again when they change
-      --webhook URL          post deliveries, bounces, opens and clicks to URL
-      --inbound-webhook URL  post received mail to URL; receive some in the browser, or by
+      --port PORT            listen on this port of 127.0.0.1, 0 for any free port
+                             [default: 8025]
+      --token TOKEN          accept this server token; can be repeated [default: server-token]
+      --smtp-port PORT       accept messages over SMTP, too, on this port of 127.0.0.1 (0 for any
+                             free port), with the token as user name and password
+      --templates DIR        read stored templates from DIR, in the layout that postmark-cli pulls
+                             and pushes; files are read again when they change
+      --webhook URL          post delivery, bounce, open and click events to URL
+      --inbound-webhook URL  post inbound messages to URL; create one in the browser, or with
                              curl --data-binary @mail.eml http://127.0.0.1:8025/mailbox/receive
-      --deliver              deliver each message at once (and tell the webhook)
-  -h, --help                 print this
-  -V, --version              print the version
+      --deliver              mark each message as delivered at once, and notify the webhook
+  -h, --help                 print help
+  -V, --version              print version
 
-The token POSTMARK_API_TEST is accepted as well: its messages are checked and not kept.
+The token POSTMARK_API_TEST is always accepted. Its messages are validated but not kept.
 ";
 
 struct Options {
@@ -42,7 +43,7 @@ struct Options {
     deliver: bool,
 }
 
-/// What the arguments ask for; `None` if that was only to print something.
+/// Parses the arguments; `None` after `--help` and `--version`.
 fn read_arguments() -> Result<Option<Options>, lexopt::Error> {
     let mut options = Options {
         port: 8025,
@@ -79,7 +80,7 @@ fn read_arguments() -> Result<Option<Options>, lexopt::Error> {
     Ok(Some(options))
 }
 
-/// One line for a message. Quoted, as what a client sends may hold control characters.
+/// Prints a line for a message. Texts are quoted because clients can send control characters.
 fn print_message(message: &SentMessage) {
     let all = message.to.iter().chain(&message.cc).chain(&message.bcc);
     let recipients: Vec<_> = all.map(|mailbox| mailbox.email.as_str()).collect();
@@ -96,23 +97,23 @@ fn print_message(message: &SentMessage) {
     }
 }
 
-/// Prints a line at once; nobody may be listening any more.
+/// Prints and flushes a line. Ignores errors, because the reader may have closed the pipe.
 fn say(line: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// Tells what is wrong with templates, and tells it again when that changes.
+/// Prints the problems of template files whenever they change.
 async fn watch_templates(postmark: &FakePostmark) -> io::Result<()> {
     let mut told = Vec::new();
     loop {
         let problems = postmark.template_problems();
         if problems != told {
             for problem in &problems {
-                say(&format!("template cannot be used: {problem}"));
+                say(&format!("invalid template: {problem}"));
             }
             if problems.is_empty() {
-                say("all templates can be used");
+                say("all templates are valid");
             }
             told = problems;
         }
@@ -137,7 +138,7 @@ async fn run(options: Options) -> io::Result<()> {
         builder = builder.templates(folder);
     }
     let postmark = builder.start()?;
-    postmark.server().set_recording(false); // the mailbox keeps what matters
+    postmark.server().set_recording(false); // the mailbox keeps the messages
     if let Some(smtp) = postmark.smtp() {
         smtp.set_recording(false);
     }
@@ -147,9 +148,9 @@ async fn run(options: Options) -> io::Result<()> {
     if let Some(url) = options.inbound_webhook {
         postmark.set_inbound_webhook(&url);
     }
-    say(&format!("fake Postmark at {}", postmark.url()));
+    say(&format!("fake Postmark listening on {}", postmark.url()));
     if let Some(smtp) = postmark.smtp() {
-        say(&format!("SMTP at {}", smtp.address()));
+        say(&format!("SMTP listening on {}", smtp.address()));
     }
     tokio::select! {
         stopped = tokio::signal::ctrl_c() => stopped,
@@ -162,7 +163,7 @@ fn main() -> ExitCode {
         Ok(Some(options)) => options,
         Ok(None) => return ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("fake-postmark: {error}; see --help");
+            eprintln!("fake-postmark: {error}; try --help");
             return ExitCode::from(2);
         }
     };

@@ -1,7 +1,7 @@
 //! [`Harness`]: the ESP's side of the wire, which the backend's author describes.
 //!
-//! What the suite does with it is in the topics beside this module; the mails that are read
-//! and compared are in `understood.rs`.
+//! The topics next to this module use it; `understood.rs` defines the messages that are read and
+//! compared.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,73 +18,75 @@ use super::profile::Profile;
 use super::signer::Signer;
 use super::understood::Understood;
 
-/// Whatever goes wrong in a harness. The suite prints it.
+/// Any error in a harness. The suite prints it.
 pub type HarnessError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the suite must know of an ESP with an HTTP API, and of the backend for it.
+/// Describes an ESP with an HTTP API, and creates the backend for it.
 ///
-/// A harness is the ESP's side of the wire, in a few lines: it makes the backend, reads its
-/// requests, and writes the ESP's answers. Write it from the ESP's documentation, not from your
-/// backend: two that share a mistake agree with each other.
+/// A harness implements the ESP's side of the wire: it creates the backend, reads its requests, and
+/// writes the ESP's responses. Write it from the ESP's documentation, not from your backend,
+/// because two implementations that share a mistake agree with each other.
 ///
-/// The suite brings the server, the messages, what goes wrong on the network, and the
-/// assertions. It calls a harness from several threads at once.
+/// The suite provides the server, the messages, the faults and the assertions. It calls a harness
+/// from several threads concurrently.
 ///
-/// A whole one stands in
-/// [Writing a backend](crate::guide::writing_a_backend#5-describe-the-esp-to-the-suite).
+/// [Writing a backend](crate::guide::writing_a_backend#5-describe-the-esp-to-the-suite) shows a
+/// complete harness.
 pub trait Harness: Send + Sync + 'static {
-    /// Makes the backend, to talk to this server with this secret.
+    /// Creates the backend, which must use this server and this secret.
     ///
     /// # Errors
-    /// Any. The trial that asked for the backend fails with it.
+    /// Can return any error. The trial that needs the backend then fails with it.
     fn backend(&self, target: &Target) -> Result<Arc<dyn EmailBackend>, HarnessError>;
 
-    /// Reads a request as the ESP would: each mail that the ESP would send, with all that it
-    /// understood of it. A request that sends nothing (one for an access token, say) gives an
-    /// empty list.
+    /// Reads a request as the ESP would: returns each message that the ESP would send, with
+    /// everything that the ESP understood. A request that sends nothing (such as one for an access
+    /// token) returns an empty list.
     ///
     /// # Errors
-    /// Any, for a request that the ESP would not understand. The trial fails with it.
+    /// Can return any error for a request that the ESP would not understand. The trial then fails
+    /// with it.
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError>;
 
-    /// Writes the ESP's answer to a request: one [`Answer`] for each mail that
-    /// [`read`](Self::read) gave, in the same order.
+    /// Writes the ESP's response to a request, with one [`Answer`] for each message that
+    /// [`read`](Self::read) returned, in the same order.
     ///
-    /// `None` where this ESP cannot say such a thing in answer to a request. The trial is then
-    /// skipped, with that as the reason. The ordinary yes it must be able to say.
+    /// Returns `None` if this ESP cannot report such a result in a response. The suite then skips
+    /// the trial with that reason. It must be able to report ordinary success.
     fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>>;
 
-    /// Writes the ESP's answer when it takes nothing of a request: its usual error body, with
-    /// these words in the place for words.
+    /// Writes the ESP's response when it refuses a whole request: its usual error body, with these
+    /// words as the error message.
     fn trouble(&self, trouble: &Trouble) -> Response<Bytes>;
 
-    /// Where the ESP looks for [`Target::secret`], and what must stand there.
+    /// Returns where the ESP looks for [`Target::secret`], and what it expects there.
     fn credentials(&self, secret: &str) -> Credentials;
 
-    /// What is special about the ESP. By default, nothing.
+    /// Describes what is special about the ESP. The default is nothing.
     fn profile(&self) -> Profile {
         Profile::default()
     }
 
-    /// The backend's webhooks, made with this authentication, each with posts as the ESP makes
-    /// them, and what they say. News of mail that was sent is about the mail `sent`, and bears
-    /// its id as the ESP writes it, its first recipient and its metadata. By default there are
-    /// no webhooks.
+    /// Returns the backend's webhooks, created with this authentication, each with posts as the ESP
+    /// makes them and the events that they contain.
+    ///
+    /// Events about a sent message are about the message `sent`: they contain its id as the ESP
+    /// writes it, its first recipient and its metadata. By default, there are no webhooks.
     fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
         let _ = (auth, sent);
         Vec::new()
     }
 
-    /// How the ESP signs what it posts to the [`webhooks`](Self::webhooks). By default it does
-    /// not.
+    /// Returns how the ESP signs its posts to the [`webhooks`](Self::webhooks). By default, it does
+    /// not sign.
     fn signer(&self) -> Option<Arc<dyn Signer>> {
         None
     }
 }
 
-/// What the suite must know of a backend that sends over SMTP.
+/// Describes a backend that sends over SMTP.
 ///
-/// The suite brings the server, and reads the mails that arrive as a mail program does.
+/// The suite provides the server and parses the messages that arrive as a mail program does.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -106,83 +108,84 @@ pub trait Harness: Send + Sync + 'static {
 /// }
 /// ```
 pub trait SmtpHarness: Send + Sync + 'static {
-    /// Makes the backend, to talk to this server as this user.
+    /// Creates the backend, which must use this server and this user.
     ///
     /// # Errors
-    /// Any. The trial that asked for the backend fails with it.
+    /// Can return any error. The trial that needs the backend then fails with it.
     fn backend(&self, target: &SmtpTarget) -> Result<Arc<dyn EmailBackend>, HarnessError>;
 
-    /// Understands what the ESP takes out of a mail's headers: tags and metadata, for example.
-    /// By default there is nothing of the kind.
+    /// Reads what the ESP takes from a message's headers, such as tags and metadata. By default,
+    /// nothing.
     ///
-    /// The mail has all that MIME and the envelope say; its
-    /// [`own_id`](Understood::own_id) is that of its `Message-ID`, which the status must tell.
+    /// The message already contains everything from MIME and the envelope. Its
+    /// [`own_id`](Understood::own_id) is the one of its `Message-ID`, which the status must report.
     fn understand(&self, mail: &mut Understood) {
         let _ = mail;
     }
 
-    /// What is special about the server, and about the backend. By default a mail that it takes
-    /// is [`Queued`](Status::Queued), and each mail goes to the recipients of one call.
+    /// Describes what is special about the server and the backend. By default, an accepted message
+    /// is [`Queued`](Status::Queued), and a call contains one recipient of a batch.
     fn profile(&self) -> Profile {
         Profile::smtp()
     }
 }
 
-/// Where a backend under test is to send by SMTP, and as whom. The server speaks clear text and
-/// asks for a login.
+/// The server and the login for a backend under test that sends over SMTP.
 ///
-/// `Debug` shows the secret: it is made up, and looked for in all that the backend prints.
+/// The server uses clear text and requires a login. `Debug` shows the secret, because it is made
+/// up, and the suite searches the backend's output for it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SmtpTarget {
-    /// The server's host: an address on loopback.
+    /// The server's host, a loopback address.
     pub host: String,
-    /// Its port.
+    /// The server's port.
     pub port: u16,
-    /// Who logs in.
+    /// The user name.
     pub user: String,
-    /// The password, made of letters and digits.
+    /// The password, which consists of letters and digits.
     pub secret: String,
-    /// The time limit for a reply, and for a connection.
+    /// The time limit for a reply, and for establishing a connection.
     pub timeout: Duration,
 }
 
-/// The same for a backend that makes no calls: one that keeps or prints mails, or hands
-/// them to something that takes them all.
+/// Describes a backend that makes no calls, because it keeps, prints or forwards messages to
+/// something that accepts all of them.
 ///
-/// Trials about answers, the network and tokens do not apply here and are not listed.
+/// Trials about responses, the network and tokens do not apply and are not listed.
 pub trait LocalHarness: Send + Sync + 'static {
-    /// Makes a backend and a way to read the mails that it has taken.
+    /// Creates a backend and a way to read the messages that it has taken.
     ///
     /// # Errors
-    /// Any. The trial that asked for the backend fails with it.
+    /// Can return any error. The trial that needs the backend then fails with it.
     fn backend(&self) -> Result<(Arc<dyn EmailBackend>, Mailbox), HarnessError>;
 
-    /// What is special about the backend. By default, nothing.
+    /// Describes what is special about the backend. The default is nothing.
     fn profile(&self) -> Profile {
         Profile::default()
     }
 }
 
-/// Reads the mails that a [`LocalHarness`]'s backend has taken so far.
+/// Reads the messages that a [`LocalHarness`]'s backend has taken so far.
 pub type Mailbox = Box<dyn Fn() -> Result<Vec<Understood>, HarnessError> + Send + Sync>;
 
-/// Where a backend under test is to send, and with what.
+/// The server and the secret for a backend under test.
 ///
-/// `Debug` shows the secret: it is made up, and looked for in all that the backend prints.
+/// `Debug` shows the secret, because it is made up, and the suite searches the backend's output for
+/// it.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Target {
-    /// The base URL of the ESP's API, without a slash at its end.
+    /// The base URL of the ESP's API, without a trailing slash.
     pub url: String,
-    /// The token, key or password, made of letters and digits. An ESP that wants a certain
-    /// form or several of them gets texts that contain this one.
+    /// The token, key or password, which consists of letters and digits. If the ESP requires a
+    /// certain format or several secrets, derive them so that they contain this text.
     pub secret: String,
     /// The time limit for one call.
     pub timeout: Duration,
 }
 
-/// How an ESP knows who calls: where it looks for the secret, and what must stand there.
+/// How an ESP authenticates a call: where it looks for the secret, and what it expects there.
 ///
 /// ```
 /// use anymail_test_utils::conformance::Credentials;
@@ -194,7 +197,7 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials {
-    /// In this header, with this whole value.
+    /// In this header, with exactly this value.
     Header {
         /// The header's name.
         name: &'static str,
@@ -203,45 +206,46 @@ pub enum Credentials {
     },
     /// Somewhere in the body.
     Body,
-    /// Nowhere: requests are signed with it.
+    /// Nowhere, because requests are signed with it.
     Signature,
 }
 
 impl Credentials {
-    /// A header of the ESP's own.
+    /// The credentials are in a custom header.
     pub fn header(name: &'static str, value: impl Into<String>) -> Self {
         let value = value.into();
         Self::Header { name, value }
     }
 
-    /// `Authorization: Bearer <secret>`.
+    /// The credentials are in `Authorization: Bearer <secret>`.
     pub fn bearer(secret: &str) -> Self {
         Self::header("authorization", format!("Bearer {secret}"))
     }
 
-    /// HTTP's basic authentication with this user and password.
+    /// The credentials are in HTTP basic authentication with this user and password.
     pub fn basic(user: &str, password: &str) -> Self {
         let code = STANDARD.encode(format!("{user}:{password}"));
         Self::header("authorization", format!("Basic {code}"))
     }
 }
 
-/// What the ESP shall say of one mail.
+/// What the ESP must report about one message.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The mail, as [`Harness::read`] gave it.
+    /// The message, as [`Harness::read`] returned it.
     pub mail: Understood,
-    /// The id that the ESP gives it.
+    /// The id that the ESP assigns.
     pub id: String,
-    /// What it says of each recipient, in the order to, cc, bcc.
+    /// What it reports about each recipient, in the order to, cc, bcc.
     pub recipients: Vec<Recipient>,
-    /// The words with which it explains a `Failed`, where it has a place for words.
+    /// The error message for a `Failed`, if the ESP has a place for one.
     pub words: String,
 }
 
 impl Answer {
-    /// What the ESP says of the mail as a whole; `None` where recipients fare differently.
+    /// Returns what the ESP reports about the message as a whole; `None` if recipients have
+    /// different statuses.
     pub fn status(&self) -> Option<Status> {
         let mut statuses = self.recipients.iter().map(|recipient| recipient.status);
         let first = statuses.next()?;
@@ -249,45 +253,45 @@ impl Answer {
     }
 }
 
-/// What the ESP shall say of one recipient.
+/// What the ESP must report about one recipient.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Recipient {
-    /// The recipient, as read.
+    /// The recipient, as it was read.
     pub address: Address,
-    /// `Sent` or `Queued`: taken. `Invalid`: no such address. `Rejected`: on the ESP's list of
-    /// those it does not send to. `Failed`: the mail was not taken, for another reason.
+    /// `Sent` or `Queued`: accepted. `Invalid`: no such address. `Rejected`: suppressed by the ESP.
+    /// `Failed`: not accepted for another reason.
     pub status: Status,
     /// The recipient's own id, for [`MessageIds::PerRecipient`](super::MessageIds::PerRecipient).
     pub id: String,
 }
 
-/// Why the ESP takes nothing of a request.
+/// Why the ESP refuses a whole request.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Trouble {
     /// The reason.
     pub kind: TroubleKind,
-    /// The HTTP status that most ESPs give: 401, 422, 429, 500 or 503. Take another if your
-    /// ESP does.
+    /// The HTTP status that most ESPs use: 401, 422, 429, 500 or 503. Use another one if your ESP
+    /// does.
     pub http_status: u16,
-    /// The words to put into the error body.
+    /// The error message to put into the body.
     pub words: String,
 }
 
-/// The reasons for which an ESP takes nothing of a request.
+/// The reasons for which an ESP refuses a whole request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TroubleKind {
-    /// The token is not known.
+    /// The token is unknown.
     BadToken,
-    /// The request asks for what the ESP does not do.
+    /// The request asks for something that the ESP does not do.
     Refused,
     /// Too many requests. The suite adds the `Retry-After` header.
     RateLimited,
-    /// Something broke at the ESP; nobody knows how far it came.
+    /// An internal error at the ESP; it is unknown how far it got.
     Crashed,
-    /// The ESP is closed for maintenance and takes nothing.
+    /// The ESP is down for maintenance and accepts nothing.
     Unavailable,
 }
 
@@ -307,9 +311,9 @@ impl fmt::Display for TroubleKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BadToken => "a bad token",
-            Self::Refused => "a request that it refuses",
+            Self::Refused => "a refused request",
             Self::RateLimited => "too many requests",
-            Self::Crashed => "a crash of its own",
+            Self::Crashed => "an internal error",
             Self::Unavailable => "maintenance",
         })
     }

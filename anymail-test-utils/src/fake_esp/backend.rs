@@ -1,6 +1,6 @@
-//! [`FakeEspBackend`]: what the made-up ESP can do, and the way in.
+//! [`FakeEspBackend`]: the capabilities of the fictional ESP, and the entry point.
 //!
-//! A message becomes a request in `payload.rs`, an answer a status in `response.rs`.
+//! `payload.rs` turns a message into a request, and `response.rs` turns a response into a status.
 
 use anymail_core::{
     Capabilities, EmailBackend, Feature, Message, Objection, PreparedMessage, SendError,
@@ -40,10 +40,10 @@ pub struct FakeEspBackend {
 }
 
 impl FakeEspBackend {
-    /// A backend with these settings. Sends nothing yet.
+    /// Creates a backend with these settings. Makes no call.
     ///
     /// # Errors
-    /// An unusable key or URL.
+    /// Returns an error if the key or the URL is invalid.
     pub fn new(config: FakeEspConfig) -> Result<Self, FakeEspConfigError> {
         Ok(Self {
             client: Client::new(config)?,
@@ -52,7 +52,8 @@ impl FakeEspBackend {
     }
 }
 
-/// Several tags, `send_at` and an envelope sender; no batch, no templates, no inline parts.
+/// Supports several tags, `send_at` and an envelope sender, but no batch, templates or inline
+/// parts.
 fn capabilities() -> Capabilities {
     use Support::{AtMost, Yes};
     Capabilities::from([
@@ -68,9 +69,9 @@ fn capabilities() -> Capabilities {
     ])
 }
 
-/// The header by which the made-up ESP takes commands, and which it lets nobody set.
+/// The header that carries commands to the fictional ESP; apps must not set it.
 const COMMANDS: &str = "X-Fake-Esp";
-/// What would change who gets the message.
+/// Keys that would change the recipients.
 const RECIPIENTS: [&str; 3] = ["to", "cc", "bcc"];
 
 #[async_trait]

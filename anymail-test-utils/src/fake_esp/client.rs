@@ -1,6 +1,6 @@
-//! One HTTP call to the made-up ESP, and what is known when it fails.
+//! Makes one HTTP call to the fictional ESP and classifies its failures.
 //!
-//! What an answer says is read in `response.rs`.
+//! `response.rs` reads the response.
 
 use std::error::Error;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::NAME;
 use super::config::{FakeEspConfig, FakeEspConfigError};
 
-/// The longest answer that is read, in bytes.
+/// The maximum length of a response, in bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Client {
     api_key: Secret,
 }
 
-/// A complete answer; where the server echoed the key, without it.
+/// A complete response, with the key redacted if the server echoed it.
 pub(super) struct Answer {
     pub(super) http_status: u16,
     pub(super) text: String,
@@ -37,12 +37,12 @@ impl Client {
         let url = url.map_err(|error| fault("api_url", error.to_string()))?;
         let bearer = format!("Bearer {}", config.api_key.expose());
         let mut bearer = HeaderValue::from_str(&bearer)
-            .map_err(|_| fault("api_key", "no HTTP header can carry it".to_owned()))?;
+            .map_err(|_| fault("api_key", "not a valid HTTP header value".to_owned()))?;
         bearer.set_sensitive(true);
         let http = reqwest::Client::builder()
             .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
             .redirect(redirect::Policy::none())
-            // The fake is on loopback, where no proxy has anything to carry.
+            // The fake is on loopback, so no proxy is used.
             .no_proxy()
             .timeout(config.timeout)
             .build()
@@ -62,7 +62,7 @@ impl Client {
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
         let body = read(response).await.map_err(|error| match http_status {
             ..400 => error,
-            // Without the body, the status alone has to do.
+            // Without a body, only the status is known.
             _ => SendError::from_http_status(NAME, http_status).with_retry_after(retry_after),
         })?;
         Ok(Answer {
@@ -73,12 +73,12 @@ impl Client {
     }
 }
 
-/// Reads an answer's body, up to the limit.
+/// Reads the body of a response, up to the limit.
 async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, SendError> {
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|error| no_answer(&error))? {
         if body.len() + piece.len() > MAX_ANSWER {
-            let words = format!("the answer is longer than {MAX_ANSWER} bytes");
+            let words = format!("the response is longer than {MAX_ANSWER} bytes");
             return Err(SendError::new(SendErrorKind::InvalidResponse, NAME, words));
         }
         body.extend_from_slice(&piece);
@@ -86,7 +86,7 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, SendError> {
     Ok(body)
 }
 
-/// Only where no connection came about is it sure that the ESP did not get the message.
+/// The ESP certainly did not get the message only if no connection was established.
 fn no_answer(error: &reqwest::Error) -> SendError {
     let kind = if error.is_connect() {
         SendErrorKind::Connect

@@ -1,7 +1,7 @@
-//! [`FakeEspConfig`] and [`FakeEspFactory`]: what the backend must know, by code and by
+//! [`FakeEspConfig`] and [`FakeEspFactory`]: the backend's settings, in code and in a
 //! configuration.
 //!
-//! How a configuration finds the options lives in `anymail-core`.
+//! `anymail-core` finds the options in a configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use anymail_core::{
 use super::NAME;
 use super::backend::FakeEspBackend;
 
-/// How to reach a [`FakeEsp`](crate::FakeEsp).
+/// The settings to reach a [`FakeEsp`](crate::FakeEsp).
 #[derive(Debug, Clone)]
 pub struct FakeEspConfig {
     pub(super) api_key: Secret,
@@ -23,8 +23,8 @@ pub struct FakeEspConfig {
 }
 
 impl FakeEspConfig {
-    /// The key and the URL that [`FakeEsp::url`](crate::FakeEsp::url) gives; 10 seconds for a
-    /// call.
+    /// Creates settings with the key and the URL that [`FakeEsp::url`](crate::FakeEsp::url)
+    /// returns. The time limit of a call is 10 seconds.
     pub fn new(api_key: impl Into<Secret>, api_url: impl Into<String>) -> Self {
         Self {
             api_key: api_key.into(),
@@ -33,7 +33,7 @@ impl FakeEspConfig {
         }
     }
 
-    /// The time limit of one call.
+    /// Sets the time limit of one call.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
@@ -41,7 +41,7 @@ impl FakeEspConfig {
     }
 }
 
-/// A key or URL that no backend can be made of. Does not quote the key.
+/// A key or URL that is not valid. Does not quote the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FakeEspConfigError {
     pub(super) option: &'static str,
@@ -56,7 +56,7 @@ impl fmt::Display for FakeEspConfigError {
     }
 }
 
-/// Makes [`FakeEspBackend`]s by the name `fake_esp`.
+/// Creates [`FakeEspBackend`]s under the name `fake_esp`.
 ///
 /// ```
 /// use anymail_core::{MailersConfig, Registry};
@@ -80,14 +80,14 @@ impl BackendFactory for FakeEspFactory {
 
     fn options(&self) -> &[OptionSpec] {
         const OPTIONS: [OptionSpec; 3] = [
-            OptionSpec::secret("api_key", "the key of the made-up ESP").required(),
-            OptionSpec::text("api_url", "where FakeEsp::url() says that it is").required(),
+            OptionSpec::secret("api_key", "the API key of the fictional ESP").required(),
+            OptionSpec::text("api_url", "the URL that FakeEsp::url() returns").required(),
             OptionSpec::seconds("timeout", "the time limit of one call; 10 by default"),
         ];
         &OPTIONS
     }
 
-    /// `fake-esp://API-KEY@127.0.0.1:PORT`: the fake speaks plain http.
+    /// `fake-esp://API-KEY@127.0.0.1:PORT`; the fake uses plain http.
     fn url_options(&self, url: &BackendUrl) -> UrlOptions {
         UrlOptions::of(url)
             .user("api_key")

@@ -1,7 +1,7 @@
-//! [`FakeEsp`], a made-up ESP on loopback, and its backend [`FakeEspBackend`].
+//! [`FakeEsp`], a fictional ESP on loopback, and its backend [`FakeEspBackend`].
 //!
-//! It exists so that nothing takes the one real ESP for all ESPs: its limits, its words and its
-//! answers are others. It is small enough to read in one go; `backend.rs` is the way in.
+//! It ensures that nothing in core assumes Postmark's behavior, because its limits, error messages
+//! and responses are different. It is small enough to read completely; start with `backend.rs`.
 
 mod backend;
 mod client;
@@ -17,7 +17,7 @@ pub use server::FakeEsp;
 /// The backend's name in statuses, errors and configuration.
 const NAME: &str = "fake_esp";
 
-/// A text in an object; empty where there is none.
+/// Returns a text field of an object; empty if it is missing.
 fn text<'a>(object: &'a serde_json::Value, key: &str) -> &'a str {
     let value = object.get(key).and_then(|value| value.as_str());
     value.unwrap_or_default()

@@ -1,6 +1,6 @@
-//! A message in the made-up ESP's own JSON.
+//! Writes a message in the fictional ESP's JSON.
 //!
-//! What the ESP cannot do has been refused or taken out before.
+//! Core has already refused or removed everything that the ESP does not support.
 
 use anymail_core::{Address, PreparedMessage};
 use base64::Engine;

@@ -1,6 +1,6 @@
-//! The made-up ESP's answer becomes a status or an error.
+//! Turns the fictional ESP's response into a status or an error.
 //!
-//! What a call that got no answer means is said in `client.rs`.
+//! `client.rs` handles calls that got no response.
 
 use anymail_core::{
     AddressKey, PreparedMessage, SendError, SendErrorKind, SendStatus, Status, StatusDetail,
@@ -20,7 +20,7 @@ pub(super) fn read(answer: &Answer, message: &PreparedMessage) -> Result<SendSta
             error = error.with_message(words);
         }
         return Err(match json.pointer("/error/code").and_then(Value::as_str) {
-            // Only the ESP knows its codes: no proxy's body has one.
+            // Only the ESP uses these codes; a proxy's body has none.
             Some(code) => error.with_esp_code(code).said_by_esp(),
             None => error,
         });
@@ -29,7 +29,7 @@ pub(super) fn read(answer: &Answer, message: &PreparedMessage) -> Result<SendSta
     status.esp_responses.push(answer.text.clone());
     let (id, rows) = (text(&json, "id"), json.get("recipients"));
     let Some(rows) = rows.and_then(Value::as_array).filter(|_| !id.is_empty()) else {
-        let words = "it has no id or no recipients";
+        let words = "the response contains no id or no recipients";
         return Err(SendError::new(SendErrorKind::InvalidResponse, NAME, words)
             .with_http_status(answer.http_status)
             .with_response(answer.text.clone()));
@@ -43,7 +43,7 @@ pub(super) fn read(answer: &Answer, message: &PreparedMessage) -> Result<SendSta
             "malformed" => (Status::Invalid, None),
             _ => (Status::Unknown, None),
         };
-        // A recipient who was not asked for is none of ours.
+        // Ignore recipients that the message does not have.
         status.set(&key, outcome, id, Some(StatusDetail::new(None, said)));
     }
     Ok(status)

@@ -1,6 +1,6 @@
-//! [`FakeEsp`]: the made-up ESP itself, an HTTP API on loopback.
+//! [`FakeEsp`]: the fictional ESP's HTTP API on loopback.
 //!
-//! Its faults are those of any [`LoopbackServer`].
+//! A [`LoopbackServer`] provides its faults.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use super::text;
 use crate::server::LoopbackServer;
 
-/// A made-up ESP on loopback that keeps what it is sent.
+/// A fictional ESP on loopback that keeps the messages it accepts.
 ///
-/// It takes one message a call, as JSON, at `POST /v1/messages` with the key `api-key` as a
-/// bearer token, and answers 202 with an id and a state for each recipient: `accepted`, or
-/// `blocked` for those who were [blocked](Self::block). Nothing is delivered.
+/// It accepts one message per call, as JSON, at `POST /v1/messages` with the bearer token
+/// `api-key`. It responds with 202, an id, and a state for each recipient: `accepted`, or `blocked`
+/// for [blocked](Self::block) addresses. It delivers nothing.
 pub struct FakeEsp {
     server: LoopbackServer,
     state: Arc<Mutex<State>>,
@@ -32,10 +32,10 @@ struct State {
 }
 
 impl FakeEsp {
-    /// Starts one on a free port of 127.0.0.1.
+    /// Starts a server on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// What the operating system says when there is no port or no thread to be had.
+    /// Returns the operating system's error if no port or thread is available.
     pub fn start() -> io::Result<Self> {
         let state = Arc::new(Mutex::new(State::default()));
         let kept = Arc::clone(&state);
@@ -43,22 +43,22 @@ impl FakeEsp {
         Ok(Self { server, state })
     }
 
-    /// Its base URL.
+    /// Returns the base URL.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The messages it has accepted, as they were posted, in order.
+    /// Returns the accepted messages as they were posted, in order.
     pub fn messages(&self) -> Vec<Value> {
         lock(&self.state).messages.clone()
     }
 
-    /// From now on sends nothing to this address.
+    /// Blocks an address.
     pub fn block(&self, email: &str) {
         lock(&self.state).blocked.insert(email.to_lowercase());
     }
 
-    /// The server under it, to let calls go wrong.
+    /// Returns the underlying server, to inject faults.
     pub fn server(&self) -> &LoopbackServer {
         &self.server
     }
@@ -72,7 +72,7 @@ impl fmt::Debug for FakeEsp {
     }
 }
 
-/// A test that panicked while it held the lock left whole messages behind.
+/// A test that panicked while it held the lock left the list consistent.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -81,16 +81,16 @@ impl State {
     fn answer(&mut self, request: &Request<Bytes>) -> Response<Bytes> {
         let key = request.headers().get(AUTHORIZATION);
         if key.is_none_or(|key| key != "Bearer api-key") {
-            return refuse(401, "key", "who are you?");
+            return refuse(401, "key", "missing or invalid API key");
         }
         if (request.method().as_str(), request.uri().path()) != ("POST", "/v1/messages") {
-            return refuse(404, "path", "there is nothing here");
+            return refuse(404, "path", "not found");
         }
         let Ok(message) = serde_json::from_slice::<Value>(request.body()) else {
-            return refuse(400, "json", "this is no JSON");
+            return refuse(400, "json", "not valid JSON");
         };
         if text(&message, "subject").is_empty() {
-            return refuse(422, "subject", "a message needs a subject");
+            return refuse(422, "subject", "a subject is required");
         }
         let recipients = ["to", "cc", "bcc"].into_iter().flat_map(|list| {
             let list = message.get(list).and_then(Value::as_array);

@@ -1,59 +1,59 @@
-//! [`BounceType`]: the kinds of bounces, one row each.
+//! [`BounceType`]: Postmark's bounce types as a table.
 //!
-//! Codes, names and descriptions are those of Postmark's bounce API. Which kinds make an
-//! address inactive is known of hard bounces and complaints, and inferred of the others.
+//! Codes, names and descriptions come from Postmark's bounce API. It is known that hard bounces and
+//! complaints make an address inactive; for all other types this is inferred.
 
-/// The kinds of bounces that Postmark tells apart.
+/// Postmark's bounce types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BounceType {
-    /// The mailbox does not exist; the address becomes inactive.
+    /// The mailbox does not exist. The address becomes inactive.
     HardBounce,
     /// Delivery is delayed.
     Transient,
-    /// The recipient asks to be taken off.
+    /// The recipient asked to be unsubscribed.
     Unsubscribe,
-    /// The recipient asks to be added.
+    /// The recipient asked to be subscribed.
     Subscribe,
-    /// A machine answered: out of office.
+    /// An automatic reply, such as an out-of-office message.
     AutoResponder,
-    /// The recipient has moved.
+    /// The recipient has a new address.
     AddressChange,
-    /// The domain could not be looked up.
+    /// The DNS lookup of the domain failed.
     DnsError,
-    /// It was delivered and taken for spam.
+    /// The message was delivered and classified as spam.
     SpamNotification,
-    /// A test for open relays.
+    /// An open relay test.
     OpenRelayTest,
-    /// Postmark could not tell.
+    /// Postmark could not classify the bounce.
     Unknown,
-    /// Not for now: the mailbox is full, say.
+    /// A temporary failure, such as a full mailbox.
     SoftBounce,
-    /// A virus scanner complained.
+    /// A virus scanner reported the message.
     VirusNotification,
-    /// The recipient's system wants proof that a person wrote it.
+    /// The recipient's system requires proof that a person sent the message.
     ChallengeVerification,
-    /// It is no address; it becomes inactive.
+    /// The address is invalid. It becomes inactive.
     BadEmailAddress,
-    /// The recipient called it spam; the address becomes inactive for good.
+    /// The recipient marked the message as spam. The address becomes inactive permanently.
     SpamComplaint,
-    /// The server's owner made the address inactive.
+    /// The server's owner deactivated the address.
     ManuallyDeactivated,
     /// The recipient never confirmed a subscription.
     Unconfirmed,
     /// The recipient's provider blocks the sender.
     Blocked,
-    /// A message that came by SMTP was not accepted.
+    /// A message over SMTP was not accepted.
     SmtpApiError,
-    /// A received message could not be handed to the inbound webhook.
+    /// An inbound message could not be posted to the inbound webhook.
     InboundError,
-    /// The sender's DMARC policy forbids it.
+    /// The sender's DMARC policy forbids the message.
     DmarcPolicy,
     /// The template could not be rendered.
     TemplateRenderingFailed,
 }
 
-/// What Postmark says of one kind.
+/// What Postmark's API says about a bounce type.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
     /// `Type` in JSON.

@@ -1,4 +1,4 @@
-//! [`FakePostmarkBuilder`]: what can be decided before a fake starts.
+//! [`FakePostmarkBuilder`]: the configuration of a fake.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +17,7 @@ use super::{FakePostmark, api, page, smtp};
 use crate::server::LoopbackServer;
 use crate::smtp_server::SmtpTls;
 
-/// Sets up a [`FakePostmark`].
+/// Configures and starts a [`FakePostmark`].
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until start() is called"]
 pub struct FakePostmarkBuilder {
@@ -55,36 +55,36 @@ impl Default for FakePostmarkBuilder {
 }
 
 impl FakePostmarkBuilder {
-    /// The port on 127.0.0.1. A free one by default.
+    /// Sets the port on 127.0.0.1. By default, the operating system chooses a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
         self
     }
 
-    /// Accepts this server token, beside those added before, and no longer `server-token`.
+    /// Adds a server token to accept. The default token `server-token` is then no longer accepted.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.tokens.push(Token(token.into()));
         self
     }
 
-    /// Takes mail by SMTP, too, on this port of 127.0.0.1; 0 for a free one, which
-    /// [`FakePostmark::smtp`] tells. By default there is no SMTP.
+    /// Accepts messages over SMTP, too, on this port of 127.0.0.1. By default, SMTP is off.
     ///
-    /// [`FakePostmark`] says what is taken there, and how.
+    /// With port 0, the operating system chooses a free port; [`FakePostmark::smtp`] returns it.
+    /// [`FakePostmark`] documents how messages over SMTP are handled.
     pub fn smtp_port(mut self, port: u16) -> Self {
         self.smtp = Some((Ipv4Addr::LOCALHOST, port).into());
         self
     }
 
-    /// How the SMTP server is protected. [`SmtpTls::None`] by default; all else needs the feature
-    /// `smtp-tls`. Postmark offers STARTTLS, and takes logins without it as well.
+    /// Sets the TLS mode of the SMTP server. The default is [`SmtpTls::None`]; all other modes need the
+    /// feature `smtp-tls`. Postmark offers STARTTLS and accepts logins without it.
     pub fn smtp_tls(mut self, tls: SmtpTls) -> Self {
         self.smtp_tls = tls;
         self
     }
 
-    /// Adds an SMTP token: an access key, which is the user, and a secret key, which is the
-    /// password. What comes with it goes to this stream.
+    /// Adds an SMTP token: the access key is the user name and the secret key is the password.
+    /// Messages sent with it belong to this stream.
     pub fn smtp_token(
         mut self,
         stream: impl Into<String>,
@@ -99,104 +99,110 @@ impl FakePostmarkBuilder {
         self
     }
 
-    /// Lets only these senders send: domains, or whole addresses. By default all may.
+    /// Allows only these senders, which are domains or complete addresses. By default, every sender is
+    /// allowed.
     pub fn senders<S: Into<String>>(mut self, senders: impl IntoIterator<Item = S>) -> Self {
         self.settings.senders = Some(senders.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Whether the account still waits for approval: recipients must share the sender's
-    /// domain. `false` by default.
+    /// Sets whether the account is pending approval, which limits recipients to the sender's domain. The
+    /// default is `false`.
     pub fn pending_approval(mut self, pending: bool) -> Self {
         self.settings.pending_approval = pending;
         self
     }
 
-    /// Whether the account may use `email/bulk`. `true` by default.
+    /// Sets whether the account may use `email/bulk`. The default is `true`.
     pub fn bulk_approved(mut self, approved: bool) -> Self {
         self.settings.bulk_approved = approved;
         self
     }
 
-    /// Whether each message is delivered as soon as it is accepted, and webhooks told of it,
-    /// as by [`FakePostmark::deliver`]. `false` by default: a test says when.
+    /// Sets whether each message is marked as delivered, and webhooks are notified, as soon as it is
+    /// accepted. The default is `false`: the test calls [`FakePostmark::deliver`].
     pub fn deliver_at_once(mut self, deliver: bool) -> Self {
         self.settings.delivers_at_once = deliver;
         self
     }
 
-    /// How long a minute of Postmark's retry rules for webhooks takes. A millisecond by
-    /// default, so that the 51 minutes of tracking webhooks are over in a moment.
+    /// Sets how long a minute of Postmark's retry schedule for webhooks takes. The default is a
+    /// millisecond, so that the 51 minutes of tracking webhooks pass quickly.
     pub fn webhook_minute(mut self, minute: Duration) -> Self {
         self.settings.webhook_minute = minute;
         self
     }
 
-    /// How long an accepted message cannot be found by `messages/outbound`, as Postmark's index
-    /// lags behind. No time by default.
+    /// Sets how long `messages/outbound` does not find an accepted message, because Postmark's search
+    /// index lags behind. The default is zero.
     pub fn search_lag(mut self, lag: Duration) -> Self {
         self.settings.search_lag = lag;
         self
     }
 
-    /// Tells `listener` of each message, when it has been accepted. It runs before the client
-    /// has its answer. Mail by SMTP is answered with 250 even if it cannot be sent: that is
-    /// told, too, and has a [`refusal`](SentMessage::refusal).
+    /// Calls `listener` with each accepted message, before the client gets the response.
     ///
-    /// If it panics, the message stays accepted, the client is told so, and an error is logged.
+    /// A message over SMTP gets the reply 250 even if it cannot be sent. The listener is called with that
+    /// message, too, and its [`refusal`](SentMessage::refusal) is set.
+    ///
+    /// If the listener panics, the message stays accepted, the client gets the normal response, and an
+    /// error is logged.
     pub fn on_message(mut self, listener: impl Fn(&SentMessage) + Send + Sync + 'static) -> Self {
         self.settings.listener = Some(Listener(Arc::new(listener)));
         self
     }
 
-    /// Adds a message stream to the three that there are.
+    /// Adds a message stream to the three default ones.
     pub fn stream(mut self, id: impl Into<String>, kind: StreamKind) -> Self {
         self.streams.push((id.into(), kind));
         self
     }
 
     /// Reads stored templates from a folder, in the layout of Postmark's command-line tool
-    /// [postmark-cli](https://github.com/ActiveCampaign/postmark-cli): what
-    /// `postmark templates pull` writes can be sent with here.
+    /// [postmark-cli](https://github.com/ActiveCampaign/postmark-cli). Templates that
+    /// `postmark templates pull` wrote can be used as they are.
     ///
     /// ```text
     /// templates
     /// ├── _layouts
     /// │   └── plain
-    /// │       ├── content.html     {{{ @content }}} stands where a template's HTML goes
+    /// │       ├── content.html     {{{ @content }}} is replaced by a template's HTML
     /// │       ├── content.txt
     /// │       └── meta.json        {"Name": "Plain", "Alias": "plain", "TemplateType": "Layout"}
     /// └── welcome
     ///     ├── content.html
-    ///     ├── content.txt          one of the two contents is enough
+    ///     ├── content.txt          one of the two content files is enough
     ///     └── meta.json            {"Name": "Welcome", "Alias": "welcome",
     ///                               "Subject": "Welcome, {{name}}", "TemplateType": "Standard",
     ///                               "LayoutTemplate": "plain"}
     /// ```
     ///
-    /// Files are read again when they change, before the next call that needs templates: an app
-    /// sends with what was saved last, and a template keeps its id. A template whose files are
-    /// wrong cannot be sent with: the call is refused with 1101, and the words name the file and
-    /// the place. [`FakePostmark::template_problems`] lists all such problems; a test asserts that
-    /// there are none. Edits by the API hold until a file changes.
+    /// Files that have changed are read again before the next call that needs templates, so the app
+    /// always sends the latest saved version. A template keeps its id. If the files of a template are
+    /// invalid, sending it is refused with 1101, and the error message names the file and the position.
+    /// [`FakePostmark::template_problems`] lists all such problems; a test can assert that there are
+    /// none. Edits through the API are kept until a file changes.
     ///
-    /// How sure the facts are: the folders, the names of the files and the keys of `meta.json` are
-    /// documented (the tool's wiki, "templates command", 2020). That folders at any depth count,
-    /// that `TemplateType` decides and not `_layouts`, and that a content file may be missing,
-    /// were read in the tool's code (2020). That the alias is the one in `meta.json`, not the
-    /// folder's name, follows from both. The tool skips a folder without a `meta.json`; here its
-    /// content files make that a problem, since it is most likely a mistake.
+    /// Sources: the folders, the filenames and the keys of `meta.json` are documented (the tool's wiki,
+    /// "templates command", 2020). Three facts come from the tool's code (2020): folders at any depth
+    /// count, `TemplateType` rather than `_layouts` marks a layout, and a content file may be missing.
+    /// It follows from both that the alias is the one in `meta.json`, not the folder's name. The tool
+    /// skips a folder without a `meta.json`; here, such a folder with content files is reported as a
+    /// problem, because it is most likely a mistake.
     pub fn templates(mut self, folder: impl Into<PathBuf>) -> Self {
         self.templates = Some(folder.into());
         self
     }
 
-    /// Starts it.
+    /// Starts the fake.
     ///
     /// # Errors
-    /// What the operating system says, with the port: [`io::ErrorKind::AddrInUse`] when one is
-    /// taken; with the path when the folder of [`templates`](Self::templates) cannot be read. [`io::ErrorKind::Unsupported`] when [`smtp_tls`](Self::smtp_tls) is asked for
-    /// without the feature `smtp-tls`.
+    /// Returns the operating system's error with the port or the path:
+    /// - [`io::ErrorKind::AddrInUse`] if a port is in use;
+    /// - the error of reading the folder of [`templates`](Self::templates).
+    ///
+    /// Returns [`io::ErrorKind::Unsupported`] if [`smtp_tls`](Self::smtp_tls) is set without the feature
+    /// `smtp-tls`.
     pub fn start(self) -> io::Result<FakePostmark> {
         let mut settings = self.settings;
         if !self.tokens.is_empty() {
@@ -234,6 +240,6 @@ fn cannot_listen(address: SocketAddr, error: io::Error) -> io::Error {
     let port = address.port();
     io::Error::new(
         error.kind(),
-        format!("cannot listen on port {port}: {error}"),
+        format!("could not listen on port {port}: {error}"),
     )
 }

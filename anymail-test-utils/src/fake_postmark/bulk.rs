@@ -1,6 +1,7 @@
-//! The `email/bulk` endpoints: one text to many, all accepted or none.
+//! The `email/bulk` endpoints: one content for many recipients; all messages are accepted or none.
 //!
-//! A request is done as soon as it is accepted; its first answer says that it has only begun.
+//! A request is completed as soon as it is accepted, but its first response says that it has only
+//! begun.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::state::{Fake, State, new_id, now};
 use super::streams::StreamKind;
 use super::templates::Parts;
 
-/// What became of a bulk request.
+/// The result of a bulk request.
 #[derive(Debug, Clone)]
 pub(super) struct BulkRequest {
     id: String,
@@ -33,7 +34,7 @@ impl BulkRequest {
             true => (self.released, self.failed),
             false => (0, 0),
         };
-        // Two official clients read "ID" in the first answer and "Id" in those to the status
+        // Two official clients read "ID" in the first response and "Id" in responses to the status
         // call; the documentation has "Id" in both.
         let id = if done { "Id" } else { "ID" };
         let mut report = json!({
@@ -117,7 +118,7 @@ fn approved(fake: &Fake) -> Result<(), ApiError> {
     }
 }
 
-/// A row with what all have in common; what it says itself counts.
+/// Merges a row with the common fields; the row's own fields take precedence.
 fn with_common(row: EmailRequest, common: &EmailRequest) -> EmailRequest {
     let pick = |own: Vec<(String, String)>, shared: &[(String, String)]| {
         let unlike = |(key, _): &&(String, String)| {
@@ -138,7 +139,7 @@ fn with_common(row: EmailRequest, common: &EmailRequest) -> EmailRequest {
     }
 }
 
-/// Either a template or inline contents.
+/// Checks that there is either a template or inline content.
 fn check_contents(common: &EmailRequest, faults: &mut Vec<Fault>) {
     let template = common.template_id.is_some() || common.template_alias.is_some();
     let blank = |body: &Option<String>| body.as_deref().unwrap_or_default().is_empty();
@@ -151,7 +152,7 @@ fn check_contents(common: &EmailRequest, faults: &mut Vec<Fault>) {
 
 fn broadcast_stream(state: &State, wanted: Option<&str>) -> Result<String, ApiError> {
     let id = wanted.filter(|id| !id.is_empty()).unwrap_or("broadcast");
-    // 1226 here, where `email` says 1235. DOC
+    // The code is 1226 here, but 1235 for `email`. DOC
     let stream = state.stream(id).ok_or_else(|| rules::no_such_stream(id))?;
     match stream.kind {
         StreamKind::Broadcasts => Ok(id.to_owned()),
@@ -159,12 +160,12 @@ fn broadcast_stream(state: &State, wanted: Option<&str>) -> Result<String, ApiEr
     }
 }
 
-/// One fault has its own code; several are gathered by field. DOC
+/// A single fault has its own code; several are grouped by field. DOC
 fn refusal(found: Vec<Fault>) -> ApiError {
     let mut faults: Vec<Fault> = Vec::new();
     for fault in found {
         if !faults.contains(&fault) {
-            faults.push(fault); // what all messages share is wrong once
+            faults.push(fault); // a fault in a common field is reported once
         }
     }
     if let [(_, only)] = faults.as_slice() {
@@ -180,8 +181,8 @@ fn refusal(found: Vec<Fault>) -> ApiError {
     rules::several(Value::Object(by_field))
 }
 
-/// Sends one message of a bulk request; whether it could be. Suppressed recipients and a
-/// template that cannot be rendered are counted as failed. DOC
+/// Sends one message of a bulk request and returns whether it was sent. Suppressed recipients and
+/// templates that cannot be rendered count as failed. DOC
 fn release(
     state: &mut State,
     bulk_id: &str,
@@ -228,7 +229,7 @@ pub(super) fn get(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     Ok(found.ok_or_else(rules::bulk_not_found)?.report(true))
 }
 
-/// `GET email/bulk`: the newest first. The key of the next page is the place it starts at.
+/// `GET email/bulk`: newest first. The key of the next page is its offset.
 pub(super) fn list(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     approved(fake)?;
     let state = fake.state();

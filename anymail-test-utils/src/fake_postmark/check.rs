@@ -1,7 +1,7 @@
-//! Which field is held against which rule, and in which order.
+//! Which rules apply to which field, and in which order.
 //!
-//! The rules and their words are in `rules.rs`. The order is not documented: this one puts the
-//! addresses first and what depends on the server's state last.
+//! `rules.rs` contains the rules and their error messages. The order is not documented: this one
+//! checks addresses first and everything that depends on the server's state last.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use super::email::{AttachmentRequest, EmailRequest};
 use super::message::{Mailbox, SentAttachment};
 use super::rules::{self, ApiError};
 
-/// What a request's texts mean, where they mean anything.
+/// The parsed values of a request's texts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Checked {
     pub(super) from: Mailbox,
@@ -31,7 +31,7 @@ impl Checked {
 /// The field at fault, and the refusal.
 pub(super) type Fault = (&'static str, ApiError);
 
-/// Gathers all faults, so that a bulk request can report them together.
+/// Collects all faults, so that a bulk request can report them together.
 #[derive(Debug, Default)]
 struct Faults(Vec<Fault>);
 
@@ -40,7 +40,7 @@ impl Faults {
         self.0.push((field, error));
     }
 
-    /// The value; or its default, and a fault more.
+    /// Returns the value; on an error, records the fault and returns the default.
     fn keep<T: Default>(&mut self, field: &'static str, result: Result<T, ApiError>) -> T {
         result.unwrap_or_else(|error| {
             self.add(field, error);
@@ -49,10 +49,10 @@ impl Faults {
     }
 }
 
-/// Checks a message's own fields, the templates' not among them.
+/// Checks a message's own fields, except those of templates.
 ///
 /// # Errors
-/// All that is wrong, in the order in which it is looked for.
+/// Returns all faults, in the order in which they are checked.
 pub(super) fn check(request: &EmailRequest, needs_body: bool) -> Result<Checked, Vec<Fault>> {
     let mut faults = Faults::default();
     let checked = check_addresses(request, &mut faults);
@@ -87,7 +87,7 @@ fn check_addresses(request: &EmailRequest, faults: &mut Faults) -> Checked {
     let to = list("To", "To", &request.to);
     let cc = list("Cc", "Cc", &request.cc);
     let bcc = list("Bcc", "Bcc", &request.bcc);
-    // The error says "Reply-To", the field is "ReplyTo". LIVE
+    // The error says "Reply-To", but the field is "ReplyTo". LIVE
     let reply_to = list("ReplyTo", "Reply-To", &request.reply_to);
     let broken = !faults.0.is_empty();
     if is_blank(&request.from) {
@@ -100,7 +100,8 @@ fn check_addresses(request: &EmailRequest, faults: &mut Faults) -> Checked {
         faults.add("To", rules::too_many_recipients());
     }
     Checked {
-        // Several in From: in 2017 the first was used. Whether it still is, is not known.
+        // With several addresses in From, the first was used in 2017. The current behavior is
+        // unknown.
         from: from.into_iter().next().unwrap_or_default(),
         to,
         cc,
@@ -140,7 +141,7 @@ fn check_lengths(request: &EmailRequest, faults: &mut Faults) {
     }
 }
 
-/// Postmark publishes no list of headers that it refuses; what cannot be a header is refused.
+/// Postmark publishes no list of refused headers; only syntactically invalid headers are refused.
 fn check_headers(request: &EmailRequest, faults: &mut Faults) {
     for (name, value) in &request.headers {
         let good_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() && c != ':');
@@ -166,8 +167,8 @@ fn check_metadata(request: &EmailRequest, faults: &mut Faults) {
     }
 }
 
-/// Which code an unknown kind of link tracking gets is not known; this one follows the others
-/// that do not deserialize.
+/// The code for an unknown link tracking mode is unknown; this one follows other values that cannot
+/// be deserialized.
 fn check_track_links(request: &EmailRequest, faults: &mut Faults) {
     let kind = request.track_links.as_deref();
     if kind.is_some_and(|kind| !rules::TRACK_LINKS.contains(&kind)) {
@@ -216,7 +217,7 @@ fn check_attachment(request: &AttachmentRequest) -> Result<SentAttachment, ApiEr
     })
 }
 
-/// Standard Base64. Line breaks in it are fine: the official Ruby client sends them.
+/// Standard Base64. Line breaks are allowed, because the official Ruby client sends them.
 pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     if !text.contains(|c: char| c.is_ascii_whitespace()) {
         return STANDARD.decode(text).ok();

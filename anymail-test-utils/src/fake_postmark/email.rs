@@ -1,13 +1,13 @@
-//! [`EmailRequest`]: one message of a request, its types checked and nothing else.
+//! [`EmailRequest`]: one message of a request, with only its types checked.
 //!
-//! What the values may be is in `check.rs`.
+//! `check.rs` checks the values.
 
 use serde_json::Value;
 
 use super::fields::Fields;
 use super::rules::ApiError;
 
-/// The fields of `POST /email` and of its relatives with templates.
+/// The fields of `POST /email` and of its variants with templates.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EmailRequest {
     pub(super) from: Option<String>,
@@ -30,11 +30,11 @@ pub(super) struct EmailRequest {
     pub(super) template_model: Option<Value>,
     /// Whether Subject, TextBody or HtmlBody has any value, even an empty one.
     pub(super) has_content: bool,
-    /// The JSON as it came.
+    /// The JSON of the request.
     pub(super) raw: Value,
 }
 
-/// An attachment as it came.
+/// An attachment as in the request.
 #[derive(Debug, Clone)]
 pub(super) struct AttachmentRequest {
     pub(super) name: Option<String>,
@@ -45,9 +45,9 @@ pub(super) struct AttachmentRequest {
 
 impl EmailRequest {
     /// # Errors
-    /// A value of the wrong type.
+    /// Returns an error if a value has the wrong type.
     pub(super) fn read(fields: &Fields<'_>) -> Result<Self, ApiError> {
-        fields.flag("InlineCss")?; // taken, and without effect: the fake inlines no CSS
+        fields.flag("InlineCss")?; // accepted, but without effect: the fake does not inline CSS
         let model = fields.object("TemplateModel")?;
         Ok(Self {
             from: fields.text("From")?,

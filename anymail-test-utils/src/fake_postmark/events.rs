@@ -1,6 +1,6 @@
-//! What happens to a message after it is accepted: the state it changes, and who is told.
+//! Applies what happens to an accepted message: changes the state and notifies webhooks.
 //!
-//! The JSON of it is in `payloads.rs`, its posting in `webhooks.rs`.
+//! `payloads.rs` builds the JSON, and `webhooks.rs` posts it.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,15 +18,15 @@ use super::state::{Fake, Listener, State, now};
 use super::streams::{SuppressionOrigin, SuppressionReason};
 use super::webhooks::{Posting, RetryRule, Target};
 
-/// Why nothing could happen to a message.
+/// Why an event could not be triggered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TriggerError {
     /// The fake has accepted no message with this id.
     UnknownMessage(String),
-    /// The bytes are no mail that can be read.
+    /// The bytes are not a valid message.
     NotAMail,
-    /// The fake was dropped meanwhile.
+    /// The fake was dropped in the meantime.
     Stopped,
 }
 
@@ -35,22 +35,22 @@ impl fmt::Display for TriggerError {
         match self {
             Self::UnknownMessage(id) => {
                 let id: String = id.chars().take(80).collect();
-                write!(f, "the fake has accepted no message with the id {id:?}")
+                write!(f, "no message with the id {id:?} was accepted")
             }
-            Self::NotAMail => f.write_str("these bytes cannot be read as a mail"),
-            Self::Stopped => f.write_str("the fake was stopped"),
+            Self::NotAMail => f.write_str("could not parse the message: not valid MIME"),
+            Self::Stopped => f.write_str("the fake Postmark server was stopped"),
         }
     }
 }
 
 impl std::error::Error for TriggerError {}
 
-/// What a recipient's address makes of a message.
+/// What happens to a message at a recipient's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Delivered,
     Bounced(BounceType),
-    /// Delivered, and then called spam.
+    /// Delivered, and then marked as spam.
     Complained,
 }
 
@@ -65,7 +65,7 @@ fn fate(message: &SentMessage, recipient: &Mailbox) -> Fate {
     if domain.eq_ignore_ascii_case(BOUNCE_TESTING) {
         let wanted = message.header("X-PM-Bounce-Type").unwrap_or(local);
         let kind = BounceType::parse(wanted).unwrap_or(BounceType::HardBounce);
-        // A complaint cannot be asked for there. DOC
+        // A complaint cannot be requested at these addresses. DOC
         let kind = match kind {
             BounceType::SpamComplaint => BounceType::HardBounce,
             kind => kind,
@@ -82,7 +82,7 @@ fn fate(message: &SentMessage, recipient: &Mailbox) -> Fate {
 }
 
 impl Fake {
-    /// Lets `act` happen to each active recipient of a message.
+    /// Applies `act` to each active recipient of a message.
     fn happen(
         &self,
         id: &str,
@@ -113,13 +113,16 @@ impl Fake {
         })
     }
 
-    /// Tells of messages that have just been accepted; delivers them, in the background, if
-    /// the fake is set up to.
+    /// Calls the listener with newly accepted messages, and delivers them in the background if the
+    /// fake is configured to.
     pub(super) fn announce(&self, messages: &[Arc<SentMessage>]) {
         if let Some(Listener(tell)) = &self.settings.listener {
             for message in messages {
                 if catch_unwind(AssertUnwindSafe(|| tell(message))).is_err() {
-                    tracing::error!(message_id = message.id, "the listener of a fake panicked");
+                    tracing::error!(
+                        message_id = message.id,
+                        "the on_message listener of a FakePostmark panicked"
+                    );
                 }
             }
         }
@@ -222,8 +225,8 @@ impl State {
         postings
     }
 
-    /// Lets a mail bounce that came by SMTP and cannot be sent to a recipient. Whether webhooks
-    /// are told is a setting of the server. DOC
+    /// Bounces a message over SMTP that cannot be sent to a recipient. A server setting decides
+    /// whether webhooks are notified. DOC
     pub(super) fn smtp_api_error(
         &mut self,
         message: &Arc<SentMessage>,
@@ -238,7 +241,7 @@ impl State {
         }
     }
 
-    /// Suppresses a recipient; tells so unless it was suppressed before.
+    /// Suppresses a recipient; notifies webhooks unless it was already suppressed.
     fn deactivate(
         &mut self,
         message: &SentMessage,
@@ -267,7 +270,7 @@ impl State {
         })
     }
 
-    /// Only the first click of a recipient on a link is told. DOC
+    /// Only the first click of a recipient on a link is reported. DOC
     fn clicked(&mut self, message: &SentMessage, recipient: &Mailbox, link: &str) -> Vec<Posting> {
         let click = (message.id.clone(), recipient.key(), link.to_owned());
         if !self.clicked.insert(click) {
@@ -283,7 +286,7 @@ impl State {
         self.postings(&message.stream, Trigger::Click, |_| Some(payload.clone()))
     }
 
-    /// Adds to what `MessageEvents` shows.
+    /// Adds an event to `MessageEvents`.
     fn note(&mut self, message: &SentMessage, recipient: &Mailbox, kind: &str, details: Value) {
         let event = json!({
             "Recipient": recipient.email,
@@ -297,8 +300,9 @@ impl State {
             .push(event);
     }
 
-    /// One posting for each webhook of the stream that wants an event, if `payload` gives it
-    /// any; and one for the server's own hook, which belongs to the stream `outbound`.
+    /// Creates one posting for each webhook of the stream that is subscribed to an event for which
+    /// `payload` returns a payload, and one for the server's own hook, which belongs to the stream
+    /// `outbound`.
     fn postings(
         &self,
         stream: &str,
@@ -322,7 +326,7 @@ impl State {
             .collect()
     }
 
-    /// The hook in the server's settings, as it was before streams had webhooks.
+    /// The hook in the server's settings, which is older than the webhooks of streams.
     fn own_hook(&self, trigger: Trigger) -> Option<(Target, Setting)> {
         let (key, option) = match trigger {
             Trigger::Open => ("OpenHookUrl", "PostFirstOpenOnly"),
@@ -340,7 +344,7 @@ impl State {
     }
 }
 
-/// The postings of a change that no message brought about.
+/// Creates the postings for a change that no message caused.
 pub(super) fn subscription_postings(state: &State, stream: &str, payload: Value) -> Vec<Posting> {
     state.postings(stream, Trigger::SubscriptionChange, |_| {
         Some(payload.clone())

@@ -1,6 +1,6 @@
-//! The `webhooks` endpoints: where events are posted, and which.
+//! The `webhooks` endpoints, which configure where events are posted, and which ones.
 //!
-//! The posting itself is in `webhooks.rs`.
+//! `webhooks.rs` posts the events.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::state::{Fake, State, now};
 use super::streams::{StreamKind, SuppressionReason};
 use super::webhooks::{Target, is_url};
 
-/// The kinds of events that a webhook can be set up for.
+/// The event types that a webhook can subscribe to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trigger {
     Open,
@@ -53,7 +53,7 @@ impl Trigger {
         }
     }
 
-    /// The one option that some triggers have.
+    /// The option that some triggers have.
     fn option(self) -> Option<&'static str> {
         match self {
             Self::Open => Some("PostFirstOpenOnly"),
@@ -63,14 +63,14 @@ impl Trigger {
     }
 }
 
-/// Whether a trigger is on, and its option.
+/// Whether a trigger is enabled, and its option.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Setting {
     pub(super) enabled: bool,
     pub(super) option: bool,
 }
 
-/// A webhook of one stream.
+/// A webhook of a stream.
 #[derive(Debug, Clone)]
 pub(super) struct Webhook {
     id: i64,
@@ -81,7 +81,7 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    /// One that gets everything and needs no verification.
+    /// Creates a webhook that gets all events and needs no verification.
     pub(super) fn for_all(state: &mut State, stream: &str, url: &str) -> Self {
         Self {
             id: state.next_id(),
@@ -95,7 +95,7 @@ impl Webhook {
         }
     }
 
-    /// The setting of a trigger, if events of it are posted.
+    /// Returns the setting of a trigger if its events are posted.
     pub(super) fn wants(&self, trigger: Trigger) -> Option<Setting> {
         let setting = self.setting(trigger);
         (setting.enabled && self.verified).then_some(setting)
@@ -137,7 +137,7 @@ impl Webhook {
         json
     }
 
-    /// Takes over what a request gives.
+    /// Applies the fields of a request.
     fn read(&mut self, fields: &Fields<'_>) -> Result<(), ApiError> {
         if let Some(url) = fields.text("Url")? {
             self.target.url = url;
@@ -237,7 +237,7 @@ pub(super) fn create(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     Ok(answer)
 }
 
-/// `PUT webhooks/{id}`: what is not given stays.
+/// `PUT webhooks/{id}` changes only the fields that are given.
 pub(super) fn edit(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     let json = call.json()?;
     let fields = Fields::root(&json)?;
@@ -268,8 +268,8 @@ pub(super) fn delete(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     Ok(json!({"ErrorCode": 0, "Message": format!("Webhook {id} removed.")}))
 }
 
-/// Posts a sample of each event that is on; each must be answered with HTTP 200. With
-/// `"Verify": false` the webhook is kept unverified and gets nothing. DOC
+/// Posts a sample of each enabled event; each must be answered with HTTP 200. With `"Verify":
+/// false`, the webhook is kept unverified and gets no events. DOC
 fn verify(fake: &Fake, fields: &Fields<'_>, webhook: &mut Webhook) -> Result<(), ApiError> {
     webhook.verified = fields.flag("Verify")?.unwrap_or(true);
     if !webhook.verified {
@@ -309,7 +309,7 @@ fn verify(fake: &Fake, fields: &Fields<'_>, webhook: &mut Webhook) -> Result<(),
     })))
 }
 
-/// An event that never was: it has the message id that no message has.
+/// A sample event, with a message id that no message has.
 fn sample(trigger: Trigger, stream: &str) -> Value {
     let mailbox = |email: &str| Mailbox {
         name: String::new(),

@@ -1,6 +1,6 @@
-//! Received mail: from its bytes to the JSON of the inbound webhook.
+//! Turns an inbound message into the JSON of the inbound webhook.
 //!
-//! Who gets it is in `triggers.rs`, the posting in `webhooks.rs`.
+//! `triggers.rs` selects the webhook, and `webhooks.rs` posts to it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,8 @@ use super::message::Mailbox;
 use super::server_settings::INBOUND_ADDRESS;
 use super::state::new_id;
 
-/// The payload for one recipient, or for whom the mail itself names; `None` if the bytes are
-/// no mail.
+/// Builds the payload for this recipient or, without one, for the first recipient in the header;
+/// `None` if the bytes are not a message.
 pub(super) fn payload(raw: &[u8], recipient: Option<&str>, with_raw: bool) -> Option<Value> {
     if nests_too_deep(raw) {
         return None;
@@ -81,8 +81,8 @@ pub(super) fn payload(raw: &[u8], recipient: Option<&str>, with_raw: bool) -> Op
     Some(payload)
 }
 
-/// Whether there may be so many mails within mails that mail-parser, which goes down into them
-/// without a limit, would use up the stack. Some thousands are fine; nobody sends a hundred.
+/// Whether the nesting of messages within messages could overflow the stack, because mail-parser
+/// recurses without a limit. Some thousand levels are fine, and no real message has a hundred.
 pub(super) fn nests_too_deep(raw: &[u8]) -> bool {
     const MOST: usize = 500;
     let begins = |kind: &[u8]| {
@@ -121,22 +121,22 @@ fn full_list(mailboxes: &[Mailbox]) -> Value {
     mailboxes.iter().map(full).collect()
 }
 
-/// What follows a `+` in the local part.
+/// Returns the part of the local part after `+`.
 fn mailbox_hash(email: &str) -> &str {
     let local = email.rsplit_once('@').map_or("", |(local, _)| local);
     local.split_once('+').map_or("", |(_, hash)| hash)
 }
 
-/// The bodies that are HTML, or those that are not: mail-parser gives each list the other kind
-/// where it has none of its own.
+/// Joins the HTML bodies, or the plain text bodies. mail-parser puts bodies of the other kind into
+/// a list that would otherwise be empty.
 pub(super) fn bodies<'a>(parts: impl Iterator<Item = &'a MessagePart<'a>>, html: bool) -> String {
     let texts = parts.filter(|part| part.is_text_html() == html);
     let texts: Vec<_> = texts.filter_map(MessagePart::text_contents).collect();
     texts.join("\n")
 }
 
-/// What was written above the quoted mail, in an answer only. Postmark's rule is its own
-/// secret; this one knows the marks that most programs set, in English.
+/// Returns the text above the quoted message, in replies only. Postmark's algorithm is not public;
+/// this one recognizes the English markers of most mail programs.
 fn stripped_reply(mail: &Message<'_>, text: &str) -> String {
     let is_reply = ["In-Reply-To", "References"]
         .into_iter()
@@ -154,7 +154,7 @@ fn stripped_reply(mail: &Message<'_>, text: &str) -> String {
     own.join("\n").trim_end().to_owned()
 }
 
-/// The headers that have no field of their own, behind those that Postmark adds.
+/// Returns the headers that have no field of their own, after those that Postmark adds.
 fn headers(mail: &Message<'_>, from: &Mailbox) -> Value {
     const FIELDS: [&str; 8] = [
         "From",

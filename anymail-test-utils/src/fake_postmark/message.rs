@@ -1,6 +1,6 @@
-//! [`SentMessage`]: what the fake has accepted, as a test wants to see it.
+//! [`SentMessage`]: an accepted message, for tests to inspect.
 //!
-//! How a request becomes one is in `email.rs` and `sending.rs`.
+//! `email.rs` and `sending.rs` create it from a request.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use serde_json::Value;
 pub struct SentMessage {
     /// Postmark's message id, a UUID in lower case.
     pub id: String,
-    /// When it was accepted, as the answer said it: UTC, seven digits of a second, `Z`.
+    /// When it was accepted, as in the response: UTC, seven subsecond digits, `Z`.
     pub submitted_at: String,
     /// The sender.
     pub from: Mailbox,
@@ -25,13 +25,14 @@ pub struct SentMessage {
     pub cc: Vec<Mailbox>,
     /// The recipients in Bcc, inactive ones included.
     pub bcc: Vec<Mailbox>,
-    /// Where answers go.
+    /// The Reply-To addresses.
     pub reply_to: Vec<Mailbox>,
-    /// The subject; a template's is rendered.
+    /// The subject, rendered if it comes from a template.
     pub subject: String,
-    /// The text body; a template's is rendered.
+    /// The plain text body, rendered if it comes from a template.
     pub text_body: Option<String>,
-    /// The HTML body; a template's is rendered. CSS is not inlined, unlike Postmark's.
+    /// The HTML body, rendered if it comes from a template. Unlike Postmark, the fake does not inline
+    /// CSS.
     pub html_body: Option<String>,
     /// The custom headers, in order.
     pub headers: Vec<(String, String)>,
@@ -51,35 +52,35 @@ pub struct SentMessage {
     pub template: Option<String>,
     /// The values for the template.
     pub template_model: Option<Value>,
-    /// Why the template could not be rendered: the message will bounce.
+    /// Why the template could not be rendered. Such a message bounces.
     pub render_error: Option<String>,
-    /// The id of the bulk request it came with.
+    /// The id of the bulk request that contained the message.
     pub bulk_id: Option<String>,
-    /// Recipients that it will not be delivered to, in lower case: they are suppressed on its
+    /// The recipients, in lower case, that do not get the message because they are suppressed on its
     /// stream.
     pub inactive: Vec<String>,
-    /// The path it came to, such as `email/batch`; `smtp` for a mail that came by SMTP.
+    /// The path of the request, such as `email/batch`, or `smtp`.
     pub endpoint: &'static str,
-    /// The message's own JSON, as it came: a batch's is its row. Of a mail that came by SMTP,
-    /// the JSON that says the same to `POST email`.
+    /// The message's own JSON from the request; in a batch, its row. For a message over SMTP, the
+    /// equivalent JSON for `POST email`.
     pub request: Value,
-    /// The bytes of a mail that came by SMTP, as they came; `None` of a message by HTTP.
+    /// The raw message that arrived over SMTP; `None` for a message over HTTP.
     pub raw_mime: Option<Bytes>,
-    /// Why a mail is not sent that the SMTP server has answered with 250, with Postmark's error
-    /// code. Only in [`FakePostmark::refused`](crate::FakePostmark::refused).
+    /// Why a message that got the reply 250 over SMTP is not sent, with Postmark's error code. Set only
+    /// in [`FakePostmark::refused`](crate::FakePostmark::refused).
     pub refusal: Option<String>,
     pub(super) accepted_at: Instant,
 }
 
 impl SentMessage {
-    /// All recipients it will be delivered to: To, Cc and Bcc without the inactive. None of a
-    /// message that is refused.
+    /// Returns all recipients who get the message: To, Cc and Bcc without the inactive ones. A refused
+    /// message has none.
     pub fn recipients(&self) -> impl Iterator<Item = &Mailbox> {
         let all = self.to.iter().chain(&self.cc).chain(&self.bcc);
         all.filter(|mailbox| self.refusal.is_none() && !self.inactive.contains(&mailbox.key()))
     }
 
-    /// A custom header's value, by its name in any case.
+    /// Returns the value of a custom header. The name is not case-sensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         let same = |(key, _): &&(String, String)| key.eq_ignore_ascii_case(name);
         self.headers
@@ -89,7 +90,7 @@ impl SentMessage {
     }
 }
 
-/// Ids and addresses; no subject, body or header.
+/// Shows ids and addresses, but no subject, body or header.
 impl fmt::Debug for SentMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SentMessage")
@@ -114,7 +115,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// The address in lower case: what suppressions are compared by.
+    /// Returns the address in lower case, which identifies it in suppressions.
     pub fn key(&self) -> String {
         self.email.to_lowercase()
     }
@@ -124,7 +125,7 @@ impl Mailbox {
     }
 }
 
-/// `"Name" <address>`, as Postmark writes it; or the address alone.
+/// Writes `"Name" <address>` as Postmark does, or the address alone.
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.name.is_empty() {
@@ -139,17 +140,17 @@ impl fmt::Display for Mailbox {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SentAttachment {
-    /// The file name.
+    /// The filename.
     pub name: String,
     /// The decoded bytes.
     pub content: Bytes,
     /// The media type, as given.
     pub content_type: String,
-    /// The content id, without `cid:`, of one that the HTML shows.
+    /// The content id of an inline attachment, without `cid:`.
     pub content_id: Option<String>,
 }
 
-/// The length of the content instead of the content.
+/// Shows the length of the content instead of the content.
 impl fmt::Debug for SentAttachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SentAttachment")

@@ -1,15 +1,15 @@
-//! [`FakePostmark`]: Postmark's API on loopback, believed by real clients.
+//! [`FakePostmark`]: Postmark's API on loopback, which real clients cannot tell from Postmark.
 //!
-//! The HTTP server under it, and its faults, are in `server.rs` beside this folder. A call goes
-//! - through `api` (which endpoint, who may) to an endpoint: `sending`, `bulk`, `templates`,
+//! `server.rs` in the parent folder contains the HTTP server and its faults. In this folder:
+//! - `api` authenticates a call and routes it to an endpoint: `sending`, `bulk`, `templates`,
 //!   `streams`, `outbox`, `bounces`, `server_settings`, `hooks`;
-//! - which reads it (`fields`, `email`, `addresses`), holds it against the rules (`check`,
-//!   `rules`), renders it (`mustachio`), and changes the `state`;
-//! - a mail that comes by SMTP is read by `smtp_mail` and judged by `smtp`, by the same rules;
-//! - what a test makes happen later begins in `triggers`, is done in `events` and `inbound`,
-//!   told in `payloads`, and posted by `webhooks`;
-//! - templates are kept in `templates`, and read from files in `template_folder`;
-//! - a person looks at `page`.
+//! - the endpoint parses the call (`fields`, `email`, `addresses`), applies Postmark's rules (`check`,
+//!   `rules`), renders templates (`mustachio`), and changes the `state`;
+//! - `smtp_mail` parses a message that arrives over SMTP, and `smtp` applies the same rules to it;
+//! - `triggers` starts the events that a test triggers, `events` and `inbound` apply them, `payloads`
+//!   builds their JSON, and `webhooks` posts it;
+//! - `templates` stores templates, and `template_folder` reads them from files;
+//! - `page` serves the mailbox page.
 
 mod addresses;
 mod api;
@@ -63,11 +63,11 @@ use crate::faults::Fault;
 use crate::server::{Counts, LoopbackServer};
 use crate::smtp_server::LoopbackSmtp;
 
-/// A Postmark server of one's own, on loopback and in memory.
+/// A fake Postmark server on loopback that keeps everything in memory.
 ///
-/// Point any Postmark client, in any language, at [`url`](Self::url). What is sent to it is
-/// checked as Postmark checks it, answered in Postmark's words, and kept for the test to look
-/// at.
+/// Point any Postmark client, in any language, at [`url`](Self::url). The fake validates each message
+/// as Postmark does, responds with Postmark's error messages, and keeps accepted messages so that the
+/// test can inspect them.
 ///
 /// ```
 /// use anymail_test_utils::FakePostmark;
@@ -91,51 +91,50 @@ use crate::smtp_server::LoopbackSmtp;
 /// # }).unwrap();
 /// ```
 ///
-/// The token is `server-token` unless the builder says otherwise; `POSTMARK_API_TEST` is
-/// accepted besides, with which messages are checked and not kept. All tokens open the same
-/// server, with the streams `outbound`, `broadcast` and `inbound`.
+/// The server token is `server-token`, unless the builder sets another one. The token
+/// `POSTMARK_API_TEST` is always accepted; its messages are validated but not kept. All tokens access
+/// the same server, which has the streams `outbound`, `broadcast` and `inbound`.
 ///
-/// It is no mail server: nothing is ever delivered to anybody.
+/// The fake never delivers anything.
 ///
 /// # SMTP
 ///
-/// With [`smtp_port`](FakePostmarkBuilder::smtp_port) it takes mail by SMTP as well, so that any
-/// program that can send mail can be looked at. The rules, the messages, the webhooks and the
-/// page are the same. Each fact is marked by how it is known: *documented* in Postmark's
+/// With [`smtp_port`](FakePostmarkBuilder::smtp_port), the fake also accepts messages over SMTP from any
+/// program. The same rules, messages, webhooks and mailbox page apply. Each fact below states its
+/// source: *documented* in Postmark's
 /// [SMTP guide](https://postmarkapp.com/developer/user-guide/send-email-with-smtp) unless another
-/// page is named; *seen* on the wire by somebody who published it; *guessed*.
+/// page is named; *seen* on the wire by somebody who published it; or *guessed*.
 ///
-/// - The server token is user and password, by `AUTH PLAIN` or `LOGIN`, with or without TLS
-///   (documented). So is an SMTP token of one stream
-///   ([`smtp_token`](FakePostmarkBuilder::smtp_token), documented); that its stream wins over a
-///   header is guessed. `CRAM-MD5` and `DIGEST-MD5` are documented and not offered here. A login
-///   that fails gets `535 5.7.8 Error: authentication failed` (seen). So does every login while
-///   the server's `SmtpApiActivated` is `false` (that it fails is documented, the reply guessed).
-/// - `X-PM-Message-Stream` names the stream, `outbound` if it is absent or blank; `X-PM-Tag` is
-///   the tag; `X-PM-Metadata-color` is the metadata `color`, a second one `color1` (documented;
-///   where its numbers begin is guessed). `X-PM-TrackOpens` is `true` or `false`,
-///   `X-PM-TrackLinks` is `None`, `HtmlAndText`, `HtmlOnly` or `TextOnly` (documented: "Tracking
+/// - The server token is both user name and password, with `AUTH PLAIN` or `LOGIN`, with or without TLS
+///   (documented). An SMTP token of a single stream works as well
+///   ([`smtp_token`](FakePostmarkBuilder::smtp_token), documented); its stream takes precedence over the
+///   header (guessed). `CRAM-MD5` and `DIGEST-MD5` are documented but not offered here. A failed login
+///   gets `535 5.7.8 Error: authentication failed` (seen). So does every login while the server's
+///   `SmtpApiActivated` is `false` (the failure is documented, the reply guessed).
+/// - `X-PM-Message-Stream` selects the stream, which is `outbound` if the header is absent or blank.
+///   `X-PM-Tag` sets the tag. `X-PM-Metadata-color` sets the metadata key `color`, and a second such
+///   header sets `color1` (documented; the first number is guessed). `X-PM-TrackOpens` is `true` or
+///   `false`; `X-PM-TrackLinks` is `None`, `HtmlAndText`, `HtmlOnly` or `TextOnly` (documented: "Tracking
 ///   opens per email", "Tracking links").
-/// - Who gets the mail is said by the envelope. The recipients there that neither To nor Cc names
-///   are Bcc; nobody sees a Bcc header (documented: "Changes to the way we handle headers when
+/// - The envelope determines the recipients. Envelope recipients that appear in neither To nor Cc are
+///   Bcc recipients. Nobody sees a Bcc header (documented: "Changes to the way we handle headers when
 ///   sending with SMTP", Postmark's blog, 2024).
-/// - Postmark accepts a mail (250) and judges it afterwards. One that breaks a rule, or is only
-///   for suppressed recipients, becomes a bounce of the type
-///   [`SmtpApiError`](BounceType::SmtpApiError) instead (documented). It is in
-///   [`refused`](Self::refused), in `GET bounces`, and on the page. That other faults than
-///   suppressed recipients bounce for the first recipient only is guessed; so is that a mail for
-///   some suppressed recipients goes to the others, with a bounce for each suppressed one.
-///   Webhooks are told of these bounces if the server's `EnableSmtpApiErrorHooks` is `true`
-///   (documented: "SMTP API Error").
-/// - The mail that goes out, in `GET messages/outbound/{id}/dump`, has no `X-PM-Metadata-*`
-///   (documented: "Custom metadata FAQ") and no other `X-PM-*` but `X-PM-Tag` (guessed). Its
-///   `Message-ID` is Postmark's, unless `X-PM-KeepID: true` is in the mail (documented).
-/// - A mail may have 10 MB, which is offered as `SIZE` (the limit is documented for all mail; that
-///   a larger one is refused with 552 is guessed). Which extensions Postmark offers is not known:
-///   here `PIPELINING`, `SIZE`, `8BITMIME` and `ENHANCEDSTATUSCODES`. The words of all other
-///   replies are guessed, also that the one to a mail does not name the message id.
-/// - Whether the test token works by SMTP is not known. Here it does: a good mail is counted in
-///   [`test_jobs`](Self::test_jobs) and not kept, a bad one is refused with 554, as it has no
+/// - Postmark accepts a message (250) and validates it afterwards. A message that breaks a rule, or whose
+///   recipients are all suppressed, becomes a bounce of the type
+///   [`SmtpApiError`](BounceType::SmtpApiError) instead (documented). It appears in
+///   [`refused`](Self::refused), in `GET bounces`, and on the page. A message that breaks a rule bounces
+///   only for the first recipient (guessed). A message to some suppressed recipients is sent to the
+///   others, with one bounce for each suppressed recipient (guessed). These bounces are posted to
+///   webhooks if the server's `EnableSmtpApiErrorHooks` is `true` (documented: "SMTP API Error").
+/// - The outgoing message, in `GET messages/outbound/{id}/dump`, has no `X-PM-Metadata-*` header
+///   (documented: "Custom metadata FAQ") and no other `X-PM-*` header except `X-PM-Tag` (guessed). Its
+///   `Message-ID` is set by Postmark, unless the message has `X-PM-KeepID: true` (documented).
+/// - A message can have up to 10 MB, which is announced as `SIZE` (the limit is documented for all
+///   messages; the reply 552 to a larger one is guessed). Postmark's list of extensions is unknown; the
+///   fake offers `PIPELINING`, `SIZE`, `8BITMIME` and `ENHANCEDSTATUSCODES`. The texts of all other
+///   replies are guessed, as is the fact that the reply to a message does not contain the message id.
+/// - It is unknown whether the test token works over SMTP. Here it does: a valid message is counted in
+///   [`test_jobs`](Self::test_jobs) and not kept; an invalid one is refused with 554, because there is no
 ///   server on which it could bounce.
 pub struct FakePostmark {
     server: LoopbackServer,
@@ -144,73 +143,72 @@ pub struct FakePostmark {
 }
 
 impl FakePostmark {
-    /// A fake on a free port of 127.0.0.1 that accepts the token `server-token`.
+    /// Starts a fake on a free port of 127.0.0.1 that accepts the token `server-token`.
     ///
     /// # Errors
-    /// What the operating system says when there is no port or no thread to be had.
+    /// Returns the operating system's error if no port or thread is available.
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
-    /// A fake with a port, tokens or rules of one's own.
+    /// Returns a builder that configures the port, the tokens and the rules of a fake.
     pub fn builder() -> FakePostmarkBuilder {
         FakePostmarkBuilder::default()
     }
 
-    /// The API's URL, without a slash at its end: what takes the place of
+    /// Returns the API's URL without a trailing slash, to use instead of
     /// `https://api.postmarkapp.com`.
     pub fn url(&self) -> String {
         self.server.url()
     }
 
-    /// The SMTP server, if [`FakePostmarkBuilder::smtp_port`] asked for one: for its port, its
-    /// faults, and the mails as they came.
+    /// Returns the SMTP server, which provides its port, its faults and the raw messages; `None` without
+    /// [`FakePostmarkBuilder::smtp_port`].
     pub fn smtp(&self) -> Option<&LoopbackSmtp> {
         self.smtp.as_ref()
     }
 
-    /// The mails that came by SMTP, were answered with 250, and are not sent: each has a
-    /// [`refusal`](SentMessage::refusal).
+    /// Returns the messages that arrived over SMTP, got the reply 250, and will not be sent. Each of them
+    /// has a [`refusal`](SentMessage::refusal).
     pub fn refused(&self) -> Vec<Arc<SentMessage>> {
         self.fake.state().refused.clone()
     }
 
-    /// The messages it has accepted, in order. Those of the test token are not among them.
+    /// Returns the accepted messages in order, except those of the test token.
     pub fn messages(&self) -> Vec<Arc<SentMessage>> {
         self.fake.state().messages.clone()
     }
 
-    /// How many messages it has accepted, those of the test token not counted.
+    /// Returns the number of accepted messages, except those of the test token.
     pub fn accepted(&self) -> usize {
         self.fake.state().messages.len()
     }
 
-    /// How many messages the token `POSTMARK_API_TEST` got accepted.
+    /// Returns the number of messages that were accepted with the token `POSTMARK_API_TEST`.
     pub fn test_jobs(&self) -> u64 {
         self.fake.state().test_jobs
     }
 
-    /// How many calls have come, those that a fault broke included.
+    /// Returns the number of calls, including those that a fault broke.
     pub fn calls(&self) -> u64 {
         self.server.counts().calls
     }
 
-    /// Connections, calls, and calls that the fake itself has answered.
+    /// Returns the numbers of connections, of calls, and of calls that the fake itself handled.
     pub fn counts(&self) -> Counts {
         self.server.counts()
     }
 
-    /// Makes an address inactive on a stream, as a bounce or a complaint would. No webhook is
-    /// sent.
+    /// Suppresses an address on a stream, as a bounce or a complaint would. No webhook is posted.
     pub fn suppress(&self, stream: &str, email: &str, reason: SuppressionReason) {
         let origin = SuppressionOrigin::Recipient;
         self.fake.state().suppress(stream, email, reason, origin);
     }
 
-    /// Stores a template, to send with by its alias or by the id that this gives.
+    /// Stores a template and returns its id. Messages can use the id or the alias.
     ///
-    /// Nothing is checked, unlike by `POST templates`: one that cannot be rendered shows that
-    /// in [`SentMessage::render_error`].
+    /// Unlike `POST templates`, this does not validate the template. If it cannot be rendered,
+    /// [`SentMessage::render_error`] contains the reason.
     pub fn add_template(&self, template: StoredTemplate) -> i64 {
         let mut state = self.fake.state();
         let id = state.next_id();
@@ -218,9 +216,10 @@ impl FakePostmark {
         id
     }
 
-    /// What is wrong with files in the folder of
-    /// [`templates`](FakePostmarkBuilder::templates): each problem with the path of its file, and
-    /// where it is known, line and character. Reads files that have changed first.
+    /// Returns the problems of files in the folder of [`templates`](FakePostmarkBuilder::templates).
+    ///
+    /// Each problem names the path of its file, and the line and the character if they are known.
+    /// Files that have changed are read again first.
     pub fn template_problems(&self) -> Vec<String> {
         self.fake.read_templates();
         let state = self.fake.state();
@@ -229,13 +228,13 @@ impl FakePostmark {
         problems.map(str::to_owned).collect()
     }
 
-    /// The HTTP server, for its faults and the requests as they came.
+    /// Returns the HTTP server, which injects faults and keeps the raw requests.
     pub fn server(&self) -> &LoopbackServer {
         &self.server
     }
 
-    /// An answer in Postmark's form, as a fault for the next calls: `(503, 100, "...")` for
-    /// maintenance, say. The message is not accepted.
+    /// Creates a fault that responds with one of Postmark's errors, for example `(503, 100, "...")`
+    /// for maintenance. The message is not accepted.
     ///
     /// ```
     /// use anymail_test_utils::FakePostmark;
@@ -259,7 +258,7 @@ impl FakePostmark {
     }
 }
 
-/// The address and the counts; no message and no token.
+/// Shows the URL and the number of messages, but no message and no token.
 impl fmt::Debug for FakePostmark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FakePostmark")

@@ -1,17 +1,18 @@
-//! Mustachio, the language of Postmark's templates: rendered, checked, and its model guessed.
+//! Mustachio, Postmark's template language: rendering, validation and suggested models.
 //!
-//! Mustachio is Mustache with paths (`a.b`, `../a`, `.`), and `{{#each list}}` for lists. No
-//! crate renders it: `handlebars` refuses `{{^x}}` and `{{.}}`, and everybody counts `../`
-//! otherwise (in Mustachio each part of a path is a level). As its scopes are lexical, a tag's
-//! path is resolved here, and the template becomes one for `minijinja`, which does the rest.
+//! Mustachio is Mustache with paths (`a.b`, `../a`, `.`) and with `{{#each list}}` for lists. No
+//! crate supports it: `handlebars` refuses `{{^x}}` and `{{.}}`, and all others count `../`
+//! differently (in Mustachio, each part of a path is a level). Its scopes are lexical, so this
+//! module resolves the path of each tag and translates the template to one for `minijinja`, which
+//! renders it.
 //!
-//! What it does was read in <https://github.com/ActiveCampaign/mustachio>.
+//! Source: <https://github.com/ActiveCampaign/mustachio>.
 
 use minijinja::value::{Kwargs, Serde, Value as Jinja, ValueKind};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, context};
 use serde_json::{Map, Value, json};
 
-/// Something wrong with a template, and where: line and character, both from 1 on.
+/// A fault in a template, with line and character, both starting at 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TemplateFault {
     pub(super) message: String,
@@ -19,20 +20,20 @@ pub(super) struct TemplateFault {
     pub(super) character: usize,
 }
 
-/// A template, ready to be rendered.
+/// A compiled template.
 #[derive(Debug)]
 pub(super) struct Compiled {
     jinja: String,
     /// The texts between the tags.
     texts: Vec<String>,
-    /// What a model for it looks like.
+    /// A suggested model.
     pub(super) model: Value,
 }
 
-/// Reads a template. With `escape`, `{{x}}` is safe in HTML.
+/// Compiles a template. With `escape`, `{{x}}` is escaped for HTML.
 ///
 /// # Errors
-/// All faults of the template.
+/// Returns all faults of the template.
 pub(super) fn compile(source: &str, escape: bool) -> Result<Compiled, Vec<TemplateFault>> {
     let mut compiler = Compiler::new(source, escape);
     let mut position = 0;
@@ -46,10 +47,11 @@ pub(super) fn compile(source: &str, escape: bool) -> Result<Compiled, Vec<Templa
 }
 
 impl Compiled {
-    /// Fills the template with values. One that is missing is empty.
+    /// Renders the template with these values. Missing values are empty.
     ///
     /// # Errors
-    /// What is wrong with the model, in words: a value used as a list that is none.
+    /// Returns a description of the problem with the model: a value that is used as a list but is
+    /// not one.
     pub(super) fn render(&self, model: &Value) -> Result<String, String> {
         let mut environment = Environment::empty();
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
@@ -63,12 +65,12 @@ impl Compiled {
                 &self.jinja,
                 context! { m => Serde(model), t => Serde(&self.texts) },
             )
-            .map_err(|error| error.detail().unwrap_or("it is nested too deep").to_owned())
+            .map_err(|error| error.detail().unwrap_or("nested too deeply").to_owned())
     }
 }
 
-/// Puts a template's source into its layout's, in place of `{{{ @content }}}`; `None` if that
-/// does not stand there exactly once.
+/// Inserts a template's source into its layout, in place of `{{{ @content }}}`; `None` unless that
+/// appears exactly once.
 pub(super) fn insert_content(layout: &str, content: &str) -> Option<String> {
     let mut places = tags(layout).filter(|tag| tag.raw && tag.inner.trim() == "@content");
     let place = places.next()?;
@@ -79,7 +81,7 @@ pub(super) fn insert_content(layout: &str, content: &str) -> Option<String> {
     Some(format!("{before}{content}{after}"))
 }
 
-/// `{{inner}}`, or `{{{inner}}}` where it is raw.
+/// `{{inner}}`, or `{{{inner}}}` if it is raw.
 struct Tag<'a> {
     inner: &'a str,
     raw: bool,
@@ -124,14 +126,14 @@ enum Step {
     Item,
 }
 
-/// A value within reach: how minijinja says it, and its place in the model.
+/// A value in scope: its minijinja expression and its place in the model.
 #[derive(Debug, Clone)]
 struct Place {
     expression: String,
     path: Vec<Step>,
 }
 
-/// A block that is open: its path as written, and the values that `../` goes back through.
+/// An open block: its path as written, and the values that `../` returns to.
 struct Scope {
     name: String,
     each: bool,
@@ -139,8 +141,8 @@ struct Scope {
     reach: Vec<Place>,
 }
 
-/// How many levels a template may go down, by blocks and paths together: more than a person
-/// writes, and few enough for every stack.
+/// The maximum depth of a template, counting blocks and paths: deeper than any real template, and
+/// shallow enough for every stack.
 const MAX_LEVELS: usize = 100;
 
 struct Compiler<'a> {
@@ -183,7 +185,7 @@ impl<'a> Compiler<'a> {
             '!' => {}
             '&' => self.value(name, false, tag.start),
             '#' => match name.strip_prefix("each") {
-                Some("") => self.fault(tag.start, "'each' needs the path of a list"),
+                Some("") => self.fault(tag.start, "'each' requires the path of a list"),
                 Some(list) if list.starts_with(char::is_whitespace) => {
                     self.open_each(list.trim(), tag.start);
                 }
@@ -203,7 +205,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn open(&mut self, path: &str, not: &str, start: usize) {
-        // The same path again ends the block before: `{{#a}}yes{{^a}}no{{/a}}`.
+        // The same path again closes the previous block: `{{#a}}yes{{^a}}no{{/a}}`.
         if self
             .scopes
             .last()
@@ -239,7 +241,7 @@ impl<'a> Compiler<'a> {
 
     fn push(&mut self, name: &str, each: bool, start: usize, mut reach: Vec<Place>) {
         if self.scopes.len() >= MAX_LEVELS {
-            self.fault(start, "this is nested too deep");
+            self.fault(start, "nested too deeply");
             reach.truncate(1);
         }
         self.scopes.push(Scope {
@@ -256,21 +258,21 @@ impl<'a> Compiler<'a> {
             false => name == scope.name,
         };
         if self.scopes.last().is_none_or(|scope| !fits(scope)) {
-            self.fault(start, "this closes a block that is not the open one");
+            self.fault(start, "this tag does not close the innermost open block");
             return;
         }
         let each = self.scopes.pop().is_some_and(|scope| scope.each);
         self.out.jinja += if each { "{% endfor %}" } else { "{% endif %}" };
     }
 
-    /// What a path leads to, behind everything that leads there.
+    /// Resolves a path, together with all values on the way.
     fn resolve(&mut self, path: &str, start: usize) -> Vec<Place> {
         let mut reach = match self.scopes.last() {
             Some(scope) => scope.reach.clone(),
             None => vec![root()],
         };
         if !is_path(path) {
-            self.fault(start, &format!("'{path}' is not a path"));
+            self.fault(start, &format!("'{path}' is not a valid path"));
         }
         let mut rest = path;
         while let Some(up) = rest.strip_prefix("../") {
@@ -281,7 +283,7 @@ impl<'a> Compiler<'a> {
         }
         for key in rest.split('.').filter(|key| !key.is_empty()) {
             if reach.len() > MAX_LEVELS {
-                self.fault(start, "this is nested too deep");
+                self.fault(start, "nested too deeply");
                 break;
             }
             let Place {
@@ -295,7 +297,7 @@ impl<'a> Compiler<'a> {
         reach
     }
 
-    /// Writes the place into the guessed model, and gives its expression.
+    /// Adds the place to the suggested model and returns its expression.
     fn note(&mut self, reach: &[Place]) -> String {
         let place = reach.last().cloned().unwrap_or_else(root);
         note(&mut self.out.model, &place.path, "value");
@@ -315,7 +317,7 @@ impl<'a> Compiler<'a> {
 
     fn finish(mut self) -> Result<Compiled, Vec<TemplateFault>> {
         for scope in std::mem::take(&mut self.scopes) {
-            let message = format!("the block of '{}' is never closed", scope.name);
+            let message = format!("the block of '{}' is not closed", scope.name);
             self.fault(scope.start, &message);
         }
         match self.faults.is_empty() {
@@ -332,7 +334,7 @@ fn root() -> Place {
     }
 }
 
-/// Words, dots between them, and `../` before them; `.` alone is the value at hand.
+/// Words separated by dots, after any number of `../`; a lone `.` is the current value.
 fn is_path(path: &str) -> bool {
     let mut rest = path;
     while let Some(up) = rest.strip_prefix("../") {
@@ -365,7 +367,7 @@ fn note(model: &mut Value, path: &[Step], name: &str) {
     }
 }
 
-/// A value as .NET prints it. An object or a list is nothing that one would print.
+/// Formats a value as .NET does. Objects and lists are empty.
 fn plain(value: Jinja) -> String {
     if let Some(text) = value.as_str() {
         return text.to_owned();
@@ -382,7 +384,7 @@ fn plain(value: Jinja) -> String {
     }
 }
 
-/// As .NET escapes, but for the characters from U+00A0 to U+00FF, which stay as they are.
+/// Escapes as .NET does, but keeps the characters from U+00A0 to U+00FF unchanged.
 fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -398,12 +400,12 @@ fn escape_html(text: &str) -> String {
     escaped
 }
 
-/// Neither missing, null, false, zero nor empty.
+/// Whether a value is neither missing, null, false, zero nor empty.
 fn exists(value: Jinja) -> bool {
     value.is_true()
 }
 
-/// The elements of a list; none of what does not exist.
+/// Returns the elements of a list; none if the value is missing.
 fn items(value: Jinja, options: Kwargs) -> Result<Vec<Jinja>, Error> {
     let path: String = options.get("path")?;
     if !value.is_true() {
@@ -412,7 +414,7 @@ fn items(value: Jinja, options: Kwargs) -> Result<Vec<Jinja>, Error> {
     match value.kind() {
         ValueKind::Seq => Ok(value.try_iter()?.collect()),
         _ => {
-            let words = format!("'{path}' is used as a list, and is none in the model");
+            let words = format!("'{path}' is used as a list but is not a list in the model");
             Err(Error::new(ErrorKind::InvalidOperation, words))
         }
     }

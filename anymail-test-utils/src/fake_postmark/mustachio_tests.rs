@@ -1,4 +1,4 @@
-//! Templates and what they become.
+//! Tests of templates and their output.
 
 use super::*;
 
@@ -94,7 +94,10 @@ fn faults_come_all_at_once_with_their_places() {
 fn a_list_that_is_none_is_a_fault_of_the_model() {
     let template = compile("{{#each a}}x{{/each}}", true).unwrap();
     let words = template.render(&json!({"a": {"b": 1}})).unwrap_err();
-    assert_eq!(words, "'a' is used as a list, and is none in the model");
+    assert_eq!(
+        words,
+        "'a' is used as a list but is not a list in the model"
+    );
     assert_eq!(template.render(&json!({"a": null})).unwrap(), "");
 }
 
@@ -135,7 +138,7 @@ fn what_is_nested_without_end_is_a_fault_and_no_stack_overflow() {
             assert!(
                 faults
                     .iter()
-                    .all(|fault| fault.message.contains("too deep"))
+                    .all(|fault| fault.message.contains("too deeply"))
             );
         }
     }

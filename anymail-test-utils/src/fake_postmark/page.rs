@@ -1,8 +1,8 @@
-//! The mailbox page: what the fake has accepted, for a person to look at.
+//! Serves the mailbox page, which shows the accepted messages in a browser.
 //!
-//! It has no script, and lets none of a message's run: the page forbids all, and a message's
-//! HTML stands in a sandboxed frame, served with a policy of its own. What is shown is put
-//! together in `page_view.rs`, escaped by minijinja in `page.html`.
+//! No script runs on the page, not even one from a message: the page's policy forbids scripts, and a
+//! message's HTML is shown in a sandboxed frame with a separate policy. `page_view.rs` builds the
+//! values, and minijinja escapes them in `page.html`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,19 +23,18 @@ use super::state::Fake;
 use super::triggers;
 use super::webhooks::Posting;
 
-/// No script, no frame but our own, no request to anybody else.
+/// Forbids scripts, foreign frames, and requests to other hosts.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
     frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// A message's HTML: styles and pictures, and nothing that acts.
+/// Allows a message's HTML styles, fonts and images, and nothing active.
 const HTML_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; \
     img-src data: http: https:; font-src data:";
 
-/// How long a button waits for the webhooks; what comes later is seen when the page is loaded
-/// again.
+/// How long a button waits for the webhooks. Later results appear when the page is reloaded.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The page, or a part of it; `None` for what is the API's.
+/// Responds to a request for the page or a part of it; `None` if the request is for the API.
 pub(super) fn answer(fake: &Arc<Fake>, request: &Request<Bytes>) -> Option<Response<Bytes>> {
     let path = request.uri().path().trim_matches('/');
     let parts: Vec<&str> = path.split('/').collect();
@@ -47,21 +46,27 @@ pub(super) fn answer(fake: &Arc<Fake>, request: &Request<Bytes>) -> Option<Respo
     if !is_for_us(request.headers()) {
         return Some(plain(
             StatusCode::FORBIDDEN,
-            "This page is for this machine only.",
+            "The mailbox page is available only at 127.0.0.1, localhost and [::1].",
         ));
     }
     let mut response = match *request.method() {
         Method::GET => show(fake, request, parts),
         Method::POST if is_same_origin(request.headers()) => act(fake, request, parts),
-        Method::POST => plain(StatusCode::FORBIDDEN, "This came from another site."),
-        _ => plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and POST."),
+        Method::POST => plain(
+            StatusCode::FORBIDDEN,
+            "Cross-origin requests are not allowed.",
+        ),
+        _ => plain(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Only GET and POST are allowed.",
+        ),
     };
     protect(response.headers_mut());
     Some(response)
 }
 
-/// Whether the browser knows us by a loopback name: another name that leads here (DNS
-/// rebinding) belongs to a site that wants to read along.
+/// Whether the `Host` header is a loopback name. With any other name (DNS rebinding), another site
+/// could read the page.
 fn is_for_us(headers: &HeaderMap) -> bool {
     let host = headers
         .get(header::HOST)
@@ -145,8 +150,7 @@ fn html_body(message: &SentMessage) -> Response<Bytes> {
     let mut body = message.html_body.clone().unwrap_or_default();
     for attachment in &message.attachments {
         if let Some(id) = &attachment.content_id {
-            // A picture that the HTML shows. Its type is the sender's word: only what is
-            // surely a picture's becomes part of a URL.
+            // The sender chose the media type, so only a valid image type becomes part of a URL.
             let kind = attachment.content_type.as_str();
             let picture = kind.strip_prefix("image/").unwrap_or_default();
             if !picture.is_empty() && picture.chars().all(|c| c.is_ascii_alphanumeric()) {
@@ -158,7 +162,7 @@ fn html_body(message: &SentMessage) -> Response<Bytes> {
     foreign_html(body)
 }
 
-/// HTML that somebody else wrote, for a frame.
+/// Untrusted HTML, to be shown in a frame.
 fn foreign_html(body: String) -> Response<Bytes> {
     let mut response = html(body);
     let policy = HeaderValue::from_static(HTML_POLICY);
@@ -179,7 +183,7 @@ fn json(message: &SentMessage) -> Response<Bytes> {
     response
 }
 
-/// A download, never shown in the browser.
+/// Serves an attachment as a download that the browser never shows.
 fn attachment(message: &SentMessage, index: &str) -> Response<Bytes> {
     let index: Option<usize> = index.parse().ok();
     let Some(attachment) = index.and_then(|index| message.attachments.get(index)) else {
@@ -200,7 +204,7 @@ fn attachment(message: &SentMessage, index: &str) -> Response<Bytes> {
     response
 }
 
-/// A button, or a mail to receive.
+/// Handles a button or an inbound message.
 fn act(fake: &Arc<Fake>, request: &Request<Bytes>, parts: &[&str]) -> Response<Bytes> {
     let form: Vec<(String, String)> = form_urlencoded::parse(request.body())
         .into_owned()
@@ -222,7 +226,7 @@ fn act(fake: &Arc<Fake>, request: &Request<Bytes>, parts: &[&str]) -> Response<B
         "unsubscribe" => fake.unsubscribe(id),
         "bounce" => match BounceType::parse(field("kind")) {
             Some(kind) => fake.bounce(id, kind),
-            None => return plain(StatusCode::BAD_REQUEST, "There is no such bounce."),
+            None => return plain(StatusCode::BAD_REQUEST, "Unknown bounce type."),
         },
         _ => return not_found(),
     };
@@ -233,7 +237,7 @@ fn act(fake: &Arc<Fake>, request: &Request<Bytes>, parts: &[&str]) -> Response<B
     see(&format!("/mailbox/{id}?events"))
 }
 
-/// The browser shall show this page.
+/// Redirects the browser to this page.
 fn see(path: &str) -> Response<Bytes> {
     let mut response = plain(StatusCode::SEE_OTHER, "");
     if let Ok(location) = path.parse() {
@@ -242,7 +246,7 @@ fn see(path: &str) -> Response<Bytes> {
     response
 }
 
-/// Posts, and keeps the reports for the page. Waits for them a little.
+/// Posts the webhooks and keeps the reports for the page. Waits up to [`PATIENCE`] for them.
 fn post(fake: &Arc<Fake>, id: &str, postings: Vec<Posting>) {
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         return;
@@ -263,7 +267,7 @@ fn post(fake: &Arc<Fake>, id: &str, postings: Vec<Posting>) {
 fn receive(fake: &Arc<Fake>, request: &Request<Bytes>) -> Response<Bytes> {
     match triggers::received(fake, request.body(), None) {
         Ok(postings) => {
-            let words = format!("Received; {} webhook(s) to tell.\n", postings.len());
+            let words = format!("Received; posting to {} webhook(s).\n", postings.len());
             fake.post_in_background(postings);
             plain(StatusCode::OK, &words)
         }
@@ -271,7 +275,7 @@ fn receive(fake: &Arc<Fake>, request: &Request<Bytes>) -> Response<Bytes> {
     }
 }
 
-/// The mail that the form's fields make.
+/// Receives a message composed in the form.
 fn receive_form<'a>(fake: &Arc<Fake>, field: impl Fn(&str) -> &'a str) -> Response<Bytes> {
     let address = |name: &str| {
         let address = anymail_core::Address::parse(field(name));
@@ -317,5 +321,5 @@ fn plain(status: StatusCode, text: &str) -> Response<Bytes> {
 }
 
 fn not_found() -> Response<Bytes> {
-    plain(StatusCode::NOT_FOUND, "There is nothing here.")
+    plain(StatusCode::NOT_FOUND, "Not found.")
 }

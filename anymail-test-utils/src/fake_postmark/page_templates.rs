@@ -1,4 +1,4 @@
-//! What the mailbox page shows of stored templates: each rendered with the values of the last send.
+//! Builds the "Templates" page, which renders a stored template with the values of its last send.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::sending::Content;
 use super::state::{Fake, State};
 use super::templates::{Template, merge};
 
-/// The templates, and the one with this id rendered.
+/// The list of templates, and the template with this id rendered.
 pub(super) fn view(fake: &Fake, id: Option<i64>) -> Value {
     fake.read_templates();
     let state = fake.state();
@@ -66,7 +66,7 @@ fn rendered(state: &State, template: &Template) -> Option<Content> {
     state.render(Some(template.id), None, &values).ok()
 }
 
-/// The values of the last message that was sent with the template, or else made-up ones.
+/// The values of the last message sent with the template, or placeholders if there is none.
 fn values(state: &State, template: &Template) -> Value {
     let last = last_send(state, template);
     let sent = last.and_then(|message| message.template_model.clone());

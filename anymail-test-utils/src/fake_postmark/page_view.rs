@@ -1,6 +1,6 @@
-//! What the mailbox page shows, as plain values for the template `page.html`.
+//! Builds the values that the template `page.html` renders for the mailbox page.
 //!
-//! Nothing is escaped here: the template does it, for everything.
+//! Nothing is escaped here, because the template escapes every value.
 
 use std::net::SocketAddr;
 
@@ -16,27 +16,27 @@ use super::webhooks::{Target, WebhookReport};
 
 const TEMPLATE: &str = include_str!("page.html");
 
-/// Whose the reports about received mail are, where a message has its id.
+/// The key of the reports about inbound mail, in place of a message id.
 pub(super) const RECEIVED: &str = "receive";
 
-/// How many messages the list has.
+/// The maximum number of messages in the list.
 const LISTED: usize = 200;
 
-/// How many characters of the JSON, or of a mail's source, are shown at once.
+/// The maximum number of characters shown of the JSON or the source of a message.
 const JSON_SHOWN: usize = 20_000;
 
-/// What stands beside the list of messages.
+/// What the page shows next to the list of messages.
 pub(super) enum Beside<'a> {
     Nothing,
-    /// One of the messages; the tab of this name is open.
+    /// A message, with the tab of this name open.
     Message(&'a SentMessage, &'a str),
-    /// The form for a mail to receive.
+    /// The form for inbound mail.
     Receive,
-    /// The stored templates; the one with this id is shown.
+    /// The stored templates, with the one of this id rendered.
     Templates(Option<i64>),
 }
 
-/// The page for the fake at `url`.
+/// Renders the page of the fake at `url`.
 pub(super) fn render(fake: &Fake, url: &str, beside: &Beside<'_>) -> String {
     let (rows, total, message, receive) = {
         let state = fake.state();
@@ -88,8 +88,8 @@ pub(super) fn render(fake: &Fake, url: &str, beside: &Beside<'_>) -> String {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let rendered = environment.render_str(TEMPLATE, Serde(values));
-    // The template is a constant and the values always have this shape; a test renders it.
-    rendered.unwrap_or_else(|error| format!("The page cannot be shown: {:?}", error.kind()))
+    // This cannot fail: the template is a constant, and the values always have this shape.
+    rendered.unwrap_or_else(|error| format!("could not render the page: {:?}", error.kind()))
 }
 
 fn row(message: &SentMessage) -> Value {
@@ -154,7 +154,7 @@ fn whole(message: &SentMessage, events: &[Value], reports: &[WebhookReport], tab
     })
 }
 
-/// The beginning of a mail as it came.
+/// The beginning of the raw message.
 fn shown_source(raw: &[u8]) -> String {
     let text = String::from_utf8_lossy(raw);
     let shown: String = text.chars().take(JSON_SHOWN).collect();
@@ -164,7 +164,7 @@ fn shown_source(raw: &[u8]) -> String {
     }
 }
 
-/// What has a value, in the order of a mail program.
+/// The non-empty fields, in the order that mail programs use.
 fn fields(message: &SentMessage) -> Vec<Value> {
     let template = message.template_model.as_ref().map(Value::to_string);
     let template = match (&message.template, template) {
@@ -195,7 +195,7 @@ fn list(mailboxes: &[Mailbox]) -> String {
     texts.join(", ")
 }
 
-/// The links in a message's bodies that could be followed: whatever begins like one.
+/// Everything in a message's bodies that looks like a link.
 fn links(message: &SentMessage) -> Vec<String> {
     let mut found = Vec::new();
     for body in [&message.html_body, &message.text_body]
@@ -223,11 +223,11 @@ fn report(report: &WebhookReport) -> Value {
     let last = report.tries.last();
     let outcome = match last.and_then(|last| last.status) {
         Some(status) => format!("HTTP {status}"),
-        None => "no answer".to_owned(),
+        None => "no response".to_owned(),
     };
     let tries = match report.tries.len() {
         1 => String::new(),
-        tries => format!(", {tries} tries"),
+        tries => format!(", {tries} attempts"),
     };
     let answer = last.map_or("", |last| last.answer.as_str());
     json!({

@@ -1,6 +1,6 @@
-//! The endpoints that send: from a request to the outbox, and to the answer.
+//! The endpoints that send: from a request to the outbox and the response.
 //!
-//! What is refused is decided in `check.rs`; bulk requests are in `bulk.rs`.
+//! `check.rs` decides what is refused; `bulk.rs` handles bulk requests.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::rules::{self, ApiError};
 use super::state::{Fake, State, new_id, now};
 use super::streams::StreamKind;
 
-/// What the recipients will read.
+/// The content that the recipients read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Content {
     pub(super) subject: String,
@@ -59,8 +59,8 @@ pub(super) fn batch_with_templates(fake: &Fake, call: &Call) -> Result<Value, Ap
     Ok(each(rows, |row| templated(fake, call, endpoint, row)))
 }
 
-/// A wrong type anywhere spoils the whole batch, by inference from how it is deserialized.
-/// An empty batch has an empty answer, which is not known either.
+/// A wrong type anywhere refuses the whole batch; this is inferred from how it is deserialized. An
+/// empty batch gets an empty response, which is also not known.
 fn read_batch(rows: &[Fields<'_>]) -> Result<Vec<EmailRequest>, ApiError> {
     if rows.len() > rules::MAX_BATCH {
         return Err(rules::batch_too_large());
@@ -68,14 +68,14 @@ fn read_batch(rows: &[Fields<'_>]) -> Result<Vec<EmailRequest>, ApiError> {
     rows.iter().map(EmailRequest::read).collect()
 }
 
-/// One answer a row, in order; a refused one has a code and words only. LIVE
+/// One result per row, in order; a refused row has only a code and a message. LIVE
 fn each(rows: Vec<EmailRequest>, send: impl Fn(EmailRequest) -> Result<Value, ApiError>) -> Value {
     let answer = |row| send(row).unwrap_or_else(|error| error.to_json());
     rows.into_iter().map(answer).collect()
 }
 
 impl Content {
-    /// What a request without a template says.
+    /// Returns the content of a request without a template.
     pub(super) fn of(request: &EmailRequest) -> Self {
         let filled = |body: &Option<String>| body.clone().filter(|body| !body.is_empty());
         Self {
@@ -115,21 +115,21 @@ fn templated(
     let model = model.ok_or_else(rules::no_model)?;
     let checked = check(&request, false).map_err(first)?;
     let content = match call.is_test {
-        true => Content::default(), // the test token's templates are not looked up. DOC
+        true => Content::default(), // templates are not looked up for the test token. DOC
         false => fake.state().render(id, alias, model)?,
     };
     accept(fake, call, endpoint, request, checked, content)
 }
 
 pub(super) fn first(faults: Vec<super::check::Fault>) -> ApiError {
-    let fallback = || rules::wrong_type("$"); // `check` never gives an empty list
+    let fallback = || rules::wrong_type("$"); // `check` never returns an empty list
     faults
         .into_iter()
         .next()
         .map_or_else(fallback, |(_, error)| error)
 }
 
-/// Puts a message that is right in itself into the outbox, if this server may send it.
+/// Puts a valid message into the outbox, if this server may send it.
 pub(super) fn accept(
     fake: &Fake,
     call: &Call,
@@ -140,7 +140,8 @@ pub(super) fn accept(
 ) -> Result<Value, ApiError> {
     let to = request.to.clone().filter(|to| !to.trim().is_empty());
     if call.is_test {
-        // The test token belongs to no server: no streams, senders or suppressions to look at.
+        // The test token belongs to no server, so there are no streams, senders or suppressions to
+        // check.
         fake.state().test_jobs += 1;
         return Ok(accepted("Test job accepted", &new_id(), &now(), to));
     }
@@ -159,7 +160,7 @@ pub(super) fn accept(
     Ok(answer)
 }
 
-/// Whether this server may send it: on which stream, and the recipients left out.
+/// Checks whether this server may send the message; returns its stream and the inactive recipients.
 pub(super) fn approve(
     fake: &Fake,
     state: &State,
@@ -176,8 +177,8 @@ pub(super) fn approve(
     }
 }
 
-/// The keys of a newer answer are in alphabetical order. LIVE; a message without To has no
-/// "To" in its answer. LIVE
+/// The keys of newer responses are in alphabetical order. LIVE; the response for a message without
+/// To has no "To". LIVE
 fn accepted(words: &str, id: &str, at: &str, to: Option<String>) -> Value {
     let mut answer = json!({
         "ErrorCode": 0,
@@ -258,7 +259,7 @@ pub(super) fn check_sender(fake: &Fake, checked: &Checked) -> Result<(), ApiErro
     Ok(())
 }
 
-/// The suppressed recipients: bare, in lower case, each once. LIVE
+/// Lists the suppressed recipients without names, in lower case, each once. LIVE
 pub(super) fn inactive(state: &State, stream: &str, checked: &Checked) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for recipient in checked.recipients() {

@@ -1,4 +1,4 @@
-//! The `server` endpoint: what can be set for the server as a whole.
+//! The `server` endpoint: settings of the server as a whole.
 
 use serde_json::{Map, Value, json};
 
@@ -7,11 +7,11 @@ use super::fields::{Fields, set};
 use super::rules::{self, ApiError};
 use super::state::{Fake, SERVER_ID, Token};
 
-/// The settings as the API shows them. Kept as JSON, since most have no effect.
+/// The settings as the API shows them. They are stored as JSON, because most have no effect.
 #[derive(Clone)]
 pub(super) struct ServerSettings(Value);
 
-/// The local part and domain of the address that receives mail for the server.
+/// The address that receives mail for the server.
 const INBOUND_HASH: &str = "5b1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f";
 pub(super) const INBOUND_ADDRESS: &str = "5b1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f@inbound.postmarkapp.com";
 
@@ -60,12 +60,12 @@ impl ServerSettings {
         }))
     }
 
-    /// A setting that is on or off.
+    /// Returns a boolean setting.
     pub(super) fn flag(&self, key: &str) -> bool {
         self.0.get(key).and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// A setting that is a text, empty for none.
+    /// Returns a text setting, which is empty if unset.
     pub(super) fn text(&self, key: &str) -> &str {
         self.0.get(key).and_then(Value::as_str).unwrap_or_default()
     }
@@ -84,7 +84,7 @@ pub(super) fn get(fake: &Fake, _: &Call) -> Result<Value, ApiError> {
     Ok(fake.state().server.0.clone())
 }
 
-/// `PUT server`: what is not given stays.
+/// `PUT server` changes only the fields that are given.
 pub(super) fn edit(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     let json = call.json()?;
     let fields = Fields::root(&json)?;

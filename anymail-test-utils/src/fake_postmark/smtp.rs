@@ -1,8 +1,8 @@
-//! Postmark's SMTP server: who may log in, and what becomes of a mail.
+//! Postmark's SMTP server: who may log in, and what happens to a message.
 //!
-//! The conversation is the business of `smtp_server` beside this folder, the mail's reading of
-//! `smtp_mail.rs`. What is known of Postmark here, and how surely, is in the docs of
-//! [`FakePostmark`](super::FakePostmark).
+//! `smtp_server` in the parent folder conducts the conversation, and `smtp_mail.rs` parses the
+//! message. The docs of [`FakePostmark`](super::FakePostmark) list the known facts about Postmark
+//! and their sources.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use crate::smtp_server::{
     LoopbackSmtp, SmtpExtension, SmtpMail, SmtpMechanism, SmtpReply, SmtpTls,
 };
 
-/// Opens the SMTP door of a fake.
+/// Starts the SMTP server of a fake.
 pub(super) fn start(
     fake: &Arc<Fake>,
     address: SocketAddr,
@@ -45,7 +45,7 @@ pub(super) fn start(
 }
 
 fn log_in(fake: &Fake, user: &str, password: &str) -> SmtpReply {
-    // In any case, as the token of an HTTP call is compared.
+    // Compared case-insensitively, like the token of an HTTP call.
     let both =
         |token: &str| user.eq_ignore_ascii_case(token) && password.eq_ignore_ascii_case(token);
     let settings = &fake.settings;
@@ -61,17 +61,17 @@ fn log_in(fake: &Fake, user: &str, password: &str) -> SmtpReply {
     }
 }
 
-/// The stream of whoever has logged in with an SMTP token.
+/// Returns the stream of a login with an SMTP token.
 fn stream_of<'a>(fake: &'a Fake, user: &str) -> Option<&'a str> {
     let mut tokens = fake.settings.smtp_tokens.iter();
     let token = tokens.find(|token| token.access_key.0 == user)?;
     Some(&token.stream)
 }
 
-/// Takes a mail whose content has come. `None` is the usual 250, also to one that is then
-/// refused.
+/// Handles a message whose content is complete. `None` is the usual 250, also for a message that is
+/// refused afterwards.
 fn take(fake: &Fake, mail: &SmtpMail) -> Option<SmtpReply> {
-    let unreadable = || SmtpReply::new(554, "5.6.0 Error: the message cannot be read");
+    let unreadable = || SmtpReply::new(554, "5.6.0 Error: could not parse the message");
     let user = mail.user.as_deref().unwrap_or_default();
     let Some(arrived) = smtp_mail::read(mail, stream_of(fake, user)) else {
         return Some(unreadable());
@@ -109,7 +109,7 @@ fn take(fake: &Fake, mail: &SmtpMail) -> Option<SmtpReply> {
     None
 }
 
-/// The words of a refusal where line breaks would end them: they quote what was sent.
+/// Removes line breaks from the text of a refusal, which quotes what was sent.
 fn one_line(error: &ApiError) -> String {
     let printable = |c: char| match c {
         c if c.is_ascii() && !c.is_ascii_control() => c,

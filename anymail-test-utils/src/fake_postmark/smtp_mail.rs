@@ -1,6 +1,7 @@
-//! A mail that came by SMTP: read into the fields of `POST email`, and as it goes out.
+//! Parses a message that arrived over SMTP into the fields of `POST email`, and writes the outgoing
+//! message.
 //!
-//! Postmark does the same: it makes of a mail what its API takes (DOC, an older page on SMTP).
+//! Postmark does the same: it converts a message to a call of its API (DOC, an older page on SMTP).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,20 +14,20 @@ use super::inbound::{bodies, list, mailboxes, nests_too_deep};
 use super::message::{Mailbox, SentAttachment};
 use crate::smtp_server::SmtpMail;
 
-/// A mail that could be read.
+/// A parsed message.
 pub(super) struct Arrived {
-    /// What `POST email` would get.
+    /// The equivalent JSON for `POST email`.
     pub(super) json: Value,
-    /// What is in it, held against no rule.
+    /// The contents, not yet checked against any rule.
     pub(super) checked: Checked,
 }
 
-/// Reads a mail, for this stream if one is given; `None` if the bytes are no mail.
+/// Parses a message for this stream, if one is given; `None` if the bytes are not a message.
 pub(super) fn read(mail: &SmtpMail, stream: Option<&str>) -> Option<Arrived> {
     if nests_too_deep(&mail.content) {
         return None;
     }
-    // Ids stay as they are written, with their angle brackets.
+    // Keep ids as they are written, with their angle brackets.
     let parser = MessageParser::new()
         .default_header_text()
         .with_mime_headers()
@@ -49,7 +50,7 @@ pub(super) fn read(mail: &SmtpMail, stream: Option<&str>) -> Option<Arrived> {
         ("TextBody", bodies(parsed.text_bodies(), false)),
         ("HtmlBody", bodies(parsed.html_bodies(), true)),
     ] {
-        // A mail's last line end belongs to SMTP, and its other ones are CR LF there.
+        // The last line end belongs to SMTP, and SMTP writes all others as CR LF.
         let body = body.replace("\r\n", "\n");
         let body = body.strip_suffix('\n').unwrap_or(&body);
         if !body.is_empty() {
@@ -67,7 +68,7 @@ pub(super) fn read(mail: &SmtpMail, stream: Option<&str>) -> Option<Arrived> {
     Some(Arrived { json, checked })
 }
 
-/// Who gets it is said by the envelope, how they are named by the header. DOC
+/// The envelope determines the recipients; the header determines their names. DOC
 fn people_and_files(mail: &SmtpMail, parsed: &Message<'_>) -> Checked {
     let mut envelope: Vec<&str> = Vec::new();
     for address in mail.addresses() {
@@ -114,7 +115,7 @@ fn attachment(part: &MessagePart<'_>) -> SentAttachment {
         None => "text/plain".to_owned(),
     };
     SentAttachment {
-        // What Postmark calls one without a name is not known.
+        // It is not known how Postmark names an attachment without a filename.
         name: part.attachment_name().unwrap_or("attachment").to_owned(),
         content: part.contents().to_vec().into(),
         content_type,
@@ -136,8 +137,7 @@ fn attachment_json(attachment: &SentAttachment) -> Value {
 
 const METADATA: &str = "x-pm-metadata-";
 
-/// Sorts the header's fields: some are Postmark's orders, some are fields of the API, all else
-/// is a header of the message's own.
+/// Sorts the header fields into Postmark's commands, fields of the API, and custom headers.
 fn read_headers(parsed: &Message<'_>, json: &mut Value) {
     let mut own = Vec::new();
     let mut metadata = Map::new();
@@ -157,7 +157,7 @@ fn read_headers(parsed: &Message<'_>, json: &mut Value) {
                 let key = name.get(METADATA.len()..).unwrap_or_default();
                 metadata.insert(free_key(&metadata, key), value.into());
             }
-            // It is obeyed as in a call of the API, where it is among the headers.
+            // This header is handled as in an API call, where it is one of the headers.
             "x-pm-bounce-type" => own.push(json!({"Name": name, "Value": value})),
             "message-id" if keeps_id => own.push(json!({"Name": name, "Value": value})),
             lower if lower.starts_with("x-pm-") || has_a_field(lower) => {}
@@ -172,7 +172,7 @@ fn read_headers(parsed: &Message<'_>, json: &mut Value) {
     }
 }
 
-/// Whether the message has another place for a field of the header, or Postmark sets it anew.
+/// Whether the message has another field for this header, or Postmark replaces it.
 fn has_a_field(lower: &str) -> bool {
     const FIELDS: [&str; 11] = [
         "from",
@@ -190,7 +190,7 @@ fn has_a_field(lower: &str) -> bool {
     FIELDS.contains(&lower) || lower.starts_with("content-")
 }
 
-/// The key, or the key with the first number that makes it another.
+/// Returns the key, or the key with the lowest number that makes it unique.
 fn free_key(metadata: &Map<String, Value>, key: &str) -> String {
     let taken = |key: &str| metadata.keys().any(|known| known.eq_ignore_ascii_case(key));
     let mut numbered = (1..).map(|number: u32| format!("{key}{number}"));
@@ -200,7 +200,7 @@ fn free_key(metadata: &Map<String, Value>, key: &str) -> String {
     }
 }
 
-/// A header's value, decoded and on one line.
+/// Returns a header's value, decoded and on one line.
 fn text(parsed: &Message<'_>, header: &Header<'_>) -> String {
     let raw = || {
         let bytes = parsed.raw_message.get(range(header)).unwrap_or_default();
@@ -219,7 +219,7 @@ fn range(header: &Header<'_>) -> std::ops::Range<usize> {
     at(header.offset_start)..at(header.offset_end)
 }
 
-/// The mail as it goes out: with Postmark's ids, without its orders.
+/// Returns the outgoing message: with Postmark's ids and without its commands.
 pub(super) fn as_delivered(raw: &[u8], id: &str) -> String {
     let text = String::from_utf8_lossy(raw);
     let fields = || {

@@ -1,10 +1,10 @@
-//! [`StoredTemplate`]: a template as a test writes it.
+//! [`StoredTemplate`]: a template that a test adds.
 //!
-//! How the fake keeps and renders templates is in `templates.rs`.
+//! `templates.rs` stores and renders templates.
 
 use super::templates::Template;
 
-/// A template to store in a [`FakePostmark`](crate::FakePostmark), in
+/// A template for [`FakePostmark::add_template`](crate::FakePostmark::add_template), in
 /// [Postmark's template language](https://postmarkapp.com/support/article/1077-template-syntax).
 ///
 /// ```
@@ -27,7 +27,7 @@ use super::templates::Template;
 pub struct StoredTemplate(Template);
 
 impl StoredTemplate {
-    /// A template to send with by this alias.
+    /// Creates a template with this alias.
     pub fn new(alias: impl Into<String>) -> Self {
         let alias = alias.into();
         Self(Template {
@@ -42,7 +42,8 @@ impl StoredTemplate {
         })
     }
 
-    /// A layout with this alias. Its bodies have `{{{ @content }}}` where those of a template go.
+    /// Creates a layout with this alias. In its bodies, `{{{ @content }}}` is replaced by the
+    /// template's body.
     pub fn layout(alias: impl Into<String>) -> Self {
         let mut layout = Self::new(alias);
         layout.0.is_layout = true;
@@ -55,19 +56,19 @@ impl StoredTemplate {
         self
     }
 
-    /// Sets the plain text.
+    /// Sets the plain text body.
     pub fn text_body(mut self, body: impl Into<String>) -> Self {
         self.0.text_body = Some(body.into());
         self
     }
 
-    /// Sets the HTML.
+    /// Sets the HTML body.
     pub fn html_body(mut self, body: impl Into<String>) -> Self {
         self.0.html_body = Some(body.into());
         self
     }
 
-    /// Puts the layout with this alias around the bodies.
+    /// Sets the layout, by its alias.
     pub fn in_layout(mut self, alias: impl Into<String>) -> Self {
         self.0.layout = Some(alias.into());
         self

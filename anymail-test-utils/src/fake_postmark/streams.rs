@@ -18,15 +18,15 @@ pub(super) struct Stream {
     created_at: String,
 }
 
-/// What a message stream carries.
+/// The kind of messages in a message stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamKind {
-    /// Messages to one recipient, caused by what they did.
+    /// Messages to one recipient, triggered by that recipient's action.
     Transactional,
-    /// Messages to many.
+    /// Messages to many recipients.
     Broadcasts,
-    /// Received messages: nothing can be sent on it.
+    /// Inbound messages. Nothing can be sent on such a stream.
     Inbound,
 }
 
@@ -87,15 +87,15 @@ impl Stream {
     }
 }
 
-/// Why an address gets nothing on a stream.
+/// Why an address is suppressed on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SuppressionReason {
-    /// A message to it bounced for good.
+    /// A message to the address bounced permanently.
     HardBounce,
-    /// Its owner called a message spam.
+    /// The recipient marked a message as spam.
     SpamComplaint,
-    /// Somebody decided so.
+    /// The recipient unsubscribed, or the server's owner suppressed the address.
     ManualSuppression,
 }
 
@@ -109,7 +109,7 @@ impl SuppressionReason {
     }
 }
 
-/// Who brought a suppression about. Postmark's own people (`Admin`) do nothing here.
+/// Who caused a suppression. The fake does not use `Admin`, which is Postmark's staff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SuppressionOrigin {
     /// The recipient, by a bounce, a complaint or an unsubscribe link.
@@ -141,7 +141,7 @@ impl State {
         self.suppressions.contains_key(&key)
     }
 
-    /// Says whether it is a new one.
+    /// Suppresses an address; returns whether it was not suppressed before.
     pub(super) fn suppress(
         &mut self,
         stream: &str,
@@ -209,7 +209,7 @@ pub(super) fn suppressions(fake: &Fake, call: &Call) -> Result<Value, ApiError> 
             }));
         }
     }
-    // This endpoint pages only when asked to; official clients ask by default.
+    // Paging is optional here; official clients request it by default.
     let page = Paging::optional(call).page(found);
     Ok(json!({"Suppressions": page}))
 }
@@ -219,7 +219,7 @@ pub(super) fn suppress(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     change(fake, call, |state, stream, email| {
         let key = (stream.to_owned(), email.to_lowercase());
         if let Some(suppression) = state.suppressions.get(&key) {
-            // A complaint stays a complaint. What else happens to one that exists is inferred.
+            // A complaint cannot be changed. The result for all other reasons is inferred.
             if suppression.reason == SuppressionReason::SpamComplaint {
                 return Err(NO_AUTHORITY);
             }
@@ -238,7 +238,7 @@ pub(super) fn suppress(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
 pub(super) fn unsuppress(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     change(fake, call, |state, stream, email| {
         let key = (stream.to_owned(), email.to_lowercase());
-        // Only the owner's own decisions and hard bounces can be taken back. DOC
+        // Only the owner's own suppressions and hard bounces can be removed. DOC
         let fixed = state.suppressions.get(&key).is_some_and(|suppression| {
             suppression.reason == SuppressionReason::SpamComplaint
                 || (suppression.reason == SuppressionReason::ManualSuppression
@@ -255,7 +255,7 @@ pub(super) fn unsuppress(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
 const NO_AUTHORITY: &str = "You do not have the required authority to change this suppression.";
 const NO_ADDRESS: &str = "An invalid email address was provided.";
 
-/// Does something to each address; the answer has a row for each.
+/// Changes each address of the request; the response has one row per address.
 fn change(
     fake: &Fake,
     call: &Call,

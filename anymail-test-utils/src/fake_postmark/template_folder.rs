@@ -1,8 +1,8 @@
-//! Stored templates in a folder of files, in the layout of Postmark's command-line tool.
+//! Reads stored templates from a folder, in the layout of Postmark's command-line tool.
 //!
-//! What a template must be like, and how it is rendered, is in `templates.rs`. Which facts about
-//! the layout are known from where is said at
-//! [`FakePostmarkBuilder::templates`](super::FakePostmarkBuilder::templates).
+//! `templates.rs` validates and renders templates.
+//! [`FakePostmarkBuilder::templates`](super::FakePostmarkBuilder::templates) lists the sources of
+//! the facts about the layout.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,25 +21,25 @@ const META: &str = "meta.json";
 const HTML: &str = "content.html";
 const TEXT: &str = "content.txt";
 
-/// How deep folders are looked into. The tool knows no limit; links may lead in a circle.
+/// The maximum depth of folders. The tool has no limit, but links may form a cycle.
 const MAX_DEPTH: usize = 8;
 
-/// A folder of templates, as it was when it was read last.
+/// A folder of templates as of the last time it was read.
 pub(super) struct TemplateFolder {
     root: PathBuf,
     read: BTreeMap<PathBuf, Files>,
-    /// The ids of templates, by their folders: a template keeps its id when it is edited.
+    /// The ids of templates by folder, so that a template keeps its id when it is edited.
     ids: BTreeMap<PathBuf, i64>,
     broken: Vec<Broken>,
 }
 
-/// A template that cannot be sent with.
+/// A template that cannot be used.
 struct Broken {
     alias: String,
     problem: String,
 }
 
-/// What is in the folder of one template. `Err` is a problem with a file, in words.
+/// The files of one template. `Err` describes a problem with a file.
 #[derive(PartialEq, Default)]
 struct Files {
     meta: Content,
@@ -59,7 +59,7 @@ impl Default for Content {
 
 impl TemplateFolder {
     /// # Errors
-    /// What the operating system says, with the path, if there is no such folder.
+    /// Returns the operating system's error with the path if the folder cannot be read.
     pub(super) fn open(root: PathBuf) -> io::Result<Self> {
         fs::read_dir(&root).map_err(|error| {
             let problem = format!(
@@ -80,12 +80,13 @@ impl TemplateFolder {
         &self.root
     }
 
-    /// What is wrong with files, each problem with its path.
+    /// Returns the problems of all files, each with its path.
     pub(super) fn problems(&self) -> impl Iterator<Item = &str> {
         self.broken.iter().map(|broken| broken.problem.as_str())
     }
 
-    /// Why there is no template with this alias, if there would be one but for its files.
+    /// Returns the refusal for a template whose files are invalid; `None` if no such template
+    /// exists.
     pub(super) fn refusal(&self, alias: &str) -> Option<ApiError> {
         let broken = self.broken.iter().find(|broken| broken.alias == alias)?;
         Some(rules::broken_template(&broken.problem))
@@ -93,7 +94,7 @@ impl TemplateFolder {
 }
 
 impl Fake {
-    /// Reads the folder of templates again, if the fake has one and a file in it has changed.
+    /// Reads the folder of templates again if a file in it has changed.
     pub(super) fn read_templates(&self) {
         let root = self
             .state()
@@ -136,7 +137,7 @@ impl State {
                 Err((alias, problems)) => folder.add_broken(&alias, problems),
             }
         }
-        // Templates are checked against the layouts that they name.
+        // Check templates after layouts, because a template names its layout.
         templates.sort_by_key(|(_, template)| !template.is_layout);
         for (path, mut template) in templates {
             let id = folder.ids.get(path).copied();
@@ -165,15 +166,15 @@ impl TemplateFolder {
     }
 }
 
-/// Collects the folders of templates, at any depth: those with a `meta.json`, and those that have
-/// content and lack it.
+/// Collects the folders of templates at any depth: those with a `meta.json`, and those that have
+/// content files but no `meta.json`.
 fn scan(folder: &Path, depth: usize, found: &mut BTreeMap<PathBuf, Files>) -> io::Result<()> {
     let mut files = Files::default();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() {
-            // ".git" and the like.
+            // Skips ".git" and the like.
             if depth < MAX_DEPTH && !name.starts_with('.') {
                 scan(&path, depth + 1, found)?;
             }
@@ -195,13 +196,13 @@ fn scan(folder: &Path, depth: usize, found: &mut BTreeMap<PathBuf, Files>) -> io
 fn read(path: &Path) -> Content {
     let is_file = fs::metadata(path).map(|metadata| (metadata.is_file(), metadata.len()));
     let text = match is_file {
-        // A pipe could block for ever.
-        Ok((false, _)) => Err("it is not a regular file".to_owned()),
+        // Reading a pipe could block forever.
+        Ok((false, _)) => Err("not a regular file".to_owned()),
         Ok((true, length)) if length > rules::MAX_BODY as u64 => {
-            Err("it is larger than 5 MB".to_owned())
+            Err("the file is larger than 5 MB".to_owned())
         }
         Ok((true, _)) => fs::read_to_string(path).map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
+            ErrorKind::InvalidData => "the file is not valid UTF-8".to_owned(),
             _ => error.to_string(),
         }),
         Err(error) => Err(error.to_string()),
@@ -214,10 +215,10 @@ fn problem_at(path: &Path, problem: impl std::fmt::Display) -> String {
 }
 
 impl Files {
-    /// The template, without its id.
+    /// Builds the template, without its id.
     ///
     /// # Errors
-    /// The alias by which it would be known, and what is wrong with its files.
+    /// Returns the alias of the template and the problem with its files.
     fn template(&self, folder: &Path) -> Result<Template, (String, Vec<String>)> {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         let template = self
@@ -274,7 +275,7 @@ impl Files {
         let template: Result<Template, ApiError> = Fields::root(&json).and_then(read);
         let mut template = template.map_err(|error| problem_at(path, error.message))?;
         if template.alias.is_none() {
-            return Err(problem_at(path, "it has no \"Alias\""));
+            return Err(problem_at(path, "missing field \"Alias\""));
         }
         template.html_body = text(&self.html)?;
         template.text_body = text(&self.text)?;

@@ -1,6 +1,6 @@
-//! Templates: the type, and the `templates` endpoints.
+//! Stored templates and the `templates` endpoints.
 //!
-//! Their language is in `mustachio.rs`; sending with one is in `sending.rs`.
+//! `mustachio.rs` implements the template language; `sending.rs` sends with a template.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::rules::{self, ApiError};
 use super::sending::Content;
 use super::state::{Fake, SERVER_ID, State};
 
-/// A template, or a layout around templates.
+/// A template or a layout.
 #[derive(Debug, Clone)]
 pub(super) struct Template {
     pub(super) id: i64,
@@ -21,7 +21,7 @@ pub(super) struct Template {
     pub(super) html_body: Option<String>,
     pub(super) text_body: Option<String>,
     pub(super) is_layout: bool,
-    /// The alias of the layout around it.
+    /// The alias of its layout.
     pub(super) layout: Option<String>,
 }
 
@@ -40,7 +40,7 @@ impl Template {
 
 impl State {
     fn template(&self, id: Option<i64>, alias: Option<&str>) -> Option<&Template> {
-        // An id goes before an alias. DOC, for batches
+        // An id takes precedence over an alias. DOC, for batches
         let fits = |template: &&Template| match id {
             Some(id) => template.id == id,
             None => alias.is_some() && template.alias.as_deref() == alias,
@@ -48,7 +48,7 @@ impl State {
         self.templates.iter().find(fits)
     }
 
-    /// By what a path calls it: an id, or an alias.
+    /// Finds a template by the id or alias in a path.
     fn template_by_name(&self, name: &str) -> Result<&Template, ApiError> {
         match name.parse() {
             Ok(id) => self
@@ -60,10 +60,11 @@ impl State {
         }
     }
 
-    /// What a message with this template says.
+    /// Renders the content of a message with this template.
     ///
     /// # Errors
-    /// An unknown template. One that cannot be rendered is no error: the message bounces.
+    /// Returns an error if the template does not exist. A template that cannot be rendered is not
+    /// an error here: the message bounces.
     pub(super) fn render(
         &self,
         id: Option<i64>,
@@ -90,7 +91,7 @@ impl State {
         Ok(parts.render(layout, model, Some(name)))
     }
 
-    /// Why there is no template with this alias.
+    /// Returns the refusal for an unknown alias.
     fn no_template(&self, alias: Option<&str>) -> ApiError {
         let folder = self.template_folder.as_ref();
         let broken = folder.and_then(|folder| folder.refusal(alias?));
@@ -103,7 +104,7 @@ impl State {
     }
 }
 
-/// What a template is made of, or an inline text that is rendered like one.
+/// The parts of a template, or of an inline text that is rendered like one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parts<'a> {
     pub(super) subject: Option<&'a str>,
@@ -132,7 +133,7 @@ impl Parts<'_> {
         };
         let html_layout = layout.and_then(|layout| layout.html_body.as_deref());
         let text_layout = layout.and_then(|layout| layout.text_body.as_deref());
-        // That only HTML is escaped is inferred.
+        // It is inferred that only HTML is escaped.
         let subject = render(self.subject, None, false).unwrap_or_default();
         let html_body = render(self.html_body, html_layout, true);
         let text_body = render(self.text_body, text_layout, false);
@@ -226,7 +227,7 @@ pub(super) fn create(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     Ok(summary)
 }
 
-/// `PUT templates/{id or alias}`: what is not given stays.
+/// `PUT templates/{id or alias}` changes only the fields that are given.
 pub(super) fn edit(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     let json = call.json()?;
     let fields = Fields::root(&json)?;
@@ -319,7 +320,7 @@ pub(super) fn check(state: &State, template: &Template) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// A letter first, then letters, digits and `.-_`. DOC; that it is unique is inferred.
+/// A letter, followed by letters, digits and `.-_`. DOC; that it must be unique is inferred.
 fn check_alias(state: &State, template: &Template) -> Result<(), ApiError> {
     let Some(alias) = template.alias.as_deref() else {
         return Ok(());
@@ -450,7 +451,7 @@ fn section(rendered: Result<String, Vec<TemplateFault>>) -> Value {
     }
 }
 
-/// Lays one model over another; where both have objects, key by key.
+/// Merges one model into another; objects are merged key by key.
 pub(super) fn merge(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {

@@ -1,6 +1,6 @@
-//! What a test makes happen: deliveries, bounces, opens, received mail, and their webhooks.
+//! Methods with which a test triggers deliveries, bounces, opens and inbound mail.
 //!
-//! What each does to the state is in `events.rs`.
+//! `events.rs` applies them to the state.
 
 use super::FakePostmark;
 use super::bounce_type::BounceType;
@@ -15,10 +15,9 @@ type Reports = Result<Vec<WebhookReport>, TriggerError>;
 
 /// # Events
 ///
-/// Each method lets something happen to a message, tells all webhooks that want to know, and
-/// comes back when these have answered, or their tries are used up: with one report for each
-/// event and webhook. Without webhooks, the reports are empty and the state changes all the
-/// same.
+/// Each method triggers an event for a message and notifies all webhooks that are subscribed to it.
+/// It returns when they have responded or the retries are exhausted, with one report per event and
+/// webhook. Without webhooks, the reports are empty and only the state changes.
 ///
 /// ```
 /// use anymail_test_utils::{BounceType, FakePostmark, LoopbackServer};
@@ -42,72 +41,77 @@ type Reports = Result<Vec<WebhookReport>, TriggerError>;
 /// # }).unwrap();
 /// ```
 impl FakePostmark {
-    /// Delivers a message, as far as its recipients let it: `hardbounce@...` and
-    /// `softbounce@...` bounce, `spamcomplaint@...` gets it and complains, and so do the
-    /// addresses of Postmark's own `bounce-testing.postmarkapp.com`. A message whose template
-    /// could not be rendered bounces.
+    /// Delivers a message.
+    ///
+    /// The recipients determine the outcome: `hardbounce@...` and `softbounce@...` bounce,
+    /// `spamcomplaint@...` accepts the message and complains, and so do the addresses of Postmark's
+    /// own `bounce-testing.postmarkapp.com`. A message whose template could not be rendered
+    /// bounces.
     ///
     /// # Errors
-    /// No message has this id.
+    /// Returns an error if no message has this id.
     pub async fn deliver(&self, id: &str) -> Reports {
         self.post(self.fake.deliver(id)?).await
     }
 
-    /// Lets a message bounce from every recipient. A kind that makes an address inactive
-    /// suppresses it on the message's stream, and tells of that, too.
+    /// Bounces a message for every recipient. If the type makes an address inactive, it is
+    /// suppressed on the message's stream, and webhooks are notified of that, too.
     ///
     /// # Errors
-    /// No message has this id.
+    /// Returns an error if no message has this id.
     pub async fn bounce(&self, id: &str, kind: BounceType) -> Reports {
         self.post(self.fake.bounce(id, kind)?).await
     }
 
-    /// Lets every recipient call a message spam, which suppresses them for good.
+    /// Marks a message as spam for every recipient, which suppresses them permanently.
     ///
     /// # Errors
-    /// No message has this id.
+    /// Returns an error if no message has this id.
     pub async fn complain(&self, id: &str) -> Reports {
         self.bounce(id, BounceType::SpamComplaint).await
     }
 
-    /// Lets every recipient open a message, whether or not opens are tracked.
+    /// Opens a message as every recipient, whether or not opens are tracked.
     ///
     /// # Errors
-    /// No message has this id.
+    /// Returns an error if no message has this id.
     pub async fn open(&self, id: &str) -> Reports {
         self.post(self.fake.open(id)?).await
     }
 
-    /// Lets every recipient follow a link, whether or not links are tracked. Only the first
-    /// time is told.
+    /// Clicks a link as every recipient, whether or not links are tracked. Only the first click of
+    /// a recipient on a link is reported.
     ///
     /// # Errors
-    /// No message has this id.
+    /// Returns an error if no message has this id.
     pub async fn click(&self, id: &str, link: &str) -> Reports {
         self.post(self.fake.click(id, link)?).await
     }
 
-    /// Lets every recipient unsubscribe from the message's stream.
+    /// Unsubscribes every recipient from the message's stream.
     ///
     /// # Errors
-    /// No message has this id.
+    /// Returns an error if no message has this id.
     pub async fn unsubscribe(&self, id: &str) -> Reports {
         self.post(self.fake.unsubscribe(id)?).await
     }
 
-    /// Receives a mail (RFC 5322, with its line ends as they come) for whom it names first in
-    /// To or Cc, and posts it to the inbound webhook.
+    /// Receives an inbound message for the first recipient in To or Cc, and posts it to the inbound
+    /// webhook.
+    ///
+    /// The message is in RFC 5322 format with any kind of line ends.
     ///
     /// # Errors
-    /// [`TriggerError::NotAMail`] when there is nothing in it to read.
+    /// Returns [`TriggerError::NotAMail`] if the message cannot be parsed.
     pub async fn receive(&self, raw_mime: &[u8]) -> Reports {
         self.receive_as(raw_mime, None).await
     }
 
-    /// Receives a mail for the recipient of its envelope, who need not be named in it.
+    /// Receives an inbound message for this envelope recipient, who does not have to appear in its
+    /// header.
     ///
     /// # Errors
-    /// As [`receive`](Self::receive).
+    /// Returns the same errors as [`receive`](Self::receive).
     pub async fn receive_for(&self, raw_mime: &[u8], recipient: &str) -> Reports {
         self.receive_as(raw_mime, Some(recipient)).await
     }
@@ -116,8 +120,8 @@ impl FakePostmark {
         self.post(received(&self.fake, raw_mime, recipient)?).await
     }
 
-    /// Posts every event of every stream to this URL, without verifying it first as
-    /// `POST webhooks` does. `http://user:password@...` is for HTTP Basic authentication.
+    /// Posts all events of all streams to this URL. Unlike `POST webhooks`, this does not verify
+    /// the webhook first. Use `http://user:password@...` for HTTP basic authentication.
     pub fn add_webhook(&self, url: &str) {
         let mut state = self.fake.state();
         let streams = state
@@ -131,12 +135,13 @@ impl FakePostmark {
         }
     }
 
-    /// Posts received mail to this URL, in place of the one before.
+    /// Posts inbound messages to this URL. Replaces the previous URL.
     pub fn set_inbound_webhook(&self, url: &str) {
         self.fake.state().server.set_text("InboundHookUrl", url);
     }
 
-    /// Whether received mail is posted with its source, as `RawEmail`. `false` at first.
+    /// Sets whether inbound messages are posted with their source as `RawEmail`. The default is
+    /// `false`.
     pub fn set_raw_email(&self, enabled: bool) {
         self.fake
             .state()
@@ -144,7 +149,7 @@ impl FakePostmark {
             .set_flag("RawEmailEnabled", enabled);
     }
 
-    /// Posts one after the other, on the server's runtime.
+    /// Posts sequentially, on the server's runtime.
     async fn post(&self, postings: Vec<Posting>) -> Reports {
         let poster = self.fake.poster.clone();
         let posting = self.server.spawn(async move {
@@ -158,7 +163,7 @@ impl FakePostmark {
     }
 }
 
-/// The posting for a received mail; none if nobody wants to know.
+/// Creates the posting for an inbound message; empty if no inbound webhook is configured.
 pub(super) fn received(
     fake: &Fake,
     raw_mime: &[u8],

@@ -1,6 +1,6 @@
-//! Posting to webhooks: one HTTP call, Postmark's retry rules, and a report of both.
+//! Posts to webhooks: one HTTP call per attempt, Postmark's retry rules, and a report.
 //!
-//! What is posted is in `payloads.rs` and `inbound.rs`; to whom is decided in `events.rs`.
+//! `payloads.rs` and `inbound.rs` build the payloads; `events.rs` selects the webhooks.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::state::{Fake, new_id};
 
-/// Where to post, and with what credentials. `Debug` shows neither these nor the headers.
+/// A webhook's URL and credentials. `Debug` shows neither credentials nor headers.
 #[derive(Clone)]
 pub(super) struct Target {
-    /// Its user and password, if it has any, are for HTTP Basic authentication.
+    /// The URL; its user and password, if any, are used for HTTP basic authentication.
     pub(super) url: String,
     pub(super) auth: Option<(String, String)>,
     pub(super) headers: Vec<(String, String)>,
@@ -30,12 +30,12 @@ impl Target {
         }
     }
 
-    /// The URL without its user and password.
+    /// Returns the URL without its user and password.
     pub(super) fn shown_url(&self) -> String {
         let Ok(mut url) = Url::parse(&self.url) else {
             return String::new();
         };
-        // Both fail only for URLs that cannot have a user.
+        // Both calls fail only for URLs that cannot have a user.
         let _ = url.set_username("");
         let _ = url.set_password(None);
         url.to_string()
@@ -48,7 +48,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Whether this can be posted to.
+/// Whether the URL is valid for posting.
 pub(super) fn is_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
@@ -61,17 +61,17 @@ pub(super) struct Posting {
     pub(super) rule: RetryRule,
 }
 
-/// When a webhook is tried again. DOC, of 2026; older pages have the second table for both
+/// When a webhook is retried. DOC, of 2026; older pages have the second table for both
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RetryRule {
-    /// Tracking events: 2xx is success; 408, 429, 5xx and no answer are retried.
+    /// Tracking events: 2xx is success; 408, 429, 5xx and a missing response are retried.
     Outbound,
-    /// Received mail: only 200 is success; only 403 is final.
+    /// Inbound messages: only 200 is success; only 403 is final.
     Inbound,
 }
 
 impl RetryRule {
-    /// The pauses before the tries after the first, in minutes.
+    /// The pauses before the retries, in minutes.
     fn pauses(self) -> &'static [u32] {
         match self {
             Self::Outbound => &[1, 5, 10, 10, 10, 15],
@@ -95,7 +95,7 @@ impl RetryRule {
     }
 }
 
-/// What became of one event at one webhook: every try, and what the receiver answered.
+/// The result of posting one event to one webhook, with every attempt.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct WebhookReport {
@@ -103,32 +103,32 @@ pub struct WebhookReport {
     pub url: String,
     /// The JSON that was posted.
     pub payload: Value,
-    /// `X-PM-Webhook-Trace-Id`, the same at each try.
+    /// `X-PM-Webhook-Trace-Id`, which is the same for each attempt.
     pub trace_id: String,
-    /// The tries, in order; at least one.
+    /// The attempts in order; at least one.
     pub tries: Vec<WebhookTry>,
-    /// Whether the receiver took it in the end.
+    /// Whether the receiver finally accepted the event.
     pub delivered: bool,
 }
 
-/// One try to post an event.
+/// One attempt to post an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebhookTry {
-    /// The HTTP status; `None` if there was no answer.
+    /// The HTTP status; `None` if there was no response.
     pub status: Option<u16>,
-    /// The body of the answer; or what went wrong, where there was none.
+    /// The body of the response; the error if there was no response.
     pub answer: String,
 }
 
 impl WebhookReport {
-    /// The HTTP status of the last answer; `None` if the last try had none.
+    /// Returns the HTTP status of the last attempt; `None` if it had no response.
     pub fn status(&self) -> Option<u16> {
         self.tries.last()?.status
     }
 }
 
-/// The statuses; neither the payload nor the answers.
+/// Shows the statuses, but neither the payload nor the responses.
 impl fmt::Debug for WebhookReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let statuses: Vec<_> = self.tries.iter().map(|one| one.status).collect();
@@ -141,21 +141,21 @@ impl fmt::Debug for WebhookReport {
     }
 }
 
-/// What posts, on the server's runtime, since connections live and die with theirs.
+/// Posts webhooks on the server's runtime, because connections belong to a runtime.
 #[derive(Debug, Clone)]
 pub(super) struct Poster {
-    /// Made when there is something to post: where the build has reqwest's TLS without a
-    /// provider of it, making a client panics.
+    /// Created on first use, because creating a client panics if reqwest is built with TLS but
+    /// without a TLS provider.
     client: Arc<OnceLock<Client>>,
     tls_client: Arc<OnceLock<Client>>,
     minute: Duration,
 }
 
-/// How long a receiver may take. DOC for received mail; not documented for the rest
+/// The time limit for a receiver. DOC for inbound messages; not documented otherwise
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 impl Poster {
-    /// Pauses of a minute take `minute` instead.
+    /// Creates a poster that waits `minute` instead of a minute.
     pub(super) fn new(minute: Duration) -> Self {
         Self {
             client: Arc::default(),
@@ -164,7 +164,7 @@ impl Poster {
         }
     }
 
-    /// Posts one event until the receiver takes it, refuses it, or the tries are used up.
+    /// Posts an event until the receiver accepts or refuses it or the retries are exhausted.
     pub(super) async fn post(&self, posting: Posting) -> WebhookReport {
         let Posting {
             target,
@@ -196,8 +196,8 @@ impl Poster {
         report
     }
 
-    /// A client for posts to `url`. They hold passwords and messages, so a proxy may carry them
-    /// inside TLS only: the client that uses one follows no redirect out of TLS.
+    /// Returns a client for posts to `url`. Posts contain passwords and messages, so a proxy may
+    /// carry them only inside TLS: the client that uses a proxy follows no redirect out of TLS.
     fn client(&self, url: &str) -> reqwest::Result<Client> {
         let within_tls = redirect::Policy::custom(|attempt| match attempt.url().scheme() {
             "https" if attempt.previous().len() <= 10 => attempt.follow(),
@@ -260,7 +260,7 @@ impl Poster {
     }
 }
 
-/// An error with what is behind it, without its URL, which may hold a password.
+/// Formats an error with its sources, without its URL, which may contain a password.
 fn describe(error: &reqwest::Error) -> String {
     let mut words = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -272,7 +272,7 @@ fn describe(error: &reqwest::Error) -> String {
 }
 
 impl Fake {
-    /// Posts without waiting for it. For handlers, which run on the server's runtime.
+    /// Posts in the background. For handlers, which run on the server's runtime.
     pub(super) fn post_in_background(&self, postings: Vec<Posting>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
@@ -285,10 +285,10 @@ impl Fake {
         });
     }
 
-    /// Posts once, and waits for the HTTP status. For handlers, which may block.
+    /// Posts once and waits for the HTTP status. For handlers, which may block.
     ///
     /// # Errors
-    /// In words, when there was no answer.
+    /// Returns a description of the error if there was no response.
     pub(super) fn probe(&self, target: &Target, payload: &Value) -> Result<u16, String> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
         let trace_id = new_id();

@@ -35,17 +35,17 @@
 #![doc = "# fn main() {}\n```\n"]
 #![doc = include_str!("../../docs/writing_a_backend/7_local.md")]
 
-// The text is in `docs/writing_a_backend`, between the files of the example, which are compiled
-// once more here: the hidden lines are what the compiler needs besides, with paths from there.
+// The text in `docs/writing_a_backend` alternates with the files of the example. Each file is
+// compiled again here as a doc test, so hidden lines declare the modules it uses.
 
-// What the text links to.
-#[allow(unused_imports, reason = "rustdoc resolves links by them")]
+// The link targets of the text.
+#[allow(unused_imports, reason = "rustdoc uses them to resolve links")]
 use anymail_core::{
     Address, AddressKey, BackendFactory, EmailBackend, Event, PreparedMessage, Secret, SendError,
     SendStatus, TimestampTolerance, Webhook, WebhookAuth, WebhookSignature,
 };
 
-#[allow(unused_imports, reason = "rustdoc resolves links by them")]
+#[allow(unused_imports, reason = "rustdoc uses them to resolve links")]
 use crate::conformance::{
     Expected, File, Harness, LocalHarness, Mutants, Post, Profile, Sabotage, Signer, Target,
     Understood,

@@ -1,4 +1,4 @@
-//! [`AnswerBody`]: an answer's body, whole or without an end.
+//! [`AnswerBody`]: the body of a response, finite or endless.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use hyper::body::{Body, Frame, SizeHint};
 use super::LoopbackServer;
 use super::call::Broken;
 
-/// The body of an answer.
+/// The body of a response.
 pub(super) struct AnswerBody {
     first: Option<Bytes>,
-    /// How much has been taken of what comes without an end, if anything does.
+    /// The counter of bytes taken from an endless body; `None` for a finite one.
     endless: Option<(u64, Arc<AtomicU64>)>,
 }
 
 impl AnswerBody {
-    /// These bytes.
+    /// Creates a body with these bytes.
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self {
             first: Some(bytes).filter(|bytes| !bytes.is_empty()),
@@ -27,7 +27,8 @@ impl AnswerBody {
         }
     }
 
-    /// These bytes, and spaces behind them; counts what is taken of those.
+    /// Creates a body with these bytes followed by endless spaces, which are counted as they are
+    /// taken.
     pub(super) fn endless(bytes: Bytes, taken: Arc<AtomicU64>) -> Self {
         Self {
             endless: Some((0, taken)),

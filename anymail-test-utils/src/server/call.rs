@@ -1,6 +1,6 @@
-//! One call from its head to its answer, with the fault that was asked for.
+//! Handles one call from its head to its response, with the fault that was injected.
 //!
-//! Connections are accepted in the module above; what a fault does to bytes is in `wire.rs`.
+//! The parent module accepts connections; `wire.rs` applies faults to bytes.
 
 use std::fmt;
 use std::future::pending;
@@ -22,14 +22,14 @@ use crate::loopback::FaultQueue;
 pub(super) type Handler = dyn Fn(&Request<Bytes>) -> Response<Bytes> + Send + Sync;
 pub(super) type Rule = dyn Fn(u64, &Parts) -> Option<Fault> + Send + Sync;
 
-/// The faults to come: the queue goes before the rule.
+/// The faults to come. The queue takes precedence over the rule.
 #[derive(Default)]
 pub(super) struct Planned {
     pub(super) queue: FaultQueue<Fault>,
     pub(super) rule: Option<Arc<Rule>>,
 }
 
-/// What the server's user and its connections share.
+/// The state that the server's user and its connections share.
 pub(super) struct Shared {
     pub(super) handler: Box<Handler>,
     pub(super) planned: Mutex<Planned>,
@@ -51,7 +51,7 @@ impl Shared {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a connection that has just come is to be reset.
+    /// Whether to reset a new connection.
     pub(super) fn resets_this_connection(&self) -> bool {
         let mut planned = self.planned();
         let reset = matches!(planned.queue.front(), Some(Fault::ResetOnAccept));
@@ -73,7 +73,7 @@ impl Shared {
     }
 }
 
-/// Why a connection ends without an answer. hyper closes it on any error.
+/// Why a connection ends without a response. hyper closes it on any error.
 #[derive(Debug)]
 pub(super) struct Broken;
 
@@ -85,7 +85,7 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// Answers one call, or breaks its connection.
+/// Responds to one call, or breaks its connection.
 pub(super) async fn answer(
     shared: Arc<Shared>,
     wire: Wire,
@@ -110,7 +110,7 @@ pub(super) async fn answer(
     let body = match Limited::new(body, limit).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Ok(too_large()),
-        Err(_) => return Err(Broken), // the client has gone
+        Err(_) => return Err(Broken), // the client has disconnected
     };
     let request = Request::from_parts(head, body);
     if shared.recording.load(Ordering::SeqCst) {
@@ -138,7 +138,7 @@ pub(super) async fn answer(
     answer_after(fault, response, &wire).await
 }
 
-/// What comes back when the handler has run.
+/// Creates the response after the handler has run.
 async fn answer_after(
     fault: Option<Fault>,
     response: Response<Bytes>,
@@ -175,7 +175,7 @@ fn reset(wire: &Wire) -> Broken {
     Broken
 }
 
-/// Runs the handler where it may block; it runs to its end even if the client goes away.
+/// Runs the handler where it may block. The handler finishes even if the client disconnects.
 async fn handle(shared: Arc<Shared>, request: Request<Bytes>) -> Response<Bytes> {
     let run = move || {
         let response = (shared.handler)(&request);
@@ -186,7 +186,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Bytes>) -> Response<Bytes>
     ended.unwrap_or_else(|_| panicked("the handler"))
 }
 
-/// The answer to a call in which the test's own code panicked.
+/// The response to a call in which the test's own code panicked.
 fn panicked(code: &str) -> Response<Bytes> {
     let words = format!("{code} of this loopback server panicked");
     status_response(500, None, "text/plain", words.into())

@@ -1,6 +1,6 @@
-//! A TCP stream that can end badly, or write slowly, or write something else.
+//! A TCP stream that can end abnormally, write slowly, or write something else.
 //!
-//! When it does so is decided in `call.rs`, which holds the [`Wire`] of the call's connection.
+//! `call.rs` controls it through the [`Wire`] of the call's connection.
 
 use std::io;
 use std::pin::Pin;
@@ -13,21 +13,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How the connection treats what is written next.
+/// How the connection treats the next bytes that are written.
 #[derive(Debug, Clone, Default)]
 enum Writing {
     #[default]
     Plain,
     Drip(Duration),
     Cut(Cut),
-    /// These bytes, from this place on, instead of what is written.
+    /// Writes these bytes, from this position on, instead.
     Instead(Bytes),
 }
 
-/// The answer's head passes, and so much of its body.
+/// Passes the response's head and this many bytes of its body.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
-    /// How much of the blank line that ends the head has been seen: 4 is all.
+    /// How many bytes of the blank line that ends the head have been seen, up to 4.
     seen: usize,
     left: usize,
 }
@@ -35,7 +35,7 @@ struct Cut {
 impl Cut {
     const END: &[u8; 4] = b"\r\n\r\n";
 
-    /// How many of these bytes may pass, and what then is left.
+    /// Returns how many of these bytes may pass, and updates the remaining limit.
     fn advance(mut self, bytes: &[u8]) -> (usize, Self) {
         let mut passed = 0;
         for byte in bytes {
@@ -61,7 +61,7 @@ struct State {
     reset: bool,
 }
 
-/// The lever on one connection's [`WireStream`].
+/// Controls one connection's [`WireStream`].
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wire(Arc<Mutex<State>>);
 
@@ -70,28 +70,28 @@ impl Wire {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the connection is dropped, the peer sees RST instead of FIN.
+    /// Sends RST instead of FIN when the connection is dropped.
     pub(super) fn reset_on_drop(&self) {
         self.state().reset = true;
     }
 
-    /// What is written passes unchanged.
+    /// Passes everything unchanged.
     pub(super) fn plain(&self) {
         self.state().writing = Writing::Plain;
     }
 
-    /// What is written passes a byte at a time, each after `interval`.
+    /// Passes everything one byte at a time, each after `interval`.
     pub(super) fn drip(&self, interval: Duration) {
         self.state().writing = Writing::Drip(interval);
     }
 
-    /// The next answer ends after `bytes` of its body.
+    /// Ends the next response after `bytes` of its body.
     pub(super) fn cut_after(&self, bytes: usize) {
         let left = bytes;
         self.state().writing = Writing::Cut(Cut { seen: 0, left });
     }
 
-    /// These bytes go out in place of the next answer, and then the connection ends.
+    /// Sends these bytes instead of the next response and ends the connection.
     pub(super) fn write_instead(&self, bytes: Bytes) {
         self.state().writing = Writing::Instead(bytes);
     }
@@ -106,7 +106,7 @@ pub(super) struct WireStream {
     closing: bool,
 }
 
-/// How long a closing connection waits for its peer to close, too.
+/// How long a closing connection waits for its peer to close.
 const LINGER: Duration = Duration::from_secs(1);
 
 impl WireStream {
@@ -201,15 +201,15 @@ impl AsyncWrite for WireStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.wire.state().reset {
-            return Poll::Ready(Ok(())); // a FIN first would look like a close in good order
+            return Poll::Ready(Ok(())); // a FIN first would look like a normal close
         }
         if !this.closing {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
             this.closing = true;
             this.pause = Some(after(LINGER));
         }
-        // What the peer still sends is read and dropped: unread, it would turn FIN into RST and
-        // take the answer away. And when the peer has closed, it has surely noticed.
+        // Read and discard the peer's input: if it stayed unread, FIN would become RST and the
+        // response would be lost. Once the peer has closed, it has certainly read the response.
         let mut rest = [0; 8192];
         while this
             .pause
@@ -229,7 +229,7 @@ impl AsyncWrite for WireStream {
 impl Drop for WireStream {
     fn drop(&mut self) {
         if self.wire.state().reset {
-            // Closing a socket that lingers for zero seconds sends RST.
+            // Closing a socket with a linger time of zero sends RST.
             let _ = self.stream.set_zero_linger();
         }
     }

@@ -1,4 +1,4 @@
-//! `AUTH`: the conversation of each mechanism, and who may log in (RFC 4954).
+//! Handles `AUTH`: the exchange of each mechanism, and who may log in (RFC 4954).
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,11 +10,11 @@ use super::reply::SmtpReply;
 use super::session::Session;
 use super::wire::Outcome;
 
-/// Why there are no credentials.
+/// Why the client sent no credentials.
 enum Failed {
-    /// The client gave up, with `*`.
+    /// The client cancelled with `*`.
     Cancelled,
-    /// It is not Base64, or not what the mechanism says.
+    /// The data is not valid Base64, or does not follow the mechanism.
     Malformed,
 }
 
@@ -50,7 +50,7 @@ impl Session {
         });
         let refused = matches!(&verdict, Ok((_, reply)) if !reply.is_positive());
         if refused && mechanism == SmtpMechanism::XOAuth2 {
-            // The reason comes as a challenge, which the client answers with an empty line.
+            // The client answers the challenge, which contains the reason, with an empty line.
             let reason = BASE64_STANDARD.encode(r#"{"status":"401","schemes":"bearer"}"#);
             self.challenge(&reason).await?;
         }
@@ -60,7 +60,7 @@ impl Session {
         .await
     }
 
-    /// What is answered to credentials that could be read.
+    /// The reply to well-formed credentials.
     fn verdict(&self, user: &str, password: &str) -> SmtpReply {
         let settings = &self.shared.settings;
         let ruled = settings
@@ -156,7 +156,7 @@ impl Session {
         }))
     }
 
-    /// Asks for a line more.
+    /// Sends a challenge and reads the client's response.
     async fn challenge(&mut self, text: &str) -> Outcome<String> {
         self.send(SmtpReply::new(334, text))?;
         let line = self.next_line().await?;

@@ -1,4 +1,4 @@
-//! [`LoopbackSmtpBuilder`]: what can be decided before a server starts.
+//! [`LoopbackSmtpBuilder`]: the configuration of a server.
 
 use std::fmt;
 use std::io;
@@ -11,22 +11,22 @@ use super::reply::SmtpReply;
 use super::shared::{LoginRule, MailRule, Plan};
 use super::{LoopbackSmtp, tls};
 
-/// How a server is protected by TLS.
+/// The TLS mode of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SmtpTls {
-    /// Not at all.
+    /// No TLS.
     #[default]
     None,
-    /// `STARTTLS` is offered (RFC 3207).
+    /// Offers `STARTTLS` (RFC 3207).
     StartTls,
-    /// From the first byte on, as on port 465 (RFC 8314).
+    /// Implicit TLS from the first byte, as on port 465 (RFC 8314).
     Implicit,
 }
 
-/// An extension that a server offers in its reply to `EHLO`.
+/// An extension that a server announces in its reply to `EHLO`.
 ///
-/// `STARTTLS` is offered by [`SmtpTls::StartTls`], and `AUTH` when there are users.
+/// [`SmtpTls::StartTls`] announces `STARTTLS`. A server with users announces `AUTH`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SmtpExtension {
@@ -47,7 +47,7 @@ pub enum SmtpExtension {
 }
 
 impl SmtpExtension {
-    /// All of them, in the order in which they are offered.
+    /// All extensions, in the order in which they are announced.
     pub const ALL: &'static [Self] = &[
         Self::Pipelining,
         Self::Size,
@@ -59,20 +59,20 @@ impl SmtpExtension {
     ];
 }
 
-/// A way to log in (RFC 4954).
+/// An authentication mechanism (RFC 4954).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SmtpMechanism {
     /// `PLAIN` (RFC 4616).
     Plain,
-    /// `LOGIN`, never standardized, known to all.
+    /// `LOGIN`, which was never standardized but is widely supported.
     Login,
-    /// `XOAUTH2`, Google's and Microsoft's: the password is an access token.
+    /// `XOAUTH2` by Google and Microsoft. The password is an access token.
     XOAuth2,
 }
 
 impl SmtpMechanism {
-    /// The name in `AUTH`.
+    /// The name of the mechanism in `AUTH`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
@@ -82,7 +82,7 @@ impl SmtpMechanism {
     }
 }
 
-/// Decided at the start, and fixed from then on.
+/// The settings, which do not change after the start.
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) hostname: String,
@@ -103,13 +103,13 @@ impl Settings {
         self.extensions.contains(&extension)
     }
 
-    /// Whether anybody can log in.
+    /// Whether any user can log in.
     pub(super) fn has_logins(&self) -> bool {
         !self.users.is_empty() || self.login_rule.is_some()
     }
 }
 
-/// Sets up a [`LoopbackSmtp`].
+/// Configures and starts a [`LoopbackSmtp`].
 #[must_use = "a builder does nothing until start() is called"]
 pub struct LoopbackSmtpBuilder {
     address: SocketAddr,
@@ -144,45 +144,47 @@ impl Default for LoopbackSmtpBuilder {
 }
 
 impl LoopbackSmtpBuilder {
-    /// The port on 127.0.0.1. A free one by default.
+    /// Sets the port on 127.0.0.1. By default, the operating system chooses a free one.
     pub fn port(mut self, port: u16) -> Self {
         self.address.set_port(port);
         self
     }
 
-    /// The address to listen on, which must be on loopback. A free port of 127.0.0.1 by default.
+    /// Sets the address to listen on, which must be a loopback address. The default is a free port
+    /// of 127.0.0.1.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// What the server calls itself. `mx.example.test` by default.
+    /// Sets the server's host name. The default is `mx.example.test`.
     pub fn hostname(mut self, name: impl Into<String>) -> Self {
         self.settings.hostname = name.into();
         self
     }
 
-    /// How the server is protected. [`SmtpTls::None`] by default. All else needs the feature
-    /// `smtp-tls`; without it [`start`](Self::start) gives [`io::ErrorKind::Unsupported`].
+    /// Sets the TLS mode. The default is [`SmtpTls::None`]. All other modes need the feature
+    /// `smtp-tls`; without it, [`start`](Self::start) returns [`io::ErrorKind::Unsupported`].
     ///
-    /// The certificate is made at the start, for `localhost`, `127.0.0.1` and `::1`; clients
-    /// need [`LoopbackSmtp::ca_pem`] to trust it.
+    /// The server creates its certificate at start, for `localhost`, `127.0.0.1` and `::1`. Clients
+    /// must trust [`LoopbackSmtp::ca_pem`].
     pub fn tls(mut self, tls: SmtpTls) -> Self {
         self.settings.tls = tls;
         self
     }
 
-    /// Adds a user. With any, `AUTH` is offered, and nobody may send without it.
+    /// Adds a user. With at least one user, the server announces `AUTH` and refuses to accept
+    /// messages without it.
     ///
-    /// Where there is TLS, `AUTH` is offered only over it, unless
-    /// [`auth_in_clear`](Self::auth_in_clear) says otherwise.
+    /// With TLS, `AUTH` is announced only over TLS, unless [`auth_in_clear`](Self::auth_in_clear)
+    /// is set.
     pub fn user(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.settings.users.push((user.into(), password.into()));
         self
     }
 
-    /// Asks `rule` about each user and password before the users are looked at: a reply that
-    /// begins with 2 lets the client in, another one does not, `None` leaves it to the users.
+    /// Sets a rule that checks each user name and password before the users are looked up. A 2xx
+    /// reply accepts the login, any other reply refuses it, and `None` falls back to the users.
     pub(crate) fn login_rule(
         mut self,
         rule: impl Fn(&str, &str) -> Option<SmtpReply> + Send + Sync + 'static,
@@ -191,56 +193,59 @@ impl LoopbackSmtpBuilder {
         self
     }
 
-    /// Which mechanisms of `AUTH` are offered. All by default.
+    /// Sets the `AUTH` mechanisms to announce. By default, all of them.
     pub fn mechanisms(mut self, mechanisms: impl IntoIterator<Item = SmtpMechanism>) -> Self {
         self.settings.mechanisms = mechanisms.into_iter().collect();
         self
     }
 
-    /// Whether `AUTH` is offered before `STARTTLS`, too. `false` by default. A server without
-    /// TLS always offers it in clear.
+    /// Sets whether `AUTH` is announced before `STARTTLS`, too. The default is `false`. A server
+    /// without TLS always announces it in clear text.
     pub fn auth_in_clear(mut self, offered: bool) -> Self {
         self.settings.auth_in_clear = offered;
         self
     }
 
-    /// Whether `MAIL` is refused (530) before `AUTH`, if there are users. `true` by default.
+    /// Sets whether `MAIL` before `AUTH` is refused with 530 if there are users. The default is
+    /// `true`.
     pub fn auth_required(mut self, required: bool) -> Self {
         self.settings.auth_required = required;
         self
     }
 
-    /// Does not offer this extension, beside those left out before.
+    /// Disables this extension. Can be called several times.
     pub fn without(mut self, extension: SmtpExtension) -> Self {
         self.settings.extensions.retain(|e| *e != extension);
         self
     }
 
-    /// How many bytes a mail's content may have.
-    /// [`DEFAULT_SIZE_LIMIT`](LoopbackSmtp::DEFAULT_SIZE_LIMIT) by default.
+    /// Sets the maximum size of a message in bytes. The default is
+    /// [`DEFAULT_SIZE_LIMIT`](LoopbackSmtp::DEFAULT_SIZE_LIMIT).
     pub fn size_limit(mut self, bytes: usize) -> Self {
         self.settings.size_limit = bytes;
         self
     }
 
-    /// How many recipients a mail may have; the next are refused with `452 4.5.3`. 1000 by
-    /// default.
+    /// Sets the maximum number of recipients per message. Further recipients are refused with `452
+    /// 4.5.3`. The default is 1000.
     pub fn recipient_limit(mut self, recipients: usize) -> Self {
         self.settings.recipient_limit = recipients;
         self
     }
 
-    /// How long the judge waits before each reply for what must not come before it. No time by
-    /// default: a command that is sent too early is seen when it is there at the latest when
-    /// the server has read the command before it. A few milliseconds make that sure, at the
-    /// price of speed.
+    /// Sets how long the server waits before each reply for a command that the client sends too
+    /// early. The default is zero.
+    ///
+    /// With zero, the server reliably notices only a command that has arrived by the time it has
+    /// read the previous one. A few milliseconds make the check reliable but slow down every
+    /// exchange.
     pub fn judge_patience(mut self, patience: Duration) -> Self {
         self.settings.judge_patience = patience;
         self
     }
 
-    /// Asks `rule` about each mail whose content has come to its end, as
-    /// [`LoopbackSmtp::reply_to_mail`] does, from the first one on.
+    /// Sets a rule for each message whose content is complete, like
+    /// [`LoopbackSmtp::reply_to_mail`], but from the first message on.
     pub fn reply_to_mail(
         mut self,
         rule: impl Fn(&SmtpMail) -> Option<SmtpReply> + Send + Sync + 'static,
@@ -249,13 +254,13 @@ impl LoopbackSmtpBuilder {
         self
     }
 
-    /// Starts it.
+    /// Starts the server.
     ///
     /// # Errors
-    /// What the operating system says when there is no thread to be had;
-    /// [`io::ErrorKind::AddrInUse`] when the port is taken; [`io::ErrorKind::InvalidInput`] when
-    /// the address is not on loopback; [`io::ErrorKind::Unsupported`] when TLS is wanted
-    /// without the feature `smtp-tls`.
+    /// Returns the operating system's error if no thread is available, [`io::ErrorKind::AddrInUse`]
+    /// if the port is in use, [`io::ErrorKind::InvalidInput`] if the address is not a loopback
+    /// address, and [`io::ErrorKind::Unsupported`] if TLS is configured without the feature
+    /// `smtp-tls`.
     pub fn start(self) -> io::Result<LoopbackSmtp> {
         let certificates = match self.settings.tls {
             SmtpTls::None => None,
@@ -269,7 +274,7 @@ impl LoopbackSmtpBuilder {
     }
 }
 
-/// No password, and no user, as that may be a token.
+/// Shows no password, and no user name because it may be a token.
 impl fmt::Debug for LoopbackSmtpBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopbackSmtpBuilder")

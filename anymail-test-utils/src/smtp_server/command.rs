@@ -1,11 +1,12 @@
-//! Command lines, taken apart: the verb, paths in angle brackets, parameters.
+//! Parses command lines: the verb, paths in angle brackets, parameters.
 //!
-//! By hand, as a parser made for servers forgives what a judge must see: smtp-proto takes LF for
-//! a line's end, skips every CR, and takes spaces where none may be.
+//! The parser is our own because a server's parser tolerates the mistakes that this one must
+//! report: smtp-proto accepts LF as a line end, skips every CR, and accepts spaces where none are
+//! allowed.
 
 use super::mail::SmtpParameters;
 
-/// The verb of a line in upper case, and what stands behind it.
+/// Splits a line into its verb, in upper case, and its arguments.
 pub(super) fn split(line: &str) -> (String, &str) {
     let (verb, rest) = match line.split_once(' ') {
         Some((verb, rest)) => (verb, rest),
@@ -19,13 +20,11 @@ pub(super) fn split(line: &str) -> (String, &str) {
 pub(super) struct Path {
     pub(super) address: String,
     pub(super) parameters: SmtpParameters,
-    /// What is against the grammar, though it can be understood.
+    /// A violation of the grammar that the server still understands.
     pub(super) sloppy: Option<&'static str>,
 }
 
-/// Reads what stands behind `MAIL` or `RCPT`.
-///
-/// An error says what is against the grammar.
+/// Parses the arguments of `MAIL` or `RCPT`. An error describes the violation of the grammar.
 pub(super) fn path(rest: &str, keyword: &str) -> Result<Path, &'static str> {
     let mut sloppy = None;
     let at = keyword.len();
@@ -64,7 +63,7 @@ pub(super) fn path(rest: &str, keyword: &str) -> Result<Path, &'static str> {
     })
 }
 
-/// Where the path ends; a quoted local part may hold brackets.
+/// Returns the end of the path; a quoted local part can contain brackets.
 fn closing_bracket(inner: &str) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in inner.char_indices() {
@@ -120,7 +119,7 @@ fn parameter(word: &str) -> Result<(String, Option<String>), &'static str> {
     {
         return Err("a parameter's keyword is not made of letters, digits and hyphens");
     }
-    // RFC 6531 lets values hold UTF-8; who may send them is judged elsewhere.
+    // RFC 6531 allows UTF-8 in values; whether this client may send it is checked elsewhere.
     if value.is_some_and(|value| value.is_empty() || value.contains(['=', ' '])) {
         return Err("a parameter's value is empty or holds '='");
     }
@@ -141,9 +140,9 @@ pub(super) fn is_host(name: &str) -> bool {
         })
 }
 
-/// How long a line of this verb may be, CR LF included: 512, and what the extensions add to it
-/// (RFC 1870 26, RFC 6152 17, RFC 6531 10, RFC 4954 500, RFC 3461 500 for `RCPT` and 107 for
-/// `MAIL`; RFC 4954 has 12288 for `AUTH`).
+/// The maximum length of a line with this verb, including CR LF: 512, plus what extensions add (RFC
+/// 1870 26, RFC 6152 17, RFC 6531 10, RFC 4954 500, RFC 3461 500 for `RCPT` and 107 for `MAIL`; RFC
+/// 4954 has 12288 for `AUTH`).
 pub(super) fn length_limit(verb: &str) -> usize {
     match verb {
         "AUTH" => 12_288,
@@ -158,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_read_with_their_parameters() {
+    fn paths_are_parsed_with_their_parameters() {
         let read = path("FROM:<me@example.com> SIZE=12 smtputf8", "FROM:").ok();
         let parameters = vec![
             ("SIZE".to_owned(), Some("12".to_owned())),
@@ -185,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_against_the_grammar_is_refused() {
+    fn violations_of_the_grammar_are_refused() {
         for bad in [
             "",
             "TO",

@@ -1,31 +1,32 @@
-//! The content of a mail: its end found, its dots unstuffed, its lines judged.
+//! Reads the content of a message: finds its end, removes dot-stuffing, and checks its lines.
 
 use bytes::{Bytes, BytesMut};
 
 use super::judge::SmtpRule;
 use super::wire::{Outcome, Wire};
 
-/// What [`DotReader`] found in the input so far.
+/// What [`DotReader`] has found in the input so far.
 pub(super) enum Progress {
     More,
     End,
-    /// `LF . LF`, which some servers take for the end, and others do not: smuggling.
+    /// `LF . LF`, which some servers accept as the end and others do not, which allows SMTP
+    /// smuggling.
     FalseEnd,
 }
 
-/// Reads what follows `DATA`, up to the line with only a dot.
+/// Reads the content after `DATA`, up to the line that contains only a dot.
 #[derive(Default)]
 pub(super) struct DotReader {
     content: BytesMut,
-    /// How many bytes the content has, kept or not.
+    /// The size of the content, including bytes that were not kept.
     size: usize,
-    /// Where in the input to look for the next CR LF.
+    /// The position in the input where the search for the next CR LF continues.
     looked: usize,
     pub(super) unstuffed: bool,
 }
 
 impl DotReader {
-    /// Uses up the lines that have come whole. Content beyond `limit` is read and not kept.
+    /// Consumes all complete lines. Content beyond `limit` is read but not kept.
     pub(super) fn advance(&mut self, input: &mut BytesMut, limit: usize) -> Progress {
         while let Some(at) = find(input, self.looked) {
             let line = input.split_to(at + 2);
@@ -58,24 +59,24 @@ impl DotReader {
         }
     }
 
-    /// The content, and how large it was in truth.
+    /// Returns the content and its actual size.
     pub(super) fn finish(self) -> (Bytes, usize) {
         (self.content.freeze(), self.size)
     }
 }
 
-/// Where the first CR LF at or behind `from` begins.
+/// Returns the position of the first CR LF at or after `from`.
 fn find(input: &[u8], from: usize) -> Option<usize> {
     let rest = input.get(from..)?;
     Some(from + rest.windows(2).position(|pair| pair == b"\r\n")?)
 }
 
-/// Whether a line has a bare LF, a dot and an end of its own in it.
+/// Whether a line contains a bare LF and a dot with its own line end.
 fn ends_falsely(text: &[u8]) -> bool {
     text.ends_with(b"\n.") || text.windows(3).any(|window| window == b"\n.\n")
 }
 
-/// Reads the `size` bytes of a `BDAT`; keeps no more than `limit` of them.
+/// Reads the `size` bytes of a `BDAT` command and keeps at most `limit` of them.
 pub(super) async fn read_chunk(wire: &mut Wire, size: usize, limit: usize) -> Outcome<Bytes> {
     let (mut chunk, mut left) = (BytesMut::new(), size);
     while left > 0 {
@@ -91,7 +92,8 @@ pub(super) async fn read_chunk(wire: &mut Wire, size: usize, limit: usize) -> Ou
     Ok(chunk.freeze())
 }
 
-/// Which rules the lines of a mail break, each with the number of the first line that does.
+/// Returns the rules that the lines of a message break, each with the number of the first such
+/// line.
 pub(super) fn judge(content: &[u8], eight_bit: bool, utf8: bool) -> Vec<(SmtpRule, usize)> {
     let mut broken: Vec<(SmtpRule, usize)> = Vec::new();
     let mut in_header = true;
@@ -110,7 +112,7 @@ pub(super) fn judge(content: &[u8], eight_bit: bool, utf8: bool) -> Vec<(SmtpRul
             (SmtpRule::BareCarriageReturn, line.contains(&b'\r')),
             (SmtpRule::Nul, line.contains(&0)),
             (SmtpRule::EightBitHeader, high && in_header && !utf8),
-            // A message with SMTPUTF8 has 8-bit headers, but its body needs BODY still.
+            // A message with SMTPUTF8 may have 8-bit headers, but its body still needs BODY.
             (SmtpRule::EightBitBody, high && !in_header && !eight_bit),
         ] {
             if breaks && !broken.iter().any(|(known, _)| *known == rule) {
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_unstuffed_and_the_end_is_found_in_any_pieces() {
+    fn dots_are_unstuffed_and_the_end_is_found_in_any_chunks() {
         let whole = "a\r\n..b\r\n...\r\n\r\n.\r\nQUIT\r\n";
         for cut in 1..whole.len() {
             let (first, second) = whole.split_at(cut);
@@ -164,12 +166,12 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_that_is_not_stuffed_is_noticed() {
+    fn an_unstuffed_dot_is_reported() {
         assert!(read(&["a\r\n.b\r\n.\r\n"]).1);
     }
 
     #[test]
-    fn an_end_with_bare_line_feeds_is_no_end() {
+    fn bare_line_feeds_do_not_end_the_content() {
         for text in ["a\n.\n", "a\n.\r\n", "a\n.\nMAIL FROM:<x@y>\r\n"] {
             let (content, unstuffed, _) = read(&[text]);
             assert_eq!((content, unstuffed), (None, false), "{text:?}");

@@ -1,6 +1,6 @@
 //! [`SmtpFault`]: what goes wrong in a conversation, and at which stage.
 //!
-//! How each is done on the wire is in `session.rs` and `wire.rs`.
+//! `session.rs` and `wire.rs` implement the faults.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use bytes::Bytes;
 
 use super::reply::SmtpReply;
 
-/// A place in an SMTP conversation where something can go wrong.
+/// A point in an SMTP conversation at which a fault can occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SmtpStage {
-    /// A connection has been accepted; nothing has been said, in clear text or by TLS.
+    /// A connection was accepted. Nothing has been sent, in clear text or over TLS.
     Connect,
     /// The greeting (220).
     Greeting,
@@ -22,10 +22,10 @@ pub enum SmtpStage {
     Ehlo,
     /// The reply to `STARTTLS`.
     StartTls,
-    /// The TLS handshake, after `STARTTLS` or at the start of a connection, once the client's
-    /// first message has come.
+    /// The TLS handshake, after `STARTTLS` or at the start of a connection, once the client's first
+    /// message has arrived.
     Handshake,
-    /// The reply to the command `AUTH`, before the server has read all credentials.
+    /// The reply to the `AUTH` command, before the server has read all credentials.
     Auth,
     /// The reply to the credentials (235).
     Credentials,
@@ -35,12 +35,12 @@ pub enum SmtpStage {
     Rcpt,
     /// The reply to `DATA` (354), or to the announcement of a `BDAT`.
     Data,
-    /// The first bytes of the content have come, and perhaps not all.
+    /// The first bytes of the content have arrived, but possibly not all.
     Content,
-    /// The end of the content has come. The mail is not kept, unless the action leaves the
-    /// usual reply in its place.
+    /// The end of the content has arrived. The message is not kept, unless the action sends the
+    /// usual reply.
     EndOfData,
-    /// The mail is kept; its reply is due.
+    /// The message was kept, and the reply is due.
     Kept,
     /// The reply to `RSET`.
     Rset,
@@ -48,8 +48,8 @@ pub enum SmtpStage {
     Noop,
     /// The reply to `QUIT`.
     Quit,
-    /// The connection waits for its next mail, after at least one that has ended. A fault that
-    /// is injected while it waits happens at once.
+    /// The connection is idle after at least one message. A fault that is injected while it is idle
+    /// takes effect immediately.
     Idle,
 }
 
@@ -90,8 +90,8 @@ impl fmt::Display for SmtpStage {
             Self::Rcpt => "RCPT",
             Self::Data => "DATA",
             Self::Content => "content",
-            Self::EndOfData => "end of data, mail not kept",
-            Self::Kept => "end of data, mail kept",
+            Self::EndOfData => "end of data, message not kept",
+            Self::Kept => "end of data, message kept",
             Self::Rset => "RSET",
             Self::Noop => "NOOP",
             Self::Quit => "QUIT",
@@ -100,69 +100,70 @@ impl fmt::Display for SmtpStage {
     }
 }
 
-/// What the server does instead of, or with, its usual reply.
+/// What the server does instead of, or in addition to, its usual reply.
 ///
-/// [`leaves_reply`](Self::leaves_reply) says whether the command is carried out. Where no reply
-/// is due ([`SmtpStage::Connect`], [`SmtpStage::Handshake`], [`SmtpStage::Content`],
-/// [`SmtpStage::Idle`]), an action that leaves the reply does nothing, unless it says so.
+/// [`leaves_reply`](Self::leaves_reply) returns whether the command is executed. At stages without
+/// a reply ([`SmtpStage::Connect`], [`SmtpStage::Handshake`], [`SmtpStage::Content`],
+/// [`SmtpStage::Idle`]), an action that keeps the usual reply has no effect, unless documented
+/// otherwise.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum SmtpAction {
-    /// This reply instead of the usual one, the command not carried out. After 421 the
-    /// connection is closed. In the middle of the content ([`SmtpStage::Content`]) and of a
-    /// handshake ([`SmtpStage::Handshake`]) the connection is closed after any reply.
+    /// Sends this reply instead of the usual one; the command is not executed. The connection is
+    /// closed after 421. In the middle of the content ([`SmtpStage::Content`]) or of a handshake
+    /// ([`SmtpStage::Handshake`]), the connection is closed after any reply.
     Reply(SmtpReply),
-    /// The connection is reset (RST).
+    /// Resets the connection (RST).
     Reset,
-    /// The connection is closed in good order (FIN), with no reply.
+    /// Closes the connection normally (FIN) without a reply.
     Close,
-    /// No reply ever comes; the connection stays open.
+    /// Never replies and keeps the connection open.
     Hang,
-    /// The usual reply byte by byte. At [`SmtpStage::Content`], where none is due, the content
-    /// is read slowly: a piece of it after each interval.
+    /// Sends the usual reply byte by byte. At [`SmtpStage::Content`], where no reply is due, reads
+    /// the content slowly: one piece per interval.
     Drip {
-        /// The time before each byte, or each piece.
+        /// The pause before each byte or piece.
         interval: Duration,
     },
-    /// The usual reply ends after so many bytes, and the connection is closed.
+    /// Sends only the first bytes of the usual reply and closes the connection.
     CutShort {
-        /// How many bytes are sent.
+        /// The number of bytes to send.
         bytes: usize,
     },
-    /// These bytes instead of a reply; then the connection is closed.
+    /// Sends these bytes instead of a reply and closes the connection.
     Garbage(Bytes),
-    /// A reply line that never ends; the connection is reset after
+    /// Sends a reply line that never ends. The connection is reset after
     /// [`LoopbackSmtp::ENDLESS`](crate::LoopbackSmtp::ENDLESS) bytes.
     EndlessLine,
-    /// A reply of several lines that never comes to its last; likewise.
+    /// Sends a multi-line reply that never ends. The connection is reset after as many bytes.
     EndlessReply,
-    /// The usual reply, and these bytes behind it in the same write: after the reply to
-    /// `STARTTLS`, what an attacker injects before TLS begins.
+    /// Sends these bytes in the same write as the usual reply. After the reply to `STARTTLS`, this
+    /// is what an attacker injects before TLS starts.
     Trailing(Bytes),
-    /// The usual reply, changed.
+    /// Changes the usual reply.
     Rewrite(Arc<dyn Fn(SmtpReply) -> SmtpReply + Send + Sync>),
-    /// A handshake with a certificate that a careful client refuses. Only at
-    /// [`SmtpStage::Handshake`]; elsewhere all goes well.
+    /// Presents a certificate that a careful client refuses. Has an effect only at
+    /// [`SmtpStage::Handshake`].
     WrongCertificate(WrongCertificate),
-    /// These bytes in clear text on the socket, after a handshake that went well; then the
-    /// connection is closed. Only at [`SmtpStage::Handshake`]; elsewhere all goes well.
+    /// Sends these bytes in clear text on the socket after a successful handshake and closes the
+    /// connection. Has an effect only at [`SmtpStage::Handshake`].
     PlaintextAfterHandshake(Bytes),
 }
 
-/// Why a certificate is to be refused.
+/// Why a client must refuse a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WrongCertificate {
-    /// Its issuer is not the one of [`ca_pem`](crate::LoopbackSmtp::ca_pem).
+    /// The issuer is not the one in [`ca_pem`](crate::LoopbackSmtp::ca_pem).
     UnknownIssuer,
-    /// It is for `other.example.com`.
+    /// The certificate is for `other.example.com`.
     OtherName,
-    /// It was valid until 2001.
+    /// The certificate expired in 2001.
     Expired,
 }
 
 impl SmtpAction {
-    /// An answer in HTTP: what comes from a web server on the mail server's port.
+    /// An HTTP response, as from a web server on the mail server's port.
     pub fn http() -> Self {
         let page = "<html><body>400 Bad Request</body></html>";
         let head = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close";
@@ -170,14 +171,15 @@ impl SmtpAction {
         Self::Garbage(answer.into())
     }
 
-    /// Bytes that are no text, without a line's end.
+    /// Bytes that are not text, without a line end.
     pub fn binary() -> Self {
         Self::Garbage(Bytes::from_static(
             b"\x00\xff\x16\x03\x01\x80\x00garbage\xfe",
         ))
     }
 
-    /// Whether the command is carried out and the usual reply made, if not sent whole.
+    /// Whether the command is executed and the usual reply is created, even if it is not sent
+    /// completely.
     pub fn leaves_reply(&self) -> bool {
         match self {
             Self::Drip { .. }
@@ -196,7 +198,7 @@ impl SmtpAction {
         }
     }
 
-    /// An action of each kind that can happen at any stage.
+    /// One action of each kind that can occur at any stage.
     pub fn one_of_each() -> Vec<Self> {
         vec![
             Self::Reply(SmtpReply::shutting_down()),
@@ -229,10 +231,10 @@ impl fmt::Display for SmtpAction {
             Self::Garbage(_) => "garbage",
             Self::EndlessLine => "an endless line",
             Self::EndlessReply => "an endless reply",
-            Self::Trailing(_) => "bytes behind the reply",
+            Self::Trailing(_) => "bytes after the reply",
             Self::Rewrite(_) => "a changed reply",
             Self::WrongCertificate(WrongCertificate::UnknownIssuer) => "unknown issuer",
-            Self::WrongCertificate(WrongCertificate::OtherName) => "certificate of another name",
+            Self::WrongCertificate(WrongCertificate::OtherName) => "certificate for another name",
             Self::WrongCertificate(WrongCertificate::Expired) => "expired certificate",
             Self::PlaintextAfterHandshake(_) => "plaintext after the handshake",
         })
@@ -245,7 +247,7 @@ impl fmt::Debug for SmtpAction {
     }
 }
 
-/// Something that goes wrong at one stage of an SMTP conversation.
+/// A fault at one stage of an SMTP conversation.
 ///
 /// ```
 /// use anymail_test_utils::{SmtpAction, SmtpFault, SmtpReply, SmtpStage};
@@ -257,25 +259,25 @@ impl fmt::Debug for SmtpAction {
 /// ```
 #[derive(Debug, Clone)]
 pub struct SmtpFault {
-    /// Where.
+    /// The stage.
     pub stage: SmtpStage,
-    /// What.
+    /// The action.
     pub action: SmtpAction,
 }
 
 impl SmtpFault {
-    /// This action at this stage.
+    /// Creates a fault with this action at this stage.
     pub fn new(stage: SmtpStage, action: SmtpAction) -> Self {
         Self { stage, action }
     }
 
-    /// This reply at this stage, instead of the usual one.
+    /// Creates a fault that sends this reply instead of the usual one.
     pub fn reply(stage: SmtpStage, code: u16, text: impl Into<String>) -> Self {
         Self::new(stage, SmtpAction::Reply(SmtpReply::new(code, text)))
     }
 
-    /// Whether the server has the mail of the transaction in which this happens, if the client
-    /// makes no second try.
+    /// Whether the server keeps the message of the affected transaction, if the client does not try
+    /// again.
     pub fn keeps_mail(&self) -> bool {
         match self.stage {
             SmtpStage::Kept | SmtpStage::Quit | SmtpStage::Idle => true,

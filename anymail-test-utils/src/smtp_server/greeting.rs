@@ -1,4 +1,4 @@
-//! `EHLO`, `HELO` and `STARTTLS`: what is offered, and when TLS begins.
+//! Handles `EHLO`, `HELO` and `STARTTLS`.
 
 use super::builder::{SmtpExtension, SmtpTls};
 use super::command;
@@ -10,7 +10,7 @@ use super::transaction::Transaction;
 use super::wire::Outcome;
 
 impl Session {
-    /// What carries out `EHLO` or `HELO`.
+    /// The command that executes `EHLO` or `HELO`.
     pub(super) fn hello(
         &mut self,
         verb: &str,
@@ -81,7 +81,8 @@ impl Session {
             self.violation(SmtpRule::ExtensionNotOffered, "STARTTLS");
             return self.send(self.reply(502, "5.5.1", "STARTTLS is not available"));
         }
-        // Whatever was sent behind it in clear text is an attacker's (RFC 3207, section 5).
+        // Discards everything that arrived in clear text after STARTTLS, because an attacker may
+        // have injected it (RFC 3207, section 5).
         self.wire.input.clear();
         let mut ready = false;
         self.step(SmtpStage::StartTls, "", |session: &mut Self| {

@@ -1,44 +1,44 @@
-//! [`SmtpMail`]: a mail as it arrived, with its envelope.
+//! [`SmtpMail`]: a message as it arrived, with its envelope.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// Parameters of `MAIL` or `RCPT` in their order: the keyword in upper case, and the value
-/// behind `=`.
+/// Parameters of `MAIL` or `RCPT` in order: the keyword in upper case, and the value after `=`.
 pub type SmtpParameters = Vec<(String, Option<String>)>;
 
-/// A mail that a [`LoopbackSmtp`](crate::LoopbackSmtp) has kept.
+/// A message that a [`LoopbackSmtp`](crate::LoopbackSmtp) has kept.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SmtpMail {
-    /// The queue id that the reply named.
+    /// The queue id that the reply contained.
     pub id: String,
-    /// The number of the connection it came by, from 1 on.
+    /// The number of its connection, starting at 1.
     pub connection: u64,
-    /// What the client called itself in `EHLO` or `HELO`.
+    /// The client's name in `EHLO` or `HELO`.
     pub hello: String,
-    /// The envelope's sender, without angle brackets; empty for the null sender `<>`.
+    /// The envelope sender, without angle brackets; empty for the null sender `<>`.
     pub sender: String,
     /// The parameters of `MAIL`.
     pub parameters: SmtpParameters,
-    /// The recipients that were accepted, in order.
+    /// The accepted recipients, in order.
     pub recipients: Vec<SmtpRecipient>,
-    /// Header and body, with dots unstuffed, without the final dot.
+    /// The header and the body, with dot-stuffing removed, without the final dot.
     pub content: Bytes,
-    /// Whether it came over TLS.
+    /// Whether it arrived over TLS.
     pub over_tls: bool,
-    /// Who the client had logged in as.
+    /// The user name of the login.
     pub user: Option<String>,
 }
 
 impl SmtpMail {
-    /// The value of a parameter of `MAIL`, by its keyword in any case. Empty if it has none.
+    /// Returns the value of a parameter of `MAIL`, which is empty if it has none. The keyword is
+    /// not case-sensitive.
     pub fn parameter(&self, keyword: &str) -> Option<&str> {
         find(&self.parameters, keyword)
     }
 
-    /// The addresses of [`recipients`](Self::recipients).
+    /// Returns the addresses of [`recipients`](Self::recipients).
     pub fn addresses(&self) -> Vec<&str> {
         self.recipients
             .iter()
@@ -47,7 +47,8 @@ impl SmtpMail {
     }
 }
 
-/// The envelope and the content's length; no content, and no user, as that may be a token.
+/// Shows the envelope and the content's length, but no content, and no user name because it may be
+/// a token.
 impl fmt::Debug for SmtpMail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SmtpMail")
@@ -62,7 +63,7 @@ impl fmt::Debug for SmtpMail {
     }
 }
 
-/// A recipient in the envelope of an [`SmtpMail`].
+/// An envelope recipient of an [`SmtpMail`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SmtpRecipient {
@@ -73,7 +74,8 @@ pub struct SmtpRecipient {
 }
 
 impl SmtpRecipient {
-    /// The value of a parameter of `RCPT`, by its keyword in any case. Empty if it has none.
+    /// Returns the value of a parameter of `RCPT`, which is empty if it has none. The keyword is
+    /// not case-sensitive.
     pub fn parameter(&self, keyword: &str) -> Option<&str> {
         find(&self.parameters, keyword)
     }

@@ -1,9 +1,9 @@
-//! [`LoopbackSmtp`]: an SMTP server for tests that can do every fault, judges its clients, and
-//! keeps what arrived.
+//! [`LoopbackSmtp`]: an SMTP server for tests that simulates faults, checks its clients, and keeps
+//! what arrived.
 //!
-//! It knows no ESP. `session` leads a conversation, with `greeting`, `auth` and `transaction`
-//! for its parts; `command` and `content` read what comes; `wire` is the socket, `tls` what may
-//! be around it; `shared` holds what tests ask for.
+//! It knows no ESP. `session` conducts a conversation; `greeting`, `auth` and `transaction` handle
+//! its parts. `command` and `content` parse the input, `wire` is the socket, `tls` the TLS layer
+//! around it, and `shared` holds the settings and results.
 
 mod auth;
 mod builder;
@@ -44,15 +44,15 @@ use self::shared::{Plan, Shared};
 use self::tls::Certificates;
 use crate::loopback::{Connections, Loopback};
 
-/// An SMTP server on loopback that keeps every mail and delivers none.
+/// An SMTP server on loopback that keeps every message and delivers none.
 ///
-/// It runs on a thread of its own, so it serves async and blocking clients, in and out of a
-/// tokio runtime. By default it speaks clear text, offers every extension, asks for no login
-/// and accepts every recipient. [`builder`](Self::builder) changes that.
+/// It runs on its own thread, so it serves async and blocking clients, inside and outside of a
+/// tokio runtime. By default it uses clear text, announces every extension, requires no login and
+/// accepts every recipient. [`builder`](Self::builder) changes these settings.
 ///
-/// It is a strict judge: what a client does against the protocol is in
-/// [`violations`](Self::violations), even where the server understands it and goes on. When the
-/// server is dropped its port is free again and connections end.
+/// The server strictly checks the protocol: [`violations`](Self::violations) returns every
+/// violation by a client, even if the server understands the command and continues. Dropping the
+/// server frees its port and closes its connections.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -89,23 +89,23 @@ pub struct LoopbackSmtp {
 }
 
 impl LoopbackSmtp {
-    /// How large a mail may be, unless
-    /// [`size_limit`](LoopbackSmtpBuilder::size_limit) says otherwise: 64 MiB.
+    /// The default maximum size of a message, 64 MiB.
+    /// [`size_limit`](LoopbackSmtpBuilder::size_limit) changes it.
     pub const DEFAULT_SIZE_LIMIT: usize = 64 * 1024 * 1024;
 
-    /// After how many bytes a reply without an end breaks off: 64 MiB. A client that takes them
-    /// has no limit of its own.
+    /// The number of bytes after which the server ends an endless reply, 64 MiB. A client that
+    /// reads all of them has no limit of its own.
     pub const ENDLESS: u64 = 64 * 1024 * 1024;
 
-    /// Starts a server on a free port of 127.0.0.1: clear text, all extensions, no users.
+    /// Starts a server on a free port of 127.0.0.1 with clear text, all extensions and no users.
     ///
     /// # Errors
-    /// What the operating system says when there is no port or no thread to be had.
+    /// Returns the operating system's error if no port or thread is available.
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }
 
-    /// A server with TLS, users or limits of one's own.
+    /// Returns a builder that configures TLS, users and limits.
     pub fn builder() -> LoopbackSmtpBuilder {
         LoopbackSmtpBuilder::default()
     }
@@ -125,73 +125,73 @@ impl LoopbackSmtp {
         Ok(Self { loopback, shared })
     }
 
-    /// The address it listens on.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.loopback.address()
     }
 
-    /// The port it listens on.
+    /// Returns the port that the server listens on.
     pub fn port(&self) -> u16 {
         self.address().port()
     }
 
-    /// The certificate of the authority that has signed the server's, in PEM: what a client has
-    /// to trust. Empty for a server without TLS.
+    /// Returns the PEM certificate of the authority that signed the server's certificate. Clients
+    /// must trust it. Empty for a server without TLS.
     pub fn ca_pem(&self) -> &str {
         let certificates = self.shared.certificates.as_ref();
         certificates.map_or("", Certificates::ca_pem)
     }
 
-    /// The mails it has kept, in order.
+    /// Returns the messages that the server has kept, in order.
     pub fn mails(&self) -> Vec<Arc<SmtpMail>> {
         self.shared.seen().mails.clone()
     }
 
-    /// Forgets the mails so far. The counts stay.
+    /// Forgets all messages. Does not reset the counters.
     pub fn forget_mails(&self) {
         self.shared.seen().mails.clear();
     }
 
-    /// Whether mails are remembered, not only counted. They are by default; a long run would
-    /// fill the memory.
+    /// Sets whether messages are kept or only counted. They are kept by default; turn this off for
+    /// a long run, which would otherwise exhaust the memory.
     pub fn set_recording(&self, recording: bool) {
         self.shared.recording.store(recording, Ordering::SeqCst);
     }
 
-    /// How much it has seen.
+    /// Returns the counters.
     pub fn counts(&self) -> SmtpCounts {
         self.shared.seen().counts.clone()
     }
 
-    /// What clients did against the protocol, in order; the first 10,000 such deeds.
+    /// Returns the protocol violations of all clients in order, at most the first 10,000.
     pub fn violations(&self) -> Vec<SmtpViolation> {
         self.shared.seen().violations.clone()
     }
 
-    /// Asserts that no client did anything against the protocol.
+    /// Asserts that no client violated the protocol.
     ///
     /// # Panics
-    /// When one did, with all of [`violations`](Self::violations).
+    /// Panics if there are [`violations`](Self::violations), and lists them.
     #[track_caller]
     pub fn assert_no_violations(&self) {
         let violations = self.violations();
         let lines: Vec<_> = violations.iter().map(|v| format!("\n  {v}")).collect();
         assert!(
             violations.is_empty(),
-            "the client broke the rules of SMTP:{}",
+            "the client violated the SMTP protocol:{}",
             lines.concat()
         );
     }
 
-    /// Lets the stage of `fault` go wrong like this, the next `times` times it is reached,
-    /// behind the faults that have been ordered for it before.
+    /// Injects `fault` the next `times` times that its stage is reached, after all faults that were
+    /// injected for that stage before.
     pub fn inject(&self, fault: SmtpFault, times: usize) {
         self.shared.plan().queue.push(fault, times);
         self.shared.injected.send_modify(|count| *count += 1);
     }
 
-    /// Asks `rule` at each stage about which [`inject`](Self::inject) says nothing. Replaces
-    /// the rule before.
+    /// Sets a rule that is called at each stage for which no fault was [injected](Self::inject).
+    /// Replaces the previous rule.
     pub fn inject_rule(
         &self,
         rule: impl Fn(&SmtpMoment) -> Option<SmtpAction> + Send + Sync + 'static,
@@ -199,17 +199,16 @@ impl LoopbackSmtp {
         self.shared.plan().fault_rule = Some(Arc::new(rule));
     }
 
-    /// From now on all goes well again. A server that refuses connections goes on doing so; the
-    /// rules about recipients and mails stay.
+    /// Removes all faults. A server that refuses connections continues to do so, and the rules for
+    /// recipients and messages remain.
     pub fn clear_faults(&self) {
         let mut plan = self.shared.plan();
         plan.queue = Default::default();
         plan.fault_rule = None;
     }
 
-    /// Asks `rule` about the address of each `RCPT` that is well formed. `None` is the usual
-    /// `250`; by a reply that does not begin with 2 the recipient is refused. Replaces the rule
-    /// before.
+    /// Sets a rule that is called with the address of each well-formed `RCPT`. `None` sends the
+    /// usual `250`; a reply other than 2xx refuses the recipient. Replaces the previous rule.
     pub fn reply_to_recipient(
         &self,
         rule: impl Fn(&str) -> Option<SmtpReply> + Send + Sync + 'static,
@@ -217,9 +216,9 @@ impl LoopbackSmtp {
         self.shared.plan().recipient_rule = Some(Arc::new(rule));
     }
 
-    /// Asks `rule` about each mail whose content has come to its end. `None` is the usual
-    /// `250`; by a reply that does not begin with 2 the mail is refused and not kept. Replaces
-    /// the rule before. It runs where it may block.
+    /// Sets a rule that is called with each message whose content is complete. `None` sends the
+    /// usual `250`; a reply other than 2xx refuses the message, which is then not kept. Replaces
+    /// the previous rule. The rule may block.
     pub fn reply_to_mail(
         &self,
         rule: impl Fn(&SmtpMail) -> Option<SmtpReply> + Send + Sync + 'static,
@@ -227,26 +226,27 @@ impl LoopbackSmtp {
         self.shared.plan().mail_rule = Some(Arc::new(rule));
     }
 
-    /// Closes the door: connections outside a transaction are closed, and new ones refused by
-    /// the operating system (`ECONNREFUSED`), until [`accept_again`](Self::accept_again). The
-    /// port stays this server's. Mails under way go on; they are waited for only a moment.
+    /// Closes connections outside a transaction and lets the operating system refuse new ones
+    /// (`ECONNREFUSED`), until [`accept_again`](Self::accept_again).
+    ///
+    /// The server keeps its port. Messages in progress continue; this waits only a moment for them.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn refuse(&self) -> io::Result<()> {
         self.loopback.refuse().await
     }
 
-    /// Opens the door again, on the same port.
+    /// Accepts connections again, on the same port.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// Returns the operating system's error.
     pub async fn accept_again(&self) -> io::Result<()> {
         self.loopback.accept_again().await
     }
 }
 
-/// The address and the counts; no mail, user or password.
+/// Shows the address and the counters, but no message, user or password.
 impl fmt::Debug for LoopbackSmtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoopbackSmtp")

@@ -1,5 +1,5 @@
-//! What stands in the place of `tls.rs` without the feature `smtp-tls`: no certificate can be
-//! made, so no TLS stream comes about.
+//! Replaces `tls.rs` without the feature `smtp-tls`: no certificate can be created, so there are no
+//! TLS streams.
 
 use std::io;
 use std::pin::Pin;

@@ -1,8 +1,8 @@
-//! [`SmtpReply`]: a server's reply, of one line or several.
+//! [`SmtpReply`]: a server's reply of one or several lines.
 
 use std::fmt;
 
-/// A reply of an SMTP server: a code of three digits and text.
+/// A reply of an SMTP server: a three-digit code and a text.
 ///
 /// ```
 /// use anymail_test_utils::SmtpReply;
@@ -19,19 +19,20 @@ pub struct SmtpReply {
 }
 
 impl SmtpReply {
-    /// A reply with this code. The text begins with the enhanced status code (RFC 3463), if the
-    /// reply is to have one; each `\n` in it begins a new line of the reply.
+    /// Creates a reply with this code. If the reply has an enhanced status code (RFC 3463), the
+    /// text starts with it. Each `\n` starts a new line of the reply.
     pub fn new(code: u16, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { code, text }
     }
 
-    /// `421 4.3.2 ...`: the server closes the connection after it (RFC 5321, section 3.8).
+    /// Creates `421 4.3.2 ...`, after which the server closes the connection (RFC 5321, section
+    /// 3.8).
     pub fn shutting_down() -> Self {
         Self::new(421, "4.3.2 Service not available, closing connection")
     }
 
-    /// `451 4.3.0 ...`: a refusal for now.
+    /// Creates `451 4.3.0 ...`, a temporary refusal.
     pub fn try_later() -> Self {
         Self::new(
             451,
@@ -39,28 +40,28 @@ impl SmtpReply {
         )
     }
 
-    /// `550 5.7.1 ...`: a refusal for good.
+    /// Creates `550 5.7.1 ...`, a permanent refusal.
     pub fn refused() -> Self {
         Self::new(550, "5.7.1 Requested action not taken: refused by policy")
     }
 
-    /// The code of three digits.
+    /// Returns the three-digit code.
     pub fn code(&self) -> u16 {
         self.code
     }
 
-    /// The text behind the code, with `\n` between lines.
+    /// Returns the text after the code, with `\n` between lines.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether the code begins with 2.
+    /// Whether the code is 2xx.
     pub fn is_positive(&self) -> bool {
         self.code / 100 == 2
     }
 }
 
-/// The lines as they are sent, each with CR LF at its end.
+/// Returns the lines as they are sent, each terminated by CR LF.
 impl fmt::Display for SmtpReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = self.text.split('\n').peekable();

@@ -1,6 +1,6 @@
-//! One conversation, from the connection to its end: which command comes, and what is answered.
+//! Conducts one conversation from the connection to its end.
 //!
-//! Mails are in `transaction.rs`, logins in `auth.rs`; bytes in `wire.rs`.
+//! `transaction.rs` handles messages, `auth.rs` logins, and `wire.rs` bytes.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,19 +23,19 @@ pub(super) struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) wire: Wire,
     pub(super) number: u64,
-    /// What the client called itself, and whether by `EHLO`.
+    /// The client's name, and whether it was sent with `EHLO`.
     pub(super) hello: Option<(String, bool)>,
     pub(super) tls: bool,
     pub(super) user: Option<String>,
     pub(super) transaction: Transaction,
-    /// How many mails have ended on this connection.
+    /// The number of messages that have ended on this connection.
     pub(super) mails: u64,
     closing: watch::Receiver<bool>,
     injected: watch::Receiver<u64>,
     quit: bool,
 }
 
-/// Serves one connection to its end.
+/// Serves one connection.
 pub(super) async fn run(
     stream: TcpStream,
     shared: Arc<Shared>,
@@ -66,7 +66,7 @@ pub(super) async fn run(
     session.wire.end(end).await;
 }
 
-/// What ends the waiting for a line.
+/// What ended the wait for a line.
 enum Came {
     Closing,
     Fault,
@@ -111,15 +111,15 @@ impl Session {
         if let Some(action) = action.clone()
             && !action.leaves_reply()
         {
-            // A server answers the client's first message: bytes before it would belong to the
-            // reply to STARTTLS, and a reset could overtake that reply.
+            // The server waits for the client's first message. Bytes sent before it would belong to
+            // the reply to STARTTLS, and a reset could overtake that reply.
             self.wire.fill().await?;
             self.act(action).await?;
             return Err(End::Close);
         }
         let shared = Arc::clone(&self.shared);
         let Some(certificates) = &shared.certificates else {
-            return Err(End::Close); // not reached: where TLS is offered there are certificates
+            return Err(End::Close); // unreachable: TLS is announced only with certificates
         };
         self.wire.start_tls(certificates, wrong).await?;
         self.tls = true;
@@ -131,7 +131,7 @@ impl Session {
         Ok(())
     }
 
-    /// The next line from the client. A connection at rest may be closed meanwhile.
+    /// Reads the next line from the client. An idle connection may be closed while waiting.
     pub(super) async fn next_line(&mut self) -> Outcome<Line> {
         let at_rest = self.hello.is_some() && !self.transaction.is_open();
         let idle = at_rest && self.mails > 0;
@@ -149,7 +149,7 @@ impl Session {
                     continue;
                 }
             }
-            // What came is told apart first, as each of these borrows the session.
+            // Classify the result first, because each branch borrows the session.
             let came = tokio::select! {
                 biased;
                 _ = self.closing.wait_for(|closing| *closing), if at_rest => Came::Closing,
@@ -224,7 +224,7 @@ impl Session {
             "HELP" => self.send(self.reply(214, "2.0.0", "See RFC 5321")),
             "EXPN" => self.send(self.reply(502, "5.5.1", "Not implemented")),
             _ => {
-                // Quoted and cut: after an end of data that came too early, this is content.
+                // Quote and truncate the line: after a premature end of data, it is content.
                 let shown: String = verb.chars().take(10).collect();
                 self.violation(SmtpRule::UnknownCommand, &format!("{shown:?}"));
                 self.send(self.reply(500, "5.5.2", "Command not recognized"))
@@ -232,7 +232,7 @@ impl Session {
         }
     }
 
-    /// Carries out a command and answers, or has the fault of its stage.
+    /// Executes a command and replies, or applies the fault of its stage.
     pub(super) async fn step(
         &mut self,
         stage: SmtpStage,
@@ -249,12 +249,12 @@ impl Session {
         }
     }
 
-    /// Answers, or has the fault of a stage at which there is nothing to carry out.
+    /// Replies, or applies the fault of a stage at which no command is executed.
     pub(super) async fn answer_at(&mut self, stage: SmtpStage, reply: SmtpReply) -> Outcome {
         self.step(stage, "", |_| reply).await
     }
 
-    /// Sends the usual reply, whole or as an action leaves it.
+    /// Sends the usual reply, completely or as the action changes it.
     pub(super) async fn answer(&mut self, reply: SmtpReply, action: Option<SmtpAction>) -> Outcome {
         let bytes = reply.to_string().into_bytes();
         match action {
@@ -273,7 +273,7 @@ impl Session {
         }
     }
 
-    /// Does what comes instead of a reply. Does nothing for an action that leaves the reply.
+    /// Applies an action that replaces the reply. Does nothing for an action that keeps it.
     pub(super) async fn act(&mut self, action: SmtpAction) -> Outcome {
         match action {
             SmtpAction::Reply(reply) => {
@@ -305,7 +305,7 @@ impl Session {
         Ok(())
     }
 
-    /// A reply of the server's own, with its enhanced code where that is offered.
+    /// Creates one of the server's own replies, with its enhanced code if that is announced.
     pub(super) fn reply(&self, code: u16, enhanced: &str, text: &str) -> SmtpReply {
         if self.offers(SmtpExtension::EnhancedStatusCodes) {
             SmtpReply::new(code, format!("{enhanced} {text}"))
@@ -314,7 +314,7 @@ impl Session {
         }
     }
 
-    /// Whether the client was told of an extension.
+    /// Whether an extension was announced to the client.
     pub(super) fn offers(&self, extension: SmtpExtension) -> bool {
         let extended = self.hello.as_ref().is_some_and(|(_, extended)| *extended);
         extended && self.shared.settings.offers(extension)
@@ -323,7 +323,7 @@ impl Session {
     pub(super) fn fault(&self, stage: SmtpStage, address: &str) -> Option<SmtpAction> {
         self.shared.fault(SmtpMoment {
             stage,
-            count: 0, // filled in there
+            count: 0, // filled in by the caller
             connection: self.number,
             mails_before: self.mails,
             address: address.to_owned(),
@@ -357,7 +357,7 @@ impl Session {
 
     async fn judge_pipelining(&mut self, verb: &str) {
         let last = LAST_OF_GROUP.contains(&verb);
-        // What follows BDAT is content.
+        // The bytes after BDAT are content.
         if verb == "BDAT" || (self.offers(SmtpExtension::Pipelining) && !last) {
             return;
         }
@@ -373,14 +373,14 @@ const KNOWN: [&str; 14] = [
     "VRFY", "EXPN", "HELP",
 ];
 
-/// Commands behind which nothing may come before their reply (RFC 2920, section 3.1; RFC 3207,
-/// section 4; RFC 4954, section 4).
+/// Commands that must be the last of a pipelined group (RFC 2920, section 3.1; RFC 3207, section 4;
+/// RFC 4954, section 4).
 const LAST_OF_GROUP: [&str; 9] = [
     "EHLO", "HELO", "STARTTLS", "AUTH", "DATA", "NOOP", "QUIT", "VRFY", "EXPN",
 ];
 
 impl Session {
-    /// Sends these bytes again and again, and counts them.
+    /// Sends these bytes repeatedly and counts them.
     async fn without_end(&mut self, bytes: &[u8]) -> End {
         let shared = Arc::clone(&self.shared);
         let count = |gone| shared.count(|counts| counts.endless_bytes += gone);

@@ -1,5 +1,5 @@
-//! What a [`LoopbackSmtp`](crate::LoopbackSmtp) and its connections share: settings, faults, what
-//! arrived, and what the judge saw.
+//! The state that a [`LoopbackSmtp`](crate::LoopbackSmtp) and its connections share: settings,
+//! faults, messages and violations.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,19 +15,19 @@ use super::reply::SmtpReply;
 use super::tls::Certificates;
 use crate::loopback::FaultQueue;
 
-/// Where a conversation is when [`inject_rule`](crate::LoopbackSmtp::inject_rule) is asked.
+/// The state of a conversation for [`inject_rule`](crate::LoopbackSmtp::inject_rule).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SmtpMoment {
-    /// The stage that has been reached.
+    /// The stage that was reached.
     pub stage: SmtpStage,
-    /// How often the server has reached this stage, on all connections, from 1 on.
+    /// How often the server has reached this stage on all connections, starting at 1.
     pub count: u64,
-    /// The number of the connection, from 1 on.
+    /// The number of the connection, starting at 1.
     pub connection: u64,
-    /// How many mails have ended on this connection, kept or refused.
+    /// The number of messages that have ended on this connection, kept or refused.
     pub mails_before: u64,
-    /// The address at `MAIL` and `RCPT`, as it was sent; empty elsewhere.
+    /// The address as it was sent, at `MAIL` and `RCPT`; empty at other stages.
     pub address: String,
 }
 
@@ -36,7 +36,7 @@ pub(super) type RecipientRule = dyn Fn(&str) -> Option<SmtpReply> + Send + Sync;
 pub(super) type LoginRule = dyn Fn(&str, &str) -> Option<SmtpReply> + Send + Sync;
 pub(super) type MailRule = dyn Fn(&SmtpMail) -> Option<SmtpReply> + Send + Sync;
 
-/// What decides about faults and replies.
+/// What determines faults and replies.
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) queue: FaultQueue<SmtpFault>,
@@ -46,7 +46,7 @@ pub(super) struct Plan {
     pub(super) reached: HashMap<SmtpStage, u64>,
 }
 
-/// What has been seen.
+/// What the server has recorded.
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) counts: SmtpCounts,
@@ -58,11 +58,11 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) certificates: Option<Certificates>,
     pub(super) recording: AtomicBool,
-    /// How many queue ids there are.
+    /// The number of queue ids so far.
     pub(super) ids: AtomicU64,
     plan: Mutex<Plan>,
     seen: Mutex<Seen>,
-    /// Changes when a fault is injected, so that connections at rest notice.
+    /// Changes when a fault is injected, to wake up idle connections.
     pub(super) injected: watch::Sender<u64>,
 }
 
@@ -87,7 +87,7 @@ impl Shared {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The fault at a stage that has just been reached, if there is to be one.
+    /// Takes the fault for a stage that was just reached.
     pub(super) fn fault(&self, mut moment: SmtpMoment) -> Option<SmtpAction> {
         let rule = {
             let mut plan = self.plan();
@@ -102,7 +102,7 @@ impl Shared {
         rule.and_then(|rule| rule(&moment))
     }
 
-    /// A fault that was injected for connections at rest.
+    /// Takes a fault that was injected for idle connections.
     pub(super) fn idle_fault(&self) -> Option<SmtpAction> {
         let idle = |fault: &SmtpFault| fault.stage == SmtpStage::Idle;
         Some(self.plan().queue.pop_first(idle)?.action)
@@ -115,7 +115,7 @@ impl Shared {
     pub(super) fn violation(&self, connection: u64, rule: SmtpRule, detail: String) {
         let mut seen = self.seen();
         seen.counts.violations += 1;
-        // A client that breaks a rule with each of its lines must not fill the memory.
+        // Limits the memory that a client can use by breaking a rule with every line.
         if seen.violations.len() < 10_000 {
             seen.violations.push(SmtpViolation {
                 connection,

@@ -1,6 +1,6 @@
-//! Certificates made at start, right and wrong ones, and the server's side of a handshake.
+//! Creates valid and invalid certificates at start, and performs the server's side of a handshake.
 //!
-//! Without the feature `smtp-tls`, `no_tls.rs` stands in its place.
+//! Without the feature `smtp-tls`, `no_tls.rs` replaces this module.
 
 use std::io;
 use std::sync::Arc;
@@ -19,12 +19,12 @@ use super::fault::WrongCertificate;
 
 pub(super) type TlsStream = tokio_rustls::server::TlsStream<TcpStream>;
 
-/// The socket under TLS.
+/// The socket below TLS.
 pub(super) fn socket(stream: &mut TlsStream) -> &mut TcpStream {
     stream.get_mut().0
 }
 
-/// An authority of one's own, and a server's certificate from it.
+/// A certificate authority and a server certificate that it signed.
 pub(super) struct Certificates {
     authority: Authority,
     right: Arc<ServerConfig>,
@@ -36,7 +36,7 @@ struct Authority {
 }
 
 impl Certificates {
-    /// Makes new ones.
+    /// Creates a new authority.
     pub(super) fn make() -> io::Result<Self> {
         let authority =
             Authority::make("anymail-test-utils, made for one test").map_err(io::Error::other)?;
@@ -44,12 +44,12 @@ impl Certificates {
         Ok(Self { authority, right })
     }
 
-    /// The authority's certificate, which clients have to trust.
+    /// Returns the authority's certificate, which clients must trust.
     pub(super) fn ca_pem(&self) -> &str {
         &self.authority.pem
     }
 
-    /// Does a handshake, with the right certificate or a wrong one.
+    /// Performs a handshake with a valid or an invalid certificate.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
@@ -58,8 +58,9 @@ impl Certificates {
         let config = match wrong {
             None => Arc::clone(&self.right),
             Some(WrongCertificate::UnknownIssuer) => {
-                // Under the same name it would be the known issuer with a bad signature.
-                let other = Authority::make("anymail-test-utils, known to nobody");
+                // The other authority needs a different name, or clients would see a known issuer
+                // with an invalid signature.
+                let other = Authority::make("anymail-test-utils, unknown authority");
                 other.map_err(io::Error::other)?.server(wrong)?
             }
             Some(_) => self.authority.server(wrong)?,

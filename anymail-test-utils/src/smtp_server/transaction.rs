@@ -1,4 +1,4 @@
-//! `MAIL`, `RCPT`, `DATA` and `BDAT`: from the envelope to a mail that is kept.
+//! Handles `MAIL`, `RCPT`, `DATA` and `BDAT`: from the envelope to a message that is kept.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,15 +16,15 @@ use super::reply::SmtpReply;
 use super::session::Session;
 use super::wire::{End, Outcome};
 
-/// What is known of the mail that is under way.
+/// The message in progress.
 #[derive(Default)]
 pub(super) struct Transaction {
     sender: Option<Path>,
     recipients: Vec<SmtpRecipient>,
-    /// What `BDAT` has brought so far.
+    /// The content that `BDAT` has delivered so far.
     chunks: BytesMut,
     chunks_size: usize,
-    /// A client that pipelines cannot know yet that these were refused.
+    /// Set even if the command was refused, because a pipelining client cannot know that yet.
     mail_tried: bool,
     rcpt_tried: bool,
 }
@@ -49,7 +49,7 @@ impl Transaction {
     }
 }
 
-/// Which extension a parameter of `MAIL` or `RCPT` belongs to.
+/// The extension that defines a parameter of `MAIL` or `RCPT`.
 fn extension_of(verb: &str, keyword: &str) -> Option<SmtpExtension> {
     Some(match (verb, keyword) {
         ("MAIL", "SIZE") => SmtpExtension::Size,
@@ -146,7 +146,7 @@ impl Session {
         reply
     }
 
-    /// Judges what `MAIL` and `RCPT` have alike. The error is the refusal.
+    /// Checks what `MAIL` and `RCPT` have in common. The error is the refusal.
     fn judge_path(&self, verb: &str, path: Result<Path, &'static str>) -> Result<Path, SmtpReply> {
         let path = path.map_err(|why| {
             self.violation(SmtpRule::Syntax, &format!("{verb}: {why}"));
@@ -157,7 +157,7 @@ impl Session {
         }
         for (keyword, _) in &path.parameters {
             let offered = match (verb, keyword.as_str()) {
-                // Trusted servers pass on who has sent the mail (RFC 4954, section 5).
+                // Trusted servers forward the original sender (RFC 4954, section 5).
                 ("MAIL", "AUTH") => self.shared.settings.has_logins(),
                 _ => extension_of(verb, keyword).is_some_and(|extension| self.offers(extension)),
             };
@@ -178,7 +178,7 @@ impl Session {
         Ok(path)
     }
 
-    /// Why no content may come now, if none may.
+    /// Returns the refusal if no content may be sent now.
     fn content_refusal(&self, verb: &str) -> Option<SmtpReply> {
         if !self.transaction.recipients.is_empty() {
             return None;
@@ -252,7 +252,7 @@ impl Session {
         let Some(size) = size.parse::<usize>().ok().filter(|_| well_formed) else {
             self.violation(SmtpRule::Syntax, "BDAT without a size");
             self.send(self.reply(501, "5.5.4", "Syntax: BDAT size [LAST]"))?;
-            return Err(End::Close); // nobody knows where its content ends
+            return Err(End::Close); // the end of its content is unknown
         };
         self.wire.flush().await?;
         if size > 0 && self.wire.input.is_empty() {
@@ -284,7 +284,7 @@ impl Session {
         self.finish(content, size).await
     }
 
-    /// The fault in the middle of the content. Gives how long to wait before each read.
+    /// Applies the fault in the middle of the content. Returns how long to wait before each read.
     async fn at_content(&mut self) -> Outcome<Option<Duration>> {
         match self.fault(SmtpStage::Content, "") {
             Some(SmtpAction::Drip { interval }) => Ok(Some(interval)),
@@ -301,7 +301,7 @@ impl Session {
         self.reply(552, "5.3.4", "Message size exceeds fixed limit")
     }
 
-    /// Decides about a mail whose content is at its end.
+    /// Decides about a message whose content is complete.
     async fn finish(&mut self, content: Bytes, size: usize) -> Outcome {
         let transaction = std::mem::take(&mut self.transaction);
         self.mails += 1;
@@ -345,7 +345,7 @@ impl Session {
         }
     }
 
-    /// Asks the rule about mails, where it may block.
+    /// Calls the rule for messages, which may block.
     async fn decide(&self, mail: SmtpMail) -> (SmtpMail, SmtpReply) {
         let usual = self.reply(250, "2.0.0", &format!("Ok: queued as {}", mail.id));
         let Some(rule) = self.shared.plan().mail_rule.clone() else {
@@ -358,7 +358,7 @@ impl Session {
         match reply {
             Ok(reply) => (mail, reply.unwrap_or(usual)),
             Err(_) => {
-                let words = "The rule about mails of this loopback server panicked";
+                let words = "the rule for messages of this loopback server panicked";
                 (mail, self.reply(451, "4.3.0", words))
             }
         }

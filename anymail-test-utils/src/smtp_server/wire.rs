@@ -1,4 +1,5 @@
-//! A server's end of a connection: lines in, bytes out, TLS in between, and bad ends.
+//! A server's end of a connection: reads lines, writes bytes, switches to TLS, and simulates bad
+//! endings.
 
 use std::io;
 use std::pin::Pin;
@@ -11,14 +12,14 @@ use tokio::net::TcpStream;
 
 use super::tls::{self, TlsStream};
 
-/// How a connection ends, for the server.
+/// How the server ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// The server closes it in good order.
+    /// The server closes the connection normally.
     Close,
-    /// The server resets it.
+    /// The server resets the connection.
     Reset,
-    /// The client has gone.
+    /// The client has disconnected.
     Gone,
 }
 
@@ -35,23 +36,23 @@ enum Stream {
     Tls(Box<TlsStream>),
 }
 
-/// A line without its end, and how that was written.
+/// A line without its line end, and how that line end was written.
 pub(super) struct Line {
     pub(super) bytes: Bytes,
     pub(super) bare_line_feed: bool,
 }
 
 pub(super) struct Wire {
-    /// Only missing in the middle of a handshake.
+    /// `None` only in the middle of a handshake.
     stream: Option<Stream>,
     pub(super) input: BytesMut,
     output: Vec<u8>,
 }
 
-/// How long a line may be that has no end.
+/// The maximum length of a line without a line end.
 const LONGEST_LINE: usize = 1024 * 1024;
 
-/// How long a closing connection waits for its peer to close, too.
+/// How long a closing connection waits for its peer to close.
 const LINGER: Duration = Duration::from_secs(1);
 
 impl Wire {
@@ -63,7 +64,7 @@ impl Wire {
         }
     }
 
-    /// Takes the next line that has come whole. A line without an end ends the connection.
+    /// Takes the next complete line. A line that is too long ends the connection.
     pub(super) fn take_line(&mut self) -> Outcome<Option<Line>> {
         let Some(at) = self.input.iter().position(|byte| *byte == b'\n') else {
             return match self.input.len() > LONGEST_LINE {
@@ -94,8 +95,7 @@ impl Wire {
         if read == 0 { Err(End::Gone) } else { Ok(()) }
     }
 
-    /// Whether there is input that has not been used, without waiting for any longer than
-    /// `patience`.
+    /// Whether there is unread input; waits at most `patience` for it.
     pub(super) async fn has_input(&mut self, patience: Duration) -> bool {
         if self.input.is_empty() {
             if patience.is_zero() {
@@ -123,7 +123,7 @@ impl Wire {
         self.input.extend_from_slice(space.filled());
     }
 
-    /// Sends these bytes at the next [`flush`](Self::flush).
+    /// Queues these bytes for the next [`flush`](Self::flush).
     pub(super) fn write(&mut self, bytes: &[u8]) {
         self.output.extend_from_slice(bytes);
     }
@@ -155,8 +155,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends the same bytes again and again until the client goes away, at most `most` of them.
-    /// Says how many have gone each time.
+    /// Sends the same bytes repeatedly until the client disconnects, at most `most` bytes. Reports
+    /// the number of bytes sent each time.
     pub(super) async fn repeat(&mut self, bytes: &[u8], most: u64, gone: impl Fn(u64)) -> End {
         let many = bytes.repeat(4096_usize.div_ceil(bytes.len().max(1)));
         let length = u64::try_from(many.len()).unwrap_or(u64::MAX);
@@ -168,13 +168,13 @@ impl Wire {
             }
             left = left.saturating_sub(length);
             gone(length);
-            // The server has one thread: others must have their turn.
+            // The server has a single thread, which other connections need, too.
             tokio::task::yield_now().await;
         }
         End::Reset
     }
 
-    /// Waits until the client closes the connection, without reading what it sends.
+    /// Waits until the client closes the connection, without reading its input.
     pub(super) async fn until_closed(&mut self) -> End {
         loop {
             let socket = match &mut self.stream {
@@ -186,12 +186,12 @@ impl Wire {
                 Ok(ready) if !ready.is_read_closed() => {}
                 _ => return End::Gone,
             }
-            // It is ready as long as there is something unread.
+            // The socket stays ready while there is unread input.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Sends these bytes past TLS, in clear text.
+    /// Sends these bytes below TLS, in clear text.
     pub(super) async fn write_past_tls(&mut self, bytes: &[u8]) -> Outcome {
         let socket = match &mut self.stream {
             Some(Stream::Plain(stream)) => stream,
@@ -201,7 +201,7 @@ impl Wire {
         Ok(socket.write_all(bytes).await?)
     }
 
-    /// Does a handshake on what is still a plain connection.
+    /// Performs a handshake on a connection that is still plain.
     pub(super) async fn start_tls(
         &mut self,
         certificates: &tls::Certificates,
@@ -220,7 +220,7 @@ impl Wire {
         match end {
             End::Gone => {}
             End::Reset => {
-                // Sent before: a reset throws away what has not left.
+                // Flush first, because a reset discards unsent bytes.
                 let _ = self.flush().await;
                 if let Some(stream) = &mut self.stream {
                     let socket = match stream {
@@ -237,8 +237,8 @@ impl Wire {
                     Some(Stream::Tls(stream)) => stream.shutdown().await,
                     None => Ok(()),
                 };
-                // What the client still sends is read and dropped: unread, it would turn FIN
-                // into RST and take the last reply away.
+                // Read and discard the client's input: if it stayed unread, FIN would become RST
+                // and the last reply would be lost.
                 let _ = tokio::time::timeout(LINGER, self.drain()).await;
             }
         }

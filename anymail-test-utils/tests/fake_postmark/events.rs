@@ -315,7 +315,7 @@ async fn nothing_happens_to_a_message_that_is_not_there() {
     let postmark = FakePostmark::start().unwrap();
     let error = postmark.deliver("nothing").await.unwrap_err();
     assert_eq!(error, TriggerError::UnknownMessage("nothing".to_owned()));
-    let words = "the fake has accepted no message with the id \"nothing\"";
+    let words = "no message with the id \"nothing\" was accepted";
     assert_eq!(error.to_string(), words);
     let error = postmark.receive(b"").await.unwrap_err();
     assert_eq!(error, TriggerError::NotAMail);

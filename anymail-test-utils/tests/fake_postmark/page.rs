@@ -1,4 +1,4 @@
-//! The mailbox page, as a browser without scripts would get it.
+//! Tests of the mailbox page, as a browser without scripts sees it.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ async fn sent(caller: &Caller, changes: Value) -> String {
 }
 
 #[tokio::test]
-async fn the_list_begins_empty_and_shows_the_newest_first() {
+async fn the_list_starts_empty_and_shows_the_newest_message_first() {
     let caller = Caller::new().await;
     let empty = page(&caller, "").await;
     assert_eq!(empty.status, 200);
     assert!(
-        empty.text.contains("Nothing yet")
+        empty.text.contains("No messages yet")
             && empty
                 .text
                 .contains(&caller.postmark.server().address().to_string())
@@ -46,7 +46,7 @@ async fn the_list_begins_empty_and_shows_the_newest_first() {
 }
 
 #[tokio::test]
-async fn whatever_a_message_holds_is_escaped() {
+async fn every_part_of_a_message_is_escaped() {
     let caller = Caller::new().await;
     let name = "a\"<script>.txt";
     let id = sent(
@@ -81,7 +81,7 @@ async fn whatever_a_message_holds_is_escaped() {
 }
 
 #[tokio::test]
-async fn html_is_served_in_a_sandbox_with_its_pictures_inside() {
+async fn html_is_served_in_a_sandbox_with_inline_images_embedded() {
     let caller = Caller::new().await;
     let id = sent(
         &caller,
@@ -111,7 +111,7 @@ async fn html_is_served_in_a_sandbox_with_its_pictures_inside() {
 }
 
 #[tokio::test]
-async fn buttons_let_things_happen_and_show_what_the_receiver_said() {
+async fn buttons_trigger_events_and_show_the_webhook_responses() {
     let caller = Caller::new().await;
     let receiver = Receiver::answering(&[200, 404]);
     caller.postmark.add_webhook(&receiver.url());
@@ -163,13 +163,13 @@ async fn buttons_let_things_happen_and_show_what_the_receiver_said() {
 }
 
 #[tokio::test]
-async fn a_mail_can_be_dropped_into_the_mailbox() {
+async fn an_inbound_message_can_be_posted_to_the_mailbox() {
     let caller = Caller::new().await;
     let receiver = Receiver::new();
     caller.postmark.set_inbound_webhook(&receiver.url());
     let mail = "From: a@example.com\nTo: b@example.com\nSubject: Dropped\n\nHi";
     let answer = press(&caller, "mailbox/receive", mail).await;
-    assert_eq!(answer.text, "Received; 1 webhook(s) to tell.\n");
+    assert_eq!(answer.text, "Received; posting to 1 webhook(s).\n");
     while receiver.requests().is_empty() {
         tokio::task::yield_now().await;
     }
@@ -178,13 +178,13 @@ async fn a_mail_can_be_dropped_into_the_mailbox() {
 }
 
 #[tokio::test]
-async fn a_mail_can_be_typed_into_a_form() {
+async fn an_inbound_message_can_be_composed_in_a_form() {
     let caller = Caller::new().await;
     let form = page(&caller, "mailbox/receive").await.text;
-    assert!(form.contains("No inbound webhook is set"), "{form}");
+    assert!(form.contains("No inbound webhook is configured"), "{form}");
     assert!(
         !form.contains("http-equiv"),
-        "what is typed must not be lost"
+        "a refresh would discard the user's input"
     );
     let fields = "from=Ann+%3Cann@example.com%3E&to=shop@example.com&subject=A%0D%0AB&text=Hi%0A";
     let answer = press(&caller, "mailbox/receive/form", fields).await;
@@ -195,7 +195,7 @@ async fn a_mail_can_be_typed_into_a_form() {
     caller.postmark.set_inbound_webhook(&url);
     let form = page(&caller, "mailbox/receive").await.text;
     assert!(
-        form.contains("It is posted to") && !form.contains("s3cret"),
+        form.contains("The message is posted to") && !form.contains("s3cret"),
         "{form}"
     );
     // The client follows the redirect to the page.
@@ -222,19 +222,19 @@ async fn a_mail_can_be_typed_into_a_form() {
 }
 
 #[tokio::test]
-async fn the_form_says_when_nobody_has_taken_the_mail_yet() {
+async fn the_form_says_when_no_webhook_has_accepted_the_message_yet() {
     let hour = Duration::from_secs(3600);
     let caller = Caller::of(FakePostmark::builder().webhook_minute(hour)).await;
     let receiver = Receiver::answering(&[500]);
     caller.postmark.set_inbound_webhook(&receiver.url());
     let fields = "from=ann@example.com&to=shop@example.com";
     let answer = press(&caller, "mailbox/receive/form", fields).await;
-    assert!(answer.text.contains("posted again"), "{}", answer.text);
+    assert!(answer.text.contains("being retried"), "{}", answer.text);
     assert_eq!(receiver.payloads().len(), 1);
 }
 
 #[tokio::test]
-async fn other_sites_can_neither_read_nor_press() {
+async fn other_sites_can_neither_read_the_page_nor_trigger_events() {
     let caller = Caller::new().await;
     let id = sent(&caller, json!({})).await;
     let path = format!("mailbox/{id}/deliver");

@@ -148,7 +148,7 @@ async fn a_broken_file_is_told_with_its_path_and_place_until_it_is_mended() {
         (
             "welcome/meta.json",
             "{\"Name\": \"Welcome\"}",
-            "welcome/meta.json: it has no \"Alias\"",
+            "welcome/meta.json: missing field \"Alias\"",
         ),
         (
             "welcome/meta.json",
@@ -208,7 +208,7 @@ async fn the_page_shows_a_template_with_the_values_of_the_last_send() {
         "{list}"
     );
     let shown = page(&format!("mailbox/templates/{id}")).await.text;
-    assert!(shown.contains("made up"), "{shown}");
+    assert!(shown.contains("placeholders"), "{shown}");
 
     for name in ["Ann", "Bob & <Co>"] {
         caller
