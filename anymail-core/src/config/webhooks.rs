@@ -227,16 +227,12 @@ impl MakingWebhooks {
 }
 
 fn secrets(find: &mut Finder<'_>, given: &[Secret], place: &str) -> Secrets {
-    let before = find.faults.len();
     let mut texts = Vec::new();
     for secret in given {
         match resolve(secret, find.env, place) {
             Ok(secret) => texts.push(secret),
             Err(fault) => find.faults.push(fault),
         }
-    }
-    if find.faults.len() > before {
-        return Secrets::default();
     }
     secrets_of(find, texts, place)
 }

@@ -193,3 +193,56 @@ fn settings_that_contradict_each_other_are_faults() {
         ]
     );
 }
+
+#[test]
+fn a_file_has_numbers_and_tables_where_the_environment_has_text() {
+    let (_, registry) = acme();
+    let config = toml(
+        r#"
+        suppressions = "false"
+        [mailers.a]
+        backend = "acme"
+        options = { server_token = "t", timeout = "5", retries = "5" }
+        [mailers.b]
+        backend = "acme"
+        options = "{}"
+        "#,
+    );
+    let found = faults(config.build_in(&no_env(), &registry));
+    for place in [
+        "mailers.a.options.retries: ",
+        "mailers.a.options.timeout: ",
+        "mailers.b.options: ",
+        "suppressions: ",
+    ] {
+        assert!(
+            found.iter().any(|fault| fault.starts_with(place)),
+            "{place}: {found:#?}"
+        );
+    }
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "acme"),
+        ("ANYMAIL_SUPPRESSIONS", "false"),
+        ("ANYMAIL_ACME_SERVER_TOKEN", "t"),
+        ("ANYMAIL_ACME_TIMEOUT", "5"),
+        ("ANYMAIL_ACME_RETRIES", "5"),
+    ]);
+    MailersConfig::from_env(&env, &registry)
+        .build_in(&env, &registry)
+        .unwrap();
+}
+
+#[test]
+fn a_fault_tells_its_kind_its_place_and_its_problem_apart() {
+    let (_, registry) = acme();
+    let config = MailersConfig::from(MailerConfig::new("acme"));
+    let error = config.build_in(&no_env(), &registry).unwrap_err();
+    let fault = &error.faults()[0];
+    assert_eq!(fault.kind(), Kind::Missing);
+    assert!(fault.path().ends_with("server_token"), "{fault}");
+    assert_eq!(
+        fault.to_string(),
+        format!("{}: {}", fault.path(), fault.problem())
+    );
+    assert!(fault.problem().len() > 10, "{fault}");
+}

@@ -151,3 +151,31 @@ async fn a_failover_over_failovers_works_as_long_as_send_defaults_stay_outside()
         ]
     );
 }
+
+#[tokio::test]
+async fn a_failovers_policy_holds_for_what_a_member_adds_itself() {
+    let factory = AcmeFactory {
+        backend: Scripted::new("acme").can([]),
+        given: Arc::default(),
+    };
+    for (ignore, expected) in [
+        (true, Ok(1)),
+        (false, Err(SendErrorKind::UnsupportedFeature)),
+    ] {
+        let registry = Registry::new().with(factory.clone());
+        let config = toml(&format!(
+            r#"
+            ignore_unsupported_features = {ignore}
+            default_from = "shop@example.com"
+            backend = "failover"
+            options = {{ members = ["acme"] }}
+            backends.acme.options.server_token = "t"
+            backends.acme.send_defaults.esp_extra = {{ stream = "news" }}
+            "#
+        ));
+        let mailers = config.build_in(&no_env(), &registry).unwrap();
+        let sent = mailers.default_mailer().send(&message()).await;
+        let dropped = sent.map(|status| status.dropped.len());
+        assert_eq!(dropped.map_err(|error| error.kind()), expected);
+    }
+}

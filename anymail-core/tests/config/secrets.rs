@@ -122,3 +122,30 @@ fn secrets_do_not_print_wherever_they_are_put() {
     );
     assert!(!shown.contains("s3cret"), "{shown}");
 }
+
+#[test]
+fn debug_shows_the_names_of_what_is_configured() {
+    let (_, registry) = acme();
+    let mailer = MailerConfig::new("acme").option("server_token", "s3cret");
+    let backend = BackendConfig::new()
+        .option("retries", 1)
+        .option("debug", true);
+    let env = Env::from([("ACME_TOKEN", "s3cret")]);
+    for (shown, names) in [
+        (format!("{mailer:?}"), vec!["acme", "server_token"]),
+        (format!("{backend:?}"), vec!["retries", "debug"]),
+        (format!("{env:?}"), vec!["ACME_TOKEN"]),
+        (format!("{registry:?}"), vec!["acme", "memory"]),
+    ] {
+        for name in names {
+            assert!(shown.contains(name), "{name} is missing: {shown}");
+        }
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+}
+
+#[test]
+fn the_environment_of_the_process_is_read_as_it_is() {
+    let path = std::env::var("PATH").unwrap();
+    assert_eq!(Env::process().get("PATH"), Some(path.as_str()));
+}

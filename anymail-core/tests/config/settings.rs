@@ -290,3 +290,28 @@ fn check_all_tells_what_each_mailer_would_refuse() {
         ]
     );
 }
+
+#[test]
+fn a_backends_options_by_code_hold_for_its_mailers() {
+    let (factory, registry) = acme();
+    let backend = BackendConfig::new()
+        .option("server_token", "of the backend")
+        .option("retries", 7);
+    let config = MailersConfig::from(MailerConfig::new("acme")).backend("acme", backend);
+    config.build_in(&no_env(), &registry).unwrap();
+    let given = factory.given();
+    assert_eq!(
+        (given[0].0.as_str(), given[0].4),
+        ("of the backend", Some(7))
+    );
+}
+
+#[test]
+fn a_single_mailer_can_be_read_by_itself() {
+    let (factory, registry) = acme();
+    let json = r#"{"backend": "acme", "options": {"server_token": "t", "retries": 3}}"#;
+    let mailer: MailerConfig = serde_json::from_str(json).unwrap();
+    let config = MailersConfig::from(mailer);
+    config.build_in(&no_env(), &registry).unwrap();
+    assert_eq!(factory.given()[0].4, Some(3));
+}

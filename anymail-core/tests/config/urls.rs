@@ -141,7 +141,7 @@ fn send_defaults_of_the_backend_are_those_of_a_url_s_backend() {
 #[test]
 fn members_by_url_at_one_esp_are_told_apart_by_a_number() {
     let (_, registry) = with_url();
-    let members = ["acme://a@default", "memory", "acme://b@default"];
+    let members = ["memory", "acme://a@default", "acme://b@default"];
     let failover = MailerConfig::new("failover").option("members", members.to_vec());
     let mailers = MailersConfig::from(failover)
         .build_in(&no_env(), &registry)
@@ -280,6 +280,13 @@ fn a_problem_that_the_factory_has_with_a_value_of_the_url_does_not_quote_it() {
     assert_eq!(
         faults(built),
         ["url (region): Some(\"[redacted]\") is no region of [redacted]"]
+    );
+    // A value this short is part of ordinary words.
+    let config = MailerConfig::from_url("quotes://is@default?region=s3cret");
+    let built = MailersConfig::from(config).build_in(&no_env(), &registry);
+    assert_eq!(
+        faults(built),
+        ["url (region): Some(\"[redacted]\") is no region of is"]
     );
 }
 

@@ -330,7 +330,7 @@ fn what_is_wrong_with_the_options_of_webhooks_is_told_when_mailers_are_built() {
         ("postbox://?webhook_signing_key=s3cret", "it is too short"),
         (
             "postbox://?webhook_secret=s3cret",
-            "a secret must have the form",
+            "expected a secret of the form",
         ),
     ] {
         let config = MailersConfig::from(MailerConfig::from_url(url));
@@ -354,5 +354,160 @@ fn webhooks_of_mailers_that_code_makes_are_added_by_code() {
     assert_eq!(
         takes(&mailers.webhooks().unwrap(), &REQUESTS),
         [path("/anymail/acme/tracking/", &[0])]
+    );
+}
+
+#[test]
+fn the_environment_lists_secrets_whose_passwords_hold_commas() {
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "acme"),
+        ("ANYMAIL_ACME_SERVER_TOKEN", "t"),
+        (
+            "ANYMAIL_WEBHOOK_SECRET",
+            r#"["user:one,two", "user:three"]"#,
+        ),
+    ]);
+    let mailers = MailersConfig::from_env(&env, &registry()).build_in(&env, &registry());
+    let webhooks = mailers.unwrap().webhooks().unwrap();
+    // `user:one,two`, `user:three` and `user:one`.
+    let requests = [
+        ("authorization", "Basic dXNlcjpvbmUsdHdv"),
+        ("authorization", "Basic dXNlcjp0aHJlZQ=="),
+        ("authorization", "Basic dXNlcjpvbmU="),
+    ];
+    assert_eq!(
+        takes(&webhooks, &requests),
+        [path("/anymail/acme/tracking/", &[0, 1])]
+    );
+}
+
+#[test]
+fn a_mailers_webhook_secret_by_code_is_its_own() {
+    let mailer = |secret: &str| {
+        let config = MailerConfig::new("acme").option("server_token", "t");
+        config.webhook_secret(format!("user:{secret}"))
+    };
+    let config = MailersConfig::new()
+        .webhook_secret("user:general")
+        .mailer("a", mailer("a"))
+        .mailer("b", mailer("b"))
+        .default_mailer("a");
+    let mailers = config.build_in(&no_env(), &registry()).unwrap();
+    // `user:a`, `user:b` and `user:general`.
+    let requests = [
+        ("authorization", "Basic dXNlcjph"),
+        ("authorization", "Basic dXNlcjpi"),
+        ("authorization", "Basic dXNlcjpnZW5lcmFs"),
+    ];
+    assert_eq!(
+        takes(&mailers.webhooks().unwrap(), &requests),
+        [path("/anymail/acme/tracking/", &[0, 1])]
+    );
+}
+
+/// An ESP whose webhooks need an option of every type, or that was built without them.
+#[derive(Debug)]
+struct PickyFactory {
+    unavailable: Option<&'static str>,
+    made: Arc<Mutex<usize>>,
+}
+
+impl BackendFactory for PickyFactory {
+    fn name(&self) -> &str {
+        "picky"
+    }
+
+    fn options(&self) -> &[OptionSpec] {
+        &[]
+    }
+
+    fn webhook_options(&self) -> &[OptionSpec] {
+        const OPTIONS: [OptionSpec; 6] = [
+            OptionSpec::text("webhook_text", ""),
+            OptionSpec::secret("webhook_key", ""),
+            OptionSpec::flag("webhook_flag", ""),
+            OptionSpec::integer("webhook_integer", ""),
+            OptionSpec::seconds("webhook_seconds", ""),
+            OptionSpec::list("webhook_list", ""),
+        ];
+        &OPTIONS
+    }
+
+    fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
+        *self.made.lock().unwrap() += 1;
+        let hook = Hook::new("picky", "tracking", options.webhook_auth());
+        Ok(vec![Arc::new(hook)])
+    }
+
+    fn webhooks_unavailable(&self) -> Option<&str> {
+        self.unavailable
+    }
+
+    fn build(&self, _: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
+        Ok(Arc::new(Scripted::new("picky")))
+    }
+}
+
+#[test]
+fn mailers_with_the_same_options_share_their_webhooks_and_others_do_not() {
+    let same = r#"webhook_text = "a", webhook_key = "a", webhook_flag = true, webhook_integer = 1,
+        webhook_seconds = 1, webhook_list = ["a"]"#;
+    let mut others = vec![
+        (same.replace("webhook_text = \"a\", ", ""), 2),
+        (same.to_owned(), 1),
+    ];
+    for (name, value, other) in [
+        ("text", "\"a\"", "\"b\""),
+        ("key", "\"a\"", "\"b\""),
+        ("flag", "true", "false"),
+        ("integer", "1", "2"),
+        ("seconds", "1", "2"),
+        ("list", "[\"a\"]", "[\"a\", \"b\"]"),
+    ] {
+        let changed = same.replace(
+            &format!("webhook_{name} = {value}"),
+            &format!("webhook_{name} = {other}"),
+        );
+        assert_ne!(changed, same);
+        others.push((changed, 2));
+    }
+    for (other, expected) in others {
+        let made = Arc::default();
+        let registry = Registry::new().with(PickyFactory {
+            unavailable: None,
+            made: Arc::clone(&made),
+        });
+        let config = format!(
+            "default = \"a\"\nwebhook_secret = \"user:a\"\n\
+             mailers.a.backend = \"picky\"\nmailers.b.backend = \"picky\"\n\
+             mailers.a.options = {{ {} }}\nmailers.b.options = {{ {} }}\n",
+            same.replace('\n', ""),
+            other.replace('\n', "")
+        );
+        toml(&config).build_in(&no_env(), &registry).unwrap();
+        assert_eq!(*made.lock().unwrap(), expected, "{other}");
+    }
+}
+
+#[test]
+fn webhooks_that_were_not_compiled_are_an_error_for_whoever_asks_for_them() {
+    let registry = Registry::new().with(PickyFactory {
+        unavailable: Some("turn on the feature `webhooks` of anymail-picky"),
+        made: Arc::default(),
+    });
+    let config = toml(
+        r#"
+        default = "a"
+        mailers.a.backend = "picky"
+        mailers.b = { backend = "failover", options = { members = ["a"] } }
+        "#,
+    );
+    let mailers = config.build_in(&no_env(), &registry).unwrap();
+    assert_eq!(
+        faults(mailers.webhooks()),
+        [
+            "mailers.a.backend: picky was compiled without webhooks: turn on the feature \
+             `webhooks` of anymail-picky"
+        ]
     );
 }
