@@ -54,7 +54,6 @@
 
 mod assertions;
 pub mod conformance;
-mod fake_esp;
 mod fake_postmark;
 mod faults;
 mod fixtures;
@@ -65,7 +64,6 @@ mod smtp_server;
 pub mod suppression_stores;
 
 pub use assertions::{Mail, assert_not_sent, assert_nothing_else_sent, assert_sent, mail};
-pub use fake_esp::{FakeEsp, FakeEspBackend, FakeEspConfig, FakeEspConfigError, FakeEspFactory};
 pub use fake_postmark::{
     BounceType, FakePostmark, FakePostmarkBuilder, Mailbox, SentAttachment, SentMessage,
     StoredTemplate, StreamKind, SuppressionReason, TriggerError, WebhookReport, WebhookTry,

@@ -2,8 +2,7 @@
 //!
 //! How a message goes from member to member lives in `members.rs`.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -79,13 +78,6 @@ impl Failover {
     #[must_use]
     pub fn unsupported(mut self, policy: UnsupportedPolicy) -> Self {
         self.0.set_policy(policy);
-        self
-    }
-
-    /// A clock in the place of the system's, for tests of what happens after a rest.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        self.0.clock = Arc::new(clock);
         self
     }
 }

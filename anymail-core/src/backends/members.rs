@@ -4,9 +4,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::message::{Field, Message};
 use crate::sending::{
@@ -60,8 +61,6 @@ impl Member {
     }
 }
 
-pub(super) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
-
 /// The longest rest that an ESP gets by asking for it: a member that asks for a year must not be
 /// out of use for a year. What it asked for is in the error.
 const LONGEST_ASKED_REST: Duration = Duration::from_secs(600);
@@ -75,7 +74,6 @@ pub(super) struct Members {
     extra_differs: bool,
     policy: UnsupportedPolicy,
     pub(super) rest: Duration,
-    pub(super) clock: Clock,
 }
 
 struct Slot {
@@ -105,7 +103,6 @@ impl Members {
             extra_differs: false,
             policy: UnsupportedPolicy::Refuse,
             rest: Duration::from_secs(60),
-            clock: Arc::new(Instant::now),
         };
         made.set_policy(UnsupportedPolicy::Refuse);
         made
@@ -236,7 +233,7 @@ impl Members {
     /// The members from `first` on, round in a circle; those that rest come last, in case
     /// nobody else takes the message.
     fn order(&self, first: usize) -> Vec<usize> {
-        let now = (self.clock)();
+        let now = Instant::now();
         let n = self.slots.len();
         let mut order: Vec<usize> = (0..n).map(|i| first.wrapping_add(i) % n).collect();
         order.sort_by_key(|at| self.slots.get(*at).is_some_and(|slot| slot.rests(now)));
@@ -299,7 +296,7 @@ impl Members {
                     .unwrap_or_default()
                     .min(LONGEST_ASKED_REST);
                 let wait = asked.max(self.rest);
-                slot.rest((self.clock)(), wait);
+                slot.rest(Instant::now(), wait);
             }
         };
         let result = match result {

@@ -2,9 +2,8 @@
 //!
 //! How a message goes from member to member lives in `members.rs`.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -56,13 +55,6 @@ impl RoundRobin {
     #[must_use]
     pub fn unsupported(mut self, policy: UnsupportedPolicy) -> Self {
         self.members.set_policy(policy);
-        self
-    }
-
-    /// A clock in the place of the system's, for tests of what happens after a rest.
-    #[must_use]
-    pub fn clock(mut self, clock: impl Fn() -> Instant + Send + Sync + 'static) -> Self {
-        self.members.clock = Arc::new(clock);
         self
     }
 

@@ -40,14 +40,6 @@ impl<T> Field<T> {
         }
     }
 
-    /// Converts the field into its value, if any.
-    pub fn into_value(self) -> Option<T> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::Unset | Self::Never => None,
-        }
-    }
-
     /// Mutable access to the value. Sets `T`'s default first if there is none.
     pub fn value_or_default(&mut self) -> &mut T
     where

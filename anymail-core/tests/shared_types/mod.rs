@@ -19,21 +19,25 @@ pub(crate) use shared_by_threads;
 
 /// The public types of the crate in `folder` that are not among those that were checked.
 pub(crate) fn forgotten(folder: &str, checked: &[&str]) -> Vec<String> {
-    let name = |it: &str| it.split('<').next().unwrap().replace(' ', "");
-    let checked: BTreeSet<_> = checked.iter().map(|it| name(it)).collect();
-    let api = fs::read_to_string(Path::new(folder).join("public-api.txt")).unwrap();
-    let public = api.lines().filter_map(|line| {
-        let line = line.trim_start_matches("#[non_exhaustive] ");
-        let line = line
-            .strip_prefix("pub struct ")
-            .or(line.strip_prefix("pub enum "))?;
-        let (_, name) = line.split_once("::")?;
-        name.split(['<', '(', ' ']).next().map(str::to_owned)
-    });
-    let public: Vec<_> = public.collect();
+    let name = |it: &str| it.split('<').next().unwrap().trim().to_owned();
+    let own = |it: &str| name(it).rsplit("::").next().unwrap().trim().to_owned();
+    let checked: BTreeSet<_> = checked.iter().map(|it| own(it)).collect();
+    let mut public = BTreeSet::new();
+    let mut open = vec![Path::new(folder).join("src")];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().map(|it| it.unwrap().path()));
+            continue;
+        }
+        for line in fs::read_to_string(&path).unwrap_or_default().lines() {
+            // The lint `unreachable_pub` sees to it that what is pub here is public.
+            let line = line.trim_start();
+            let rest = line
+                .strip_prefix("pub struct ")
+                .or(line.strip_prefix("pub enum "));
+            public.extend(rest.map(|it| name(it.split(['(', ' ', ';']).next().unwrap())));
+        }
+    }
     assert!(public.len() > 10, "{public:?}");
-    public
-        .into_iter()
-        .filter(|name| !checked.contains(name))
-        .collect()
+    public.difference(&checked).cloned().collect()
 }

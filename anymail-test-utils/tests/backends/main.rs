@@ -1,5 +1,4 @@
-//! The conformance suite on the backends that need no ESP, on those over other backends, and on
-//! the made-up ESP's.
+//! The conformance suite on the backends that need no ESP, and on those over other backends.
 
 #![allow(
     clippy::indexing_slicing,
@@ -13,7 +12,6 @@
 #[path = "../../examples/pigeon/backend.rs"]
 mod backend;
 mod console;
-mod fake_esp;
 mod file;
 #[path = "../../examples/pigeon/harness.rs"]
 mod harness;
@@ -35,7 +33,6 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 fn main() {
     let suites = [
         ("console", Suite::local(console::ConsoleHarness)),
-        ("fake_esp", Suite::new(fake_esp::FakeEspHarness)),
         ("failover", Suite::new(members::Group::failover())),
         (
             "failover_in_an_outage",
