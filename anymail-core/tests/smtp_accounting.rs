@@ -19,7 +19,7 @@ use anymail_core::{
     Accepted, Mailer, Message, RetryPolicy, SendError, SendStatus, SmtpBackend, SmtpConfig,
     SmtpTls, Status,
 };
-use anymail_test_utils::{LoopbackSmtp, SmtpAction, SmtpReply, SmtpStage, SmtpTls as Served};
+use anymail_test_utils::{LoopbackSmtp, LoopbackTls, SmtpAction, SmtpReply, SmtpStage};
 
 /// Random numbers that a seed repeats (SplitMix64).
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ fn message(number: usize, open: &[usize]) -> Message {
 }
 
 /// A server at which something goes wrong at every twentieth stage or so.
-fn broken_server(seed: u64, tls: Served) -> LoopbackSmtp {
+fn broken_server(seed: u64, tls: LoopbackTls) -> LoopbackSmtp {
     let server = LoopbackSmtp::builder().tls(tls).start().unwrap();
     server.reply_to_recipient(|address| {
         let gone = address.starts_with("gone-");
@@ -181,12 +181,12 @@ fn from_env(name: &str, default: u64) -> u64 {
 async fn of_many_mails_none_is_doubled_and_none_lost_without_a_word() {
     let messages = from_env("ANYMAIL_ACCOUNTING_MESSAGES", 3_000) as usize;
     let (encrypted, plain) = (messages / 3, messages - messages / 3);
-    run(plain, Served::None, SmtpTls::None).await;
+    run(plain, LoopbackTls::None, SmtpTls::None).await;
     // What is encrypted is written otherwise: nobody knows which bytes of it are on the wire.
-    run(encrypted, Served::StartTls, SmtpTls::StartTls).await;
+    run(encrypted, LoopbackTls::StartTls, SmtpTls::StartTls).await;
 }
 
-async fn run(messages: usize, served: Served, tls: SmtpTls) {
+async fn run(messages: usize, served: LoopbackTls, tls: SmtpTls) {
     let clock = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let seed = from_env("ANYMAIL_ACCOUNTING_SEED", u64::from(clock.subsec_nanos()));
     println!("ANYMAIL_ACCOUNTING_SEED={seed}");

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anymail_core::{Accepted, Mailer, Message, SendError, SendStatus, Status};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
-use anymail_test_utils::{FakePostmark, Fault, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, InactiveReason};
 use futures_util::{Stream, StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::signal::ctrl_c;
@@ -27,7 +27,7 @@ const TOTAL: usize = 10_000;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let postmark = FakePostmark::start()?;
-    postmark.suppress("outbound", &address(17), SuppressionReason::HardBounce);
+    postmark.suppress("outbound", &address(17), InactiveReason::HardBounce);
     let lose_an_answer = |call, _: &_| (call == 7).then_some(Fault::AcceptThenReset);
     postmark.server().inject_rule(lose_an_answer);
     let config = PostmarkConfig::new("server-token").api_url(postmark.url());

@@ -15,7 +15,7 @@ use std::error::Error;
 
 use anymail_core::{ContentId, Mailer, Message, MessageBuilder, SendError, SendStatus};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
-use anymail_test_utils::{FakePostmark, SuppressionReason};
+use anymail_test_utils::{FakePostmark, InactiveReason};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -44,11 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     println!("\n3. A message to somebody whose mailbox is gone");
     if let Some(fake) = &fake {
-        fake.suppress(
-            "outbound",
-            "gone@example.com",
-            SuppressionReason::HardBounce,
-        );
+        fake.suppress("outbound", "gone@example.com", InactiveReason::HardBounce);
     }
     let gone = Message::builder()
         .from(from())

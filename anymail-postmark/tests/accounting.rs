@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anymail_core::{Accepted, Mailer, Message, RetryPolicy, SendError, SendStatus};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
-use anymail_test_utils::{FakePostmark, Fault, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, InactiveReason};
 use futures_util::{Stream, StreamExt, stream};
 
 /// Gets no mail: Postmark would say that it bounced before.
@@ -74,7 +74,7 @@ struct BrokenPostmark {
 impl BrokenPostmark {
     async fn start(seed: u64) -> Self {
         let postmark = FakePostmark::start().unwrap();
-        postmark.suppress("outbound", SUPPRESSED, SuppressionReason::HardBounce);
+        postmark.suppress("outbound", SUPPRESSED, InactiveReason::HardBounce);
         postmark.server().set_recording(false);
         let due = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&due);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anymail_core::{Mailer, Message};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
-use anymail_test_utils::{FakePostmark, Fault, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, InactiveReason};
 use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
 
@@ -55,11 +55,7 @@ async fn ten_thousand_messages_take_twenty_calls_from_a_list_and_from_a_stream()
 #[tokio::test]
 async fn a_campaign_that_is_let_be_sends_all_and_says_who_was_refused() {
     let postmark = FakePostmark::start().unwrap();
-    postmark.suppress(
-        "outbound",
-        "u7@example.com",
-        SuppressionReason::SpamComplaint,
-    );
+    postmark.suppress("outbound", "u7@example.com", InactiveReason::SpamComplaint);
     let messages = stream::iter((0..1_200).map(message));
     let bar = ProgressBar::hidden();
     let report = campaign::run(

@@ -1,7 +1,7 @@
 //! The backend chosen by a value.
 
 use anymail_core::{Env, MailersConfig, Registry};
-use anymail_test_utils::{LoopbackSmtp, SmtpTls as Served};
+use anymail_test_utils::{LoopbackSmtp, LoopbackTls};
 use tempfile::NamedTempFile;
 
 use super::message;
@@ -16,11 +16,11 @@ async fn one_url_says_server_login_and_encryption() {
     let plain = plain.start().unwrap();
     let encrypted = LoopbackSmtp::builder()
         .user("shop", PASSWORD)
-        .tls(Served::Implicit);
+        .tls(LoopbackTls::Implicit);
     let encrypted = encrypted.start().unwrap();
     let starttls = LoopbackSmtp::builder()
         .user("shop", PASSWORD)
-        .tls(Served::StartTls);
+        .tls(LoopbackTls::StartTls);
     let starttls = starttls.start().unwrap();
     let ca = |server: &LoopbackSmtp| {
         let file = NamedTempFile::new().unwrap();

@@ -2,7 +2,7 @@
 
 use anymail_core::{Accepted, SendErrorKind as K, SmtpConfig, SmtpTls};
 use anymail_test_utils::{
-    LoopbackSmtp, SmtpAction, SmtpFault, SmtpMechanism, SmtpReply, SmtpStage, SmtpTls as Served,
+    LoopbackSmtp, LoopbackTls, SmtpAction, SmtpFault, SmtpMechanism, SmtpReply, SmtpStage,
     WrongCertificate,
 };
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use super::{builder, config, message};
 
 const PASSWORD: &str = "correct horse";
 
-fn server(tls: Served) -> LoopbackSmtp {
+fn server(tls: LoopbackTls) -> LoopbackSmtp {
     let server = LoopbackSmtp::builder().tls(tls);
     server.user("shop", PASSWORD).start().unwrap()
 }
@@ -23,8 +23,8 @@ fn trusting(server: &LoopbackSmtp, tls: SmtpTls) -> SmtpConfig {
 #[tokio::test]
 async fn mail_and_login_go_encrypted_by_both_ways() {
     for (served, tls) in [
-        (Served::StartTls, SmtpTls::StartTls),
-        (Served::Implicit, SmtpTls::Implicit),
+        (LoopbackTls::StartTls, SmtpTls::StartTls),
+        (LoopbackTls::Implicit, SmtpTls::Implicit),
     ] {
         let server = server(served);
         let config = trusting(&server, tls).password("shop", PASSWORD);
@@ -46,7 +46,7 @@ async fn mail_and_login_go_encrypted_by_both_ways() {
 #[tokio::test]
 async fn an_access_token_logs_in_by_xoauth2() {
     let server = LoopbackSmtp::builder()
-        .tls(Served::StartTls)
+        .tls(LoopbackTls::StartTls)
         .user("shop", "ya29.token");
     let server = server.mechanisms([SmtpMechanism::XOAuth2]).start().unwrap();
     let config = trusting(&server, SmtpTls::StartTls);
@@ -78,7 +78,7 @@ async fn without_starttls_nothing_is_sent_in_clear_text() {
 
 #[tokio::test]
 async fn a_refused_starttls_is_no_reason_to_go_on_without() {
-    let server = server(Served::StartTls);
+    let server = server(LoopbackTls::StartTls);
     let refusal = SmtpAction::Reply(SmtpReply::new(454, "4.7.0 TLS not available"));
     server.inject(SmtpFault::new(SmtpStage::StartTls, refusal), 1);
     let mailer = builder(trusting(&server, SmtpTls::StartTls).password("shop", PASSWORD)).build();
@@ -100,7 +100,7 @@ async fn a_certificate_that_is_not_trusted_is_a_fault_of_the_configuration() {
         WrongCertificate::OtherName,
         WrongCertificate::Expired,
     ] {
-        let server = server(Served::StartTls);
+        let server = server(LoopbackTls::StartTls);
         let fault = SmtpAction::WrongCertificate(wrong);
         server.inject(SmtpFault::new(SmtpStage::Handshake, fault), 1);
         let config = trusting(&server, SmtpTls::StartTls).password("shop", PASSWORD);
@@ -114,7 +114,7 @@ async fn a_certificate_that_is_not_trusted_is_a_fault_of_the_configuration() {
         assert_eq!(server.counts().of("AUTH"), 0);
     }
     // The platform trusts nobody who has just made up an authority.
-    let server = server(Served::Implicit);
+    let server = server(LoopbackTls::Implicit);
     let mailer = builder(config(&server).tls(SmtpTls::Implicit)).build();
     let error = mailer
         .send(&message(&["ann@example.com"]))
@@ -139,7 +139,7 @@ async fn tls_where_there_is_none_is_told_by_port_and_tls() {
 /// CVE-2011-0411 and its like.
 #[tokio::test]
 async fn what_was_said_before_the_handshake_is_not_believed_after_it() {
-    let server = server(Served::StartTls);
+    let server = server(LoopbackTls::StartTls);
     let injected = Bytes::from_static(b"250 2.0.0 Injected\r\n");
     let fault = SmtpAction::Trailing(injected);
     server.inject(SmtpFault::new(SmtpStage::StartTls, fault), 1);
@@ -154,7 +154,7 @@ async fn what_was_said_before_the_handshake_is_not_believed_after_it() {
 
 #[tokio::test]
 async fn a_break_within_encrypted_content_is_a_sure_no() {
-    let server = server(Served::Implicit);
+    let server = server(LoopbackTls::Implicit);
     let fault = SmtpFault::new(SmtpStage::Content, SmtpAction::Close);
     server.inject(fault, 1);
     let mailer = builder(trusting(&server, SmtpTls::Implicit).password("shop", PASSWORD)).build();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anymail_core::Message;
-use anymail_test_utils::{FakePostmark, Fault, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, InactiveReason};
 use http::request::Parts;
 
 use crate::rabbitmq::RabbitMq;
@@ -55,11 +55,8 @@ pub(crate) async fn in_the_middle(server: &RabbitMq) {
     rig.fake
         .server()
         .inject_rule(move |_, head| rule.fault(head));
-    rig.fake.suppress(
-        "outbound",
-        "gone@example.com",
-        SuppressionReason::HardBounce,
-    );
+    rig.fake
+        .suppress("outbound", "gone@example.com", InactiveReason::HardBounce);
 
     let messages = messages();
     rig.publish(messages.iter().map(|(id, message)| (id.as_str(), message)));

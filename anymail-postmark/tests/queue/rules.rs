@@ -5,7 +5,7 @@ use std::sync::mpsc;
 
 use anymail_core::Message;
 use anymail_postmark::PostmarkOptions;
-use anymail_test_utils::{FakePostmark, Fault, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, InactiveReason};
 use lapin::BasicProperties;
 
 use crate::rabbitmq::RabbitMq;
@@ -81,11 +81,8 @@ pub(crate) async fn waits(server: &RabbitMq) {
 
 pub(crate) async fn refused(server: &RabbitMq) {
     let rig = Rig::start(server, "refused", &[]).await;
-    rig.fake.suppress(
-        "outbound",
-        "gone@example.com",
-        SuppressionReason::HardBounce,
-    );
+    rig.fake
+        .suppress("outbound", "gone@example.com", InactiveReason::HardBounce);
     rig.publish([
         ("gone", &message("gone@example.com")),
         ("good", &message("ann@example.com")),

@@ -20,9 +20,7 @@ use anymail_core::{
 use anymail_postmark::{
     PostmarkBackend, PostmarkConfig, PostmarkSuppressionsError, PostmarkTrackingWebhook,
 };
-use anymail_test_utils::{
-    BounceType, FakePostmark, LoopbackServer, SuppressionReason as AtPostmark,
-};
+use anymail_test_utils::{BounceType, FakePostmark, InactiveReason, LoopbackServer};
 use futures_util::TryStreamExt;
 use time::OffsetDateTime;
 
@@ -130,13 +128,17 @@ async fn what_postmark_reports_is_suppressed_and_what_it_reactivates_is_not() {
 #[tokio::test]
 async fn moving_out_takes_the_lists_along_in_one_call_each_and_tells_what_differs() {
     let fake = FakePostmark::start().unwrap();
-    fake.suppress("outbound", "Hard@example.com", AtPostmark::HardBounce);
-    fake.suppress("outbound", "back@example.com", AtPostmark::HardBounce);
-    fake.suppress("broadcast", "angry@example.com", AtPostmark::SpamComplaint);
+    fake.suppress("outbound", "Hard@example.com", InactiveReason::HardBounce);
+    fake.suppress("outbound", "back@example.com", InactiveReason::HardBounce);
+    fake.suppress(
+        "broadcast",
+        "angry@example.com",
+        InactiveReason::SpamComplaint,
+    );
     fake.suppress(
         "broadcast",
         "left@příklad.cz",
-        AtPostmark::ManualSuppression,
+        InactiveReason::ManualSuppression,
     );
     let store = MemorySuppressionStore::new();
     // Reactivated here after Postmark suppressed it, and never told to Postmark.
@@ -185,7 +187,11 @@ async fn moving_out_takes_the_lists_along_in_one_call_each_and_tells_what_differ
 #[tokio::test]
 async fn moving_in_writes_fifty_in_a_call_and_tells_whom_postmark_refuses() {
     let fake = FakePostmark::start().unwrap();
-    fake.suppress("broadcast", "theirs@example.com", AtPostmark::HardBounce);
+    fake.suppress(
+        "broadcast",
+        "theirs@example.com",
+        InactiveReason::HardBounce,
+    );
     let store = MemorySuppressionStore::new();
     let mut ours: Vec<_> = (0..120)
         .map(|n| suppression(&format!("n{n}@example.com"), HardBounce))
@@ -297,7 +303,7 @@ async fn a_stream_that_is_not_there_and_a_postmark_that_fails_are_errors_to_matc
 #[tokio::test]
 async fn a_suppression_read_at_postmark_holds_at_the_next_esp() {
     let fake = FakePostmark::start().unwrap();
-    fake.suppress("outbound", "hard@example.com", AtPostmark::HardBounce);
+    fake.suppress("outbound", "hard@example.com", InactiveReason::HardBounce);
     let store = MemorySuppressionStore::new();
     let outbound = postmark(&fake).suppressions("outbound");
     outbound.read_into(&store).await.unwrap();

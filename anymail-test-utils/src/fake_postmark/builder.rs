@@ -15,7 +15,7 @@ use super::streams::{Stream, StreamKind};
 use super::template_folder::TemplateFolder;
 use super::{FakePostmark, api, page, smtp};
 use crate::server::LoopbackServer;
-use crate::smtp_server::SmtpTls;
+use crate::smtp_server::LoopbackTls;
 
 /// Configures and starts a [`FakePostmark`].
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ use crate::smtp_server::SmtpTls;
 pub struct FakePostmarkBuilder {
     address: SocketAddr,
     smtp: Option<SocketAddr>,
-    smtp_tls: SmtpTls,
+    smtp_tls: LoopbackTls,
     tokens: Vec<Token>,
     streams: Vec<(String, StreamKind)>,
     templates: Option<PathBuf>,
@@ -35,7 +35,7 @@ impl Default for FakePostmarkBuilder {
         Self {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             smtp: None,
-            smtp_tls: SmtpTls::None,
+            smtp_tls: LoopbackTls::None,
             tokens: Vec::new(),
             streams: Vec::new(),
             templates: None,
@@ -76,9 +76,9 @@ impl FakePostmarkBuilder {
         self
     }
 
-    /// Sets the TLS mode of the SMTP server. The default is [`SmtpTls::None`]; all other modes need the
+    /// Sets the TLS mode of the SMTP server. The default is [`LoopbackTls::None`]; all other modes need the
     /// feature `smtp-tls`. Postmark offers STARTTLS and accepts logins without it.
-    pub fn smtp_tls(mut self, tls: SmtpTls) -> Self {
+    pub fn smtp_tls(mut self, tls: LoopbackTls) -> Self {
         self.smtp_tls = tls;
         self
     }

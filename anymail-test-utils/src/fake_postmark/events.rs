@@ -15,7 +15,7 @@ use super::hooks::{Setting, Trigger};
 use super::message::{Mailbox, SentMessage};
 use super::payloads;
 use super::state::{Fake, Listener, State, now};
-use super::streams::{SuppressionOrigin, SuppressionReason};
+use super::streams::{InactiveReason, SuppressionOrigin};
 use super::webhooks::{Posting, RetryRule, Target};
 
 /// Why an event could not be triggered.
@@ -150,7 +150,7 @@ impl Fake {
 
     pub(super) fn unsubscribe(&self, id: &str) -> Result<Vec<Posting>, TriggerError> {
         self.happen(id, |state, message, recipient| {
-            state.deactivate(message, recipient, SuppressionReason::ManualSuppression)
+            state.deactivate(message, recipient, InactiveReason::ManualSuppression)
         })
     }
 }
@@ -216,9 +216,9 @@ impl State {
         self.bounces.push(bounce);
         if row.inactive {
             let reason = match kind {
-                BounceType::SpamComplaint => SuppressionReason::SpamComplaint,
-                BounceType::ManuallyDeactivated => SuppressionReason::ManualSuppression,
-                _ => SuppressionReason::HardBounce,
+                BounceType::SpamComplaint => InactiveReason::SpamComplaint,
+                BounceType::ManuallyDeactivated => InactiveReason::ManualSuppression,
+                _ => InactiveReason::HardBounce,
             };
             postings.extend(self.deactivate(message, recipient, reason));
         }
@@ -246,7 +246,7 @@ impl State {
         &mut self,
         message: &SentMessage,
         recipient: &Mailbox,
-        reason: SuppressionReason,
+        reason: InactiveReason,
     ) -> Vec<Posting> {
         let stream = &message.stream;
         let origin = SuppressionOrigin::Recipient;

@@ -18,7 +18,7 @@ use super::payloads;
 use super::rules::{self, ApiError};
 use super::sending::{Content, message};
 use super::state::{Fake, State, now};
-use super::streams::{StreamKind, SuppressionReason};
+use super::streams::{InactiveReason, StreamKind};
 use super::webhooks::{Target, is_url};
 
 /// The event types that a webhook can subscribe to.
@@ -349,7 +349,7 @@ fn sample(trigger: Trigger, stream: &str) -> Value {
         Trigger::Bounce => bounce(message, BounceType::HardBounce).to_json(),
         Trigger::SpamComplaint => bounce(message, BounceType::SpamComplaint).to_json(),
         Trigger::SubscriptionChange => {
-            payloads::suppressed_by(&message, recipient, SuppressionReason::HardBounce)
+            payloads::suppressed_by(&message, recipient, InactiveReason::HardBounce)
         }
     }
 }

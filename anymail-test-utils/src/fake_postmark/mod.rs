@@ -57,7 +57,7 @@ pub use self::message::{Mailbox, SentAttachment, SentMessage};
 use self::state::Fake;
 pub use self::stored_template::StoredTemplate;
 use self::streams::SuppressionOrigin;
-pub use self::streams::{StreamKind, SuppressionReason};
+pub use self::streams::{InactiveReason, StreamKind};
 pub use self::webhooks::{WebhookReport, WebhookTry};
 use crate::faults::Fault;
 use crate::server::{Counts, LoopbackServer};
@@ -200,7 +200,7 @@ impl FakePostmark {
     }
 
     /// Suppresses an address on a stream, as a bounce or a complaint would. No webhook is posted.
-    pub fn suppress(&self, stream: &str, email: &str, reason: SuppressionReason) {
+    pub fn suppress(&self, stream: &str, email: &str, reason: InactiveReason) {
         let origin = SuppressionOrigin::Recipient;
         self.fake.state().suppress(stream, email, reason, origin);
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::fields::set;
 use super::message::SentMessage;
 use super::state::{SERVER_ID, now};
-use super::streams::{SuppressionOrigin, SuppressionReason};
+use super::streams::{InactiveReason, SuppressionOrigin};
 
 /// What accepted the message, for `Details` and `MessageEvents`.
 pub(super) const DELIVERED: &str = "smtp;250 2.0.0 OK delivered by the fake Postmark";
@@ -92,7 +92,7 @@ fn add_visit(payload: &mut Value, message: &SentMessage, recipient: &str) {
 pub(super) fn suppressed_by(
     message: &SentMessage,
     recipient: &str,
-    reason: SuppressionReason,
+    reason: InactiveReason,
 ) -> Value {
     json!({
         "RecordType": "SubscriptionChange",
@@ -111,11 +111,7 @@ pub(super) fn suppressed_by(
 
 /// The server's owner made an address inactive.
 pub(super) fn suppressed_by_customer(stream: &str, recipient: &str) -> Value {
-    change_by_customer(
-        stream,
-        recipient,
-        Some(SuppressionReason::ManualSuppression),
-    )
+    change_by_customer(stream, recipient, Some(InactiveReason::ManualSuppression))
 }
 
 /// The server's owner made an address active again.
@@ -123,7 +119,7 @@ pub(super) fn reactivated(stream: &str, recipient: &str) -> Value {
     change_by_customer(stream, recipient, None)
 }
 
-fn change_by_customer(stream: &str, recipient: &str, reason: Option<SuppressionReason>) -> Value {
+fn change_by_customer(stream: &str, recipient: &str, reason: Option<InactiveReason>) -> Value {
     json!({
         "RecordType": "SubscriptionChange",
         "MessageID": null,
@@ -133,7 +129,7 @@ fn change_by_customer(stream: &str, recipient: &str, reason: Option<SuppressionR
         "Recipient": recipient,
         "Origin": SuppressionOrigin::Customer.as_str(),
         "SuppressSending": reason.is_some(),
-        "SuppressionReason": reason.map(SuppressionReason::as_str),
+        "SuppressionReason": reason.map(InactiveReason::as_str),
         "Tag": null,
         "Metadata": {},
     })

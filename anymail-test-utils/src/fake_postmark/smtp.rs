@@ -19,14 +19,14 @@ use super::smtp_mail;
 use super::state::{Fake, State};
 use super::webhooks::Posting;
 use crate::smtp_server::{
-    LoopbackSmtp, SmtpExtension, SmtpMail, SmtpMechanism, SmtpReply, SmtpTls,
+    LoopbackSmtp, LoopbackTls, SmtpExtension, SmtpMail, SmtpMechanism, SmtpReply,
 };
 
 /// Starts the SMTP server of a fake.
 pub(super) fn start(
     fake: &Arc<Fake>,
     address: SocketAddr,
-    tls: SmtpTls,
+    tls: LoopbackTls,
 ) -> io::Result<LoopbackSmtp> {
     let (guard, taker) = (Arc::clone(fake), Arc::clone(fake));
     LoopbackSmtp::builder()

@@ -90,7 +90,7 @@ impl Stream {
 /// Why an address is suppressed on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum SuppressionReason {
+pub enum InactiveReason {
     /// A message to the address bounced permanently.
     HardBounce,
     /// The recipient marked a message as spam.
@@ -99,7 +99,7 @@ pub enum SuppressionReason {
     ManualSuppression,
 }
 
-impl SuppressionReason {
+impl InactiveReason {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::HardBounce => "HardBounce",
@@ -130,7 +130,7 @@ impl SuppressionOrigin {
 /// One suppressed address.
 #[derive(Debug, Clone)]
 pub(super) struct Suppression {
-    pub(super) reason: SuppressionReason,
+    pub(super) reason: InactiveReason,
     pub(super) origin: SuppressionOrigin,
     pub(super) created_at: String,
 }
@@ -146,7 +146,7 @@ impl State {
         &mut self,
         stream: &str,
         email: &str,
-        reason: SuppressionReason,
+        reason: InactiveReason,
         origin: SuppressionOrigin,
     ) -> bool {
         let key = (stream.to_owned(), email.to_lowercase());
@@ -220,13 +220,13 @@ pub(super) fn suppress(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
         let key = (stream.to_owned(), email.to_lowercase());
         if let Some(suppression) = state.suppressions.get(&key) {
             // A complaint cannot be changed. The result for all other reasons is inferred.
-            if suppression.reason == SuppressionReason::SpamComplaint {
+            if suppression.reason == InactiveReason::SpamComplaint {
                 return Err(NO_AUTHORITY);
             }
             return Ok("Suppressed");
         }
         let (reason, origin) = (
-            SuppressionReason::ManualSuppression,
+            InactiveReason::ManualSuppression,
             SuppressionOrigin::Customer,
         );
         state.suppress(stream, email, reason, origin);
@@ -240,8 +240,8 @@ pub(super) fn unsuppress(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
         let key = (stream.to_owned(), email.to_lowercase());
         // Only the owner's own suppressions and hard bounces can be removed. DOC
         let fixed = state.suppressions.get(&key).is_some_and(|suppression| {
-            suppression.reason == SuppressionReason::SpamComplaint
-                || (suppression.reason == SuppressionReason::ManualSuppression
+            suppression.reason == InactiveReason::SpamComplaint
+                || (suppression.reason == InactiveReason::ManualSuppression
                     && suppression.origin != SuppressionOrigin::Customer)
         });
         if fixed {

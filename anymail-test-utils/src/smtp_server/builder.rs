@@ -14,7 +14,7 @@ use super::{LoopbackSmtp, tls};
 /// The TLS mode of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub enum SmtpTls {
+pub enum LoopbackTls {
     /// No TLS.
     #[default]
     None,
@@ -26,7 +26,7 @@ pub enum SmtpTls {
 
 /// An extension that a server announces in its reply to `EHLO`.
 ///
-/// [`SmtpTls::StartTls`] announces `STARTTLS`. A server with users announces `AUTH`.
+/// [`LoopbackTls::StartTls`] announces `STARTTLS`. A server with users announces `AUTH`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum SmtpExtension {
@@ -86,7 +86,7 @@ impl SmtpMechanism {
 #[derive(Clone)]
 pub(super) struct Settings {
     pub(super) hostname: String,
-    pub(super) tls: SmtpTls,
+    pub(super) tls: LoopbackTls,
     pub(super) users: Vec<(String, String)>,
     pub(super) login_rule: Option<Arc<LoginRule>>,
     pub(super) mechanisms: Vec<SmtpMechanism>,
@@ -123,7 +123,7 @@ impl Default for LoopbackSmtpBuilder {
             address: (Ipv4Addr::LOCALHOST, 0).into(),
             settings: Settings {
                 hostname: "mx.example.test".to_owned(),
-                tls: SmtpTls::None,
+                tls: LoopbackTls::None,
                 users: Vec::new(),
                 login_rule: None,
                 mechanisms: vec![
@@ -163,12 +163,12 @@ impl LoopbackSmtpBuilder {
         self
     }
 
-    /// Sets the TLS mode. The default is [`SmtpTls::None`]. All other modes need the feature
+    /// Sets the TLS mode. The default is [`LoopbackTls::None`]. All other modes need the feature
     /// `smtp-tls`; without it, [`start`](Self::start) returns [`io::ErrorKind::Unsupported`].
     ///
     /// The server creates its certificate at start, for `localhost`, `127.0.0.1` and `::1`. Clients
     /// must trust [`LoopbackSmtp::ca_pem`].
-    pub fn tls(mut self, tls: SmtpTls) -> Self {
+    pub fn tls(mut self, tls: LoopbackTls) -> Self {
         self.settings.tls = tls;
         self
     }
@@ -263,8 +263,8 @@ impl LoopbackSmtpBuilder {
     /// `smtp-tls`.
     pub fn start(self) -> io::Result<LoopbackSmtp> {
         let certificates = match self.settings.tls {
-            SmtpTls::None => None,
-            SmtpTls::StartTls | SmtpTls::Implicit => Some(tls::Certificates::make()?),
+            LoopbackTls::None => None,
+            LoopbackTls::StartTls | LoopbackTls::Implicit => Some(tls::Certificates::make()?),
         };
         let plan = Plan {
             mail_rule: self.mail_rule,

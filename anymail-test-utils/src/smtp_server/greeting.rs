@@ -1,6 +1,6 @@
 //! Handles `EHLO`, `HELO` and `STARTTLS`.
 
-use super::builder::{SmtpExtension, SmtpTls};
+use super::builder::{LoopbackTls, SmtpExtension};
 use super::command;
 use super::fault::SmtpStage;
 use super::judge::SmtpRule;
@@ -62,12 +62,12 @@ impl Session {
     }
 
     fn offers_starttls(&self) -> bool {
-        self.shared.settings.tls == SmtpTls::StartTls && !self.tls
+        self.shared.settings.tls == LoopbackTls::StartTls && !self.tls
     }
 
     pub(super) fn offers_auth(&self) -> bool {
         let settings = &self.shared.settings;
-        let safe = self.tls || settings.auth_in_clear || settings.tls == SmtpTls::None;
+        let safe = self.tls || settings.auth_in_clear || settings.tls == LoopbackTls::None;
         settings.has_logins() && safe && self.user.is_none()
     }
 

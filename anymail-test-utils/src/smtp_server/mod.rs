@@ -34,7 +34,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use self::builder::Settings;
-pub use self::builder::{LoopbackSmtpBuilder, SmtpExtension, SmtpMechanism, SmtpTls};
+pub use self::builder::{LoopbackSmtpBuilder, LoopbackTls, SmtpExtension, SmtpMechanism};
 pub use self::fault::{SmtpAction, SmtpFault, SmtpStage, WrongCertificate};
 pub use self::judge::{SmtpCounts, SmtpRule, SmtpViolation};
 pub use self::mail::{SmtpMail, SmtpParameters, SmtpRecipient};

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::LoopbackSmtp;
-use super::builder::{SmtpExtension, SmtpTls};
+use super::builder::{LoopbackTls, SmtpExtension};
 use super::command;
 use super::fault::{SmtpAction, SmtpStage};
 use super::judge::SmtpRule;
@@ -78,7 +78,7 @@ impl Session {
         if let Some(action) = self.fault(SmtpStage::Connect, "") {
             self.act(action).await?;
         }
-        if self.shared.settings.tls == SmtpTls::Implicit {
+        if self.shared.settings.tls == LoopbackTls::Implicit {
             self.handshake().await?;
         }
         self.greet().await?;

@@ -1,6 +1,6 @@
 //! `email/bulk` and its status.
 
-use anymail_test_utils::{FakePostmark, StoredTemplate, SuppressionReason};
+use anymail_test_utils::{FakePostmark, InactiveReason, StoredTemplate};
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
@@ -86,7 +86,7 @@ async fn a_bulk_request_may_use_a_template_and_the_default_stream() {
 #[tokio::test]
 async fn suppressed_and_unrenderable_messages_count_as_failed() {
     let caller = Caller::new().await;
-    let spam = SuppressionReason::SpamComplaint;
+    let spam = InactiveReason::SpamComplaint;
     caller
         .postmark
         .suppress("broadcast", "one@example.com", spam);

@@ -274,7 +274,7 @@ async fn a_recipients_address_decides_its_fate() {
 #[tokio::test]
 async fn every_active_recipient_has_an_event_of_their_own() {
     let (caller, receiver, _) = sent(json!({})).await;
-    let reason = anymail_test_utils::SuppressionReason::HardBounce;
+    let reason = anymail_test_utils::InactiveReason::HardBounce;
     caller
         .postmark
         .suppress("outbound", "gone@example.com", reason);

@@ -1,6 +1,6 @@
 //! `email` and `email/batch`: what is accepted, what is refused, and in which words.
 
-use anymail_test_utils::{FakePostmark, Fault, StreamKind, SuppressionReason};
+use anymail_test_utils::{FakePostmark, Fault, InactiveReason, StreamKind};
 use serde_json::{Value, json};
 
 use crate::caller::{Caller, email};
@@ -233,15 +233,11 @@ async fn headers_and_attachments_must_be_possible() {
 async fn inactive_recipients_are_refused_or_left_out() {
     let caller = Caller::new().await;
     let postmark = &caller.postmark;
-    postmark.suppress(
-        "outbound",
-        "Hard@Example.com",
-        SuppressionReason::HardBounce,
-    );
+    postmark.suppress("outbound", "Hard@Example.com", InactiveReason::HardBounce);
     postmark.suppress(
         "outbound",
         "spam@example.com",
-        SuppressionReason::SpamComplaint,
+        InactiveReason::SpamComplaint,
     );
 
     let all = json!({"To": "hard@example.com", "Cc": "Spam <SPAM@example.com>"});
@@ -274,11 +270,9 @@ async fn inactive_recipients_are_refused_or_left_out() {
 #[tokio::test]
 async fn a_batch_has_a_row_for_each_message_in_order() {
     let caller = Caller::new().await;
-    caller.postmark.suppress(
-        "outbound",
-        "gone@example.com",
-        SuppressionReason::HardBounce,
-    );
+    caller
+        .postmark
+        .suppress("outbound", "gone@example.com", InactiveReason::HardBounce);
     let rows = json!([
         email(json!({"To": "one@example.com"})),
         email(json!({"To": "gone@example.com"})),

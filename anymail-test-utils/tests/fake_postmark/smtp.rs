@@ -287,7 +287,7 @@ async fn pythons_smtplib_sends() {
 async fn starttls_is_offered_where_it_is_asked_for() {
     use anymail_core::{Mailer, SmtpBackend, SmtpConfig};
 
-    let builder = FakePostmark::builder().smtp_tls(anymail_test_utils::SmtpTls::StartTls);
+    let builder = FakePostmark::builder().smtp_tls(anymail_test_utils::LoopbackTls::StartTls);
     let caller = start(builder).await;
     let smtp = caller.postmark.smtp().unwrap();
     let config = SmtpConfig::new("127.0.0.1")

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use anymail_core::{Message, SendErrorKind};
-use anymail_test_utils::{BounceType, FakePostmark, SuppressionReason};
+use anymail_test_utils::{BounceType, FakePostmark, InactiveReason};
 use serde_json::json;
 
 use crate::receiver::Receiver;
@@ -68,7 +68,7 @@ async fn suppressed_recipients_bounce_after_the_mail_was_taken() {
     let caller = start(FakePostmark::builder()).await;
     let receiver = Receiver::new();
     caller.postmark.add_webhook(&receiver.url());
-    let reason = SuppressionReason::HardBounce;
+    let reason = InactiveReason::HardBounce;
     caller
         .postmark
         .suppress("outbound", "Gone@example.com", reason);

@@ -1,6 +1,6 @@
 //! `message-streams` and their suppressions.
 
-use anymail_test_utils::SuppressionReason;
+use anymail_test_utils::InactiveReason;
 use serde_json::{Value, json};
 
 use crate::caller::Caller;
@@ -36,7 +36,7 @@ fn addresses(emails: &[&str]) -> Value {
 async fn suppressions_are_made_listed_and_taken_back() {
     let caller = Caller::new().await;
     let path = "message-streams/outbound/suppressions";
-    let spam = SuppressionReason::SpamComplaint;
+    let spam = InactiveReason::SpamComplaint;
     caller
         .postmark
         .suppress("outbound", "spam@example.com", spam);

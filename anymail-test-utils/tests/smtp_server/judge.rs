@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anymail_test_utils::{LoopbackSmtp, SmtpExtension, SmtpRule, SmtpTls};
+use anymail_test_utils::{LoopbackSmtp, LoopbackTls, SmtpExtension, SmtpRule};
 
 use crate::client::Client;
 
@@ -216,7 +216,7 @@ fn what_was_not_offered_is_seen() {
     client.say("RCPT TO:<you@example.com>");
     assert!(client.say("BDAT 2 LAST\r\n").starts_with("502 "));
     assert_eq!(rules(&server), [SmtpRule::ExtensionNotOffered; 3]);
-    assert_eq!(SmtpTls::default(), SmtpTls::None);
+    assert_eq!(LoopbackTls::default(), LoopbackTls::None);
 }
 
 #[test]

@@ -77,14 +77,14 @@ fn pythons_smtplib_logs_in_and_sends() {
 #[cfg(feature = "smtp-tls")]
 #[test]
 fn pythons_smtplib_trusts_the_certificate_by_starttls_and_from_the_start() {
-    use anymail_test_utils::SmtpTls;
+    use anymail_test_utils::LoopbackTls;
 
     if !present("python3") {
         return;
     }
     for (tls, name) in [
-        (SmtpTls::StartTls, "starttls"),
-        (SmtpTls::Implicit, "implicit"),
+        (LoopbackTls::StartTls, "starttls"),
+        (LoopbackTls::Implicit, "implicit"),
     ] {
         let builder = LoopbackSmtp::builder().user("me", "secret").tls(tls);
         let server = builder.start().unwrap();

@@ -4,7 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use anymail_test_utils::{
-    LoopbackSmtp, SmtpAction, SmtpFault, SmtpReply, SmtpRule, SmtpStage, SmtpTls, WrongCertificate,
+    LoopbackSmtp, LoopbackTls, SmtpAction, SmtpFault, SmtpReply, SmtpRule, SmtpStage,
+    WrongCertificate,
 };
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-fn server(tls: SmtpTls) -> LoopbackSmtp {
+fn server(tls: LoopbackTls) -> LoopbackSmtp {
     LoopbackSmtp::builder()
         .tls(tls)
         .user("me", "secret")
@@ -69,7 +70,7 @@ async fn ready(server: &LoopbackSmtp) -> io::Result<TcpStream> {
 
 #[tokio::test]
 async fn starttls_begins_anew_and_offers_logins() {
-    let server = server(SmtpTls::StartTls);
+    let server = server(LoopbackTls::StartTls);
     let mut stream = handshake(&server, ready(&server).await.unwrap())
         .await
         .unwrap();
@@ -89,7 +90,7 @@ async fn starttls_begins_anew_and_offers_logins() {
 
 #[tokio::test]
 async fn tls_may_be_there_from_the_start() {
-    let server = server(SmtpTls::Implicit);
+    let server = server(LoopbackTls::Implicit);
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let mut stream = handshake(&server, stream).await.unwrap();
     assert!(ask(&mut stream, "").await.unwrap().starts_with("220 "));
@@ -100,7 +101,7 @@ async fn tls_may_be_there_from_the_start() {
 
 #[tokio::test]
 async fn wrong_certificates_are_seen_as_what_they_are() {
-    for tls in [SmtpTls::StartTls, SmtpTls::Implicit] {
+    for tls in [LoopbackTls::StartTls, LoopbackTls::Implicit] {
         for (wrong, words) in [
             (WrongCertificate::UnknownIssuer, "UnknownIssuer"),
             (WrongCertificate::OtherName, "not valid for name"),
@@ -110,7 +111,7 @@ async fn wrong_certificates_are_seen_as_what_they_are() {
             let action = SmtpAction::WrongCertificate(wrong);
             server.inject(SmtpFault::new(SmtpStage::Handshake, action), 1);
             let stream = match tls {
-                SmtpTls::StartTls => ready(&server).await.unwrap(),
+                LoopbackTls::StartTls => ready(&server).await.unwrap(),
                 _ => TcpStream::connect(server.address()).await.unwrap(),
             };
             let error = handshake(&server, stream).await.unwrap_err();
@@ -130,7 +131,7 @@ async fn a_handshake_can_break_in_every_way() {
         SmtpAction::Reply(SmtpReply::shutting_down()),
         SmtpAction::EndlessReply,
     ] {
-        let server = server(SmtpTls::StartTls);
+        let server = server(LoopbackTls::StartTls);
         server.inject(SmtpFault::new(SmtpStage::Handshake, action.clone()), 1);
         let stream = ready(&server).await.unwrap();
         assert!(handshake(&server, stream).await.is_err(), "{action}");
@@ -141,7 +142,7 @@ async fn a_handshake_can_break_in_every_way() {
 
 #[tokio::test]
 async fn starttls_can_be_refused() {
-    let server = server(SmtpTls::StartTls);
+    let server = server(LoopbackTls::StartTls);
     let refusal = SmtpFault::reply(SmtpStage::StartTls, 454, "4.7.0 TLS not available");
     server.inject(refusal, 1);
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
@@ -164,7 +165,7 @@ async fn starttls_can_be_refused() {
 
 #[tokio::test]
 async fn plaintext_after_the_handshake_and_behind_the_reply_to_starttls_is_sent() {
-    let server = server(SmtpTls::StartTls);
+    let server = server(LoopbackTls::StartTls);
     let plaintext = SmtpAction::PlaintextAfterHandshake("220 in clear\r\n".into());
     server.inject(SmtpFault::new(SmtpStage::Handshake, plaintext), 1);
     let mut stream = handshake(&server, ready(&server).await.unwrap())
@@ -187,7 +188,7 @@ async fn plaintext_after_the_handshake_and_behind_the_reply_to_starttls_is_sent(
 
 #[tokio::test]
 async fn commands_behind_starttls_are_thrown_away_and_seen() {
-    let server = server(SmtpTls::StartTls);
+    let server = server(LoopbackTls::StartTls);
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     ask(&mut stream, "").await.unwrap();
     ask(&mut stream, "EHLO a.example.com\r\n").await.unwrap();
