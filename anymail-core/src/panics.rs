@@ -1,7 +1,6 @@
-//! Runs code that is not ours (an app's hooks and handlers, a backend) and turns a panic into a
-//! value.
+//! Runs foreign code (an app's hooks and handlers, a backend) and turns a panic into a value.
 //!
-//! What a panic means for a message or a webhook is decided where the code is run.
+//! The callers decide what a panic means for a message or a webhook.
 
 use std::any::Any;
 use std::future::Future;
@@ -17,7 +16,7 @@ pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     ended.map_err(|payload| message(&*payload))
 }
 
-/// The same for a function.
+/// Runs a function like [`run`].
 pub(crate) fn caught_in<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| message(&*payload))
 }

@@ -1,6 +1,6 @@
-//! [`Secret`], the only type that may hold a token or a webhook password.
+//! [`Secret`], the only type that may contain a token or a webhook password.
 //!
-//! Reading secrets from the environment or from files lives in `config`.
+//! `config` reads secrets from the environment and from files.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
-/// A token or password that never prints.
+/// A token or password that is never printed.
 ///
-/// `Debug` and `Display` give `[redacted]`, it cannot be serialized, and its memory is
-/// overwritten when it is dropped. Reading it takes the word [`expose`](Self::expose), so
-/// that every use can be found.
+/// `Debug` and `Display` write `[redacted]`, it cannot be serialized, and its memory is overwritten
+/// when it is dropped. Reading it requires a call of [`expose`](Self::expose), so you can search
+/// for every use.
 ///
 /// ```
 /// use anymail_core::Secret;
@@ -25,32 +25,32 @@ use serde::{Deserialize, Deserializer};
 pub struct Secret(SecretString);
 
 impl Secret {
-    /// Takes the secret's text.
+    /// Wraps the text of a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(SecretString::from(text.into()))
     }
 
-    /// The secret itself, for the one place that sends or compares it.
+    /// The secret itself, for the code that sends or compares it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// Whether there is nothing in it but white space.
+    /// Whether it is empty or only white space.
     pub fn is_blank(&self) -> bool {
         self.expose().trim().is_empty()
     }
 
-    /// `text` with every occurrence of this secret replaced by `[redacted]`, for words that
-    /// came from a server and may echo what it was sent. White space around the secret does
-    /// not count: headers are sent without it.
+    /// Replaces every occurrence of this secret in `text` with `[redacted]`, for responses of
+    /// servers, which may echo a request. White space around the secret is ignored, because headers
+    /// are sent without it.
     ///
-    /// It finds the secret as it is. A backend with HTTP's basic authentication sends it in
-    /// base64, and a server may echo that: the backend keeps the value of that header as a
-    /// second `Secret`, and redacts both.
+    /// Only the literal secret is found. A backend that uses HTTP basic authentication sends it in
+    /// base64, which a server may echo, too: such a backend keeps the value of the header as a
+    /// second `Secret` and redacts both.
     pub fn redact(&self, text: &str) -> String {
         let secret = self.expose().trim();
-        // Nearly never is it there, and an answer to a batch is long: a short beginning is
-        // looked for many bytes at a time.
+        // The secret is almost never there, and the response to a batch is long: searching for a
+        // short prefix is fast.
         let start = secret.get(..16).unwrap_or(secret);
         if secret.is_empty() || !text.contains(start) {
             return text.to_owned();
@@ -85,7 +85,7 @@ impl From<String> for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The error of a number, say, would quote it.
+        // The error of a number, for example, would quote it.
         match String::deserialize(deserializer) {
             Ok(text) => Ok(Self::new(text)),
             Err(_) => Err(D::Error::custom("expected a string for a secret")),

@@ -1,6 +1,6 @@
-//! [`ConsoleBackend`]: shows messages instead of sending them, for development.
+//! [`ConsoleBackend`]: prints messages instead of sending them, for development.
 //!
-//! As `.eml`, to open in a mail program, `file.rs` stores them.
+//! `file.rs` stores them as `.eml` files, which mail clients can open.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -13,11 +13,11 @@ use super::local;
 use crate::message::{Address, Message};
 use crate::sending::{Capabilities, EmailBackend, PreparedMessage, SendError, SendStatus};
 
-/// Writes every message to the terminal, or anywhere else, for people to read.
+/// Prints every message to the terminal or another writer, in a form for people to read.
 ///
-/// All of a message is shown, also what an ESP would act on (tags, `send_at`, a template and its
-/// values); attachments by name and size. Only `esp_extra` is not supported. Each message is
-/// written at once, so messages sent at the same time do not mix. A batch is shown as one
+/// It shows the whole message, including what an ESP would act on (tags, `send_at`, a template and
+/// its values), and attachments by name and size. Everything is supported except `esp_extra`. Each
+/// message is written in one piece, so concurrent messages do not mix. A batch is shown as one
 /// message for each recipient.
 ///
 /// ```
@@ -31,12 +31,12 @@ pub struct ConsoleBackend {
 }
 
 impl ConsoleBackend {
-    /// Writes to the standard output.
+    /// Prints to the standard output.
     pub fn new() -> Self {
         Self::to(io::stdout())
     }
 
-    /// Writes to `out`.
+    /// Prints to `out`.
     pub fn to(out: impl Write + Send + 'static) -> Self {
         Self {
             out: Mutex::new(Box::new(out)),
@@ -81,12 +81,12 @@ impl EmailBackend for ConsoleBackend {
     }
 }
 
-/// The message as text: a line for each field, then the bodies.
+/// Formats the message: a line for each field, then the bodies.
 fn readable(message: &Message, id: &str) -> String {
     let mut out = format!("========== message {id} ==========\n");
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            // A String takes whatever is written.
+            // Writing to a String cannot fail.
             let _ = writeln!(out, "{name}: {}", one_line(&value));
         }
     };
@@ -149,7 +149,7 @@ fn one_line(text: &str) -> String {
     text.replace(char::is_control, "\u{FFFD}")
 }
 
-/// A body may come from anywhere: it must not command the terminal.
+/// A body may come from anywhere, so it must not contain terminal commands.
 fn without_controls(text: &str) -> String {
     let harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
     text.replace("\r\n", "\n")

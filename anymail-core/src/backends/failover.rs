@@ -1,6 +1,6 @@
-//! [`Failover`]: the first member that takes a message; the next one when it surely did not.
+//! [`Failover`]: sends with the first member, and with the next one if a member did not accept the message.
 //!
-//! How a message goes from member to member lives in `members.rs`.
+//! `members.rs` moves a message from member to member.
 
 use std::time::Duration;
 
@@ -13,30 +13,29 @@ use crate::sending::{
     UnsupportedPolicy,
 };
 
-/// Sends by the first of its members, and by the next when that one did not take the message.
+/// Sends with its first member, and with the next one if that member did not accept the message.
 ///
-/// **No mail is sent twice.** A member's error leads on to the next only if its
-/// [`accepted`](SendError::accepted) is `No` and another could do better: no connection, too
-/// many requests, a token that is not known, a 503 in the ESP's own words, a refusal of the
-/// message. A `Maybe` (the answer was lost) is the end, and so are recipients whom the ESP
-/// refuses: it knows why, and another must not send to them.
+/// **No message is sent twice.** After a member's error, the next member is tried only if
+/// [`accepted`](SendError::accepted) is `No` and another member may succeed: no connection, a rate
+/// limit, an unknown token, a 503 from the ESP itself, or a refusal of the message. After a `Maybe`
+/// (the response was lost), no other member is tried. Neither is one after the ESP refused the
+/// recipients: the ESP has a reason, and another one must not send to them.
 ///
-/// **A member that fails is left alone** for a while (60 seconds, or longer where its
-/// `Retry-After` asks for that, up to 10 minutes): until then it is asked only when no other
-/// member took the message.
+/// **A member that fails rests** for 60 seconds, or longer if its `Retry-After` says so, up to 10
+/// minutes. Until then it is tried only after all other members have failed.
 ///
-/// **What it can do.** A message must fit every member, so that a mail which goes out today
-/// goes out as well when the first member is down: the capabilities are what all have in
-/// common. With [`UnsupportedPolicy::Drop`] they are what any of them has, and whoever sends the
-/// message leaves out, and reports, what it cannot do. `esp_extra` is supported only if all
-/// members are of one ESP; each can have one of its own in its
-/// [send defaults](Member::send_defaults).
+/// **Capabilities.** A message must fit every member, so that a message that can be sent today can
+/// also be sent when the first member is down: the capabilities are those that all members have in
+/// common. With [`UnsupportedPolicy::Drop`], they are those of any member, and the member that
+/// sends the message drops and reports what it does not support. `esp_extra` is supported only if
+/// all members belong to the same ESP; each member can have its own in its [send
+/// defaults](Member::send_defaults).
 ///
-/// **Who sent it** is said in the status ([`esp`](SendStatus::esp) and
-/// [`member`](SendStatus::member)), with what the others said before
-/// ([`member_errors`](SendStatus::member_errors)). If no member took the message, the error is
-/// that of one of them, rather one that may pass than one that may not, and has the others' in
-/// [`SendError::member_errors`]. Without any members every message is refused.
+/// **The status** says which member sent the message ([`esp`](SendStatus::esp) and
+/// [`member`](SendStatus::member)), and contains the errors of the others
+/// ([`member_errors`](SendStatus::member_errors)). If no member accepted the message, the error is
+/// that of one of them, preferably a transient one, and has the others' in
+/// [`SendError::member_errors`]. Without members, every message is refused.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -62,19 +61,20 @@ use crate::sending::{
 pub struct Failover(Members);
 
 impl Failover {
-    /// Members in the order in which to ask them.
+    /// Creates a failover from members in the order in which they are tried.
     pub fn new(members: impl IntoIterator<Item = Member>) -> Self {
         Self(Members::new("failover", members))
     }
 
-    /// How long a member that failed is left alone. 60 seconds by default.
+    /// Sets how long a member that failed rests. 60 seconds by default.
     #[must_use]
     pub fn rest(mut self, rest: Duration) -> Self {
         self.0.rest = rest;
         self
     }
 
-    /// What happens to features that a member does not support. Give the mailer the same policy.
+    /// Sets what happens to features that a member does not support. Use the same policy for the
+    /// mailer.
     #[must_use]
     pub fn unsupported(mut self, policy: UnsupportedPolicy) -> Self {
         self.0.set_policy(policy);
@@ -82,7 +82,7 @@ impl Failover {
     }
 }
 
-// One that forgot `send_many` would turn 20 calls into 10,000.
+// A wrapper that forgot `send_many` would turn 20 calls into 10,000.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl EmailBackend for Failover {
@@ -98,7 +98,7 @@ impl EmailBackend for Failover {
         self.0.check(message)
     }
 
-    /// The most that any member takes; one that takes less splits what it gets.
+    /// The largest batch of any member; a member with a smaller one splits it.
     fn max_batch(&self) -> usize {
         self.0.max_batches().max().unwrap_or(1)
     }

@@ -1,6 +1,6 @@
-//! [`FileBackend`]: stores each message as a file of its own, for mail programs to open.
+//! [`FileBackend`]: stores each message as a file that mail clients can open.
 //!
-//! How a message is written as MIME lives in `message/mime.rs`.
+//! `message/mime.rs` writes the MIME form.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -18,15 +18,15 @@ use crate::sending::{
     Capabilities, EmailBackend, PreparedMessage, SendError, SendErrorKind, SendStatus,
 };
 
-/// Stores every message in a folder, one `.eml` file each (feature `mime`).
+/// Stores every message in a folder, as an `.eml` file (feature `mime`).
 ///
-/// A file is there whole or not at all: it is written under another name, synced to the disk,
-/// and renamed. Names begin with the time and sort in the order of writing. A batch is stored
-/// as one file for each recipient.
+/// A file is complete or does not exist: it is written under a temporary name, synced to disk, and
+/// renamed. Names start with the time and sort in the order of writing. A batch is stored as one
+/// file for each recipient.
 ///
-/// What an ESP would act on stands in headers, as JSON: `X-Anymail-Tags`, `X-Anymail-Metadata`,
-/// `X-Anymail-Send-At`, `X-Anymail-Template-Id` and so on. `bcc` is not written, as in any mail;
-/// only `esp_extra` is not supported.
+/// Values that an ESP would act on are in headers, as JSON: `X-Anymail-Tags`, `X-Anymail-Metadata`,
+/// `X-Anymail-Send-At`, `X-Anymail-Template-Id` and so on. As in any email, `bcc` is not written.
+/// Everything is supported except `esp_extra`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -54,10 +54,10 @@ pub struct FileBackend {
 }
 
 impl FileBackend {
-    /// Stores in `folder`, which is made if it is not there.
+    /// Stores messages in `folder`, which is created if it does not exist.
     ///
     /// # Errors
-    /// That of the system, where the folder cannot be made.
+    /// An I/O error if the folder cannot be created.
     pub fn new(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
         fs::create_dir_all(&folder)?;
@@ -84,10 +84,10 @@ impl EmailBackend for FileBackend {
         let Ok(runtime) = Handle::try_current() else {
             return store_all(&self.folder, message);
         };
-        // Syncing a disk takes its time: other tasks go on meanwhile.
+        // Syncing a disk takes time; do not block other tasks.
         let (folder, message) = (self.folder.clone(), message.clone());
         let stored = runtime.spawn_blocking(move || store_all(&folder, &message));
-        // The runtime shuts down: the files may have been written or not.
+        // The runtime is shutting down, so it is not known whether the files were written.
         let cut_off = |error| {
             Err(
                 SendError::new(SendErrorKind::Disconnected, NAME, "writing was interrupted")
@@ -116,7 +116,7 @@ fn store(folder: &Path, mut message: Message) -> io::Result<String> {
     Ok(mime.message_id().to_owned())
 }
 
-/// JSON without any control character: it escapes those of ASCII by itself.
+/// JSON without any control characters. `serde_json` escapes only those of ASCII.
 fn header_value(value: &Value) -> String {
     let escape = |c: char| match c.is_control() {
         true => format!("\\u{:04x}", u32::from(c)),
@@ -125,8 +125,8 @@ fn header_value(value: &Value) -> String {
     value.to_string().chars().map(escape).collect()
 }
 
-/// The time to the second, for people, and an id that sorts and is never the same twice. Both
-/// tell the same time: the id's.
+/// The time to the second, for people, and a unique ID that sorts by time. Both contain the same
+/// time.
 fn file_name(id: Uuid) -> String {
     let seconds = id.get_timestamp().map_or(0, |at| at.to_unix().0);
     let at = i64::try_from(seconds)
@@ -138,7 +138,7 @@ fn file_name(id: Uuid) -> String {
     format!("{date}T{hour:02}-{minute:02}-{second:02}Z_{id}.eml")
 }
 
-/// A reader never sees a file of this name that is not whole, nor does a crash leave one.
+/// No reader ever sees an incomplete file with this name, and no crash leaves one behind.
 fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let unfinished = folder.join(format!(".{name}.unfinished"));
     let write = || {
@@ -149,12 +149,12 @@ fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     };
     let written = write();
     if written.is_err() {
-        // What is left, if anything is, bears a name that nobody reads.
+        // A leftover temporary file has a name that nobody reads.
         let _ = fs::remove_file(&unfinished);
         return written;
     }
-    // Makes the new name survive a crash. Not every system lets a folder be synced, and the
-    // file is there already: an error would only have it sent twice.
+    // Makes the new name survive a crash. Not every system can sync a folder, and the file exists
+    // already, so an error would only cause a duplicate.
     if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
         tracing::debug!(%error, "could not sync the folder");
     }

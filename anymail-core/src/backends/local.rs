@@ -1,7 +1,7 @@
-//! What the console and file backends have in common: they keep messages on this machine, to
-//! be looked at.
+//! What the console and file backends have in common: they keep messages on this machine, for
+//! people to read.
 //!
-//! The memory backend does not use it: it is the example that stands alone.
+//! The memory backend does not use it, because it is the self-contained example.
 
 use std::io;
 
@@ -14,8 +14,7 @@ use crate::sending::{
     StatusDetail, Support,
 };
 
-/// All that can be shown. Options in one ESP's own words are not for anybody else, and may hold
-/// a token.
+/// Everything that can be shown. Options of one ESP have no meaning here and may contain a token.
 pub(super) fn capabilities() -> Capabilities {
     let all = Capabilities::all();
     all.iter()
@@ -23,10 +22,10 @@ pub(super) fn capabilities() -> Capabilities {
         .collect()
 }
 
-/// Stores each copy of a message by `store`, which gives the copy's message id.
+/// Stores each copy of a message with `store`, which returns the copy's message ID.
 ///
-/// In a batch, a copy that could not be stored is its recipient's own failure. An error is given
-/// when nothing was stored.
+/// In a batch, a copy that could not be stored is a failure of its recipient only. It is an error
+/// if nothing was stored.
 pub(super) fn store_all(
     name: &str,
     message: &PreparedMessage,
@@ -45,7 +44,8 @@ pub(super) fn store_all(
             }
         };
         for key in recipients {
-            // In a batch cc and bcc get every copy: they have what was stored first.
+            // In a batch, cc and bcc get every copy: they keep the result of the first that was
+            // stored.
             if status
                 .by_key(&key)
                 .is_some_and(|r| r.status != Status::Sent)
@@ -66,7 +66,7 @@ pub(super) fn store_all(
     }
 }
 
-/// What a message says that no mail has a place for: a name and the value as JSON.
+/// Values that have no place in an email: the name, and the value as JSON.
 pub(super) fn beyond_mime(message: &Message) -> Vec<(&'static str, Value)> {
     let mut found = Vec::new();
     let mut add = |name, value: Option<Value>| found.extend(value.map(|value| (name, value)));

@@ -1,6 +1,6 @@
-//! How a message finds its way among several backends: what failover and round robin share.
+//! Moves a message among several backends. Shared by failover and round robin.
 //!
-//! In which order the members are asked is said in `failover.rs` and `round_robin.rs`.
+//! `failover.rs` and `round_robin.rs` decide the order of members.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +15,7 @@ use crate::sending::{
     SendDefaults, SendError, SendErrorKind, SendStatus, Support, UnsupportedPolicy, guarded,
 };
 
-/// One of the backends of a [`Failover`](crate::Failover) or a
-/// [`RoundRobin`](crate::RoundRobin).
+/// A backend of a [`Failover`](crate::Failover) or a [`RoundRobin`](crate::RoundRobin).
 #[derive(Debug, Clone)]
 pub struct Member {
     name: String,
@@ -25,7 +24,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// A backend and a name for it, which tells two accounts at one ESP apart.
+    /// Creates a member from a backend and a name, which distinguishes two accounts at one ESP.
     pub fn new(name: impl Into<String>, backend: impl EmailBackend + 'static) -> Self {
         Self {
             name: name.into(),
@@ -34,11 +33,11 @@ impl Member {
         }
     }
 
-    /// What a message gets under it when it is this member's turn, for example an `esp_extra` in
-    /// its ESP's own words.
+    /// Sets defaults that are applied when this member sends a message, for example an `esp_extra`
+    /// of its ESP.
     ///
-    /// Not sender, recipients and values by recipient: these are left out, since pre-send hooks,
-    /// staging among them, have run by then.
+    /// Sender, recipients and values by recipient are ignored, because pre-send hooks, including
+    /// those for staging, have already run.
     #[must_use]
     pub fn send_defaults(mut self, defaults: &SendDefaults) -> Self {
         let mut own = defaults.message().clone();
@@ -50,19 +49,19 @@ impl Member {
         self
     }
 
-    /// Its name.
+    /// The member's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its backend.
+    /// The member's backend.
     pub fn backend(&self) -> &dyn EmailBackend {
         &*self.backend
     }
 }
 
-/// The longest rest that an ESP gets by asking for it: a member that asks for a year must not be
-/// out of use for a year. What it asked for is in the error.
+/// The longest rest that an ESP can request: a member that requests a year must not be unused for a
+/// year. The error contains the requested time.
 const LONGEST_ASKED_REST: Duration = Duration::from_secs(600);
 
 /// The members of a failover or round robin.
@@ -70,7 +69,7 @@ pub(super) struct Members {
     name: &'static str,
     slots: Vec<Slot>,
     capabilities: Capabilities,
-    /// Whether some members support `esp_extra`, but not the same options.
+    /// Whether some members support `esp_extra`, but with different options.
     extra_differs: bool,
     policy: UnsupportedPolicy,
     pub(super) rest: Duration,
@@ -83,9 +82,9 @@ struct Slot {
 
 /// A message on its way from member to member.
 struct Journey {
-    /// Whom to ask, in order.
+    /// The members to try, in order.
     ahead: std::vec::IntoIter<usize>,
-    /// What those said who did not take it.
+    /// The errors of the members that did not accept it.
     errors: Vec<(usize, SendError)>,
     end: Option<Result<SendStatus, SendError>>,
 }
@@ -116,15 +115,15 @@ impl Members {
         &self.capabilities
     }
 
-    /// How many messages each member carries best in one call.
+    /// The best batch size of each member.
     pub(super) fn max_batches(&self) -> impl Iterator<Item = usize> {
         self.slots
             .iter()
             .map(|slot| slot.member.backend.max_batch())
     }
 
-    /// Under `Refuse` a message must fit every member, under `Drop` each leaves out what it
-    /// cannot do.
+    /// Under `Refuse`, a message must fit every member; under `Drop`, each member drops what it
+    /// does not support.
     pub(super) fn set_policy(&mut self, policy: UnsupportedPolicy) {
         let backends = || self.slots.iter().map(|slot| slot.member.backend());
         let all = backends().map(EmailBackend::capabilities);
@@ -136,7 +135,7 @@ impl Members {
         let first = names.next();
         let is_mixed = names.any(|name| Some(name) != first);
         if is_mixed {
-            // Options in one ESP's own words mean nothing, or the wrong thing, to another.
+            // Options of one ESP mean nothing, or the wrong thing, to another.
             let no_extra = [(Feature::EspExtra, Support::No)];
             capabilities = capabilities.iter().chain(no_extra).collect();
         }
@@ -147,7 +146,7 @@ impl Members {
         self.capabilities = capabilities;
     }
 
-    /// What members have against a message beyond their capabilities.
+    /// The members' objections to a message, beyond their capabilities.
     pub(super) fn check(&self, message: &Message) -> Vec<Objection> {
         let own_options = self.extra_differs.then(|| {
             let problem = "does not support `esp_extra`, because its backends have different \
@@ -164,7 +163,7 @@ impl Members {
         objections.chain(own_options).collect()
     }
 
-    /// As [`send`](Self::send), for one message.
+    /// Sends one message like [`send`](Self::send).
     pub(super) async fn send_one(
         &self,
         message: &PreparedMessage,
@@ -177,8 +176,8 @@ impl Members {
             .unwrap_or_else(|| Err(self.nobody(Vec::new())))
     }
 
-    /// Sends each message by the first member that takes it; `first` says where to begin, by
-    /// the message's place.
+    /// Sends each message with the first member that accepts it. `first` returns the member to
+    /// start with, by the message's index.
     pub(super) async fn send(
         &self,
         messages: &[PreparedMessage],
@@ -192,7 +191,7 @@ impl Members {
             })
             .collect();
         loop {
-            // Messages that wait for the same member go to it together.
+            // Messages that wait for the same member are sent together.
             let mut turns: Vec<Vec<usize>> = vec![Vec::new(); self.slots.len()];
             for (at, journey) in journeys.iter_mut().enumerate() {
                 if journey.end.is_some() {
@@ -230,8 +229,7 @@ impl Members {
         ends.collect()
     }
 
-    /// The members from `first` on, round in a circle; those that rest come last, in case
-    /// nobody else takes the message.
+    /// The members in order, starting with `first` and wrapping around. Resting members come last.
     fn order(&self, first: usize) -> Vec<usize> {
         let now = Instant::now();
         let n = self.slots.len();
@@ -240,7 +238,7 @@ impl Members {
         order
     }
 
-    /// Gives messages to one member, as one call; one result each, in order.
+    /// Sends messages with one member in one call. Returns one result each, in order.
     async fn ask(
         &self,
         member: &Member,
@@ -271,12 +269,12 @@ impl Members {
         fitted.into_iter().map(weave).collect()
     }
 
-    /// Notes what a member said: the end of the journey, or on to the next.
+    /// Records the result of a member, and decides whether to try the next one.
     fn note(&self, journey: &mut Journey, member: usize, result: Result<SendStatus, SendError>) {
         let Some(slot) = self.slots.get(member) else {
             return;
         };
-        // Nobody has it, and nobody was refused as a recipient: as good as an error.
+        // Nobody received it and no recipient was refused, which is as good as an error.
         let result = match result {
             Ok(status) if nobody_got_it(&status) => Err(SendError::from_refusal(status)),
             result => result,
@@ -320,8 +318,8 @@ impl Members {
         });
     }
 
-    /// What to say when no member took a message. The error is the last one that may pass, since
-    /// it makes a later try worth while; else the last one.
+    /// The error if no member accepted a message: the last transient one, because it makes a later
+    /// retry worthwhile, or else the last one.
     fn nobody(&self, mut errors: Vec<(usize, SendError)>) -> SendError {
         let passing = errors.iter().rposition(|(_, error)| error.is_transient());
         let Some(at) = passing.or(errors.len().checked_sub(1)) else {
@@ -368,7 +366,7 @@ fn nobody_got_it(status: &SendStatus) -> bool {
     !status.may_be_accepted() && !refuses_recipients
 }
 
-/// Whether the error says something of the member itself rather than of one message.
+/// Whether the error is about the member itself and not about one message.
 fn is_about_the_member(kind: SendErrorKind) -> bool {
     use SendErrorKind as K;
     match kind {
@@ -389,8 +387,8 @@ fn is_about_the_member(kind: SendErrorKind) -> bool {
     }
 }
 
-/// Whether another member could take what this one did not. An invalid message is invalid
-/// everywhere; recipients whom one ESP refuses must not be reached by way of another.
+/// Whether another member may accept the message. An invalid message is invalid everywhere, and
+/// recipients that one ESP refuses must not be reached through another.
 fn another_may_do_better(kind: SendErrorKind) -> bool {
     use SendErrorKind as K;
     !matches!(
@@ -399,8 +397,8 @@ fn another_may_do_better(kind: SendErrorKind) -> bool {
     )
 }
 
-/// What at least one of several backends can do: a member that cannot is found out when it is
-/// its turn.
+/// The capabilities that any of several backends has. A member without one is found out when it
+/// sends.
 fn any<'a>(all: impl Iterator<Item = &'a Capabilities>) -> Capabilities {
     let either = |a, b| match (a, b) {
         (Support::No, it) | (it, Support::No) => it,

@@ -1,8 +1,7 @@
-//! [`MemoryBackend`]: keeps messages in an [`Outbox`], for tests. The worked example of a
-//! backend: read it top to bottom before you write one.
+//! [`MemoryBackend`]: keeps messages in an [`Outbox`], for tests. This is the worked example of a backend: read it from top to bottom before you write one.
 //!
-//! What core does before and after a backend is called is told in `sending/mailer.rs`; the
-//! whole contract stands on [`EmailBackend`].
+//! `sending/mailer.rs` says what core does before and after it calls a backend; [`EmailBackend`]
+//! documents the whole contract.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,10 +13,9 @@ use crate::sending::{Capabilities, EmailBackend, PreparedMessage, SendError, Sen
 
 /// Keeps every message in an [`Outbox`] instead of sending it.
 ///
-/// Each backend has an outbox of its own, so tests that run at the same time do not see each
-/// other's mail. It can do everything: it checks nothing that an ESP would not check, so let
-/// [`Mailers::check_all`](crate::Mailers::check_all) or the ESP's own backend say what an ESP
-/// would refuse.
+/// Each backend has its own outbox, so concurrent tests do not see each other's messages. It
+/// supports every feature and applies no limits of an ESP. To find out what an ESP would refuse,
+/// use [`Mailers::check_all`](crate::Mailers::check_all) or the ESP's own backend.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -42,7 +40,7 @@ use crate::sending::{Capabilities, EmailBackend, PreparedMessage, SendError, Sen
 /// # Ok(())
 /// # }
 /// ```
-// A backend is one struct: what it talks to, and the capabilities, which are made once.
+// A backend is one struct: what it talks to, and its capabilities, which are created once.
 #[derive(Debug)]
 pub struct MemoryBackend {
     outbox: Outbox,
@@ -50,22 +48,22 @@ pub struct MemoryBackend {
 }
 
 impl MemoryBackend {
-    /// A backend with an empty outbox of its own.
+    /// Creates a backend with its own empty outbox.
     pub fn new() -> Self {
         Self::with_outbox(Outbox::new())
     }
 
-    /// A backend that puts messages into `outbox`.
+    /// Creates a backend that stores messages in `outbox`.
     pub fn with_outbox(outbox: Outbox) -> Self {
         Self {
             outbox,
-            // An ESP's backend names what the ESP can do, one by one; what it does not name
-            // is refused before `send` is called. This one keeps whatever there is.
+            // An ESP's backend lists what the ESP supports. Anything else is refused before `send`
+            // is called. This one supports everything.
             capabilities: Capabilities::all(),
         }
     }
 
-    /// Where the messages go. Keep it: the backend itself moves into the mailer.
+    /// The outbox. Get it before you move the backend into a mailer.
     pub fn outbox(&self) -> Outbox {
         self.outbox.clone()
     }
@@ -79,7 +77,7 @@ impl Default for MemoryBackend {
 
 #[async_trait]
 impl EmailBackend for MemoryBackend {
-    // The name that statuses, errors and the configuration use.
+    // The name in statuses, errors and configurations.
     fn name(&self) -> &str {
         "memory"
     }
@@ -88,21 +86,21 @@ impl EmailBackend for MemoryBackend {
         &self.capabilities
     }
 
-    // `check` has nothing to add to the capabilities and `send_many` no better way than one
-    // after the other, so both stay as the trait has them.
+    // `check` would add nothing to the capabilities, and `send_many` cannot do better than one
+    // message after the other, so both keep their defaults.
 
     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
-        // All recipients are in the status from the start, as unknown: what the ESP does not
-        // speak of is not lost.
+        // The status contains all recipients from the start, as unknown, so that recipients that
+        // the ESP does not mention are not lost.
         let mut status = SendStatus::unknown("memory", message.message());
 
-        // Here an ESP's backend writes a request, sends it, and reads the answer. Whatever goes
-        // wrong becomes a `SendError` that says whether the ESP may have the message. To keep
-        // a message in memory cannot fail.
+        // An ESP's backend would write a request, send it, and read the response here. Any failure
+        // becomes a `SendError` that says whether the ESP may have accepted the message. Storing a
+        // message in memory cannot fail.
         for copy in message.copies() {
             let message_id = Uuid::now_v7().to_string();
             for recipient in copy.recipients() {
-                // In a batch, cc and bcc get every copy; the first one's id stands for all.
+                // In a batch, cc and bcc get every copy; they report the ID of the first.
                 let key = recipient.key();
                 if status.by_key(&key).is_some_and(|r| r.message_id.is_none()) {
                     status.set(&key, Status::Sent, Some(message_id.clone()), None);
@@ -129,14 +127,14 @@ pub struct StoredMessage {
     pub message_id: String,
 }
 
-/// Messages that a [`MemoryBackend`] kept, in the order of their sending.
+/// The messages that a [`MemoryBackend`] has stored, in the order of sending.
 ///
-/// Clones share the messages. Make a new one for each test.
+/// Clones share the messages. Create a new one for each test.
 #[derive(Debug, Clone, Default)]
 pub struct Outbox(Arc<Mutex<Vec<StoredMessage>>>);
 
 impl Outbox {
-    /// An empty outbox.
+    /// Creates an empty outbox.
     pub fn new() -> Self {
         Self::default()
     }
@@ -146,24 +144,24 @@ impl Outbox {
         self.lock().clone()
     }
 
-    /// The messages so far; the outbox is empty afterwards.
+    /// Removes and returns the messages so far.
     pub fn take(&self) -> Vec<StoredMessage> {
         std::mem::take(&mut *self.lock())
     }
 
-    /// Takes out the first message for which `wanted` holds, if there is one.
+    /// Removes and returns the first message for which `wanted` returns `true`.
     pub fn take_first(&self, wanted: impl Fn(&StoredMessage) -> bool) -> Option<StoredMessage> {
         let mut messages = self.lock();
         let at = messages.iter().position(wanted)?;
         Some(messages.remove(at))
     }
 
-    /// How many messages there are.
+    /// The number of messages.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no messages.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
@@ -172,7 +170,7 @@ impl Outbox {
         self.lock().push(message);
     }
 
-    /// A test that panicked while it held the lock left whole messages behind.
+    /// A test that panics while it holds the lock leaves complete messages behind.
     fn lock(&self) -> MutexGuard<'_, Vec<StoredMessage>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,6 @@
-//! Backends that need no ESP: for tests, for development, and over other backends.
+//! Backends that need no ESP: for tests, for development, for SMTP, and over other backends.
 //!
-//! Their configuration by name lives in `config`; backends of ESPs in crates of their own.
+//! `config` makes them configurable by name. Backends of ESPs are in their own crates.
 
 mod console;
 mod failover;

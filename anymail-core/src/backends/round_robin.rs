@@ -1,6 +1,6 @@
-//! [`RoundRobin`]: spreads messages evenly over its members.
+//! [`RoundRobin`]: distributes messages evenly over its members.
 //!
-//! How a message goes from member to member lives in `members.rs`.
+//! `members.rs` moves a message from member to member.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,12 +14,11 @@ use crate::sending::{
     UnsupportedPolicy,
 };
 
-/// Sends each message by another of its members, in turn.
+/// Sends each message with the next of its members, in turn.
 ///
-/// A member that surely did not take a message is stood in for by the next, under the same rules
-/// as in a [`Failover`](crate::Failover), which also says what holds of capabilities, rests and
-/// statuses. Many messages at once are dealt out to all members, each of which gets its share
-/// in one go, at the same time as the others.
+/// If a member did not accept a message, the next one is tried, with the same rules for errors,
+/// capabilities, rests and statuses as in a [`Failover`](crate::Failover). Many messages at once
+/// are distributed over all members, which send their shares concurrently.
 ///
 /// ```
 /// use anymail_core::{Mailer, Member, MemoryBackend, RoundRobin};
@@ -36,7 +35,7 @@ pub struct RoundRobin {
 }
 
 impl RoundRobin {
-    /// Members, of which the first is asked first.
+    /// Creates a round robin that starts with the first member.
     pub fn new(members: impl IntoIterator<Item = Member>) -> Self {
         Self {
             members: Members::new("round_robin", members),
@@ -44,27 +43,28 @@ impl RoundRobin {
         }
     }
 
-    /// How long a member that failed is left alone. 60 seconds by default.
+    /// Sets how long a member that failed rests. 60 seconds by default.
     #[must_use]
     pub fn rest(mut self, rest: Duration) -> Self {
         self.members.rest = rest;
         self
     }
 
-    /// What happens to features that a member does not support. Give the mailer the same policy.
+    /// Sets what happens to features that a member does not support. Use the same policy for the
+    /// mailer.
     #[must_use]
     pub fn unsupported(mut self, policy: UnsupportedPolicy) -> Self {
         self.members.set_policy(policy);
         self
     }
 
-    /// Takes the turns for `n` messages. The counter goes round without harm.
+    /// Takes `n` turns. The counter may wrap around.
     fn turns(&self, n: usize) -> usize {
         self.next.fetch_add(n, Ordering::Relaxed)
     }
 }
 
-// One that forgot `send_many` would turn 20 calls into 10,000.
+// A wrapper that forgot `send_many` would turn 20 calls into 10,000.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl EmailBackend for RoundRobin {
@@ -80,7 +80,7 @@ impl EmailBackend for RoundRobin {
         self.members.check(message)
     }
 
-    /// As much as all members take, since each gets its share of it.
+    /// The sum of all members' batch sizes, because each gets its share.
     fn max_batch(&self) -> usize {
         let all = self.members.max_batches();
         all.fold(0, usize::saturating_add).max(1)

@@ -1,7 +1,6 @@
-//! [`SmtpBackend`]: sends over SMTP, and what it can do.
+//! [`SmtpBackend`]: the SMTP backend and its capabilities.
 //!
-//! How one mail goes over a connection is in `conversation.rs`; what is reported of it, in
-//! `delivery.rs`.
+//! `conversation.rs` sends one message over a connection; `delivery.rs` reports the results.
 
 use std::sync::OnceLock;
 
@@ -23,26 +22,26 @@ use crate::sending::{
     SendStatus, Support,
 };
 
-/// Sends by SMTP (feature `smtp`): to an ESP, or to any mail server.
+/// Sends over SMTP (feature `smtp`), to an ESP or to any mail server.
 ///
-/// A recipient whom the server takes is [`Queued`](crate::Status::Queued): the server has
-/// promised to deliver the mail or to return it to the envelope sender (RFC 5321, 6.1), and
-/// usually has not done either yet. One whom it refuses for good is `Invalid` or `Rejected`, by
-/// the enhanced status code (RFC 3463); one whom it refuses for now is `Failed`, with a code that
-/// begins with 4. Each recipient's detail has the server's reply to their own `RCPT TO`.
-/// [`SendStatus::esp_responses`] has the reply to the whole mail, in which most servers name
-/// the id in their queue. The message id is that of the mail's `Message-ID` header, without the
-/// angle brackets.
+/// A recipient that the server accepts is [`Queued`](crate::Status::Queued): the server has
+/// promised to deliver the message or to return it to the envelope sender (RFC 5321, 6.1), and
+/// usually has not done either yet. A recipient that it permanently refuses is `Invalid` or
+/// `Rejected`, depending on the enhanced status code (RFC 3463); one that it temporarily refuses is
+/// `Failed`, with a code that starts with 4. Each recipient's detail contains the server's reply to
+/// its own `RCPT TO`. [`SendStatus::esp_responses`] contains the reply to the whole message, in
+/// which most servers name the ID in their queue. The message ID is the value of the `Message-ID`
+/// header, without the angle brackets.
 ///
-/// [`accepted`](SendError::accepted) of an error is `No` as long as the end of the mail's content
-/// was not on the wire: what has not ended, no server delivers, unless it says so itself. From
-/// then until the server's reply it is `Maybe`.
+/// [`accepted`](SendError::accepted) of an error is `No` until the end of the message's content is
+/// on the wire, because no server delivers an incomplete message, and `Maybe` from then until the
+/// server's reply.
 ///
-/// A batch is sent as one mail for each `to`. Metadata, tags, tracking, templates and `send_at`
-/// have no place in SMTP and are not supported.
+/// A batch is sent as one message for each address in `to`. Metadata, tags, tracking, templates and
+/// `send_at` do not exist in SMTP and are not supported.
 ///
-/// Connections are kept and shared by all tasks that use the backend. Needs a tokio runtime with
-/// its timer and I/O on.
+/// Connections are pooled and shared by all tasks that use the backend. It requires a tokio runtime
+/// with time and I/O enabled.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -68,8 +67,8 @@ pub struct SmtpBackend {
     capabilities: Capabilities,
 }
 
-/// Not named is what has no place in a mail or its envelope. Local parts outside ASCII depend on
-/// the server: where it does not offer SMTPUTF8, their recipients are `Invalid`.
+/// Anything that has no place in a message or its envelope is missing. Non-ASCII local parts depend
+/// on the server: if it does not offer SMTPUTF8, their recipients are `Invalid`.
 const CAPABILITIES: [(Feature, Support); 12] = [
     (Feature::EnvelopeSender, Support::Yes),
     (Feature::ReplyTo, Support::Yes),
@@ -86,10 +85,10 @@ const CAPABILITIES: [(Feature, Support); 12] = [
 ];
 
 impl SmtpBackend {
-    /// A backend with these settings. No connection is opened yet.
+    /// Creates a backend with these settings. It does not connect yet.
     ///
     /// # Errors
-    /// All that is wrong with the settings, and with the CA file.
+    /// [`SmtpConfigError`] with all faults in the settings and in the CA file.
     pub fn new(config: SmtpConfig) -> Result<Self, SmtpConfigError> {
         let mut faults = config.faults();
         let tls = match config.tls {
@@ -121,7 +120,7 @@ impl SmtpBackend {
         self.pool.settings.config.max_connections
     }
 
-    /// Sends a message's copies, several at once. `down`: why there is no connection to be had.
+    /// Sends a message's copies concurrently. `down` is the error of a failed connection, if any.
     async fn send_copies(
         &self,
         message: &PreparedMessage,
@@ -138,7 +137,7 @@ impl SmtpBackend {
 
     async fn deliver(&self, copy: Message, down: &OnceLock<SendError>) -> Delivery {
         let mut delivery = Delivery::new(envelope::recipients(&copy));
-        // Waiting, it holds no more than the message itself.
+        // Waiting copies hold nothing but the message itself.
         let mut turn = match self.pool.turn().await {
             Ok(turn) => turn,
             Err(error) => return delivery.fail(error),
@@ -165,8 +164,8 @@ impl SmtpBackend {
         delivery
     }
 
-    /// Sends a mail to those of its recipients who are open yet, over one connection. Gives the
-    /// code of the reply that tells most of it.
+    /// Sends a message to its open recipients over one connection. Returns the code of the most
+    /// significant reply.
     async fn exchange(
         &self,
         turn: &mut Turnstile,
@@ -211,8 +210,8 @@ impl SmtpBackend {
         }
     }
 
-    /// The parameters of `MAIL` for a connection, once recipients are refused whom its server
-    /// cannot take. None: nobody is left.
+    /// Refuses recipients that the server does not support, and returns the parameters of `MAIL`.
+    /// `None` if no recipient is left.
     fn fit(
         &self,
         lease: &Lease,
@@ -286,7 +285,7 @@ fn sender(message: &Message) -> Result<Path, SendError> {
     })
 }
 
-/// Whether a connection that was not to be had says as much about the next.
+/// Whether a failed connection means that the next one would fail, too.
 fn is_down(error: &SendError) -> bool {
     use SendErrorKind as K;
     matches!(

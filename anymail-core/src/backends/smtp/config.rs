@@ -1,6 +1,6 @@
-//! [`SmtpConfig`]: what an SMTP backend needs to know, and what can be wrong with it.
+//! [`SmtpConfig`]: the settings of an SMTP backend, and their validation.
 //!
-//! How a configuration by name says it is in `config/smtp.rs`; certificates are `tls.rs`'s.
+//! `config/smtp.rs` reads them from a configuration; `tls.rs` reads certificates.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,14 +13,14 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum SmtpTls {
-    /// The connection begins in clear text and is encrypted by STARTTLS (RFC 3207) before
-    /// anything else is said. A server that does not offer it gets nothing. Port 587.
+    /// The connection starts in clear text and is encrypted with STARTTLS (RFC 3207) before
+    /// anything else is sent. If the server does not offer it, nothing is sent. Port 587.
     #[default]
     StartTls,
-    /// The connection is encrypted from its first byte (RFC 8314). Port 465.
+    /// The connection is encrypted from the start (RFC 8314). Port 465.
     Implicit,
-    /// Nothing is encrypted. Only to a loopback address, or where
-    /// [`SmtpConfig::allow_clear_text`] allows it. Port 25.
+    /// The connection is not encrypted. Allowed only to a loopback address, or with
+    /// [`SmtpConfig::allow_clear_text`]. Port 25.
     None,
 }
 
@@ -34,7 +34,7 @@ impl SmtpTls {
         }
     }
 
-    /// The mode of this name.
+    /// The mode with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let all = [Self::StartTls, Self::Implicit, Self::None];
         all.into_iter().find(|mode| mode.name() == name)
@@ -49,16 +49,16 @@ impl SmtpTls {
     }
 }
 
-/// With what the backend logs in.
+/// The credentials to authenticate with.
 #[derive(Debug, Clone)]
 pub(super) enum Login {
-    /// By PLAIN (RFC 4616), or LOGIN where the server offers only that.
+    /// Authenticates with PLAIN (RFC 4616), or with LOGIN if the server offers only that.
     Password { user: Secret, password: Secret },
-    /// By XOAUTH2.
+    /// Authenticates with XOAUTH2.
     Token { user: Secret, token: Secret },
 }
 
-/// How to reach an SMTP server.
+/// The settings of an SMTP server.
 ///
 /// ```
 /// use anymail_core::{SmtpBackend, SmtpConfig, SmtpTls};
@@ -88,7 +88,8 @@ pub struct SmtpConfig {
 }
 
 impl SmtpConfig {
-    /// The server at this host name or IP address. STARTTLS is required, nobody logs in.
+    /// Creates settings for the server at this host name or IP address. STARTTLS is required, and
+    /// there is no authentication.
     pub fn new(host: impl Into<String>) -> Self {
         Self {
             host: host.into(),
@@ -106,30 +107,31 @@ impl SmtpConfig {
         }
     }
 
-    /// The port. By default 587, 465 or 25, by [`tls`](Self::tls).
+    /// Sets the port. By default 587, 465 or 25, depending on [`tls`](Self::tls).
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// How the connection is encrypted. STARTTLS by default; it never falls back to clear text.
+    /// Sets how the connection is encrypted. STARTTLS by default; it never falls back to clear
+    /// text.
     #[must_use]
     pub fn tls(mut self, tls: SmtpTls) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Allows [`SmtpTls::None`] to hosts other than loopback: mails, user and password can be
-    /// read on the way. `false` by default.
+    /// Allows [`SmtpTls::None`] to hosts other than loopback: messages, user and password are sent
+    /// in clear text. `false` by default.
     #[must_use]
     pub fn allow_clear_text(mut self, allow: bool) -> Self {
         self.allow_clear_text = allow;
         self
     }
 
-    /// Logs in with a user name and a password, by AUTH PLAIN, or by AUTH LOGIN where the server
-    /// offers only that. By default the backend does not log in.
+    /// Authenticates with a user name and a password, using AUTH PLAIN, or AUTH LOGIN if the server
+    /// offers only that. No authentication by default.
     #[must_use]
     pub fn password(mut self, user: impl Into<Secret>, password: impl Into<Secret>) -> Self {
         self.login = Some(Login::Password {
@@ -139,8 +141,8 @@ impl SmtpConfig {
         self
     }
 
-    /// Logs in with a user name and an OAuth 2 access token, by AUTH XOAUTH2, as Google and
-    /// Microsoft take it. The backend does not renew the token.
+    /// Authenticates with a user name and an OAuth 2 access token, using AUTH XOAUTH2, which Google
+    /// and Microsoft support. The backend does not renew the token.
     #[must_use]
     pub fn access_token(mut self, user: impl Into<Secret>, token: impl Into<Secret>) -> Self {
         self.login = Some(Login::Token {
@@ -150,66 +152,65 @@ impl SmtpConfig {
         self
     }
 
-    /// The name that the backend gives itself in `EHLO`: a host name, or an address literal. By
-    /// default the address of its end of the connection (RFC 5321, 4.1.4), which some servers
-    /// that take mail from anybody do not like.
+    /// Sets the name that the backend sends in `EHLO`: a host name or an address literal. By
+    /// default it is the local address of the connection (RFC 5321, 4.1.4), which some public mail
+    /// servers do not accept.
     #[must_use]
     pub fn hello_name(mut self, name: impl Into<String>) -> Self {
         self.hello_name = Some(name.into());
         self
     }
 
-    /// The time limit of each step: connecting, the TLS handshake, each reply of the server, and
+    /// Sets the timeout of each step: connecting, the TLS handshake, each reply of the server, and
     /// each 64 KiB of a message's content. 60 s by default.
     ///
-    /// When it ends after the whole message is on the wire, the server may have the message
-    /// ([`Accepted::Maybe`](crate::Accepted::Maybe)). RFC 5321 allows servers 10 minutes there;
-    /// for one that checks messages for so long, set a longer limit.
+    /// If it expires after the whole message was sent, the server may have accepted the message
+    /// ([`Accepted::Maybe`](crate::Accepted::Maybe)). RFC 5321 allows servers 10 minutes at that
+    /// point; use a longer timeout for a server that scans messages for a long time.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// The most connections at once, shared by all tasks that use the backend. 8 by default.
+    /// Sets the maximum number of connections, which all tasks that use the backend share. 8 by
+    /// default.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// How long a connection that nobody uses stays open. 60 s by default; zero closes it at
-    /// once.
+    /// Sets how long an idle connection stays open. 60 s by default; zero closes it immediately.
     #[must_use]
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = limit;
         self
     }
 
-    /// The messages after which a connection is closed and another one opened. 100 by default.
+    /// Sets the number of messages after which a connection is replaced. 100 by default.
     #[must_use]
     pub fn max_messages_per_connection(mut self, messages: usize) -> Self {
         self.max_messages_per_connection = messages;
         self
     }
 
-    /// A file of certificates in PEM that are trusted as well as the platform's, for a server
-    /// with a certificate of a CA of its own. Read once, by
-    /// [`SmtpBackend::new`](crate::SmtpBackend::new).
+    /// Sets a PEM file with certificates to trust in addition to the platform's, for a server with
+    /// a certificate of a private CA. [`SmtpBackend::new`](crate::SmtpBackend::new) reads it once.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_file = Some(path.into());
         self
     }
 
-    /// The same, given as the text of such a file.
+    /// Sets such certificates as PEM text.
     #[must_use]
     pub fn ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_pem = Some(pem.into());
         self
     }
 
-    /// The host without the brackets that an IPv6 address may have.
+    /// The host without the brackets of an IPv6 address.
     pub(super) fn bare_host(&self) -> &str {
         let inner = self.host.strip_prefix('[');
         let inner = inner.and_then(|inner| inner.strip_suffix(']'));
@@ -220,7 +221,7 @@ impl SmtpConfig {
         self.port.unwrap_or_else(|| self.tls.port())
     }
 
-    /// The server as errors and spans name it.
+    /// The server, as errors and spans name it.
     pub(super) fn server(&self) -> String {
         let host = self.bare_host();
         match host.contains(':') {
@@ -229,7 +230,7 @@ impl SmtpConfig {
         }
     }
 
-    /// All that is wrong with the settings but for the certificates.
+    /// All faults in the settings, without those of the certificates.
     pub(super) fn faults(&self) -> Vec<SmtpConfigFault> {
         let mut faults = Vec::new();
         let mut keep = |option, problem: &str| {
@@ -239,7 +240,7 @@ impl SmtpConfig {
             });
         };
         if !is_host(self.bare_host()) {
-            // Not quoted: a URL, say, may hold a password.
+            // Not quoted: it may be a URL with a password, for example.
             keep("host", "expected a host name or an IP address");
         } else if self.tls == SmtpTls::None && !self.is_loopback() && !self.allow_clear_text {
             keep(
@@ -283,7 +284,7 @@ impl SmtpConfig {
         faults
     }
 
-    /// The parts of the login, each with the character that separates it on the wire: NUL in
+    /// The parts of the credentials, each with the character that separates it on the wire: NUL in
     /// PLAIN (RFC 4616, 2), U+0001 in XOAUTH2.
     fn login_parts(&self) -> Vec<(&'static str, &Secret, char)> {
         match &self.login {
@@ -319,13 +320,13 @@ fn is_hello_name(name: &str) -> bool {
     }
 }
 
-/// Settings that no SMTP backend can be made of: all that is wrong with them.
+/// The error of creating an SMTP backend, with all faults in its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SmtpConfigError {
     pub(super) faults: Vec<SmtpConfigFault>,
 }
 
-/// One setting and what is wrong with it. Never quotes a secret.
+/// A fault in a setting. It never quotes a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SmtpConfigFault {
@@ -336,7 +337,7 @@ pub struct SmtpConfigFault {
 }
 
 impl SmtpConfigError {
-    /// What is wrong; there is at least one fault.
+    /// The faults, at least one.
     pub fn faults(&self) -> &[SmtpConfigFault] {
         &self.faults
     }

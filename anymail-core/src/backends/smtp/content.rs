@@ -1,16 +1,16 @@
-//! A mail as it goes behind DATA: in pieces, its dots doubled, with the end marker.
+//! A message as it is sent after DATA: in pieces, with its dots doubled, and with the end marker.
 //!
-//! How the pieces get onto the wire is in `wire.rs`; the mail is written by `message/mime.rs`.
+//! `wire.rs` sends the pieces; `message/mime.rs` writes the message.
 
 use memchr::memchr2;
 
-/// What is written at once, and needed beside the mail itself.
+/// The size of a piece, and the memory needed in addition to the message.
 const PIECE: usize = 64 * 1024;
 
-/// The end of a mail behind DATA, at the start of a line (RFC 5321, 4.1.1.4).
+/// The end of a message after DATA, at the start of a line (RFC 5321, 4.1.1.4).
 pub(super) const END: &[u8] = b".\r\n";
 
-/// Takes a mail apart.
+/// Splits a message into pieces.
 pub(super) struct Content<'a> {
     rest: &'a [u8],
     at_line_start: bool,
@@ -20,8 +20,8 @@ pub(super) struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// `marker_apart`: the end marker is a piece of its own. Of what is encrypted nobody knows
-    /// which bytes are on the wire, so there a piece must not hold both.
+    /// `marker_apart`: the end marker is a separate piece. On an encrypted connection it is not
+    /// known which bytes are on the wire, so a piece must not contain both content and marker.
     pub(super) fn new(mail: &'a [u8], marker_apart: bool) -> Self {
         Self {
             rest: mail,
@@ -32,10 +32,10 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// The next piece, and where in it the end marker begins, if it is the last.
+    /// The next piece and, if it is the last, the offset of the end marker.
     ///
-    /// A line break that is not CR LF becomes one: servers that take it for the end of a line
-    /// could be made to see the end of the mail where none is (SMTP smuggling).
+    /// A line break other than CR LF becomes CR LF: servers that accept it as a line end could be
+    /// made to see the end of the message too early (SMTP smuggling).
     pub(super) fn next(&mut self) -> Option<(&[u8], Option<usize>)> {
         if self.ended {
             return None;

@@ -1,6 +1,6 @@
-//! One mail over one connection: MAIL, RCPT, DATA, the content, and what the server says to each.
+//! Sends one message over one connection: MAIL, RCPT, DATA, the content, and the replies.
 //!
-//! What a reply means is `reply.rs`'s table; what becomes of the message, `backend.rs`'s.
+//! `reply.rs` interprets replies; `backend.rs` decides what happens to the message.
 
 use std::time::Duration;
 
@@ -12,43 +12,43 @@ use super::session::{Session, ask};
 use super::wire::Interrupted;
 use crate::sending::SendError;
 
-/// How many commands go out before their replies are read: few enough that neither side's
-/// buffers fill up while both write (RFC 2920, 3.1).
+/// How many commands are sent before their replies are read: few enough that the buffers of both
+/// sides do not fill up while both write (RFC 2920, 3.1).
 const GROUP: usize = 100;
 
-/// RSET is answered at once, or the connection is not worth keeping.
+/// A connection that does not reply to RSET promptly is not worth keeping.
 const RESET_LIMIT: Duration = Duration::from_secs(5);
 
-/// A mail and its envelope, as this connection can take it.
+/// A message and its envelope, in the form that this connection supports.
 #[derive(Debug)]
 pub(super) struct Mail<'a> {
     /// The sender's path.
     pub(super) sender: &'a str,
-    /// What stands behind it: nothing, or a space and parameters.
+    /// The parameters after it: empty, or a space and parameters.
     pub(super) parameters: &'a str,
     /// The recipients' paths.
     pub(super) recipients: &'a [&'a str],
     pub(super) content: &'a [u8],
 }
 
-/// What came of a mail on one connection.
+/// The result of a message on one connection.
 #[derive(Debug)]
 pub(super) struct Turn {
-    /// The replies to the recipients, in their order: to all, unless it failed before.
+    /// The replies to the recipients, in order. Complete unless the conversation failed.
     pub(super) recipients: Vec<Reply>,
     pub(super) ended: Ended,
-    /// Whether another mail can go over the connection.
+    /// Whether another message can be sent over the connection.
     pub(super) keep: bool,
 }
 
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The server has the mail, for those recipients that it took.
+    /// The server accepted the message for the recipients that it accepted.
     Taken(Reply),
-    /// The server took no recipient, and got no content.
+    /// The server accepted no recipient, and the content was not sent.
     NobodyTaken,
     Failed(SendError),
-    /// The connection was closed before the server answered anything about this mail.
+    /// The connection was closed before the server replied to anything about this message.
     Unanswered(SendError),
 }
 
@@ -69,7 +69,7 @@ impl Command {
     }
 }
 
-/// Sends a mail. The session must be new, or have been told to keep.
+/// Sends a message. The session must be new, or the last result must have said to keep it.
 pub(super) async fn send(session: &mut Session, mail: &Mail<'_>, server: &str) -> Turn {
     session.used += 1;
     let mut talk = Talk {
@@ -91,7 +91,7 @@ pub(super) async fn send(session: &mut Session, mail: &Mail<'_>, server: &str) -
     }
 }
 
-/// Why there is no going on, and whether the connection can be used again.
+/// Why the conversation cannot continue, and whether the connection can be reused.
 type Stop = (Ended, bool);
 
 struct Talk<'a> {
@@ -101,23 +101,23 @@ struct Talk<'a> {
     answers: Answers,
 }
 
-/// What the server has said so far.
+/// What the server has replied so far.
 #[derive(Default)]
 struct Answers {
     any: bool,
     recipients: Vec<Reply>,
     taken: usize,
-    /// A refusal of the whole mail.
+    /// A refusal of the whole message.
     refusal: Option<SendError>,
-    /// One that came in answer to a recipient. It counts if nobody was taken.
+    /// A refusal in reply to a recipient. It counts if no recipient was accepted.
     barred: Option<SendError>,
 }
 
 impl Talk<'_> {
-    /// From MAIL to the reply to DATA.
+    /// Sends everything from MAIL to DATA, and reads the replies.
     ///
-    /// DATA may go out with the recipients (RFC 2920, 3.1), but is kept back until somebody was
-    /// taken: a server that takes nobody is not given anything to take.
+    /// DATA could be pipelined with the recipients (RFC 2920, 3.1), but is sent only after a
+    /// recipient was accepted, so that a server that accepts none never gets the content.
     async fn envelope(&mut self) -> Result<(), Stop> {
         let recipients = (0..self.mail.recipients.len()).map(Command::Recipient);
         let commands: Vec<_> = std::iter::once(Command::Mail).chain(recipients).collect();
@@ -138,7 +138,7 @@ impl Talk<'_> {
         self.say(&[Command::Data]).await
     }
 
-    /// Says commands, and takes the replies to them.
+    /// Sends commands, and reads the replies to them.
     async fn say(&mut self, group: &[Command]) -> Result<(), Stop> {
         let lines: String = group.iter().map(|command| self.line(*command)).collect();
         if let Err(why) = self.session.wire.write(lines.as_bytes()).await {
@@ -164,7 +164,7 @@ impl Talk<'_> {
         }
     }
 
-    /// Takes the reply to a command.
+    /// Reads the reply to a command.
     async fn hear(&mut self, command: Command) -> Result<(), Stop> {
         let stage = command.stage();
         let answer = match self.session.wire.reply().await {
@@ -175,7 +175,7 @@ impl Talk<'_> {
         let meaning = reply::meaning(stage, &answer);
         let error = || reply::refused(stage, &answer, self.server);
         if answer.code == 421 {
-            // The server closes, and answers nothing more.
+            // The server is closing the connection and will not reply again.
             return Err(match (answers.any, answers.refusal.take()) {
                 (false, _) => (Ended::Unanswered(error()), false),
                 (true, None) => (Ended::Failed(error()), false),
@@ -184,12 +184,12 @@ impl Talk<'_> {
         }
         answers.any = true;
         if answers.refusal.is_some() {
-            // These commands went out together; the first refusal explains the others.
+            // These commands were sent together; the first refusal explains the others.
             return Ok(());
         }
         match (command, meaning) {
-            // What is answered and what was asked have come apart, so that what was said of one
-            // recipient may have been meant for another.
+            // Commands and replies are out of step, so a reply about one recipient may have been
+            // about another.
             (_, Meaning::Nonsense | Meaning::Continue) => {
                 answers.recipients.clear();
                 return Err((Ended::Failed(error()), false));
@@ -209,14 +209,14 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// The content, its end, and the reply to it.
+    /// Sends the content and its end marker, and reads the reply.
     async fn content(&mut self) -> Stop {
         let encrypted = self.session.wire.is_encrypted();
         let mut content = Content::new(self.mail.content, encrypted);
         while let Some((piece, marker)) = content.next() {
             let mut written = 0;
             let sent = self.session.wire.write_content(piece, &mut written).await;
-            // From the marker's first byte on, the server may have seen an end.
+            // From the marker's first byte on, the server may have seen the end.
             let ended = marker.is_some_and(|marker| written > marker);
             let stage = if ended { Stage::End } else { Stage::Content };
             match sent {
@@ -247,7 +247,7 @@ impl Talk<'_> {
     }
 
     fn broken(&mut self, stage: Stage, why: &Broken) -> Stop {
-        // A server that refuses a mail and hangs up, or says no more, has refused it.
+        // A server that refuses a message and then disconnects, or stops replying, has refused it.
         if let Some(refusal) = self.answers.refusal.take() {
             return (Ended::Failed(refusal), false);
         }
@@ -259,7 +259,7 @@ impl Talk<'_> {
         (ended, false)
     }
 
-    /// Makes the server forget the mail.
+    /// Makes the server discard the message.
     async fn reset(&mut self) -> bool {
         let reset = ask(&mut self.session.wire, "RSET", Stage::Mail, self.server);
         let answer = timeout(RESET_LIMIT, reset).await;

@@ -1,6 +1,6 @@
-//! What became of one mail ([`Delivery`]), and of all the mails of a message ([`Report`]).
+//! The result of one message ([`Delivery`]), and of all copies of a message ([`Report`]).
 //!
-//! What a single reply means is `reply.rs`'s table.
+//! `reply.rs` interprets single replies.
 
 use super::NAME;
 use super::conversation::Ended;
@@ -12,20 +12,20 @@ use crate::sending::{Accepted, SendError, SendStatus, Status, StatusDetail};
 const NEEDS_UTF8: &str = "the server does not offer SMTPUTF8 (RFC 6531), which a non-ASCII local \
                           part requires";
 
-/// What became of one mail.
+/// The result of one copy.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    /// What its `Message-ID` says.
+    /// The value of its `Message-ID`.
     pub(super) message_id: String,
     open: Vec<(AddressKey, Path)>,
     settled: Vec<(AddressKey, Status, StatusDetail)>,
     responses: Vec<String>,
-    /// Why some or all of the recipients do not have it.
+    /// Why some or all recipients did not get it.
     error: Option<SendError>,
 }
 
 impl Delivery {
-    /// A mail that nobody has been asked about yet.
+    /// A copy that no server has been asked about yet.
     pub(super) fn new(recipients: Vec<Recipient>) -> Self {
         let mut delivery = Self {
             message_id: String::new(),
@@ -46,7 +46,7 @@ impl Delivery {
         delivery
     }
 
-    /// Whether there is anybody to ask the server about.
+    /// Whether there are recipients left to ask the server about.
     pub(super) fn has_open(&self) -> bool {
         !self.open.is_empty()
     }
@@ -59,7 +59,7 @@ impl Delivery {
         self.open.iter().any(|(_, path)| path.is_international())
     }
 
-    /// Refuses those whom only a server with SMTPUTF8 could take.
+    /// Refuses recipients that only a server with SMTPUTF8 accepts.
     pub(super) fn refuse_international(&mut self) {
         for (key, _) in self
             .open
@@ -70,7 +70,7 @@ impl Delivery {
         }
     }
 
-    /// Nobody who is open gets the mail, or nobody can tell.
+    /// Settles all open recipients as failed or unknown.
     pub(super) fn fail(mut self, error: SendError) -> Self {
         self.settle_open(&error);
         self.error = Some(error);
@@ -89,11 +89,11 @@ impl Delivery {
         self.settled.extend(settled);
     }
 
-    /// Takes what a server said of those who are open. They are settled, but for those whom it
-    /// takes in another transaction only. Gives the code of the last reply.
+    /// Settles the open recipients by the server's replies, except those that it will accept in
+    /// another transaction. Returns the code of the last reply.
     ///
     /// # Errors
-    /// Nobody else will be taken: those who are open still fail with it.
+    /// No further recipients will be accepted: the open ones fail with this error.
     pub(super) fn take(&mut self, replies: Vec<Reply>, ended: Ended) -> Result<u16, SendError> {
         let taken = matches!(ended, Ended::Taken(_));
         let last = replies.last().map_or(0, |reply| reply.code);
@@ -141,7 +141,7 @@ impl Delivery {
     }
 }
 
-/// What became of a message, mail by mail.
+/// The result of a message, copy by copy.
 #[derive(Debug)]
 pub(super) struct Report {
     status: SendStatus,
@@ -156,7 +156,7 @@ impl Report {
         }
     }
 
-    /// Adds a mail. In a batch cc and bcc get every one: they have the best that became of any.
+    /// Adds a copy. In a batch, cc and bcc get every copy and report the best result.
     pub(super) fn add(&mut self, delivery: Delivery) {
         let id = delivery.message_id;
         for (key, status, detail) in delivery.settled {
@@ -171,9 +171,9 @@ impl Report {
         self.errors.extend(delivery.error);
     }
 
-    /// A status where anybody was taken, or all were refused for good. Else the error that tells
-    /// a caller most: first one that leaves it open whether the server has the message, then one
-    /// after which the same may work later.
+    /// Returns a status if any recipient was accepted or all were permanently refused. Otherwise
+    /// returns the most significant error: first one that leaves open whether the server accepted
+    /// the message, then a transient one.
     pub(super) fn finish(mut self) -> Result<SendStatus, SendError> {
         if self
             .status

@@ -1,26 +1,26 @@
-//! The envelope of one mail: who it is from and for, as the commands `MAIL` and `RCPT` say it.
+//! The envelope of one copy: sender and recipients, as in the commands `MAIL` and `RCPT`.
 //!
-//! What stands in the mail itself is written by `message/mime.rs`. Whatever an address holds, no
-//! more than one path (RFC 5321, 4.1.2) goes into a command.
+//! `message/mime.rs` writes the message itself. Whatever an address contains, only one path (RFC
+//! 5321, 4.1.2) goes into a command.
 
 use crate::message::{Address, AddressKey, Message};
 
-/// A recipient: the key in the status, and the path, or why there is none.
+/// A recipient: its key in the status, and its path, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Recipient {
     pub(super) key: AddressKey,
     pub(super) path: Result<Path, &'static str>,
 }
 
-/// An address between angle brackets.
+/// An address in angle brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Path(String);
 
 impl Path {
-    /// The path of an address: its domain in ASCII, its local part as it is.
+    /// The path of an address: its domain in ASCII, its local part unchanged.
     ///
-    /// `Address` has checked most of this; what goes into a command is looked at once more, and
-    /// RFC 5322 allows a local part that RFC 5321 does not: with tabs.
+    /// `Address` has checked most of this, but anything that goes into a command is checked again,
+    /// and RFC 5322 allows local parts that RFC 5321 does not: those with tabs.
     pub(super) fn of(address: &Address) -> Result<Self, &'static str> {
         if !is_local_part(address.local_part()) {
             return Err("its local part is not valid in SMTP (RFC 5321, 4.1.2)");
@@ -35,18 +35,18 @@ impl Path {
         &self.0
     }
 
-    /// Whether only a server with SMTPUTF8 (RFC 6531) takes it.
+    /// Whether it requires a server with SMTPUTF8 (RFC 6531).
     pub(super) fn is_international(&self) -> bool {
         !self.0.is_ascii()
     }
 }
 
-/// The address that bounces go to: the envelope sender, else the author.
+/// The address that bounces go to: the envelope sender, or else the author.
 pub(super) fn sender(message: &Message) -> Option<&Address> {
     message.envelope_sender.value().or(message.from.value())
 }
 
-/// The recipients in the order `to`, `cc`, `bcc`, each once.
+/// The recipients in the order `to`, `cc`, `bcc`, without duplicates.
 pub(super) fn recipients(message: &Message) -> Vec<Recipient> {
     let mut found: Vec<Recipient> = Vec::new();
     let mut seen = std::collections::HashSet::new();

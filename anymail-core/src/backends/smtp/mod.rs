@@ -1,7 +1,7 @@
-//! The `smtp` backend: any ESP and any mail server, by SMTP.
+//! The `smtp` backend, for any ESP and any mail server.
 //!
-//! `conversation.rs` says which command goes out when, `reply.rs` what each answer means, and
-//! `backend.rs` what becomes of the message. Nothing of SMTP is known outside this folder.
+//! `conversation.rs` decides which command is sent when, `reply.rs` what each reply means, and
+//! `backend.rs` what happens to the message. Nothing outside this folder depends on SMTP.
 
 mod backend;
 mod config;

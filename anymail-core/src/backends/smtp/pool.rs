@@ -1,6 +1,6 @@
-//! The connections of a backend: shared by all its tasks, no more than so many at once.
+//! The connection pool of a backend, shared by all its tasks, with a maximum number of connections.
 //!
-//! How one is opened is in `session.rs`.
+//! `session.rs` opens connections.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::NAME;
 use super::session::{self, Session, Settings};
 use crate::sending::{SendError, SendErrorKind};
 
-/// How long a server that is told goodbye is waited for.
+/// How long to wait for a server after QUIT.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// After a server has taken no more connections, it is not asked for more for so long.
+/// How long no further connections are opened after the server refused one.
 const FEWER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -26,21 +26,21 @@ pub(super) struct Pool {
     idle: Arc<Idle>,
 }
 
-/// Connections that nobody uses, the longest unused first, and how many there are besides.
+/// Idle connections, the oldest first, and the number of other connections.
 #[derive(Debug, Default)]
 struct Idle {
     kept: Mutex<Kept>,
-    /// A connection is counted no more.
+    /// Stops counting a connection.
     changed: Notify,
 }
 
 #[derive(Default)]
 struct Kept {
     sessions: Vec<(Instant, Session)>,
-    /// Whether a task waits to close them.
+    /// Whether a task is waiting to close them.
     watched: bool,
     counts: Counts,
-    /// Turns that nobody gets, since the server takes no more connections, and since when.
+    /// Permits that are withheld because the server accepts no more connections, and since when.
     held_back: usize,
     held_back_at: Option<Instant>,
 }
@@ -56,14 +56,14 @@ struct Counts {
 enum State {
     Opening,
     Used,
-    /// The server is being told goodbye, and may count it still.
+    /// The connection is being closed, and the server may still count it.
     Closing,
 }
 
-/// The right to use one connection.
+/// The permit to use one connection.
 pub(super) struct Turnstile(Option<OwnedSemaphorePermit>);
 
-/// A connection in use. Dropped, it is closed: only [`Pool::give_back`] keeps it.
+/// A connection in use. Dropping it closes it; only [`Pool::give_back`] keeps it.
 pub(super) struct Lease {
     pub(super) session: Session,
     /// Whether it was used before, so that the server may have closed it meanwhile.
@@ -71,7 +71,7 @@ pub(super) struct Lease {
     counted: Counted,
 }
 
-/// As long as it lives, a connection is counted.
+/// Counts a connection for as long as it exists.
 struct Counted(Arc<Idle>, State);
 
 impl Drop for Counted {
@@ -104,7 +104,7 @@ impl Pool {
         }
     }
 
-    /// Waits until one connection more may be used.
+    /// Waits for the permit to use one more connection.
     pub(super) async fn turn(&self) -> Result<Turnstile, SendError> {
         let again = self.idle.lock().take_held_back();
         self.permits.add_permits(again);
@@ -115,11 +115,10 @@ impl Pool {
         })
     }
 
-    /// A connection: one that was used before and is still there, as far as is known, or a new
-    /// one.
+    /// Returns a connection: an idle one that seems to be open, or a new one.
     ///
-    /// Where there are others and the server takes no further one, as many servers do that take
-    /// only so many from a client, the mail waits for its turn at one of the others.
+    /// Many servers accept only so many connections from one client. If the server refuses another
+    /// one while there are others, the message waits for one of them.
     pub(super) async fn connection(&self, turn: &mut Turnstile) -> Result<Lease, SendError> {
         let limit = self.settings.config.timeout;
         loop {
@@ -148,12 +147,12 @@ impl Pool {
             loop {
                 let changed = self.idle.changed.notified();
                 tokio::pin!(changed);
-                // Before the look: what changes after it is not missed.
+                // Subscribe before the check, so that no change after it is missed.
                 changed.as_mut().enable();
                 match self.others(turn) {
                     Others::None => return Err(error),
-                    // Whether there is a connection to wait for is known then. Not for ever:
-                    // nobody may be polling the task that opens it.
+                    // By then it is known whether there is a connection to wait for. The wait is
+                    // limited, because the task that opens it may not be polled.
                     Others::Opening => match timeout(limit, changed).await {
                         Ok(()) => continue,
                         Err(_) => return Err(error),
@@ -172,8 +171,8 @@ impl Pool {
         }
     }
 
-    /// What other connections there are. Where they are all in use, gives the turn up: whoever
-    /// uses one has a turn, so that one is left at least.
+    /// Whether other connections exist. If all of them are in use, gives up the permit: each
+    /// connection in use has one, so at least one remains.
     fn others(&self, turn: &mut Turnstile) -> Others {
         let mut kept = self.idle.lock();
         if !kept.sessions.is_empty() {
@@ -196,7 +195,7 @@ impl Pool {
         Others::Used
     }
 
-    /// Keeps a connection for the next mail, if it is good for one.
+    /// Keeps a connection for the next message if it can be reused.
     pub(super) fn give_back(&self, lease: Lease, good: bool) {
         if !good {
             return;
@@ -209,7 +208,7 @@ impl Pool {
             self.idle.push(lease.session);
             self.watch();
         }
-        // Now, and not before, it is counted no more.
+        // It is not counted from here on.
         drop(lease.counted);
     }
 
@@ -217,7 +216,7 @@ impl Pool {
         dismiss(&self.idle, session);
     }
 
-    /// Lets a task close what stays unused for too long.
+    /// Spawns a task that closes connections that stay idle for too long.
     fn watch(&self) {
         let Ok(runtime) = Handle::try_current() else {
             return;
@@ -240,7 +239,7 @@ impl Drop for Pool {
 
 impl Idle {
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        // Nothing in here can be left half done.
+        // No code that runs under the lock can panic halfway.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -249,7 +248,7 @@ impl Idle {
         Counted(Arc::clone(self), state)
     }
 
-    /// The one used last: the others grow old and are closed.
+    /// Takes the connection that was used last, so that the others become old and are closed.
     fn pop(self: &Arc<Self>) -> Option<(Instant, Lease)> {
         let mut kept = self.lock();
         let (since, session) = kept.sessions.pop()?;
@@ -268,7 +267,7 @@ impl Idle {
 }
 
 impl Kept {
-    /// The turns that there are again, once the server may have room again.
+    /// Permits that are available again because the server may accept more connections.
     fn take_held_back(&mut self) -> usize {
         match self.held_back_at {
             Some(since) if since.elapsed() >= FEWER => {
@@ -280,7 +279,7 @@ impl Kept {
     }
 }
 
-/// Ends with the last connection, or with the pool.
+/// Ends with the last connection or with the pool.
 async fn close_unused(idle: Weak<Idle>, limit: Duration) {
     let mut next = Some(Instant::now());
     while let Some(since) = next {
@@ -300,7 +299,7 @@ async fn close_unused(idle: Weak<Idle>, limit: Duration) {
     }
 }
 
-/// Says goodbye to a server without keeping anybody waiting.
+/// Closes a connection in the background.
 fn dismiss(idle: &Arc<Idle>, session: Session) {
     if let Ok(runtime) = Handle::try_current() {
         let closing = idle.count(State::Closing);
@@ -311,7 +310,7 @@ fn dismiss(idle: &Arc<Idle>, session: Session) {
     }
 }
 
-/// Which connections there are besides one that could not be opened.
+/// Which other connections exist when one could not be opened.
 enum Others {
     None,
     Idle,

@@ -1,24 +1,24 @@
-//! What each reply of an SMTP server means: one table from stage and reply to what became of the
-//! message, each row with its RFC. What a broken connection means stands below it.
+//! Interprets replies of an SMTP server: one table from stage and reply to meaning, with the RFC of
+//! each row. Broken connections are interpreted below it.
 //!
-//! Which command is sent when is decided in `conversation.rs` and `session.rs`.
+//! `conversation.rs` and `session.rs` decide which command is sent when.
 
 use std::fmt;
 
 use super::NAME;
 use crate::sending::{Accepted, SendError, SendErrorKind, Status, StatusDetail};
 
-/// A whole reply, of one line or several.
+/// A complete reply of one or several lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) code: u16,
-    /// The enhanced status code (RFC 3463), where the reply has one.
+    /// The enhanced status code (RFC 3463), if any.
     pub(super) enhanced: Option<[u16; 3]>,
-    /// The words without codes; a line break between two lines.
+    /// The text without codes, with a line break between lines.
     pub(super) text: String,
 }
 
-/// The enhanced status code at the start of a line, behind the code: `5.7.509` (RFC 3463, 2).
+/// Parses the enhanced status code after the code at the start of a line: `5.7.509` (RFC 3463, 2).
 pub(super) fn enhanced_code(line: &[u8]) -> Option<[u16; 3]> {
     let line = std::str::from_utf8(line.get(4..)?.trim_ascii_end()).ok()?;
     let mut parts = line.split(' ').next()?.split('.');
@@ -32,7 +32,7 @@ pub(super) fn enhanced_code(line: &[u8]) -> Option<[u16; 3]> {
 }
 
 impl Reply {
-    /// `550 5.1.1`, or `550` alone.
+    /// `550 5.1.1`, or only `550`.
     pub(super) fn codes(&self) -> String {
         match self.enhanced {
             Some([class, subject, detail]) => {
@@ -42,7 +42,7 @@ impl Reply {
         }
     }
 
-    /// The words in one line.
+    /// The text on one line.
     pub(super) fn words(&self) -> String {
         self.text.replace('\n', " ")
     }
@@ -56,14 +56,14 @@ impl Reply {
     }
 }
 
-/// The whole reply in one line.
+/// Writes the complete reply on one line.
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.codes(), self.words())
     }
 }
 
-/// How far the conversation is: what the server answers, or ought to answer.
+/// The stage of the conversation: what the server is replying to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Greeting,
@@ -73,9 +73,9 @@ pub(super) enum Stage {
     Mail,
     Recipient,
     Data,
-    /// The content, before its end marker is on its way.
+    /// The content, before its end marker is sent.
     Content,
-    /// The end marker is on its way, or may be.
+    /// The end marker is sent, or may be.
     End,
 }
 
@@ -95,28 +95,28 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What a reply means at its stage.
+/// The meaning of a reply at its stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The server has done what it was asked for.
+    /// The server did what it was asked to.
     Yes,
-    /// The server wants more (RFC 4954, 4).
+    /// The server expects more (RFC 4954, 4).
     Continue,
-    /// The server does not take the message for this recipient. Others may be taken.
+    /// The server refuses the message for this recipient, but may accept others.
     NotFor(Status),
-    /// The server takes no further recipient in this transaction, but will in another.
+    /// The server accepts no further recipient in this transaction, but will in another.
     TooMany,
-    /// The server takes nothing of the message. The flag: the same may work later.
+    /// The server refuses the message. The flag says whether a retry may work.
     No(SendErrorKind, bool),
-    /// No server answers so at this stage.
+    /// No server sends this reply at this stage.
     Nonsense,
 }
 
 struct Row {
-    /// None: at any stage.
+    /// `None` matches any stage.
     stage: Option<Stage>,
     codes: (u16, u16),
-    /// Subject and detail of the enhanced codes; empty: any, or none.
+    /// Subject and detail of enhanced codes. Empty matches any code, or none.
     about: &'static [(u16, u16)],
     meaning: Meaning,
 }
@@ -147,11 +147,11 @@ const fn any(codes: (u16, u16), about: &'static [(u16, u16)], meaning: Meaning) 
 use Meaning::{Continue, No, NotFor, TooMany, Yes};
 use SendErrorKind as K;
 
-/// The first row that fits says what a reply means.
+/// The first matching row decides.
 ///
-/// A negative reply is the server's word that it does not have the message (RFC 5321, 4.2.1), at
-/// the end of the content, too. Before that end a server has nothing to deliver: when the
-/// connection breaks it must forget the transaction (RFC 5321, 4.1.1.5 and 4.1.1.10).
+/// A negative reply means that the server does not have the message (RFC 5321, 4.2.1), even at the
+/// end of the content. Before that end, a server has nothing to deliver: when the connection
+/// breaks, it must discard the transaction (RFC 5321, 4.1.1.5 and 4.1.1.10).
 const ROWS: &[Row] = &[
     // The server closes the connection, at any time: RFC 5321, 3.8 and 4.2.3.
     any((421, 421), &[], No(K::ServerError, true)),
@@ -161,35 +161,35 @@ const ROWS: &[Row] = &[
     at(Stage::Greeting, (220, 220), &[], Yes),
     at(Stage::Hello, (250, 250), &[], Yes),
     at(Stage::StartTls, (220, 220), &[], Yes),
-    // STARTTLS was offered, but is not understood: RFC 3207, 4. (454 stands with the other 4yz.)
+    // STARTTLS was offered but is not understood: RFC 3207, 4. (454 is with the other 4yz.)
     at(
         Stage::StartTls,
         (500, 599),
         &[],
         No(K::Configuration, false),
     ),
-    // RFC 4954, 4 and 6. 454 is a temporary failure, and stands with the other 4yz.
+    // RFC 4954, 4 and 6. 454 is a temporary failure, with the other 4yz.
     at(Stage::Auth, (235, 235), &[], Yes),
     at(Stage::Auth, (334, 334), &[], Continue),
     at(Stage::Auth, (500, 599), &[], No(K::Authentication, false)),
     // RFC 5321, 4.3.2. 251: the server forwards to another address, 3.4.
     at(Stage::Mail, (250, 250), &[], Yes),
     at(Stage::Recipient, (250, 251), &[], Yes),
-    // X.5.3, too many recipients: RFC 3463, 3.6. Without that code 452 and 552 may be a full
-    // disk or mailbox as well (RFC 5321, 4.5.3.1.10: 552 is to be read as 452).
+    // X.5.3, too many recipients: RFC 3463, 3.6. Without that code, 452 and 552 may also mean a
+    // full disk or mailbox (RFC 5321, 4.5.3.1.10: treat 552 like 452).
     at(Stage::Recipient, (400, 599), &[(5, 3)], TooMany),
     at(Stage::Recipient, (552, 552), &[], NotFor(Status::Failed)),
-    // Not now, for this recipient: RFC 5321, 4.2.1.
+    // Temporary failure for this recipient: RFC 5321, 4.2.1.
     at(Stage::Recipient, (400, 499), &[], NotFor(Status::Failed)),
-    // What is wrong is the sender's address: RFC 3463, 3.2.
+    // The sender's address is refused: RFC 3463, 3.2.
     at(
         Stage::Recipient,
         (500, 599),
         &[(1, 7), (1, 8)],
         NotFor(Status::Failed),
     ),
-    // No such address, bad system or syntax, ambiguous, moved: RFC 3463, 3.2. X.1.9: RFC 5248,
-    // 3.1. X.1.10, a domain that takes no mail: RFC 7505, 4.2.
+    // No such address, bad system or syntax, ambiguous, moved: RFC 3463, 3.2. X.1.9: RFC 5248, 3.1.
+    // X.1.10, a domain that accepts no email: RFC 7505, 4.2.
     at(
         Stage::Recipient,
         (500, 599),
@@ -205,7 +205,7 @@ const ROWS: &[Row] = &[
         ],
         NotFor(Status::Invalid),
     ),
-    // Local parts that the server cannot take: RFC 6531, 3.7.4.1 (X.6.7).
+    // Local parts that the server does not support: RFC 6531, 3.7.4.1 (X.6.7).
     at(
         Stage::Recipient,
         (500, 599),
@@ -215,8 +215,8 @@ const ROWS: &[Row] = &[
     // Syntax error in a parameter; mailbox name not allowed: RFC 5321, 4.2.3.
     at(Stage::Recipient, (501, 501), &[], NotFor(Status::Invalid)),
     at(Stage::Recipient, (553, 553), &[], NotFor(Status::Invalid)),
-    // Mailbox disabled (X.2.1), not allowed (X.7.1) and all other reasons: RFC 3463, 3.3 and
-    // 3.8. A 550 without an enhanced code may be any of them: RFC 5321, 4.2.3.
+    // Mailbox disabled (X.2.1), not allowed (X.7.1) and all other reasons: RFC 3463, 3.3 and 3.8. A
+    // 550 without an enhanced code may be any of them: RFC 5321, 4.2.3.
     at(Stage::Recipient, (500, 599), &[], NotFor(Status::Rejected)),
     // RFC 5321, 4.3.2.
     at(Stage::Data, (354, 354), &[], Yes),
@@ -230,7 +230,7 @@ const ROWS: &[Row] = &[
     any((500, 599), &[], No(K::Refused, false)),
 ];
 
-/// What `reply` means at `stage`.
+/// The meaning of `reply` at `stage`.
 pub(super) fn meaning(stage: Stage, reply: &Reply) -> Meaning {
     let fits = |row: &&Row| {
         row.stage.is_none_or(|at| at == stage)
@@ -242,7 +242,7 @@ pub(super) fn meaning(stage: Stage, reply: &Reply) -> Meaning {
         .map_or(Meaning::Nonsense, |row| row.meaning)
 }
 
-/// The error that a reply is at its stage; for one that means yes, that it does not belong there.
+/// The error for a reply at its stage. A positive reply becomes an unexpected response.
 pub(super) fn refused(stage: Stage, reply: &Reply, server: &str) -> SendError {
     let (kind, transient) = match meaning(stage, reply) {
         Meaning::No(kind, transient) => (kind, transient),
@@ -255,7 +255,7 @@ pub(super) fn refused(stage: Stage, reply: &Reply, server: &str) -> SendError {
         .with_server(server)
         .with_esp_code(reply.codes())
         .with_accepted(match kind {
-            // It says that it has a message of which it cannot have seen the end.
+            // It claims to have a message whose end it cannot have seen.
             K::InvalidResponse if stage == Stage::Content && reply.code < 300 => Accepted::Maybe,
             K::InvalidResponse => accepted(stage),
             _ => Accepted::No,
@@ -264,7 +264,7 @@ pub(super) fn refused(stage: Stage, reply: &Reply, server: &str) -> SendError {
         .with_response(reply.to_string())
 }
 
-/// Whether the server may have the message when no reply came, or none that can be read.
+/// Whether the server may have accepted the message if there was no valid reply.
 pub(super) fn accepted(stage: Stage) -> Accepted {
     match stage {
         Stage::End => Accepted::Maybe,
@@ -272,18 +272,18 @@ pub(super) fn accepted(stage: Stage) -> Accepted {
     }
 }
 
-/// Why no reply came.
+/// Why there was no reply.
 #[derive(Debug)]
 pub(super) enum Broken {
-    /// The connection is closed, or broke; in the system's words.
+    /// The connection was closed, with the system's error.
     Closed(String),
-    /// The time limit ended.
+    /// The timeout expired.
     Late,
-    /// What came is no reply, as told in these words.
+    /// The bytes received are not a reply; the text says why.
     Nonsense(String),
 }
 
-/// The error that a broken connection is at its stage.
+/// The error for a broken connection at its stage.
 pub(super) fn broken(stage: Stage, why: &Broken, server: &str) -> SendError {
     let setting_up = matches!(
         stage,

@@ -1,6 +1,6 @@
-//! [`Secrets`]: what a server's words must not repeat, in all the forms that it was sent in.
+//! [`Secrets`]: redacts credentials in a server's replies, in every form in which they were sent.
 //!
-//! How the forms are sent is decided in `session.rs`.
+//! `session.rs` decides which forms are sent.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,11 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::config::Login;
 use crate::secret::Secret;
 
-/// The login in the forms of each mechanism, in base64 (RFC 4954, 4).
+/// The credentials in the forms of each mechanism, in base64 (RFC 4954, 4).
 pub(super) struct Secrets {
     redacted: Vec<Secret>,
-    /// The user name is an address, most often, and stands in many a reply by right; it is
-    /// redacted in the words about logging in.
+    /// The user name is usually an address and rightly occurs in many replies. It is redacted only
+    /// in replies to AUTH.
     user: Vec<Secret>,
 }
 
@@ -37,12 +37,12 @@ impl Secrets {
         secrets
     }
 
-    /// `text` without any of the forms of the password or token.
+    /// Redacts all forms of the password or token in `text`.
     pub(super) fn redact(&self, text: &str) -> String {
         redact(&self.redacted, text)
     }
 
-    /// The same, without the user name as well.
+    /// Also redacts the user name.
     pub(super) fn redact_user(&self, text: &str) -> String {
         redact(&self.user, &self.redact(text))
     }
@@ -54,13 +54,13 @@ fn redact(secrets: &[Secret], text: &str) -> String {
         .fold(text.to_owned(), |text, secret| secret.redact(&text))
 }
 
-/// A text in base64.
+/// Encodes a text in base64.
 pub(super) fn encoded(text: &str) -> Secret {
     Secret::new(STANDARD.encode(text))
 }
 
-/// What AUTH PLAIN (RFC 4616, 2) or AUTH XOAUTH2 (Google's and Microsoft's documentation of
-/// IMAP and SMTP with OAuth 2) sends, in base64.
+/// The initial response of AUTH PLAIN (RFC 4616, 2) or AUTH XOAUTH2 (documentation of Google and
+/// Microsoft about IMAP and SMTP with OAuth 2), in base64.
 pub(super) fn initial_response(login: &Login) -> Secret {
     match login {
         Login::Password { user, password } => {

@@ -1,6 +1,6 @@
-//! Opening a connection: greeting, EHLO, STARTTLS, AUTH; and what the server offers.
+//! Opens a connection: greeting, EHLO, STARTTLS, AUTH, and the extensions that the server offers.
 //!
-//! What is said about a message is in `conversation.rs`.
+//! `conversation.rs` sends messages.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,20 +19,20 @@ use super::tls::{self, Tls};
 use super::wire::{Io, Wire};
 use crate::sending::{SendError, SendErrorKind};
 
-/// How long a host's address may take to answer before its next one is tried as well: RFC 8305, 5.
+/// How long to wait for one address of a host before also trying the next: RFC 8305, 5.
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
-/// What every connection of a backend needs to know.
+/// The settings that all connections of a backend share.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) config: SmtpConfig,
     /// `host:port`, as errors and spans name it.
     pub(super) server: String,
-    /// None where nothing is encrypted.
+    /// `None` if nothing is encrypted.
     pub(super) tls: Option<Tls>,
 }
 
-/// What a server says in answer to EHLO that it can do.
+/// The extensions in a server's reply to EHLO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Offers {
     /// RFC 2920.
@@ -41,14 +41,14 @@ pub(super) struct Offers {
     pub(super) eight_bit: bool,
     /// RFC 6531.
     pub(super) smtp_utf8: bool,
-    /// RFC 1870: offered, and the most bytes of a message; 0 for no limit that is known.
+    /// RFC 1870: whether it is offered, and the maximum size of a message; 0 if unknown.
     pub(super) size: Option<u64>,
     /// RFC 3207.
     start_tls: bool,
     auth: Auth,
 }
 
-/// The mechanisms for AUTH (RFC 4954) that this backend knows.
+/// The mechanisms for AUTH (RFC 4954) that this backend supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Auth {
     plain: bool,
@@ -58,11 +58,11 @@ struct Auth {
 }
 
 impl Offers {
-    /// Reads the lines of a reply to EHLO; the first is the server's name.
+    /// Parses the lines of a reply to EHLO. The first is the server's name.
     fn read(reply: &Reply) -> Self {
         let mut offers = Self::default();
         for line in reply.text.split('\n').skip(1) {
-            // `AUTH=LOGIN` is how it was written before there was an RFC.
+            // Before the RFC, it was written `AUTH=LOGIN`.
             let mut words = line.split([' ', '=', '\t']).filter(|word| !word.is_empty());
             let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
             match keyword.as_str() {
@@ -96,11 +96,11 @@ impl Offers {
 pub(super) struct Session {
     pub(super) wire: Wire,
     pub(super) offers: Offers,
-    /// How many messages it was used for.
+    /// The number of messages sent on it.
     pub(super) used: usize,
 }
 
-/// Opens a connection. No error of it leaves anything of a message at the server.
+/// Opens a connection. If it fails, the server has nothing of a message.
 pub(super) async fn open(settings: &Settings) -> Result<Session, SendError> {
     let server = settings.server.as_str();
     let config = &settings.config;
@@ -124,15 +124,15 @@ pub(super) async fn open(settings: &Settings) -> Result<Session, SendError> {
         let answer = ask(&mut wire_now, "STARTTLS", Stage::StartTls, server).await?;
         expect(Stage::StartTls, &answer, server)?;
         if wire_now.has_unread() {
-            // Whoever sits between could have put it there, to be read as if it were encrypted
-            // (RFC 3207, 6; CVE-2011-0411 is the same in servers).
+            // An attacker in the middle could have injected it, to be read as if it were encrypted
+            // (RFC 3207, 6; CVE-2011-0411 is the same attack on servers).
             let words = "more than one reply to STARTTLS";
             return Err(SendError::new(SendErrorKind::InvalidResponse, NAME, words)
                 .with_server(server)
                 .with_accepted(reply::accepted(Stage::StartTls)));
         }
         wire_now = wire(encrypt(tls, wire_now.into_io(), settings).await?, true);
-        // What was offered in clear text does not count: RFC 3207, 4.2.
+        // Extensions offered in clear text must be ignored: RFC 3207, 4.2.
         offers = say_hello(&mut wire_now, &hello, settings).await?;
     }
     if let Some(login) = &config.login {
@@ -152,7 +152,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Session, SendError> {
     })
 }
 
-/// The connection, and the name to say in EHLO.
+/// Connects, and returns the name to send in EHLO.
 async fn connect(settings: &Settings) -> Result<(Box<dyn Io>, String), SendError> {
     let config = &settings.config;
     let no_connection = |words: String| {
@@ -165,7 +165,7 @@ async fn connect(settings: &Settings) -> Result<(Box<dyn Io>, String), SendError
         Ok(Err(error)) => return Err(no_connection(error.to_string())),
         Err(_) => return Err(no_connection("no connection within the timeout".to_owned())),
     };
-    // Commands are short and each waits for its answer.
+    // Commands are short, and each waits for its reply.
     let _ = stream.set_nodelay(true);
     let hello = match (&config.hello_name, stream.local_addr()) {
         (Some(name), _) => name.clone(),
@@ -176,8 +176,8 @@ async fn connect(settings: &Settings) -> Result<(Box<dyn Io>, String), SendError
     Ok((Box::new(stream), hello))
 }
 
-/// A connection to whichever of the addresses answers first: one that is dead, as IPv6 is in many
-/// a network, must not use up the time of the others.
+/// Connects to the address that answers first: a dead one, such as IPv6 in many networks, must not
+/// use up the time of the others.
 async fn connect_to(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
     let mut tries = FuturesUnordered::new();
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host name has no IP address");
@@ -215,8 +215,7 @@ async fn encrypt(
     }
 }
 
-/// EHLO; in clear text HELO, too, where the server is so old that it knows nothing else
-/// (RFC 5321, 3.2).
+/// Sends EHLO. In clear text, falls back to HELO if the server is too old for EHLO (RFC 5321, 3.2).
 async fn say_hello(wire: &mut Wire, name: &str, settings: &Settings) -> Result<Offers, SendError> {
     let server = &settings.server;
     let answer = ask(wire, &format!("EHLO {name}"), Stage::Hello, server).await?;
@@ -260,7 +259,7 @@ async fn log_in(
             let response = initial_response(login);
             let answer = say(&format!("AUTH XOAUTH2 {}", response.expose())).await?;
             match reply::meaning(Stage::Auth, &answer) {
-                // The challenge says what is wrong; an empty line asks for the refusal.
+                // The challenge describes the error; an empty line requests the refusal.
                 Meaning::Continue => say("").await?,
                 _ => answer,
             }
@@ -282,7 +281,7 @@ async fn log_in(
     expect(Stage::Auth, &answer, server)
 }
 
-/// Says one line and takes the answer to it.
+/// Sends one line and reads the reply.
 pub(super) async fn ask(
     wire: &mut Wire,
     line: &str,

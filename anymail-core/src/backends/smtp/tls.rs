@@ -1,6 +1,6 @@
-//! TLS for SMTP connections: whom to trust, and what a failed handshake means.
+//! TLS for SMTP connections: trusted certificates, and failed handshakes.
 //!
-//! When a connection is encrypted is decided in `session.rs`.
+//! `session.rs` decides when a connection is encrypted.
 
 use std::io;
 use std::sync::Arc;
@@ -47,13 +47,14 @@ impl Tls {
             Some(Err(problem)) => keep("ca_pem", problem),
             None => {}
         }
-        // Said here, so that another provider in the same program cannot make it panic.
+        // An explicit provider, because another one in the same program would make rustls panic.
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = Verifier::new_with_extra_roots(roots, provider.clone());
         let connector = verifier.and_then(|verifier| {
             let client = ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()?
-                // The platform's verifier: "dangerous" is what any but the built-in one is called.
+                // This is the platform's verifier: rustls calls any but its built-in one
+                // "dangerous".
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(verifier))
                 .with_no_client_auth();
@@ -72,7 +73,7 @@ impl Tls {
         }
     }
 
-    /// Shakes hands.
+    /// Performs the TLS handshake.
     pub(super) async fn encrypt(&self, io: Box<dyn Io>) -> io::Result<Box<dyn Io>> {
         let stream = self.connector.connect(self.name.clone(), io).await?;
         Ok(Box::new(stream))
@@ -88,8 +89,8 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// The error that a failed handshake is. A certificate that is not trusted, or no TLS at all,
-/// stays so until somebody changes something.
+/// The error for a failed handshake. An untrusted certificate and a server without TLS are
+/// permanent errors until somebody changes something.
 pub(super) fn failed(error: &io::Error, server: &str) -> SendError {
     let cause = error.get_ref().and_then(|it| it.downcast_ref::<TlsError>());
     let (kind, words) = match cause {

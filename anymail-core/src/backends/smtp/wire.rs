@@ -1,7 +1,7 @@
-//! The bytes of an SMTP connection: commands go out, replies come in, each within its limits.
+//! The bytes of an SMTP connection: sends commands and reads replies, within limits.
 //!
-//! What is said is decided in `session.rs` and `conversation.rs`; what a reply means, in
-//! `reply.rs`. A reply's form is read by `smtp-proto`.
+//! `session.rs` and `conversation.rs` decide what is sent, and `reply.rs` interprets replies.
+//! `smtp-proto` parses them.
 
 use std::future::poll_fn;
 use std::io;
@@ -18,9 +18,9 @@ use super::reply::{self, Broken, Reply};
 use super::secrets::Secrets;
 use crate::message::excerpt;
 
-/// RFC 5321, 4.5.3.1.5, allows 512 octets in a line; some servers write more.
+/// RFC 5321, 4.5.3.1.5, allows 512 bytes per line; some servers send more.
 const MAX_LINE: usize = 2048;
-/// The longest replies are those to EHLO, of some 30 lines.
+/// The longest replies are those to EHLO, with about 30 lines.
 const MAX_LINES: usize = 128;
 
 /// A connection, encrypted or not.
@@ -34,15 +34,15 @@ pub(super) struct Wire {
     encrypted: bool,
     limit: Duration,
     secrets: Arc<Secrets>,
-    /// What has come in; what is before `read` has been read.
+    /// Received bytes; those before `read` have been consumed.
     inbox: Vec<u8>,
     read: usize,
 }
 
-/// Why a message's content did not go out whole.
+/// Why a message's content was not sent completely.
 #[derive(Debug)]
 pub(super) enum Interrupted {
-    /// The server spoke before the end: its reply can be read.
+    /// The server replied before the end. The reply can be read.
     Spoken,
     Broken(Broken),
 }
@@ -64,7 +64,7 @@ impl Wire {
         }
     }
 
-    /// The connection itself, to be encrypted; what came in before is not to be believed.
+    /// Returns the raw connection for encryption. Bytes received before must not be trusted.
     pub(super) fn into_io(self) -> Box<dyn Io> {
         self.io
     }
@@ -73,18 +73,18 @@ impl Wire {
         self.encrypted
     }
 
-    /// Whether something has come in that nobody has read.
+    /// Whether received bytes have not been consumed.
     pub(super) fn has_unread(&self) -> bool {
         self.read < self.inbox.len()
     }
 
-    /// Whether the server has said nothing and kept the connection, as far as is known here.
+    /// Whether the server has sent nothing and the connection seems to be open.
     pub(super) fn is_quiet(&mut self) -> bool {
         let mut context = Context::from_waker(std::task::Waker::noop());
         !self.has_unread() && matches!(self.poll_fill(&mut context), Poll::Pending)
     }
 
-    /// Writes a command, or several.
+    /// Sends one or several commands.
     pub(super) async fn write(&mut self, commands: &[u8]) -> Result<(), Broken> {
         let write = async {
             self.io.write_all(commands).await?;
@@ -97,7 +97,7 @@ impl Wire {
         }
     }
 
-    /// Reads one reply, with its secrets redacted.
+    /// Reads one reply, with secrets redacted.
     pub(super) async fn reply(&mut self) -> Result<Reply, Broken> {
         match timeout(self.limit, self.read_reply()).await {
             Ok(result) => result,
@@ -112,7 +112,7 @@ impl Wire {
         for number in 0..MAX_LINES {
             let line = self.line().await?;
             if number == 0 {
-                // The parser has a byte for each part, and there are codes like 5.7.509.
+                // The parser stores each part in a byte, but codes like 5.7.509 exist.
                 enhanced = reply::enhanced_code(&line);
             }
             let said = || {
@@ -146,7 +146,7 @@ impl Wire {
         )))
     }
 
-    /// One line, with its end.
+    /// Reads one line, including its end.
     async fn line(&mut self) -> Result<Vec<u8>, Broken> {
         let mut seen = 0;
         loop {
@@ -161,7 +161,7 @@ impl Wire {
             }
             seen = unread.len();
             if seen >= MAX_LINE {
-                // Redacted whole: of a secret that is cut nothing would be found.
+                // Redacted before it is truncated: a truncated secret would not be found.
                 let start = excerpt(&self.secrets.redact(&String::from_utf8_lossy(unread)));
                 return Err(Broken::Nonsense(format!(
                     "the server sent a line longer than {MAX_LINE} bytes, starting with {start:?}"
@@ -175,7 +175,7 @@ impl Wire {
         }
     }
 
-    /// Takes in what has come: the number of bytes, 0 at the end.
+    /// Receives bytes. Returns their number, 0 at the end.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.read == self.inbox.len() {
             self.inbox.clear();
@@ -195,11 +195,11 @@ impl Wire {
         }
     }
 
-    /// Writes a piece of a message's content, and stops when the server speaks or closes.
+    /// Sends a piece of a message's content, and stops when the server replies or disconnects.
     ///
-    /// `written` tells how much of it may be on the wire, also when this is dropped: of a
-    /// connection in clear text what the system has taken, of an encrypted one all that was
-    /// given to it.
+    /// `written` reports how much may be on the wire, even if the future is dropped: on a
+    /// clear-text connection, the bytes that the system accepted; on an encrypted one, everything
+    /// that was passed to it.
     pub(super) async fn write_content(
         &mut self,
         piece: &[u8],
@@ -245,11 +245,11 @@ impl Wire {
         }
     }
 
-    /// Says goodbye, and does not insist on an answer.
+    /// Sends QUIT, and does not require a reply.
     pub(super) async fn quit(mut self) {
         if self.write(b"QUIT\r\n").await.is_ok() {
-            // A connection that is closed with something unread is reset, and the server might
-            // never see the command.
+            // Closing a connection with unread bytes resets it, and the server might never see the
+            // command.
             let mut rest = [0; 512];
             let _ = timeout(self.limit, self.io.read(&mut rest)).await;
         }
@@ -260,7 +260,7 @@ fn broke(error: &io::Error) -> Interrupted {
     Interrupted::Broken(Broken::Closed(error.to_string()))
 }
 
-/// Control characters would break lines of logs.
+/// Control characters would break log lines.
 fn printable(text: &str) -> String {
     let visible = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
     text.trim_end().chars().map(visible).collect()
