@@ -9,8 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use futures_util::FutureExt;
 
 /// Runs a future to its end. A panic ends it and gives the panic's message.
-///
-/// The caller must not rely on anything that the future was changing when it panicked.
+/// Runs a future to completion. If it panics, returns the panic's message.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     let ended = AssertUnwindSafe(future).catch_unwind().await;
     ended.map_err(|payload| message(&*payload))

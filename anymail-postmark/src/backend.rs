@@ -1,6 +1,6 @@
-//! [`PostmarkBackend`]: what Postmark can do, and the way in.
+//! [`PostmarkBackend`]: the Postmark backend and its capabilities.
 //!
-//! How a message becomes a request, and an answer a status, lives in `sending`.
+//! `sending` converts messages to requests, and responses to statuses.
 
 use anymail_core::{
     Capabilities, EmailBackend, Feature, Message, Objection, PreparedMessage, SendError,
@@ -12,9 +12,9 @@ use crate::config::{NAME, PostmarkConfig, PostmarkConfigError};
 use crate::sending::{MAX_ROWS, Sender, objections};
 use crate::suppressions::PostmarkSuppressions;
 
-/// Sends through [Postmark](https://postmarkapp.com/developer).
+/// Sends messages with [Postmark](https://postmarkapp.com/developer).
 ///
-/// It holds a pool of connections, so make one and share it: cloning is cheap.
+/// It contains a connection pool, so create one and share it. Cloning is cheap.
 ///
 /// ```no_run
 /// # async fn send() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,10 +40,10 @@ pub struct PostmarkBackend {
 }
 
 impl PostmarkBackend {
-    /// A backend with these settings. Sends nothing yet.
+    /// Creates a backend with these settings. It does not send anything yet.
     ///
     /// # Errors
-    /// [`PostmarkConfigError`] with all that is wrong with the settings.
+    /// [`PostmarkConfigError`] with all faults in the settings.
     pub fn new(config: PostmarkConfig) -> Result<Self, PostmarkConfigError> {
         Ok(Self {
             capabilities: capabilities(),
@@ -51,22 +51,22 @@ impl PostmarkBackend {
         })
     }
 
-    /// Whether Postmark has accepted the mail that bears this id of ours; if it has, Postmark's
-    /// own message id for it.
+    /// Looks up a message whose response was lost, by the ID that
+    /// [`generate_message_id`](PostmarkConfig::generate_message_id) put into it. Returns Postmark's
+    /// own message ID if Postmark has accepted it.
     ///
-    /// For after an error whose [`accepted`](SendError::accepted) is `Maybe`, with
-    /// [`generate_message_id`](PostmarkConfig::generate_message_id) on. What the answer proves:
+    /// Use it after an error whose [`accepted`](SendError::accepted) is `Maybe`. The result means:
     ///
-    /// - **Found: Postmark has accepted it.** It must not be sent again.
-    /// - **Not found: nothing is proved.** Postmark's search looks at an index that lags behind
-    ///   what was accepted (by how much is not documented), and a request that was cut off may
-    ///   still be on its way in. Ask again after some minutes before you take it for a no; what
-    ///   is left is a choice between a mail lost and a mail doubled, and only you can make it.
+    /// - **Found: Postmark has accepted the message.** Do not send it again.
+    /// - **Not found: this proves nothing.** Postmark's search index lags behind (by how much is
+    ///   not documented), and an interrupted request may still be in progress. Search again after
+    ///   some minutes before you conclude that the message was not accepted. Even then you choose
+    ///   between losing a message and sending it twice, and only you can decide that.
     ///
-    /// It looks at the server of this backend's own token, as far back as that server keeps
-    /// messages (45 days unless set otherwise), and in the message stream of its configuration,
-    /// where it has one: a mail that named another stream may not be found. Mail sent with the
-    /// token `POSTMARK_API_TEST` is never found.
+    /// It searches the server of this backend's own token, as far back as that server keeps
+    /// messages (45 days by default), and the configured message stream, if any: a message in
+    /// another stream may not be found. Messages sent with the token `POSTMARK_API_TEST` are never
+    /// found.
     ///
     /// ```no_run
     /// # use anymail_core::{Accepted, Mailer, Message};
@@ -90,24 +90,23 @@ impl PostmarkBackend {
     /// ```
     ///
     /// # Errors
-    /// [`SendError`] when Postmark gave no answer to the question. Nothing is sent here, so its
-    /// `accepted` is `No`, and where [`is_transient`](SendError::is_transient) it can be asked
-    /// again.
+    /// [`SendError`] if Postmark did not answer the question. Nothing is sent, so its `accepted` is
+    /// `No`. You can search again if it [`is_transient`](SendError::is_transient).
     pub async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
         self.sender.find_sent(id).await
     }
 
-    /// The suppression list of a message stream (`outbound` is Postmark's default stream), at
-    /// the server of this backend's own token.
+    /// Returns the suppression list of a message stream (Postmark's default stream is `outbound`)
+    /// at the server of this backend's own token.
     pub fn suppressions(&self, stream: &str) -> PostmarkSuppressions {
         PostmarkSuppressions::new(self.sender.client().clone(), stream)
     }
 }
 
-/// What Postmark can do. What is not named here it cannot.
+/// Postmark's capabilities. Anything not listed is unsupported.
 ///
-/// A subject or body beside a template, and a local part outside ASCII, go to Postmark: it
-/// refuses them in its own words.
+/// Subjects and bodies with a template, and non-ASCII local parts, are passed to Postmark, which
+/// refuses them with its own error message.
 fn capabilities() -> Capabilities {
     use Support::{AtMost, With, Yes};
     Capabilities::from([

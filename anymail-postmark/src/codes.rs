@@ -1,35 +1,35 @@
-//! What Postmark's error codes mean for a caller: one table, each row with its source.
+//! What Postmark's error codes mean for a caller: one table, with the source of each row.
 //!
-//! What an HTTP status alone means is core's `SendError::from_http_status`. Which recipients
-//! an error is about is read in `sending/response.rs`.
+//! Core's `SendError::from_http_status` interprets HTTP statuses without a code.
+//! `sending/response.rs` finds out which recipients an error is about.
 
 use anymail_core::{Accepted, SendError, SendErrorKind};
 
 use crate::config::NAME;
 
-/// Addresses (and much else) that a request may not have.
+/// Invalid addresses, and many other faults of a request.
 pub(crate) const INVALID_EMAIL_REQUEST: i64 = 300;
 /// Every recipient is on the stream's suppression list.
 pub(crate) const INACTIVE_RECIPIENT: i64 = 406;
 
-/// Postmark broke while it worked on the request.
+/// Postmark failed while it processed the request.
 const UNEXPECTED: i64 = 101;
 
-/// A known code, the kind of error it is, and whether the same may work later.
+/// A known code, the kind of error, and whether a retry may work.
 ///
-/// None of these was accepted, except where the HTTP status leaves it open, and
-/// [`UNEXPECTED`], which always does. The codes are
-/// unrelated to the HTTP statuses of the same number: 413 is an account that may not send.
+/// None of these was accepted, except if the HTTP status leaves it open, and [`UNEXPECTED`], which
+/// always leaves it open. The codes are unrelated to the HTTP statuses with the same number: 413
+/// means that the account is not allowed to send.
 /// Sources: "overview" is <https://postmarkapp.com/developer/api/overview#error-codes>, read
 /// in 2026-09; "older table" is the same page in 2022.
 const CODES: &[(i64, SendErrorKind, bool)] = &[
-    // No valid token, or one of the wrong kind: overview.
+    // No valid token, or the wrong kind of token: overview.
     (10, SendErrorKind::Authentication, false),
     // The account may not use the bulk API: overview.
     (14, SendErrorKind::Authentication, false),
     // Planned maintenance, with HTTP 503: overview.
     (100, SendErrorKind::ServerError, true),
-    // Unexpected trouble, with HTTP 500: overview.
+    // An unexpected error, with HTTP 500: overview.
     (UNEXPECTED, SendErrorKind::ServerError, true),
     // Sender signature unknown (seen live in 2026-09, not in the table) or unconfirmed
     // (older table).
@@ -48,12 +48,12 @@ const CODES: &[(i64, SendErrorKind, bool)] = &[
     (1480, SendErrorKind::Authentication, false),
 ];
 
-/// The error that a code and the HTTP status it came with stand for.
+/// The error for a code and the HTTP status it came with.
 ///
-/// The code stands in Postmark's own error body, so Postmark itself says that it refuses. Where
-/// even that leaves it open whether the message was accepted (a 500, say), no code makes it a no;
-/// a 503 is one only with a code that is known. Code 101 proves nothing under any status:
-/// Postmark does not know itself how far it came.
+/// The code is in Postmark's own error body, so the refusal is Postmark's own. If the status still
+/// leaves open whether the message was accepted (such as a 500), no code changes that; a 503 is a
+/// refusal only with a known code. Code 101 proves nothing under any status, because Postmark does
+/// not know how far it got.
 pub(crate) fn error(code: i64, http_status: u16, words: &str) -> SendError {
     let alone = SendError::from_http_status(NAME, http_status);
     let known = CODES.iter().find(|(known, ..)| *known == code);
@@ -63,7 +63,7 @@ pub(crate) fn error(code: i64, http_status: u16, words: &str) -> SendError {
     };
     let (kind, transient) = match known {
         Some((_, kind, transient)) => (*kind, *transient || by_status.is_transient()),
-        // Postmark says in a 200 that it did not take the message.
+        // In a 200, Postmark says that it did not accept the message.
         None if http_status < 400 => (SendErrorKind::Refused, false),
         None => (by_status.kind(), by_status.is_transient()),
     };

@@ -1,7 +1,6 @@
-//! [`PostmarkConfig`]: what a Postmark backend needs to know, and what can be wrong with it.
+//! [`PostmarkConfig`]: the settings of a Postmark backend, and their validation.
 //!
-//! What one message may say otherwise is in `options.rs`; how a configuration says it, in
-//! `factory.rs`.
+//! `options.rs` defines options of single messages; `factory.rs` reads configurations.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,13 +11,13 @@ use url::Url;
 
 use crate::proxy::Proxy;
 
-/// The backend's name in statuses, errors and configuration.
+/// The backend's name in statuses, errors and configurations.
 pub(crate) const NAME: &str = "postmark";
 
 /// Where Postmark's API is: <https://postmarkapp.com/developer/api/overview>.
 const API_URL: &str = "https://api.postmarkapp.com/";
 
-/// How to reach one Postmark server.
+/// The settings of a Postmark server.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,8 +30,8 @@ const API_URL: &str = "https://api.postmarkapp.com/";
 /// # Ok::<(), anymail_postmark::PostmarkConfigError>(())
 /// ```
 ///
-/// With the token `POSTMARK_API_TEST` Postmark checks messages and answers, but delivers
-/// nothing.
+/// With the token `POSTMARK_API_TEST`, Postmark validates messages and responds to requests, but
+/// delivers nothing.
 #[derive(Debug, Clone)]
 pub struct PostmarkConfig {
     pub(crate) server_token: Secret,
@@ -50,7 +49,7 @@ pub struct PostmarkConfig {
     pub(crate) rate_limiter: Option<anymail_core::RateLimiter>,
 }
 
-/// A URL as it was given. One with a password is refused, but may be printed before.
+/// A URL as it was given. One with a password is refused, but may be printed before that.
 #[derive(Clone)]
 struct ApiUrl(String);
 
@@ -64,7 +63,7 @@ impl fmt::Debug for ApiUrl {
 }
 
 impl PostmarkConfig {
-    /// All as by default, with this server token.
+    /// Creates settings with this server token and defaults for everything else.
     pub fn new(server_token: impl Into<Secret>) -> Self {
         Self {
             server_token: server_token.into(),
@@ -83,100 +82,99 @@ impl PostmarkConfig {
         }
     }
 
-    /// Another address of the API, for a proxy or a fake. `http://` is taken for loopback
-    /// addresses only: the token goes along in clear.
+    /// Sets the API's URL, for a proxy or a fake server. `http://` is allowed only for loopback
+    /// addresses, because the token is sent in clear text.
     #[must_use]
     pub fn api_url(mut self, url: impl Into<String>) -> Self {
         self.api_url = ApiUrl(url.into());
         self
     }
 
-    /// Takes an `http://` URL that is not loopback. `false` by default.
+    /// Allows an `http://` URL that is not loopback. `false` by default.
     #[must_use]
     pub fn allow_plain_http(mut self, allow: bool) -> Self {
         self.allow_plain_http = allow;
         self
     }
 
-    /// The message stream of messages that name none, by its id. Postmark's own default is
-    /// `outbound`.
+    /// Sets the ID of the message stream for messages that do not set one. Postmark's own default
+    /// is `outbound`.
     #[must_use]
     pub fn message_stream(mut self, id: impl Into<String>) -> Self {
         self.message_stream = Some(id.into());
         self
     }
 
-    /// Whether to send through `email/bulk`, which needs a broadcast stream and Postmark's
-    /// approval. `false` by default.
+    /// Sends with `email/bulk`, which requires a broadcast stream and Postmark's approval. `false`
+    /// by default.
     ///
-    /// Every `to` then gets a message of its own, and all of them are `Queued`: what becomes
-    /// of each is told by webhooks only.
+    /// Each address in `to` then gets its own message, and all of them are `Queued`: only webhooks
+    /// report the results.
     #[must_use]
     pub fn use_bulk_api(mut self, on: bool) -> Self {
         self.use_bulk_api = on;
         self
     }
 
-    /// Whether each row sent bears an id of ours in its metadata, as `anymail_id`.
+    /// Adds a generated ID to the metadata of each message, as `anymail_id`.
     ///
-    /// The status and the webhooks' events then give this id as the message id, in the place
-    /// of Postmark's, and after a lost answer Postmark can be asked for it
-    /// ([`PostmarkBackend::find_sent`](crate::PostmarkBackend::find_sent)). By default it is
-    /// on just for [`use_bulk_api`](Self::use_bulk_api), whose answer has no other ids.
+    /// The status and the events of webhooks then report this ID as the message ID, instead of
+    /// Postmark's. If a response is lost, you can search for the ID
+    /// ([`PostmarkBackend::find_sent`](crate::PostmarkBackend::find_sent)). By default it is on
+    /// only with [`use_bulk_api`](Self::use_bulk_api), whose response contains no other IDs.
     ///
-    /// An id that the message's metadata already has as `anymail_id` is kept (in a batch: one
-    /// in the recipient's own `merge_metadata`). So an app can note an id before it sends, and
-    /// ask for it even after a crash. No two mails may bear the same.
+    /// If the message's metadata already contains an `anymail_id`, that ID is kept (in a batch: one
+    /// in the recipient's own `merge_metadata`). So an app can record an ID before it sends, and
+    /// search for it even after a crash. Each message needs its own ID.
     #[must_use]
     pub fn generate_message_id(mut self, on: bool) -> Self {
         self.generate_message_id = Some(on);
         self
     }
 
-    /// The time limit of one call, from connecting to the last byte of the answer. 30 s by
-    /// default. Large batches take Postmark a while: some 500 rows have been seen to take
-    /// longer than 60 s.
+    /// Sets the timeout of a call, from connecting to the last byte of the response. 30 s by
+    /// default. Postmark takes a while to process large batches: some with 500 messages took longer
+    /// than 60 s.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
     }
 
-    /// The time limit of connecting. 10 s by default.
+    /// Sets the timeout of connecting. 10 s by default.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
         self
     }
 
-    /// The largest answer that is read, in bytes. 10,000,000 by default; a full batch's is
-    /// under 200,000.
+    /// Sets the maximum size of a response, in bytes. 10,000,000 by default; that of a full batch
+    /// has less than 200,000.
     #[must_use]
     pub fn max_response_bytes(mut self, limit: usize) -> Self {
         self.max_response_bytes = limit;
         self
     }
 
-    /// How many calls are under way at once for the messages of one `send` or `send_many`, when
-    /// they need several. 8 by default.
+    /// Sets the maximum number of concurrent calls of one `send` or `send_many` that needs several.
+    /// 8 by default.
     #[must_use]
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.concurrency = calls;
         self
     }
 
-    /// The HTTP proxy for calls to an `https` URL. By default the one that the environment names.
-    /// Calls to an `http` URL never go through a proxy.
+    /// Sets the HTTP proxy for calls to an `https` URL. By default, the environment selects it.
+    /// Calls to an `http` URL never use a proxy.
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = proxy;
         self
     }
 
-    /// Lets calls go out only when this limiter lets them, and after a 429 none for a while.
-    /// None by default. Postmark publishes no limit. A clone of the limiter in another
-    /// configuration shares it. Of a configuration from elsewhere its option
-    /// `calls_per_second` makes one ([`PostmarkFactory`](crate::PostmarkFactory)).
+    /// Limits the rate of calls, and pauses them after a 429. No limit by default; Postmark does
+    /// not publish one. Clones of the limiter in other configurations share the limit. In a
+    /// configuration file, set `calls_per_second` ([`PostmarkFactory`](crate::PostmarkFactory)).
     #[cfg(feature = "rate-limit")]
     #[must_use]
     pub fn rate_limiter(mut self, limiter: anymail_core::RateLimiter) -> Self {
@@ -184,7 +182,7 @@ impl PostmarkConfig {
         self
     }
 
-    /// The API's URL with a slash at its end, or all that is wrong with the settings.
+    /// Returns the API's URL with a trailing slash, or all faults in the settings.
     pub(crate) fn checked(&self) -> Result<Url, PostmarkConfigError> {
         let mut faults = Vec::new();
         let mut keep = |option, problem| {
@@ -216,13 +214,13 @@ impl PostmarkConfig {
         }
     }
 
-    /// Whether rows bear an id of ours.
+    /// Whether messages get a generated ID.
     pub(crate) fn generates_ids(&self) -> bool {
         self.generate_message_id.unwrap_or(self.use_bulk_api)
     }
 }
 
-/// The token as a header's value that does not print.
+/// The token as a header value that is never printed.
 pub(crate) fn token_header(token: &Secret) -> Result<HeaderValue, &'static str> {
     if token.is_blank() {
         return Err("must not be empty");
@@ -237,7 +235,7 @@ fn checked_url(text: &str, allow_plain_http: bool) -> Result<Url, String> {
     let mut url =
         Url::parse(text).map_err(|error| format!("{text:?} is not a valid URL: {error}"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        // Not quoted: it holds a password.
+        // Not quoted: it contains a password.
         return Err("must not contain a user name or password".to_owned());
     }
     let loopback = match url.host() {
@@ -272,13 +270,13 @@ fn checked_url(text: &str, allow_plain_http: bool) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Settings that no backend can be made of: all that is wrong with them.
+/// The error of creating a Postmark backend, with all faults in its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostmarkConfigError {
     faults: Vec<PostmarkConfigFault>,
 }
 
-/// One setting and what is wrong with it. Never quotes a token.
+/// A fault in a setting. It never quotes a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PostmarkConfigFault {
@@ -295,7 +293,7 @@ impl PostmarkConfigError {
         }
     }
 
-    /// What is wrong; there is at least one fault.
+    /// The faults, at least one.
     pub fn faults(&self) -> &[PostmarkConfigFault] {
         &self.faults
     }

@@ -1,6 +1,6 @@
-//! [`PostmarkFactory`]: what a configuration can say of a Postmark backend.
+//! [`PostmarkFactory`]: builds Postmark backends from a configuration.
 //!
-//! What each option does, and what can be wrong with it, is in `config.rs`.
+//! `config.rs` documents and validates the options.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::backend::PostmarkBackend;
 use crate::config::{NAME, PostmarkConfig, PostmarkConfigFault};
 use crate::proxy::Proxy;
 
-/// Makes Postmark backends from a configuration; its name there is `postmark`.
+/// Builds Postmark backends from a configuration, in which they are called `postmark`.
 ///
-/// Its options are those of [`PostmarkConfig`]; `server_token` is the one that must be there. In
-/// the environment they are `ANYMAIL_POSTMARK_SERVER_TOKEN` and so on.
+/// The options are those of [`PostmarkConfig`]; only `server_token` is required. The environment
+/// variables are `ANYMAIL_POSTMARK_SERVER_TOKEN` and so on.
 ///
 /// ```
 /// use anymail_core::{MailersConfig, Registry};
@@ -34,9 +34,9 @@ use crate::proxy::Proxy;
 ///
 /// # As a URL
 ///
-/// `postmark://SERVER-TOKEN@default?message_stream=broadcast` gives the token and any of the other
-/// options. Another host, port and path than `default` are `api_url`, with https; for a fake on
-/// loopback, which speaks http, the scheme is `postmark+http`.
+/// `postmark://SERVER-TOKEN@default?message_stream=broadcast` contains the token and any other
+/// options. A host other than `default`, with port and path, is the `api_url`, with https. For a
+/// fake server on loopback, which uses http, the scheme is `postmark+http`.
 ///
 /// ```
 /// use anymail_core::{Env, MailersConfig, Registry};
@@ -51,28 +51,28 @@ use crate::proxy::Proxy;
 ///
 /// # Webhooks
 ///
-/// Postmark does not sign what it posts; it has HTTP basic authentication. So `webhook_secret` is
-/// `user:password`, and Postmark posts to
-/// `https://user:password@app.example.com/anymail/postmark/tracking/` and `.../inbound/`
-/// (feature `webhooks`).
+/// Postmark does not sign webhook requests; it uses HTTP basic authentication. So `webhook_secret`
+/// is `user:password`, and the URLs for Postmark are
+/// `https://user:password@app.example.com/anymail/postmark/tracking/` and `.../inbound/` (feature
+/// `webhooks`).
 ///
-/// # A limit of calls
+/// # Rate limit
 ///
-/// `calls_per_second` (feature `rate-limit`) stands for `PostmarkConfig::rate_limiter` with a
-/// `RateLimiter::per_second`: no more than so many calls go out in any second, evenly spaced,
-/// each with one message or up to 500, and after a 429 none for a while. No limit by default.
-/// Without the feature it is a fault, not ignored.
+/// `calls_per_second` (feature `rate-limit`) sets `PostmarkConfig::rate_limiter` to a
+/// `RateLimiter::per_second`: at most this many calls are made in any second, evenly spaced, each
+/// with one message or up to 500, and there is a pause after a 429. No limit by default. Without
+/// the feature, the option is a configuration fault.
 ///
-/// Every configured mailer has a limit of its own, also where two have the same token, and where
-/// the option stands once for all of them under `backends.postmark`: two mailers may make twice
-/// as many calls. So may a failover or a round robin over two: a 429 holds up just the member
-/// that got it, and one that waits for its turn has not failed, so the next is not tried. For
-/// one limit in common, make the backends in code, each of a [`PostmarkConfig`] with a clone of
-/// one `RateLimiter`.
+/// Every configured mailer has its own limit, even if two have the same token, and even if the
+/// option is set once for all of them under `backends.postmark`: two mailers may make twice as many
+/// calls. The same holds for a failover or a round robin over two: a 429 pauses only the member
+/// that got it, and waiting for a turn is not a failure, so the next member is not tried. For a
+/// shared limit, create the backends in code, each from a [`PostmarkConfig`] with a clone of one
+/// `RateLimiter`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PostmarkFactory;
 
-/// The scheme of a URL for an API that speaks plain http: a fake on loopback.
+/// The URL scheme of an API that uses plain http: a fake server on loopback.
 const PLAIN_HTTP: &str = "postmark+http";
 
 const CALLS_PER_SECOND: &str = "calls_per_second";
@@ -117,7 +117,7 @@ const OPTIONS: [OptionSpec; 12] = [
         "proxy",
         "the proxy for https: a URL, `never`, or `environment` (the default)",
     ),
-    // Known without its feature, too: whoever sets it learns what to switch on.
+    // Also known without its feature, so that the error can name the feature.
     OptionSpec::integer(
         CALLS_PER_SECOND,
         "the maximum number of calls per second; no limit by default",

@@ -1,17 +1,16 @@
-//! [`PostmarkOptions`]: typed names for what `esp_extra` carries to Postmark.
+//! [`PostmarkOptions`]: typed names for Postmark's `esp_extra`.
 //!
-//! How `esp_extra` gets into a request is `sending/payload.rs`'s.
+//! `sending/payload.rs` adds `esp_extra` to requests.
 
 use anymail_core::{JsonMap, Secret};
 use serde_json::Value;
 
-/// The key of `esp_extra` that holds a token for one message; it is taken out of the request.
+/// The key of `esp_extra` with a token for one message. It is removed from the request.
 pub(crate) const SERVER_TOKEN: &str = "server_token";
-/// The key of a mail's metadata that holds the id that we made up for it, in requests and in
-/// webhooks.
+/// The metadata key of the generated ID, in requests and in webhooks.
 pub(crate) const ANYMAIL_ID: &str = "anymail_id";
 
-/// Which links of a message Postmark tracks (`TrackLinks`).
+/// The links of a message that Postmark tracks (`TrackLinks`).
 ///
 /// `Message::track_clicks` chooses between [`HtmlAndText`](Self::HtmlAndText) and
 /// [`None`](Self::None).
@@ -29,7 +28,7 @@ pub enum LinkTracking {
 }
 
 impl LinkTracking {
-    /// Postmark's word for it.
+    /// Postmark's name for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "None",
@@ -40,10 +39,9 @@ impl LinkTracking {
     }
 }
 
-/// Options of one message that only Postmark has.
+/// Options of a single message that only Postmark has.
 ///
-/// They travel in the message's `esp_extra`; what stands there beside them goes to Postmark
-/// as it is.
+/// They are stored in the message's `esp_extra`. Other keys in it are sent to Postmark unchanged.
 ///
 /// ```
 /// use anymail_core::Message;
@@ -70,43 +68,43 @@ pub struct PostmarkOptions {
 }
 
 impl PostmarkOptions {
-    /// No options.
+    /// Creates an empty set of options.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The message stream to send through, by its id; `outbound` where nothing else is said,
-    /// here or in [`PostmarkConfig`](crate::PostmarkConfig).
+    /// Sets the ID of the message stream. Postmark's default is `outbound`, unless
+    /// [`PostmarkConfig`](crate::PostmarkConfig) sets another one.
     #[must_use]
     pub fn message_stream(mut self, id: impl Into<String>) -> Self {
         self.message_stream = Some(id.into());
         self
     }
 
-    /// Which links are tracked; wins over the message's `track_clicks`.
+    /// Sets which links are tracked. Takes precedence over the message's `track_clicks`.
     #[must_use]
     pub fn track_links(mut self, links: LinkTracking) -> Self {
         self.track_links = Some(links);
         self
     }
 
-    /// Whether a template's styles are written into its elements; Postmark does it where
-    /// nothing is said. For templates only.
+    /// Sets whether a template's styles are inlined into its elements. Postmark does so by default.
+    /// For templates only.
     #[must_use]
     pub fn inline_css(mut self, on: bool) -> Self {
         self.inline_css = Some(on);
         self
     }
 
-    /// The server token to send this message with, in the place of the backend's own. It is
-    /// part of the message's JSON form: mind where that goes.
+    /// Sets the server token for this message, instead of the backend's own. It becomes part of the
+    /// message's JSON form, so be careful where you store it.
     #[must_use]
     pub fn server_token(mut self, token: impl Into<Secret>) -> Self {
         self.server_token = Some(token.into());
         self
     }
 
-    /// The options as they stand in a message's `esp_extra`.
+    /// Converts the options into a message's `esp_extra`.
     pub fn to_esp_extra(&self) -> JsonMap {
         let text = |text: &str| Value::from(text);
         [

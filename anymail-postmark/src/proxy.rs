@@ -1,6 +1,6 @@
-//! [`Proxy`]: through which HTTP proxy calls to Postmark go.
+//! [`Proxy`]: the HTTP proxy for calls to Postmark.
 //!
-//! Where it is set is `config.rs`; what else a client needs is in `sending/client.rs`.
+//! `config.rs` sets it; `sending/client.rs` contains the other settings of the client.
 
 use std::fmt;
 
@@ -8,27 +8,27 @@ use anymail_core::Secret;
 use reqwest::ClientBuilder;
 use url::Url;
 
-/// The HTTP proxy that calls to an `https` URL go through.
+/// The HTTP proxy for calls to an `https` URL.
 ///
-/// A proxy sees the name of the host and nothing else: the client asks it for a tunnel
-/// (`CONNECT`, RFC 9110, 9.3.6) and speaks TLS with Postmark inside. Calls to an `http` URL never
-/// go through a proxy, whatever is set here: it would see the token and the messages.
+/// A proxy sees only the host name: the client requests a tunnel (`CONNECT`, RFC 9110, 9.3.6) and
+/// uses TLS with Postmark inside it. Calls to an `http` URL never use a proxy, whatever is set
+/// here, because it would see the token and the messages.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum Proxy {
-    /// The one that the environment names in `HTTPS_PROXY` or `ALL_PROXY`, in upper or lower
-    /// case, unless `NO_PROXY` excludes the host. The default.
+    /// The proxy in the environment variables `HTTPS_PROXY` or `ALL_PROXY`, in upper or lower case,
+    /// unless `NO_PROXY` excludes the host. The default.
     #[default]
     Environment,
-    /// None, whatever the environment says.
+    /// No proxy, whatever the environment says.
     Never,
-    /// This one, for every host: `http://proxy.example.com:3128`, with `user:password@` in front
-    /// of the host if the proxy wants that. A secret, since it may hold a password.
+    /// This proxy, for every host: `http://proxy.example.com:3128`, with `user:password@` before
+    /// the host if the proxy requires it. A secret, because it may contain a password.
     Url(Secret),
 }
 
 impl Proxy {
-    /// Reads `environment`, `never`, or a URL.
+    /// Parses `environment`, `never`, or a URL.
     pub(crate) fn named(text: &Secret) -> Self {
         match text.expose() {
             "environment" => Self::Environment,
@@ -37,7 +37,7 @@ impl Proxy {
         }
     }
 
-    /// What is wrong with it, in words that do not quote it.
+    /// What is wrong with it, without quoting it.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let Self::Url(text) = self else {
             return None;
@@ -54,7 +54,7 @@ impl Proxy {
         }
     }
 
-    /// Sets up a client for calls to `url`.
+    /// Configures a client for calls to `url`.
     pub(crate) fn apply(
         &self,
         builder: ClientBuilder,
@@ -74,7 +74,7 @@ impl Proxy {
     }
 }
 
-/// A URL is not printed.
+/// The URL is not printed.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,4 +1,4 @@
-//! [`PostmarkSuppressions`]: a stream's suppression list, read into a store and written from one.
+//! [`PostmarkSuppressions`]: reads a stream's suppression list into a store, and writes it from one.
 //!
 //! What Postmark reports of a suppression as it happens is read in `receiving/tracking.rs`. The
 //! API: <https://postmarkapp.com/developer/api/suppressions-api>, read in 2026-09.
@@ -19,26 +19,26 @@ use time::format_description::well_known::Rfc3339;
 use crate::config::NAME;
 use crate::sending::{Answer, Client, failure};
 
-/// The stream of messages that name none, and of events without a
+/// The stream of messages that do not set one, and of events without a
 /// [stream](anymail_core::TrackingEvent::stream).
 pub(crate) const DEFAULT_STREAM: &str = "outbound";
-/// The most suppressions that Postmark changes in one call (error code 1410).
+/// The maximum number of suppressions that Postmark changes in one call (error code 1410).
 const MAX_CHANGES: usize = 50;
-/// How many addresses are looked up or added in a store at once.
+/// The number of addresses that are looked up or added in a store at once.
 const CHUNK: usize = 1000;
-/// A dump is one answer, of some 150 bytes for each address.
+/// A dump is a single response with about 150 bytes for each address.
 const MAX_DUMP_BYTES: usize = 256 * 1024 * 1024;
 
 /// The suppression list of one message stream at Postmark.
 ///
-/// Postmark keeps a list for each stream. [`read_into`](Self::read_into) takes it along when an
-/// app moves away from Postmark, [`write_from`](Self::write_from) brings an app's own list when
-/// it moves in. Both are safe to repeat, and both report what still differs afterwards.
+/// Postmark keeps a list for each stream. Use [`read_into`](Self::read_into) to take it with you
+/// when an app moves away from Postmark, and [`write_from`](Self::write_from) to bring an app's own
+/// list to Postmark. Both are safe to repeat, and both report the remaining differences.
 ///
-/// Hard bounces and spam complaints are about the address: they have no scope in the store.
+/// Hard bounces and spam complaints are about the address, so they have no scope in the store.
 /// Unsubscribes and manual suppressions have the stream's name as their scope, and none for the
-/// stream `outbound`, as [`SuppressionFeed`](anymail_core::SuppressionFeed) enters them from
-/// events. [`in_scope`](Self::in_scope) says otherwise.
+/// stream `outbound`, like those that [`SuppressionFeed`](anymail_core::SuppressionFeed) records
+/// from events. [`in_scope`](Self::in_scope) changes that.
 ///
 /// ```no_run
 /// # async fn move_out() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
@@ -61,35 +61,35 @@ pub struct PostmarkSuppressions {
     scope: Option<String>,
 }
 
-/// What came of [`PostmarkSuppressions::read_into`].
+/// The result of [`PostmarkSuppressions::read_into`].
 ///
 /// `Debug` shows addresses.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct SuppressionsRead {
-    /// How many suppressions Postmark has.
+    /// The number of suppressions at Postmark.
     pub read: usize,
-    /// How many addresses were not suppressed in the store before, and are now.
+    /// The number of addresses that are newly suppressed in the store.
     pub added: usize,
-    /// Suppressed at Postmark only: the store knows a later reactivation.
+    /// Suppressed only at Postmark: the store contains a later reactivation.
     pub only_at_postmark: Vec<Suppression>,
-    /// Suppressed in the store only, for mail of this stream.
+    /// Suppressed only in the store, for messages in this stream.
     pub only_in_store: Vec<Suppression>,
-    /// What Postmark lists and is no email address.
+    /// Entries in Postmark's list that are not email addresses.
     pub unreadable: Vec<String>,
 }
 
-/// What came of [`PostmarkSuppressions::write_from`].
+/// The result of [`PostmarkSuppressions::write_from`].
 ///
 /// `Debug` shows addresses.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct SuppressionsWritten {
-    /// How many addresses Postmark suppresses now that it did not before.
+    /// The number of addresses that are newly suppressed at Postmark.
     pub written: usize,
-    /// What Postmark refused to suppress.
+    /// Addresses that Postmark refused to suppress.
     pub refused: Vec<RefusedSuppression>,
-    /// Suppressed at Postmark only.
+    /// Suppressed only at Postmark.
     pub only_at_postmark: Vec<Suppression>,
 }
 
@@ -99,7 +99,7 @@ pub struct SuppressionsWritten {
 pub struct RefusedSuppression {
     /// The address in its comparison form.
     pub address: AddressKey,
-    /// Why, in Postmark's words.
+    /// The reason, from Postmark's response.
     pub reason: String,
 }
 
@@ -107,8 +107,8 @@ pub struct RefusedSuppression {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PostmarkSuppressionsError {
-    /// Postmark was not reached or refused the call. Repeat the whole when the error is
-    /// [transient](SendError::is_transient).
+    /// Postmark was not reached or refused the call. You can repeat the whole operation if the
+    /// error is [transient](SendError::is_transient).
     Postmark(SendError),
     /// The store failed.
     Store(SuppressionStoreError),
@@ -153,8 +153,8 @@ impl PostmarkSuppressions {
         }
     }
 
-    /// The same with another scope in the store for unsubscribes and manual suppressions, or
-    /// with none: they are then about all mail.
+    /// Sets another scope in the store for unsubscribes and manual suppressions, or `None` if they
+    /// apply to all messages.
     #[must_use]
     pub fn in_scope(mut self, scope: Option<&str>) -> Self {
         self.scope = scope.map(str::to_owned);
@@ -163,11 +163,11 @@ impl PostmarkSuppressions {
 
     /// Reads the stream's list into a store.
     ///
-    /// Each suppression keeps the time at which Postmark made it, so an address that was
+    /// Each suppression keeps the time at which Postmark made it. So an address that was
     /// reactivated in the store after that stays reactivated, and is reported.
     ///
     /// # Errors
-    /// [`PostmarkSuppressionsError`]. Suppressions that were added stay.
+    /// [`PostmarkSuppressionsError`]. Suppressions that were added remain.
     pub async fn read_into(
         &self,
         store: &dyn SuppressionStore,
@@ -194,15 +194,15 @@ impl PostmarkSuppressions {
         Ok(report)
     }
 
-    /// Adds to the stream's list, in calls of 50, the addresses to which the store lets no mail
-    /// of this stream go.
+    /// Adds to the stream's list, in calls of 50, the addresses that are suppressed in the store
+    /// for messages of this stream.
     ///
-    /// To Postmark all of them are manual suppressions by the customer, whatever the reason in
-    /// the store. If a webhook reports changes of subscriptions, Postmark posts each of them
-    /// back as an event.
+    /// Postmark treats all of them as manual suppressions by the customer, whatever the reason in
+    /// the store. If a webhook reports subscription changes, Postmark posts each of them back as an
+    /// event.
     ///
     /// # Errors
-    /// [`PostmarkSuppressionsError`]. Suppressions that were written stay.
+    /// [`PostmarkSuppressionsError`]. Suppressions that were written remain.
     pub async fn write_from(
         &self,
         store: &dyn SuppressionStore,
@@ -227,7 +227,7 @@ impl PostmarkSuppressions {
         Ok(report)
     }
 
-    /// Which of these addresses get no mail of this stream, says the store.
+    /// Which of these addresses the store suppresses for messages of this stream.
     async fn held(
         &self,
         store: &dyn SuppressionStore,
@@ -238,7 +238,7 @@ impl PostmarkSuppressions {
         Ok(found.map(|one| one.address).collect())
     }
 
-    /// What the store has for this stream and Postmark has not.
+    /// The suppressions for this stream that the store has and Postmark does not.
     async fn missing(
         &self,
         store: &dyn SuppressionStore,
@@ -284,7 +284,7 @@ impl PostmarkSuppressions {
             ("HardBounce", _) => HardBounce,
             ("SpamComplaint", _) => SpamComplaint,
             (_, "Recipient") => Unsubscribe,
-            // A reason that is not known keeps Postmark from sending just as well.
+            // An unknown reason also prevents Postmark from sending.
             _ => Manual,
         };
         let since = OffsetDateTime::parse(&row.created_at, &Rfc3339);
@@ -296,7 +296,7 @@ impl PostmarkSuppressions {
         suppression.with_origin(SuppressionOrigin::new(NAME))
     }
 
-    /// Suppresses some addresses; gives those that Postmark refused.
+    /// Suppresses some addresses, and returns those that Postmark refused.
     async fn create(
         &self,
         addresses: &[AddressKey],
@@ -341,12 +341,12 @@ impl PostmarkSuppressions {
     }
 }
 
-/// The scope in a store of a stream's unsubscribes.
+/// The scope in the store of a stream's unsubscribes.
 fn scope_of(stream: &str) -> Option<&str> {
     Some(stream).filter(|stream| *stream != DEFAULT_STREAM)
 }
 
-/// Nothing is sent here, so it is always safe to repeat.
+/// Nothing is sent, so it is always safe to repeat.
 fn unsent(error: SendError) -> PostmarkSuppressionsError {
     error.with_accepted(Accepted::No).into()
 }

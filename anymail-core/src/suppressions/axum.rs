@@ -1,6 +1,6 @@
-//! [`unsubscribe_routes`]: one-click unsubscribe in an axum application.
+//! [`unsubscribe_routes`]: one-click unsubscribe as axum routes.
 //!
-//! What is answered is decided in `one_click.rs`; nothing here knows.
+//! `one_click.rs` decides how requests are answered.
 
 use axum::Router;
 use axum::body::Body;
@@ -9,8 +9,9 @@ use axum::routing::any;
 
 use super::one_click::OneClickUnsubscribe;
 
-/// The route of unsubscribe URLs, for example `/anymail/unsubscribe/{token}`: the path of the
-/// URL that [`OneClickUnsubscribe`] was made with, and a token (features `axum` and `signatures`).
+/// Returns the route of unsubscribe URLs, for example `/anymail/unsubscribe/{token}`: the path of
+/// the URL that [`OneClickUnsubscribe`] was created with, and a token (features `axum` and
+/// `signatures`).
 ///
 /// ```
 /// use anymail_core::{OneClickUnsubscribe, unsubscribe_routes};

@@ -1,6 +1,6 @@
-//! [`SuppressionFeed`]: enters into a store what ESPs report.
+//! [`SuppressionFeed`]: records in a store what ESPs report.
 //!
-//! What an ESP's payload means is said in each backend.
+//! Each backend interprets its ESP's payloads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use super::suppression::{Reactivation, Suppression, SuppressionOrigin, Suppressi
 use crate::message::{Address, AddressKey};
 use crate::receiving::{Event, EventActor, EventType, RejectReason, TrackingEvent};
 
-/// Enters bounces, complaints, unsubscribes and reactivations of any ESP into a store.
+/// Records bounces, complaints, unsubscribes and reactivations of any ESP in a store.
 ///
-/// | event | what is entered | scope |
+/// | event | what is recorded | scope |
 /// | --- | --- | --- |
-/// | [`Bounced`](EventType::Bounced), hard or without a word on it, unless the reject reason is about something else than the address | hard bounce | none |
+/// | [`Bounced`](EventType::Bounced), hard or unspecified, unless the reject reason is about something other than the address | hard bounce | none |
 /// | [`Rejected`](EventType::Rejected) with the reason `bounced` or `invalid`, unless soft | hard bounce | none |
 /// | [`Complained`](EventType::Complained) | spam complaint | none |
-/// | [`Unsubscribed`](EventType::Unsubscribed), and [`Rejected`](EventType::Rejected) with that reason | unsubscribe; by an operator: manual | the stream's |
+/// | [`Unsubscribed`](EventType::Unsubscribed), and [`Rejected`](EventType::Rejected) with that reason | unsubscribe, or manual if caused by an operator | the stream's |
 /// | [`Subscribed`](EventType::Subscribed) | ends all suppressions in the scope, and hard bounces and complaints without a scope | the stream's |
 ///
 /// All other events change nothing. The scope of a [stream](TrackingEvent::stream) is its name,
-/// unless [`scope_of_stream`](Self::scope_of_stream) says otherwise; events of an ESP's default
-/// stream, and of ESPs without streams, have none.
+/// unless [`scope_of_stream`](Self::scope_of_stream) is set. Events of an ESP's default stream, and
+/// of ESPs without streams, have no scope.
 ///
-/// The events' own times count (see [`SuppressionStore`]): a late old event does not undo a newer
-/// one, and a repeated event changes nothing. An event without a time, or with one in the future,
-/// counts as of now.
+/// The time of the event decides (see [`SuppressionStore`]): a late event does not undo a newer
+/// one, and a duplicate event changes nothing. An event without a time, or with one in the future,
+/// gets the current time.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -55,7 +55,7 @@ enum Change {
 }
 
 impl SuppressionFeed {
-    /// Enters events into this store.
+    /// Creates a feed that records events in this store.
     pub fn new(store: impl SuppressionStore + 'static) -> Self {
         Self {
             store: Arc::new(store),
@@ -63,17 +63,17 @@ impl SuppressionFeed {
         }
     }
 
-    /// The scope of an ESP's stream, or `None` if unsubscribes from it are about all mail.
+    /// Sets the scope of an ESP's stream, or `None` if its unsubscribes apply to all messages.
     #[must_use]
     pub fn scope_of_stream(mut self, stream: impl Into<String>, scope: Option<&str>) -> Self {
         self.scopes.insert(stream.into(), scope.map(str::to_owned));
         self
     }
 
-    /// Enters an event, if it changes who is suppressed. Safe to repeat.
+    /// Records an event if it changes a suppression. It is safe to call this again.
     ///
     /// # Errors
-    /// The store's. Let the ESP post the event again.
+    /// The error of the store. Let the ESP post the event again.
     pub async fn handle(&self, event: &Event) -> Result<(), SuppressionStoreError> {
         let Event::Tracking(event) = event else {
             return Ok(());
@@ -127,8 +127,8 @@ impl SuppressionFeed {
             return vec![everywhere];
         };
         let in_scope = everywhere.clone().in_scope(scope);
-        // They are about the address, so they are kept without a scope. Who unsubscribed from
-        // everything does not come back by subscribing to one list.
+        // These are about the address, so they have no scope. Whoever unsubscribed from everything
+        // does not come back by subscribing to one list.
         let about_the_address = [
             SuppressionReason::HardBounce,
             SuppressionReason::SpamComplaint,

@@ -1,7 +1,6 @@
 //! [`FileSuppressionStore`]: suppressions that survive a restart.
 //!
-//! How the file is read, extended and compacted is in `journal.rs`; the form of a line in
-//! `line.rs`.
+//! `journal.rs` reads, appends to and compacts the file; `line.rs` defines the form of a line.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,25 +18,25 @@ use super::store::{SuppressionStore, SuppressionStoreError};
 use super::suppression::{Reactivation, Suppression};
 use crate::message::AddressKey;
 
-/// A [`SuppressionStore`] in a file, for an app that is one process.
+/// A [`SuppressionStore`] in a file, for apps with a single process.
 ///
-/// The file has one JSON object on a line for each change, and grows by appending. A change
-/// counts when its line is on the disk (`fdatasync`). All of the file is in memory, at some 110
-/// bytes for each address, so that a look-up reads nothing. At start the file is read again; a
+/// The file is append-only and contains one line of JSON for each change. A change is effective
+/// once its line is on disk (`fdatasync`). The whole content is also kept in memory, at about 110
+/// bytes for each address, so look-ups read nothing from disk. The file is read at startup; a
 /// million lines take a few seconds.
 ///
-/// - **Damaged lines** (of a crash while writing, or of an edit by hand) are skipped, logged at
+/// - **Damaged lines** (from a crash while writing, or from manual edits) are skipped, logged at
 ///   WARN with their numbers, listed by [`damaged_lines`](Self::damaged_lines), and kept in the
-///   file. All other lines count.
+///   file. All other lines are effective.
 /// - **One writer.** A second store of the same file, in this process or in another one, is
 ///   refused when it is opened: a lock on `<file>.lock` is held as long as the store lives.
 ///   Processes that share suppressions need a database.
-/// - **Compaction.** When a file is opened in which most lines are outdated (and at least a
-///   thousand), it is written anew and replaces the old file in one step.
-///   [`compact`](Self::compact) does the same at any time.
+/// - **Compaction.** When a file is opened and most of its lines (at least a thousand) are
+///   outdated, it is rewritten and replaced atomically. [`compact`](Self::compact) does the same at
+///   any time.
 ///
-/// Do not edit the file while a process has it open. On Unix it is created readable for its
-/// owner only: it holds addresses.
+/// Do not edit the file while a process has it open. On Unix, only its owner can read it, because
+/// it contains addresses.
 ///
 /// Clones share the file.
 ///
@@ -73,11 +72,11 @@ struct Shared {
 }
 
 impl FileSuppressionStore {
-    /// Opens the file, or creates it and its folder, and reads all of it.
+    /// Opens the file, or creates it and its folder, and reads it.
     ///
     /// # Errors
-    /// The system's, and one of the kind [`WouldBlock`](io::ErrorKind::WouldBlock) for a file
-    /// that another store has open.
+    /// An I/O error. Its kind is [`WouldBlock`](io::ErrorKind::WouldBlock) if another store has the
+    /// file open.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         let records = Records::new();
@@ -107,18 +106,18 @@ impl FileSuppressionStore {
         self.0.journal().damaged().to_vec()
     }
 
-    /// How many addresses it holds, among them those that have been reactivated.
+    /// The number of addresses, including those that have been reactivated.
     pub fn addresses(&self) -> usize {
         self.0.records.addresses()
     }
 
-    /// Writes the file anew, without outdated lines, and replaces the old one in one step.
+    /// Rewrites the file without outdated lines, and replaces the old one atomically.
     ///
-    /// Reactivations stay, since older suppressions may still be reported. Changes wait until
+    /// Reactivations are kept, because older suppressions may still be reported. Changes wait until
     /// it is done; look-ups do not.
     ///
     /// # Errors
-    /// The system's. The old file is then still in use.
+    /// An I/O error. The old file is then still in use.
     pub async fn compact(&self) -> io::Result<()> {
         let shared = Arc::clone(&self.0);
         let compact = move || {
@@ -134,7 +133,7 @@ impl Shared {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what is new down, then lets it count.
+    /// Writes changes to the file before they become effective.
     fn change(&self, changes: &Changes) -> io::Result<()> {
         let mut journal = self.journal();
         let mut lines = Vec::new();
@@ -207,8 +206,8 @@ impl SuppressionStore for FileSuppressionStore {
     }
 }
 
-/// Syncing a disk takes its time: other tasks go on meanwhile. A caller that stops waiting does
-/// not stop the work.
+/// Syncing a disk takes time, so do not block other tasks. If the caller stops waiting, the work
+/// still completes.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

@@ -1,6 +1,6 @@
-//! [`SuppressionHook`]: leaves suppressed recipients out of messages.
+//! [`SuppressionHook`]: removes suppressed recipients from messages.
 //!
-//! What is suppressed is in a store; how a store is fed from an ESP's events is in `feed.rs`.
+//! A store contains the suppressions; `feed.rs` fills it from an ESP's events.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,43 +16,43 @@ use crate::sending::{
     HookError, PreSend, PreSendVerdict, SendError, SendErrorKind, Status, Withheld,
 };
 
-/// What happens to mail while the suppressions cannot be looked up.
+/// What happens to messages while suppressions cannot be looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum StoreFailurePolicy {
-    /// It waits: nothing is sent, and the caller gets a transient error with which the message
-    /// can be sent again. The default.
+    /// Nothing is sent, and the caller gets a transient error, after which the message can be sent
+    /// again. The default.
     #[default]
     Wait,
-    /// It goes out without being checked. The failure is logged at ERROR.
+    /// Messages are sent without the check. The failure is logged at ERROR.
     Send,
 }
 
-/// A pre-send hook that leaves suppressed recipients out of messages, whichever ESP sends them.
+/// A pre-send hook that removes suppressed recipients from messages, with any ESP.
 ///
-/// They are in the message's status as [`Rejected`](Status::Rejected), with the reason as the
-/// code ([`SuppressionReason::as_str`]), and since when in words. A message that loses all its
-/// recipients, or all of `to`, is refused, and the ESP is not called. In a batch, the others'
-/// messages go out.
+/// The message's status lists them as [`Rejected`](Status::Rejected), with the reason as the code
+/// ([`SuppressionReason::as_str`]) and a description that includes the date. A message that loses
+/// all its recipients, or all of `to`, is refused, and the ESP is not called. In a batch, the
+/// messages to the others are sent.
 ///
-/// # Which suppressions hold
+/// # Which suppressions apply
 ///
-/// A suppression without a scope holds for every message. A suppression in a scope holds for
-/// messages with the same [`suppression_scope`](crate::MessageFields::suppression_scope), which can be
-/// set once in a mailer's send defaults. So who unsubscribed from `news` still gets receipts,
-/// and messages without a scope. **Set the scope of every message that people can unsubscribe
-/// from.**
+/// A suppression without a scope applies to every message. A suppression in a scope applies to
+/// messages with the same [`suppression_scope`](crate::MessageFields::suppression_scope), which can
+/// also be set in a mailer's send defaults. So whoever unsubscribed from `news` still gets
+/// receipts, and messages without a scope. **Set the scope of every message that people can
+/// unsubscribe from.**
 ///
-/// Mail that must go out, such as a password reset, has a scope of its own that is declared
-/// [`transactional`](Self::transactional): then only hard bounces and spam complaints hold it
-/// back. Those are ignored only where [`ignoring`](Self::ignoring) names them.
+/// Messages that must be delivered, such as a password reset, need their own scope that is declared
+/// [`transactional`](Self::transactional): then only hard bounces and spam complaints apply. To
+/// ignore even those, use [`ignoring`](Self::ignoring).
 ///
 /// # Where it runs
 ///
-/// Add it behind hooks that add recipients, and in front of those for staging
+/// Add it after hooks that add recipients, and before those for staging
 /// ([`RedirectTo`](crate::RedirectTo)), which must be last. It belongs to the
 /// [`Mailer`](crate::Mailer), so the members of a failover never see suppressed recipients. It
-/// looks up all messages that go out together at once.
+/// looks up all messages that are sent together in one call.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -89,7 +89,7 @@ pub struct SuppressionHook {
 }
 
 impl SuppressionHook {
-    /// Leaves out whom this store has.
+    /// Creates a hook that removes the recipients suppressed in this store.
     pub fn new(store: impl SuppressionStore + 'static) -> Self {
         Self {
             store: Arc::new(store),
@@ -98,9 +98,9 @@ impl SuppressionHook {
         }
     }
 
-    /// What happens to mail while the store fails. By default it waits.
+    /// Sets what happens to messages while the store fails. By default nothing is sent.
     ///
-    /// A store that does not answer holds up the mail for as long as its own time limits allow.
+    /// A store that does not respond delays messages for as long as its own timeouts allow.
     #[must_use]
     pub fn on_store_failure(mut self, policy: StoreFailurePolicy) -> Self {
         self.on_store_failure = policy;
@@ -110,17 +110,17 @@ impl SuppressionHook {
     pub(crate) const TRANSACTIONAL: [SuppressionReason; 2] =
         [SuppressionReason::Unsubscribe, SuppressionReason::Manual];
 
-    /// Messages with this scope also go to recipients who unsubscribed or were suppressed
-    /// manually. Hard bounces and spam complaints still hold.
+    /// Sends messages with this scope also to recipients who unsubscribed or were suppressed
+    /// manually. Hard bounces and spam complaints still apply.
     #[must_use]
     pub fn transactional(self, scope: impl Into<String>) -> Self {
         self.ignoring(scope, Self::TRANSACTIONAL)
     }
 
-    /// Messages with this scope go out in spite of suppressions for these reasons.
+    /// Sends messages with this scope in spite of suppressions for these reasons.
     ///
-    /// It adds to what was said of the scope before. Mail that is forced upon addresses that
-    /// bounced, or upon people who complained, costs the sender's reputation.
+    /// It adds to earlier calls for the same scope. Sending to addresses that bounced, or to people
+    /// who complained, damages the sender's reputation.
     #[must_use]
     pub fn ignoring(
         mut self,
@@ -134,7 +134,7 @@ impl SuppressionHook {
         self
     }
 
-    /// Whether a suppression keeps a message from its recipient.
+    /// Whether a suppression prevents a message to its recipient.
     fn holds(&self, suppression: &Suppression, scope: Option<&str>) -> bool {
         let other_scope = suppression.scope.is_some() && suppression.scope.as_deref() != scope;
         let ignored = scope.and_then(|scope| self.ignored.get(scope));
@@ -147,7 +147,7 @@ impl SuppressionHook {
         for recipient in message.recipients() {
             let of_theirs = found.get(&recipient.key()).into_iter().flatten();
             let holding = of_theirs.filter(|suppression| self.holds(suppression, scope));
-            // The gravest reason, and of that the latest.
+            // The most serious reason, and the latest one of that.
             let gravest = holding.min_by_key(|held| (held.reason, std::cmp::Reverse(held.since)));
             if let Some(suppression) = gravest {
                 let one = Withheld::new(recipient, Status::Rejected, words(suppression));
@@ -216,7 +216,7 @@ impl PreSend for SuppressionHook {
             return messages.iter().map(|_| Ok(PreSendVerdict::Send)).collect();
         }
         let looked_up = caught(self.store.look_up(&keys)).await;
-        // The panic's message may hold an address: it is left to the program's panic hook.
+        // The panic's message may contain an address, so it is left to the program's panic hook.
         let panicked = |_| Err(SuppressionStoreError::from("the store panicked"));
         let suppressions = match looked_up.unwrap_or_else(panicked) {
             Ok(found) => found,

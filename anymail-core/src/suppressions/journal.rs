@@ -1,6 +1,6 @@
-//! The file of a `FileSuppressionStore`: locked, read, extended, and written anew.
+//! The file of a `FileSuppressionStore`: locking, reading, appending, and compaction.
 //!
-//! What counts in memory is in `records.rs`.
+//! `records.rs` keeps the content in memory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -13,7 +13,7 @@ use super::records::{Records, SHARDS};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DamagedLine {
-    /// The line's number, from 1.
+    /// The line number, starting at 1.
     pub number: u64,
     /// What is wrong with it. The line is not quoted.
     pub problem: String,
@@ -23,24 +23,24 @@ pub struct DamagedLine {
 
 #[derive(Debug)]
 pub(super) struct Journal {
-    /// Where the file really is, behind symbolic links: compaction must not replace the link.
+    /// The resolved path: compaction must replace the file and not a symbolic link.
     path: PathBuf,
     file: File,
-    /// Up to here the file is known to be whole.
+    /// The length up to which the file is known to be intact.
     length: u64,
     lines: u64,
-    /// A write failed and what it left could not be cut off.
+    /// A write failed, and its partial result could not be truncated.
     torn: bool,
     damaged: Vec<DamagedLine>,
-    /// Keeps other stores out. The file itself cannot: compaction replaces it.
+    /// Locks out other stores. The file itself cannot be the lock, because compaction replaces it.
     _lock: File,
 }
 
-/// Below this many outdated lines a file is not worth to be written anew.
+/// With fewer outdated lines, a file is not compacted.
 const MIN_OUTDATED: u64 = 1000;
 
 impl Journal {
-    /// Opens the file and reads all of it.
+    /// Opens the file and reads it.
     pub(super) fn open(path: &Path, records: &Records) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -52,7 +52,7 @@ impl Journal {
         }
         let path = fs::canonicalize(path)?;
         let lock = lock(&path)?;
-        // It may have been replaced between opening and locking.
+        // The file may have been replaced between opening and locking.
         drop(file);
         let file = private().append(true).read(true).open(&path)?;
         let mut journal = Self {
@@ -105,7 +105,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Appends whole lines, or none of them.
+    /// Appends whole lines, or nothing.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(lines.len() + 1);
         if self.torn {
@@ -123,7 +123,7 @@ impl Journal {
             }
             Err(error) => {
                 if self.file.set_len(self.length).is_err() {
-                    // The next change starts on a line of its own.
+                    // The next change starts on a new line.
                     self.torn = true;
                     self.length = self.file.metadata().map_or(self.length, |m| m.len());
                 }
@@ -138,12 +138,12 @@ impl Journal {
         outdated >= MIN_OUTDATED && outdated > useful
     }
 
-    /// Writes the file anew and puts it in the place of the old one.
+    /// Rewrites the file and replaces the old one.
     pub(super) fn compact(&mut self, records: &Records) -> io::Result<()> {
         let unfinished = with_ending(&self.path, ".unfinished");
         let written = self.write_anew(&unfinished, records);
         if written.is_err() {
-            // What is left, if anything is, bears a name that nobody reads.
+            // A leftover file has a name that nobody reads.
             let _ = fs::remove_file(&unfinished);
         }
         let (file, lines, damaged) = written?;
@@ -152,7 +152,7 @@ impl Journal {
         self.lines = lines;
         self.damaged = damaged;
         self.torn = false;
-        // Makes the new name survive a crash. Not every system lets a folder be synced.
+        // Makes the new name survive a crash. Not every system can sync a folder.
         let folder = self.path.parent().unwrap_or(Path::new("."));
         if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
             tracing::debug!(%error, "could not sync the folder");
@@ -204,8 +204,8 @@ impl Journal {
     }
 }
 
-/// Reads a line, of which it keeps no more than can be a change. Gives its whole length, without
-/// its end, and whether it has one; nothing at the end of the file.
+/// Reads a line, of which it keeps no more than a change can have. Returns the line's full length
+/// without its end, and whether it has an end; nothing at the end of the file.
 fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<(u64, bool)>> {
     let mut length = 0;
     loop {

@@ -1,4 +1,4 @@
-//! The JSON line of a change, as it stands in the file of a [`FileSuppressionStore`].
+//! The JSON line of a change in the file of a [`FileSuppressionStore`].
 //!
 //! [`FileSuppressionStore`]: super::file::FileSuppressionStore
 
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::suppression::{Reactivation, Suppression};
 
-/// The longest line that is read. An address has 254 characters at most, so the rest is a
-/// scope, a source and an event.
+/// The maximum length of a line. An address has at most 254 characters, so the rest is a scope, a
+/// source and an event.
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
 /// One change.
@@ -21,7 +21,7 @@ pub(super) enum Line {
     Reactivated(Reactivation),
 }
 
-/// The same, borrowed.
+/// A borrowed change.
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
 enum LineRef<'a> {
@@ -29,17 +29,17 @@ enum LineRef<'a> {
     Reactivated(&'a Reactivation),
 }
 
-/// Appends a suppression's line.
+/// Appends the line of a suppression.
 pub(super) fn push_suppression(out: &mut Vec<u8>, suppression: &Suppression) -> io::Result<()> {
     push(out, &LineRef::Suppressed(suppression))
 }
 
-/// Appends a reactivation's line.
+/// Appends the line of a reactivation.
 pub(super) fn push_reactivation(out: &mut Vec<u8>, reactivation: &Reactivation) -> io::Result<()> {
     push(out, &LineRef::Reactivated(reactivation))
 }
 
-/// A line that could not be read again is none.
+/// A line that could not be read back must not be written.
 fn push(out: &mut Vec<u8>, line: &LineRef<'_>) -> io::Result<()> {
     let before = out.len();
     let written = serde_json::to_writer(&mut *out, line).map_err(io::Error::from);
@@ -62,7 +62,7 @@ fn push(out: &mut Vec<u8>, line: &LineRef<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a line without its end.
+/// Parses a line without its end.
 pub(super) fn read(line: &[u8]) -> Result<Line, Problem> {
     if line.len() > MAX_LINE {
         return Err(Problem(format!("longer than {MAX_LINE} bytes")));
@@ -78,7 +78,7 @@ pub(super) fn read(line: &[u8]) -> Result<Line, Problem> {
     }
 }
 
-/// What is wrong with a line, without what stands in it: it may be an address.
+/// What is wrong with a line. It does not quote the line, which may contain an address.
 #[derive(Debug)]
 pub(super) struct Problem(String);
 

@@ -1,6 +1,6 @@
-//! [`MemorySuppressionStore`]: suppressions for as long as the process lives.
+//! [`MemorySuppressionStore`]: suppressions in memory.
 //!
-//! How they are packed is in `records.rs`; a store that survives a restart is in `file.rs`.
+//! `records.rs` stores them compactly; `file.rs` has a store that survives a restart.
 
 use std::sync::Arc;
 
@@ -12,15 +12,14 @@ use super::store::{SuppressionStore, SuppressionStoreError};
 use super::suppression::{Reactivation, Suppression};
 use crate::message::AddressKey;
 
-/// A [`SuppressionStore`] in memory: for tests, and for an app that fills it from elsewhere at
-/// each start.
+/// A [`SuppressionStore`] in memory: for tests, and for apps that fill it at each start.
 ///
-/// It holds a limited number of addresses, 1,000,000 by default, which take some 110 bytes
-/// each. A full store refuses further addresses with an error and forgets none that is
-/// suppressed. To make room it first forgets addresses that have been reactivated; a suppression
-/// from before the reactivation that is reported after that counts again.
+/// It stores a limited number of addresses, 1,000,000 by default, at about 110 bytes each. A full
+/// store refuses further addresses with an error and never forgets a suppressed one. To make room,
+/// it forgets reactivated addresses; if an older suppression of one of these is reported later, it
+/// becomes effective again.
 ///
-/// Clones share what they hold.
+/// Clones share the content.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -47,12 +46,12 @@ pub struct MemorySuppressionStore {
 }
 
 impl MemorySuppressionStore {
-    /// An empty store for 1,000,000 addresses.
+    /// Creates a store for up to 1,000,000 addresses.
     pub fn new() -> Self {
         Self::with_limit(1_000_000)
     }
 
-    /// An empty store for this many addresses.
+    /// Creates a store for up to this many addresses.
     pub fn with_limit(addresses: usize) -> Self {
         Self {
             records: Arc::new(Records::new()),
@@ -60,7 +59,7 @@ impl MemorySuppressionStore {
         }
     }
 
-    /// How many addresses it holds, among them those that have been reactivated.
+    /// The number of addresses, including those that have been reactivated.
     pub fn addresses(&self) -> usize {
         self.records.addresses()
     }

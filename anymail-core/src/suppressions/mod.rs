@@ -1,8 +1,7 @@
-//! Suppressions: addresses that must not get mail, whichever ESP is in use.
+//! Suppressions: addresses that must not be sent to, with any ESP.
 //!
-//! Stores keep them, a pre-send hook leaves suppressed recipients out of messages, and ESPs'
-//! events feed the stores. How mail is sent and how events are read lives in `sending` and
-//! `receiving`, which know nothing of this.
+//! Stores keep them, a pre-send hook removes suppressed recipients from messages, and ESPs' events
+//! fill the stores. `sending` and `receiving` know nothing of this module.
 
 #[cfg(all(feature = "axum", feature = "signatures"))]
 mod axum;

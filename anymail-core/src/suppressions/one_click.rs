@@ -1,6 +1,6 @@
-//! [`OneClickUnsubscribe`]: the URL in a message's headers, and what a click on it does.
+//! [`OneClickUnsubscribe`]: the URL in a message's headers, and the handler of requests to it.
 //!
-//! The token in the URL is in `token.rs`, what a person sees in `page.rs`.
+//! `token.rs` defines the token in the URL; `page.rs` the page that people see.
 
 use std::error::Error;
 use std::fmt;
@@ -24,24 +24,25 @@ use crate::message::{Address, HeaderError, Headers, Message, unsubscribe_headers
 use crate::panics::{caught, caught_in};
 use crate::receiving::HmacSha256Keys;
 
-/// One-click unsubscribe (RFC 8058): URLs for the headers of messages, and the handler of these
-/// URLs, which enters the unsubscribe into a store (feature `signatures`).
+/// One-click unsubscribe (RFC 8058): URLs for message headers, and the handler of these URLs, which
+/// records unsubscribes in a store (feature `signatures`).
 ///
-/// Each URL has a token that names the address, the
-/// [scope](crate::MessageFields::suppression_scope) and the time of issue, signed by HMAC-SHA256. A
-/// token that is forged, changed or expired changes nothing. To change the key, put the new one
+/// Each URL has a token with the address, the [scope](crate::MessageFields::suppression_scope) and
+/// the time of issue, signed with HMAC-SHA256. A forged, modified or expired token has no effect.
+/// To change the key, put the new one before the old one, and remove the old one when its tokens
+/// have expired.
 /// in front of the old one, and remove the old one when its tokens have expired.
 ///
-/// | request | answer |
+/// | request | response |
 /// | --- | --- |
-/// | `POST` with `List-Unsubscribe=One-Click`, by a mail program or by the page's button | 200; the address is suppressed |
-/// | `GET`, by a person or a link scanner | 200 with a page with one button; nothing changes |
-/// | a token that is invalid, or expired | 404, or 410; nothing changes |
-/// | any, while the store fails | 503; mail programs may try again |
+/// | `POST` with `List-Unsubscribe=One-Click`, by a mail client or by the button on the page | 200; the address is suppressed |
+/// | `GET`, by a person or a link scanner | 200 and a page with a button; nothing changes |
+/// | any, with an invalid or expired token | 404 or 410; nothing changes |
+/// | any, while the store fails | 503; mail clients may retry |
 ///
-/// With axum, [`unsubscribe_routes`](crate::unsubscribe_routes) mounts it; else give requests to
-/// [`serve`](Self::serve) or [`answer`](Self::answer). The URL holds the address, readable by
-/// whoever sees the URL: keep it out of logs.
+/// With axum, use [`unsubscribe_routes`](crate::unsubscribe_routes). Otherwise pass requests to
+/// [`serve`](Self::serve) or [`answer`](Self::answer). The URL contains the address in readable
+/// form, so keep it out of logs.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -88,16 +89,16 @@ struct Parts {
 type PageWriter = dyn Fn(&UnsubscribePage<'_>) -> String + Send + Sync;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// More than any mail program sends.
+/// More than any mail client sends.
 const MAX_BODY: usize = 64 * 1024;
 
 impl OneClickUnsubscribe {
-    /// URLs below `base`, an https URL without a query, for example
+    /// Creates URLs under `base`, an https URL without a query, for example
     /// `https://app.example.com/anymail/unsubscribe`.
     ///
     /// # Errors
-    /// [`UnsubscribeUrlError`] for a URL that mail programs would not post to, or with anything
-    /// but unreserved characters (RFC 3986) in its path.
+    /// [`UnsubscribeUrlError`] if mail clients would not post to the URL, or if its path contains
+    /// anything but unreserved characters (RFC 3986).
     pub fn new(
         store: impl SuppressionStore + 'static,
         base: &str,
@@ -117,7 +118,7 @@ impl OneClickUnsubscribe {
         })))
     }
 
-    /// How old a token may be: 365 days by default. The law of several countries asks that an
+    /// Sets the maximum age of a token, 365 days by default. Several countries require that an
     /// unsubscribe link works for some time after the message (30 days in the USA, 60 in Canada).
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
@@ -125,10 +126,10 @@ impl OneClickUnsubscribe {
         self
     }
 
-    /// Writes the pages, as HTML, in the app's own words and look.
+    /// Sets a function that writes the pages, as HTML, with the app's own text and design.
     ///
-    /// The pages may have inline styles and no scripts (see the response's
-    /// `Content-Security-Policy`). If `page` panics, that is logged, and the default page is shown.
+    /// The pages may contain inline styles but no scripts (see the response's
+    /// `Content-Security-Policy`). If `page` panics, this is logged, and the default page is shown.
     #[must_use]
     pub fn pages(
         mut self,
@@ -138,7 +139,7 @@ impl OneClickUnsubscribe {
         self
     }
 
-    /// The URL with which `address` unsubscribes from a scope, or from all mail.
+    /// Returns the URL with which `address` unsubscribes from a scope, or from all messages.
     pub fn url(&self, address: &Address, scope: Option<&str>) -> String {
         let token = Token::new(address, scope, OffsetDateTime::now_utc());
         format!("{}/{}", self.0.base, token.sign(&self.0.keys))
@@ -149,15 +150,15 @@ impl OneClickUnsubscribe {
         path_of(&self.0.base)
     }
 
-    /// Adds the headers `List-Unsubscribe` and `List-Unsubscribe-Post`, for each recipient in
-    /// `to` with a URL of their own; the scope is that of the message.
+    /// Adds the headers `List-Unsubscribe` and `List-Unsubscribe-Post`, with a separate URL for
+    /// each recipient in `to` and with the message's scope.
     ///
-    /// A message to one recipient alone gets them in `headers`. All others get them in
-    /// `merge_headers`, and so become a batch. Recipients that have a `List-Unsubscribe` of
-    /// their own keep it. Who is in `cc` or `bcc` sees the URL of the recipient in `to`.
+    /// A message to a single recipient gets them in `headers`. Any other message gets them in
+    /// `merge_headers`, and so becomes a batch. Recipients that already have a `List-Unsubscribe`
+    /// header keep it. Recipients in `cc` and `bcc` see the URL of the recipient in `to`.
     ///
     /// # Errors
-    /// [`HeaderError`], of a header that cannot be set.
+    /// [`HeaderError`] if a header cannot be set.
     pub fn add_headers(&self, message: &mut Message) -> Result<(), HeaderError> {
         let scope = message.suppression_scope.value().cloned();
         let alone = message.recipients().count() == 1 && !message.is_batch();
@@ -173,7 +174,7 @@ impl OneClickUnsubscribe {
         Ok(())
     }
 
-    /// Answers a request whose body is not read yet, of at most 64 KiB.
+    /// Answers a request whose body has not been read. Reads at most 64 KiB.
     pub async fn serve<B>(&self, request: Request<B>) -> Response<Bytes>
     where
         B: Body,
@@ -239,7 +240,7 @@ impl OneClickUnsubscribe {
         let (address, scope) = (&token.address, token.scope.as_deref());
         let suppressions = [left];
         let added = caught(self.0.store.add(&suppressions)).await;
-        // The panic's message may hold the address: it is left to the program's panic hook.
+        // The panic's message may contain the address, so it is left to the program's panic hook.
         let panicked = |_| Err(SuppressionStoreError::from("the store panicked"));
         match added.unwrap_or_else(panicked) {
             Ok(()) => {
@@ -257,7 +258,7 @@ impl OneClickUnsubscribe {
         }
     }
 
-    /// No redirect: mail programs do not follow one (RFC 8058, 3.1).
+    /// Never a redirect: mail clients do not follow it (RFC 8058, 3.1).
     fn respond(&self, status: StatusCode, page: &UnsubscribePage<'_>) -> Response<Bytes> {
         let html = caught_in(|| (self.0.page)(page)).unwrap_or_else(|_| {
             tracing::error!("the page writer of unsubscribe URLs panicked");
@@ -292,7 +293,7 @@ impl fmt::Debug for OneClickUnsubscribe {
     }
 }
 
-/// A URL that cannot be the base of unsubscribe URLs.
+/// The error for a URL that cannot be the base of unsubscribe URLs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsubscribeUrlError(String);
 
@@ -325,8 +326,8 @@ fn insert(headers: &mut Headers, url: &str) -> Result<(), HeaderError> {
     Ok(())
 }
 
-/// Whether a form holds `List-Unsubscribe=One-Click`. Mail programs send it in either of two
-/// encodings (RFC 8058, 3.1); in both, name and value stand there as they are.
+/// Whether a form contains `List-Unsubscribe=One-Click`. Mail clients use either of two encodings
+/// (RFC 8058, 3.1); name and value look the same in both.
 fn is_one_click(body: &[u8]) -> bool {
     let body = String::from_utf8_lossy(body);
     let value = body.split_once("List-Unsubscribe");

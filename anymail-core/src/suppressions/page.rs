@@ -1,36 +1,36 @@
-//! The pages that a person sees who opens an unsubscribe URL.
+//! The pages that people see when they open an unsubscribe URL.
 //!
-//! When which is shown is decided in `one_click.rs`.
+//! `one_click.rs` decides which one is shown.
 
 use std::fmt::Write as _;
 
 use crate::message::AddressKey;
 
-/// What a page has to say, for apps that write their own
+/// The content of a page, for apps that write their own
 /// ([`OneClickUnsubscribe::pages`](crate::OneClickUnsubscribe::pages)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnsubscribePage<'a> {
-    /// Asks whether to unsubscribe. Its form must post to the page's own URL, with the field
-    /// `List-Unsubscribe` of the value `One-Click`.
+    /// Asks whether to unsubscribe. The form must post to the page's own URL, with the field
+    /// `List-Unsubscribe` set to `One-Click`.
     Confirm {
-        /// Who would be unsubscribed.
+        /// The address to unsubscribe.
         address: &'a AddressKey,
-        /// From what; `None` is all mail.
+        /// The scope to unsubscribe from; `None` for all messages.
         scope: Option<&'a str>,
     },
     /// The address is unsubscribed.
     Done {
-        /// Who was unsubscribed.
+        /// The unsubscribed address.
         address: &'a AddressKey,
-        /// From what; `None` is all mail.
+        /// The scope; `None` for all messages.
         scope: Option<&'a str>,
     },
-    /// The URL was not made here, or was changed.
+    /// The URL is forged or was modified.
     Invalid,
-    /// The URL is too old.
+    /// The URL has expired.
     Expired,
-    /// The store failed; trying again later may work.
+    /// The store failed. A later attempt may succeed.
     Failed,
 }
 
@@ -83,7 +83,7 @@ fn escaped(text: &str) -> String {
     for c in text.chars() {
         match c {
             '&' | '<' | '>' | '"' | '\'' => {
-                // Writing to a string does not fail.
+                // Writing to a String cannot fail.
                 let _ = write!(out, "&#{};", u32::from(c));
             }
             c => out.push(c),

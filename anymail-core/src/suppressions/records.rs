@@ -13,8 +13,7 @@ use time::OffsetDateTime;
 use super::suppression::{Reactivation, Suppression, SuppressionOrigin, SuppressionReason};
 use crate::message::AddressKey;
 
-/// How many parts the addresses are spread over. A list holds one part in memory at a time, and
-/// a part that grows is small.
+/// The number of shards. Listing locks one shard at a time, and growing one is cheap.
 pub(super) const SHARDS: usize = 64;
 
 #[derive(Debug)]
@@ -23,11 +22,11 @@ pub(super) struct Records {
     names: RwLock<Names>,
     addresses: AtomicUsize,
     changes: AtomicU64,
-    /// How many addresses have only reactivations.
+    /// The number of addresses with only reactivations.
     unsuppressed: AtomicUsize,
 }
 
-/// One change of an address, as a store keeps it.
+/// A change of an address, as a store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Record {
     reason: SuppressionReason,
@@ -50,12 +49,12 @@ impl Records {
         }
     }
 
-    /// How many addresses there are, among them those with reactivations only.
+    /// The number of addresses, including those with only reactivations.
     pub(super) fn addresses(&self) -> usize {
         self.addresses.load(Ordering::Relaxed)
     }
 
-    /// How many suppressions and reactivations are kept.
+    /// The number of suppressions and reactivations.
     pub(super) fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }
@@ -64,12 +63,12 @@ impl Records {
         read(self.shard(address)).contains(address.as_str().as_bytes())
     }
 
-    /// The suppressions of these addresses that hold.
+    /// The effective suppressions of these addresses.
     pub(super) fn look_up(&self, addresses: &[AddressKey]) -> Vec<Suppression> {
         let mut found = Vec::new();
-        // One part is locked at a time, and the names only behind it: a lock that somebody waits
-        // to write lets no new reader in, so those who hold one and ask for another in another
-        // order could wait for each other in a circle.
+        // Locks one shard at a time, and the names only after it: a waiting writer blocks new
+        // readers, so readers that hold one lock and wait for another, in different orders, could
+        // deadlock.
         for address in addresses {
             let shard = read(self.shard(address));
             if let Some(packed) = shard.get(address.as_str().as_bytes()) {
@@ -79,7 +78,7 @@ impl Records {
         found
     }
 
-    /// The suppressions in one of the parts that hold.
+    /// The effective suppressions in one shard.
     pub(super) fn list(&self, shard: usize) -> Vec<Suppression> {
         let mut found = Vec::new();
         if let Some(shard) = self.shards.get(shard) {
@@ -93,7 +92,7 @@ impl Records {
         found
     }
 
-    /// The reactivations that are kept in one of the parts, one for each.
+    /// The reactivations in one shard.
     pub(super) fn reactivations(&self, shard: usize) -> Vec<Reactivation> {
         let mut found = Vec::new();
         let Some(shard) = self.shards.get(shard) else {
@@ -113,18 +112,18 @@ impl Records {
         found
     }
 
-    /// Says whether this changes anything: it is newer than what is known.
+    /// Returns whether this changes anything, that is, whether it is newer than what is known.
     pub(super) fn add(&self, suppression: &Suppression) -> bool {
         let record = write(&self.names).record(suppression);
         self.change(&suppression.address, |records| lay(records, record))
     }
 
-    /// Says whether this changes anything.
+    /// Returns whether this changes anything.
     pub(super) fn remove(&self, reactivation: &Reactivation) -> bool {
         let ended = write(&self.names).ended(reactivation);
         self.change(&reactivation.address, |records| {
             let laid = ended.into_iter().map(|record| lay(records, record));
-            // Every one of them, not just the first that changes something.
+            // Applies all of them, not just the first that changes something.
             laid.fold(false, |any, changed| any | changed)
         })
     }
@@ -143,7 +142,7 @@ impl Records {
         })
     }
 
-    /// Forgets the addresses that have only reactivations.
+    /// Forgets addresses with only reactivations.
     pub(super) fn forget_unsuppressed(&self) {
         if self.unsuppressed.load(Ordering::Relaxed) == 0 {
             return;
@@ -201,8 +200,8 @@ impl Records {
     }
 
     fn shard(&self, address: &AddressKey) -> &RwLock<HashSet<Packed>> {
-        // Cheap, and safe if somebody picks addresses that fall into one part: each part has a
-        // keyed hash of its own.
+        // Cheap, and safe even if somebody picks addresses that fall into one shard: each shard has
+        // its own keyed hash.
         let bytes = address.as_str().bytes();
         let sum = bytes.fold(0_usize, |sum, b| sum.wrapping_add(b.into()));
         // The index is below the number of shards.
@@ -211,8 +210,8 @@ impl Records {
     }
 }
 
-/// Puts a record in the place of an older one of its kind. At the same time, a suppression goes
-/// over a reactivation.
+/// Replaces an older record of the same kind. At equal times, a suppression wins over a
+/// reactivation.
 fn lay(records: &mut Vec<Record>, new: Record) -> bool {
     let same_kind = |old: &&mut Record| old.reason == new.reason && old.scope == new.scope;
     match records.iter_mut().find(same_kind) {
@@ -228,7 +227,7 @@ fn lay(records: &mut Vec<Record>, new: Record) -> bool {
     true
 }
 
-/// Scopes and sources by number: there are few of them.
+/// Interns scopes and sources, of which there are few.
 #[derive(Debug, Default)]
 struct Names {
     names: Vec<String>,
@@ -296,9 +295,9 @@ fn instant(micros: i64) -> OffsetDateTime {
 
 /// An address and its records, in one allocation.
 ///
-/// The address's length in two bytes and the address come first. Each record has a byte of
-/// flags, scope and source in four bytes each where they are not 0, the time in eight, and the
-/// event: 16 bytes where it is 32 hexadecimal digits, else two for its length and its text.
+/// The address's length in two bytes and the address come first. Each record has a byte of flags;
+/// scope and source in four bytes each if they are not 0; the time in eight; and the event: 16
+/// bytes if it is 32 hexadecimal digits, otherwise two bytes for the length and the text.
 #[derive(Debug)]
 struct Packed(Box<[u8]>);
 
@@ -370,7 +369,7 @@ impl Packed {
     }
 }
 
-/// Texts longer than two bytes can say are cut. No address of RFC 5321 is as long.
+/// Truncates texts whose length does not fit into two bytes. No valid address is that long.
 fn push_text(bytes: &mut Vec<u8>, text: &str) {
     let mut end = text.len().min(usize::from(u16::MAX));
     while !text.is_char_boundary(end) {
@@ -446,7 +445,7 @@ fn reason_of(number: u8) -> SuppressionReason {
     }
 }
 
-/// 32 lower-case digits, which most events' keys are, take half of their length.
+/// Packs 32 lower-case digits, which most event keys are, into half their length.
 fn from_hex(text: &str) -> Option<[u8; 16]> {
     let lower = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     if text.len() != 32 || !text.bytes().all(lower) {

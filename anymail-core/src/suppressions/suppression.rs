@@ -1,6 +1,6 @@
 //! [`Suppression`] and [`Reactivation`]: the two changes that a store keeps.
 //!
-//! Which of two changes wins is said at `SuppressionStore`, in `store.rs`.
+//! `SuppressionStore`, in `store.rs`, defines which of two changes wins.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use time::OffsetDateTime;
 
 use crate::message::{Address, AddressKey};
 
-/// Why an address must not get mail.
+/// Why an address must not be sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SuppressionReason {
-    /// The receiving server refused mail to the address for good.
+    /// The receiving server permanently refused messages to the address.
     HardBounce,
     /// The recipient reported a message as spam.
     SpamComplaint,
     /// The recipient unsubscribed.
     Unsubscribe,
-    /// Somebody who runs the app, or the account at the ESP, decided so.
+    /// Somebody who manages the app, or the account at the ESP, suppressed it.
     Manual,
 }
 
@@ -33,7 +33,7 @@ impl SuppressionReason {
         Self::Manual,
     ];
 
-    /// The name as it stands in JSON and in configurations, for example `hard_bounce`.
+    /// The name in JSON and in configurations, for example `hard_bounce`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HardBounce => "hard_bounce",
@@ -43,7 +43,7 @@ impl SuppressionReason {
         }
     }
 
-    /// The reason of this name.
+    /// The reason with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         let mut all = Self::ALL.iter().copied();
         all.find(|reason| reason.as_str() == name)
@@ -60,8 +60,8 @@ impl fmt::Display for SuppressionReason {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SuppressionOrigin {
-    /// The name of the ESP that reported it, or a word for another source: `one_click` for
-    /// one-click unsubscribe, or what the app calls its own.
+    /// The name of the ESP that reported it, or another source: `one_click` for one-click
+    /// unsubscribe, or a name that the app chooses.
     pub source: String,
     /// The [`dedup_key`](crate::Event::dedup_key) of the event that reported it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ pub struct SuppressionOrigin {
 }
 
 impl SuppressionOrigin {
-    /// A source without an event.
+    /// Creates a source without an event.
     pub fn new(source: impl Into<String>) -> Self {
         Self {
             source: source.into(),
@@ -77,7 +77,7 @@ impl SuppressionOrigin {
         }
     }
 
-    /// The same with the key of the event that reported it.
+    /// Sets the key of the event that reported it.
     #[must_use]
     pub fn with_event(mut self, key: impl Into<String>) -> Self {
         self.event = Some(key.into());
@@ -85,9 +85,9 @@ impl SuppressionOrigin {
     }
 }
 
-/// One address that must not get mail, and why.
+/// An address that must not be sent to, and why.
 ///
-/// An address can be suppressed several times: for different reasons and in different scopes.
+/// An address can have several suppressions, with different reasons and scopes.
 ///
 /// ```
 /// use anymail_core::{Address, Suppression, SuppressionReason};
@@ -104,30 +104,30 @@ impl SuppressionOrigin {
 pub struct Suppression {
     /// The address in its comparison form.
     pub address: AddressKey,
-    /// The stream or list that the suppression is about. `None` suppresses all mail; a name
+    /// The stream or list that the suppression is about. `None` suppresses all messages; a name
     /// suppresses only messages with that
     /// [`suppression_scope`](crate::MessageFields::suppression_scope).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// Why.
+    /// The reason.
     pub reason: SuppressionReason,
-    /// When what is reported happened, to the microsecond.
+    /// The time of the bounce, complaint or decision, to the microsecond.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
-    /// Who reported it.
+    /// The source.
     #[serde(flatten)]
     pub origin: SuppressionOrigin,
 }
 
 impl Suppression {
-    /// Suppresses all mail to `address`, by the app's own decision.
+    /// Suppresses all messages to `address`, by the app's own decision.
     ///
-    /// The source is `app`; see [`with_origin`](Self::with_origin).
+    /// The source is `app`; change it with [`with_origin`](Self::with_origin).
     pub fn new(address: &Address, reason: SuppressionReason, since: OffsetDateTime) -> Self {
         Self::of_key(address.key(), reason, since)
     }
 
-    /// As [`new`](Self::new), for an address that is already in its comparison form.
+    /// Creates a suppression like [`new`](Self::new), for an address in its comparison form.
     pub fn of_key(address: AddressKey, reason: SuppressionReason, since: OffsetDateTime) -> Self {
         Self {
             address,
@@ -138,14 +138,14 @@ impl Suppression {
         }
     }
 
-    /// The same for one stream or list only.
+    /// Restricts it to one stream or list.
     #[must_use]
     pub fn in_scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
         self
     }
 
-    /// The same from another source.
+    /// Sets the source.
     #[must_use]
     pub fn with_origin(mut self, origin: SuppressionOrigin) -> Self {
         self.origin = origin;
@@ -153,10 +153,10 @@ impl Suppression {
     }
 }
 
-/// The end of an address's suppressions in one scope: it may get mail again.
+/// The end of an address's suppressions in one scope, so that it can be sent to again.
 ///
-/// It ends only suppressions with exactly its own scope. A reactivation in the scope `news` does
-/// not end a suppression of all mail, and a reactivation without a scope does not end the
+/// It ends only suppressions with exactly the same scope. A reactivation in the scope `news` does
+/// not end a suppression of all messages, and a reactivation without a scope does not end the
 /// suppression in `news`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -168,18 +168,18 @@ pub struct Reactivation {
     pub scope: Option<String>,
     /// The reasons of the suppressions that end.
     pub reasons: Vec<SuppressionReason>,
-    /// When this happened, to the microsecond. Suppressions of a later time stay.
+    /// The time of the reactivation, to the microsecond. Later suppressions stay effective.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
 }
 
 impl Reactivation {
-    /// Ends the suppressions of all mail to `address`, whatever their reasons.
+    /// Ends the suppressions of all messages to `address`, for all reasons.
     pub fn new(address: &Address, at: OffsetDateTime) -> Self {
         Self::of_key(address.key(), at)
     }
 
-    /// As [`new`](Self::new), for an address that is already in its comparison form.
+    /// Creates a reactivation like [`new`](Self::new), for an address in its comparison form.
     pub fn of_key(address: AddressKey, at: OffsetDateTime) -> Self {
         Self {
             address,
@@ -189,14 +189,14 @@ impl Reactivation {
         }
     }
 
-    /// The same in one stream or list only.
+    /// Restricts it to one stream or list.
     #[must_use]
     pub fn in_scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = Some(scope.into());
         self
     }
 
-    /// The same for suppressions with these reasons only.
+    /// Restricts it to suppressions with these reasons.
     #[must_use]
     pub fn only(mut self, reasons: impl IntoIterator<Item = SuppressionReason>) -> Self {
         self.reasons = reasons.into_iter().collect();

@@ -1,6 +1,6 @@
-//! The signed token in an unsubscribe URL: who unsubscribes, from what, and when it was issued.
+//! The signed token in an unsubscribe URL: address, scope, and time of issue.
 //!
-//! What a click does is in `one_click.rs`.
+//! `one_click.rs` handles requests with it.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use time::OffsetDateTime;
 use crate::message::{Address, AddressKey};
 use crate::receiving::HmacSha256Keys;
 
-/// Signed in front of the content, so that a signature made for something else, with the same
-/// key, is none of a token.
+/// A prefix of the signed content, so that a signature made with the same key for another purpose
+/// is not a valid token.
 const PURPOSE: &[u8] = b"anymail one-click unsubscribe, version 1\n";
-/// The longest token that is read: an address of 254 characters and a long scope.
+/// The maximum length of a token: an address of 254 characters and a long scope.
 const MAX_TOKEN: usize = 4096;
 
-/// What a token says.
+/// The content of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) address: AddressKey,
@@ -26,12 +26,12 @@ pub(super) struct Token {
     pub(super) issued_at: i64,
 }
 
-/// Why a text is no token that counts.
+/// Why a token is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenError {
-    /// It is forged, changed, or signed by a key that is no longer configured.
+    /// It is forged, modified, or signed with a key that is no longer configured.
     Invalid,
-    /// It is older than tokens may be.
+    /// It is older than the maximum age.
     Expired,
 }
 
@@ -53,18 +53,18 @@ impl Token {
         }
     }
 
-    /// The content in base64, a dot, and its signature in hexadecimal digits. All of it can
-    /// stand in a URL as it is.
+    /// The content in base64, a dot, and the signature in hexadecimal digits. No character needs
+    /// escaping in a URL.
     pub(super) fn sign(&self, keys: &HmacSha256Keys) -> String {
         let content = (self.address.as_str(), &self.scope, self.issued_at);
-        // Texts and a number always are JSON.
+        // Strings and a number can always be serialized.
         let content = serde_json::to_vec(&content).unwrap_or_default();
         let content = URL_SAFE_NO_PAD.encode(content);
         let signature = keys.sign_hex(&[PURPOSE, content.as_bytes()]);
         format!("{content}.{signature}")
     }
 
-    /// Reads a token. Nothing of it is decoded before its signature is verified.
+    /// Parses a token. Nothing is decoded before the signature is verified.
     pub(super) fn read(
         text: &str,
         keys: &HmacSha256Keys,
@@ -75,7 +75,7 @@ impl Token {
             return Err(TokenError::Invalid);
         }
         let (content, signature) = text.split_once('.').ok_or(TokenError::Invalid)?;
-        // There is one spelling of a token.
+        // Each token has exactly one spelling.
         if signature.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(TokenError::Invalid);
         }

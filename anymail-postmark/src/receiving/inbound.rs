@@ -1,6 +1,6 @@
-//! Postmark's inbound mail: its raw form where it is there, else the fields it was read into.
+//! Postmark's inbound messages: parses the raw message if there is one, or else the parsed fields.
 //!
-//! How JSON is read lives in `json.rs`; how a raw mail is read, in `anymail-core`.
+//! `json.rs` reads JSON; `anymail-core` parses raw messages.
 
 use anymail_core::{
     Event, InboundAddress, InboundAttachment, InboundEvent, InboundMessage, RawBytes, Webhook,
@@ -14,26 +14,25 @@ use super::dedup_key::dedup_key;
 use super::json::{self, Fields, List, Object, Text};
 use crate::config::NAME;
 
-/// Postmark's inbound webhook: mail that came in.
+/// Postmark's inbound webhook.
 ///
-/// A server with "include raw email content" posts the whole mail, and the message is read
-/// from that; others post fields, and it is put together from them. Both give the same, but
-/// that the fields know no more than the first text and HTML, and that no more than 10,000
-/// headers, addresses of a kind, and attachments are read from them.
+/// A server with "include raw email content" posts the whole message, which is then parsed; others
+/// post fields. The results are the same, except that the fields contain only the first text and
+/// HTML, and that at most 10,000 headers, addresses of a kind, and attachments are read from them.
 ///
-/// What an answer does to a mail (Postmark's documentation of 2025-11):
+/// How Postmark reacts to a response (its documentation of 2025-11):
 ///
-/// | answer | Postmark |
+/// | response | Postmark |
 /// | --- | --- |
 /// | 200 | done |
 /// | 403 | gives up |
-/// | anything else (204, too), none | posts it again, ten times in 10.5 hours; then "Inbound Error" |
+/// | anything else (including 204), or none | posts it again, ten times in 10.5 hours; then "Inbound Error" |
 ///
-/// So a mail is only given up after 10.5 hours in which nobody mended what was wrong, and it
-/// can still be retried by hand in Postmark. None of our answers is 403.
+/// So a message is lost only if nobody fixes the problem within 10.5 hours, and even then it can be
+/// retried manually in Postmark. This webhook never responds with 403.
 ///
-/// The default limit of a body is 50 MiB: Postmark takes mails of up to 35 MB, which are 47 MB
-/// in base64. With the raw mail in it, a payload has every attachment twice: see
+/// The default limit of a body is 50 MiB: Postmark accepts messages of up to 35 MB, which are 47 MB
+/// in base64. With the raw message included, a payload contains every attachment twice: see
 /// [`with_body_limit`](Self::with_body_limit).
 #[derive(Debug, Clone)]
 pub struct PostmarkInboundWebhook {
@@ -42,8 +41,8 @@ pub struct PostmarkInboundWebhook {
 }
 
 impl PostmarkInboundWebhook {
-    /// A webhook that takes these secrets: user and password of the URL that Postmark has
-    /// (`https://user:password@app.example.com/anymail/postmark/inbound/`).
+    /// Creates a webhook with this authentication: user and password of the URL that is configured
+    /// at Postmark (`https://user:password@app.example.com/anymail/postmark/inbound/`).
     pub fn new(auth: WebhookAuth) -> Self {
         Self {
             auth,
@@ -51,7 +50,7 @@ impl PostmarkInboundWebhook {
         }
     }
 
-    /// The same webhook with another limit, in bytes, than 50 MiB.
+    /// Sets the maximum size of a body, in bytes, instead of 50 MiB.
     #[must_use]
     pub fn with_body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
@@ -112,7 +111,7 @@ impl Webhook for PostmarkInboundWebhook {
     }
 }
 
-/// SpamAssassin's verdict: `Yes`, `No`, or one of them with more behind it.
+/// SpamAssassin's verdict: `Yes` or `No`, possibly followed by more.
 fn verdict(status: &str) -> Option<bool> {
     let word = status.split([',', ' ']).next().unwrap_or_default();
     if word.eq_ignore_ascii_case("yes") {
@@ -171,13 +170,13 @@ struct Header<'a> {
 struct File<'a> {
     name: Text<'a>,
     content: Text<'a>,
-    /// Where the "Check" button of Postmark's web page puts the content.
+    /// The "Check" button on Postmark's web page puts the content here.
     data: Text<'a>,
     content_type: Text<'a>,
     content_id: Text<'a>,
 }
 
-/// Reads the named fields with whatever type they have; ignores all others.
+/// Reads the named fields, of any type, and ignores all others.
 macro_rules! fields {
     ($type:ident { $($key:literal => $field:ident),+ $(,)? }) => {
         impl<'a> Fields<'a> for $type<'a> {
@@ -229,8 +228,8 @@ fields!(File {
 });
 
 impl Payload<'_> {
-    /// Postmark puts the envelope sender in front as a `Return-Path`. One that stands further
-    /// down is the sender's own word.
+    /// Postmark prepends the envelope sender as a `Return-Path`. One further down was written by
+    /// the sender.
     fn envelope_sender(&self) -> Option<String> {
         let first = self.headers.0.first()?;
         let name = first.name.get()?;
@@ -244,7 +243,7 @@ impl Payload<'_> {
 
     fn message_from_raw(&mut self, raw: Bytes) -> InboundMessage {
         let mut message = InboundMessage::from_raw(raw);
-        // Postmark alone knows of a recipient that stands in no header.
+        // Only Postmark knows recipients that are in no header.
         if message.header("Bcc").is_none() {
             message.bcc = addresses(&mut self.bcc_full, &self.bcc);
         }
@@ -258,7 +257,7 @@ impl Payload<'_> {
                 message.add_header(name, header.value.get().unwrap_or_default());
             }
         }
-        // These Postmark takes out of the headers, and their values apart.
+        // Postmark removes these from the headers and posts their values separately.
         let lists = [
             ("From", self.authors()),
             ("To", addresses(&mut self.to_full, &self.to)),
@@ -319,7 +318,7 @@ impl Payload<'_> {
     }
 }
 
-/// The list that Postmark has taken apart, else the one that it has not.
+/// Postmark's parsed list, or else the unparsed one.
 fn addresses(full: &mut List<Mailbox<'_>>, text: &Text<'_>) -> Vec<InboundAddress> {
     if full.0.is_empty() {
         return InboundAddress::parse_list(text.get().unwrap_or_default());
@@ -340,7 +339,7 @@ impl File<'_> {
         let content_type = self.content_type.get().unwrap_or_default();
         let content = self.content.into_bytes(body).or(self.data.into_bytes(body));
         let part = InboundAttachment::from_base64(content.unwrap_or_default(), content_type);
-        // A content id is all by which Postmark tells that a part is shown inline.
+        // Postmark marks inline parts only with a content ID.
         let content_id = self.content_id.get().unwrap_or_default();
         let part = part.with_content_id(content_id);
         let inline = part.content_id().is_some();

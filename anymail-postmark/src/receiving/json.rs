@@ -1,8 +1,8 @@
-//! Reads Postmark's JSON with forbearance: what is missing, null or of another type than
-//! expected is absent, never an error.
+//! Reads Postmark's JSON leniently: values that are missing, null or of an unexpected type are
+//! absent, and never an error.
 //!
-//! Which fields there are is said in `tracking.rs` and `inbound.rs`. Nothing is copied that
-//! can be borrowed from the body, and nothing is kept that nobody asked for.
+//! `tracking.rs` and `inbound.rs` define the fields. Values are borrowed from the body if possible,
+//! and only requested fields are kept.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +15,7 @@ use http::Request;
 use http::header::CONTENT_TYPE;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Reads a request's body as one JSON object.
+/// Parses a request's body as a JSON object.
 pub(super) fn read<'a, W: Webhook, T: Fields<'a>>(
     webhook: &W,
     request: &'a Request<Bytes>,
@@ -35,7 +35,7 @@ pub(super) fn read<'a, W: Webhook, T: Fields<'a>>(
             let detail = "the body is JSON, but not an object".to_owned();
             fail(WebhookErrorKind::WrongShape, detail)
         }
-        // The error's own words may quote the body; its place does not.
+        // The error's own message may quote the body; its position does not.
         Err(error) => {
             let (line, column) = (error.line(), error.column());
             let detail = format!("the body is not valid JSON (line {line}, column {column})");
@@ -44,14 +44,14 @@ pub(super) fn read<'a, W: Webhook, T: Fields<'a>>(
     }
 }
 
-/// The fields of a JSON object that somebody wants.
+/// The requested fields of a JSON object.
 pub(super) trait Fields<'a>: Default {
-    /// Reads the value of `key`, be it with `IgnoredAny`. Called in the order of the JSON; of
-    /// a key that stands twice, the last value counts.
+    /// Reads the value of `key`, possibly with `IgnoredAny`. Called in the order of the JSON; the
+    /// last of several values with the same key wins.
     fn field<A: MapAccess<'a>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// Gives the default for every type of JSON value that a visitor has no use for.
+/// Returns the default for all types of JSON values that a visitor does not handle.
 macro_rules! ignore {
     () => {};
     (scalars $($rest:tt)*) => {
@@ -83,12 +83,12 @@ macro_rules! ignore {
     };
 }
 
-/// A string, or the text of a number or boolean; anything else is none.
+/// A string, or the text of a number or boolean; anything else is absent.
 #[derive(Default)]
 pub(super) struct Text<'a>(Option<Cow<'a, str>>);
 
 impl<'a> Text<'a> {
-    /// The text; an empty one is none.
+    /// The text; an empty one is absent.
     pub(super) fn get(&self) -> Option<&str> {
         self.0.as_deref().filter(|text| !text.is_empty())
     }
@@ -97,18 +97,17 @@ impl<'a> Text<'a> {
         self.0.as_deref() == Some(text)
     }
 
-    /// The text for keeps; an empty one is none.
+    /// The owned text; an empty one is absent.
     pub(super) fn into_string(self) -> Option<String> {
         self.0.map(Cow::into_owned).filter(|text| !text.is_empty())
     }
 
-    /// The text for keeps, be it empty.
+    /// The owned text, which may be empty.
     pub(super) fn into_kept(self) -> Option<String> {
         self.0.map(Cow::into_owned)
     }
 
-    /// The text's bytes for keeps, as a part of the body where they stand there as they are; an
-    /// empty one is none.
+    /// The text as bytes, as a slice of the body if it is unescaped there; an empty one is absent.
     pub(super) fn into_bytes(self, body: &Bytes) -> Option<Bytes> {
         let text = self.0.filter(|text| !text.is_empty())?;
         Some(match place_in(body, text.as_bytes()) {
@@ -118,8 +117,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Where in `body` these bytes lie, if it is there that they lie. (`Bytes::slice_ref` would
-/// panic where they do not, and a boolean's text does not.)
+/// The range of these bytes in `body`, if they are part of it. (`Bytes::slice_ref` would panic if
+/// they are not, and a boolean's text is not.)
 fn place_in(body: &[u8], part: &[u8]) -> Option<Range<usize>> {
     let start = part.as_ptr().addr().checked_sub(body.as_ptr().addr())?;
     let end = start.checked_add(part.len())?;
@@ -166,7 +165,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// An object's fields, or none for what is no object.
+/// The fields of an object; empty for anything else.
 pub(super) struct Object<T>(pub(super) Option<T>);
 
 impl<T> Default for Object<T> {
@@ -195,11 +194,11 @@ impl<'de, T: Fields<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// The most objects that are kept of an array. An empty one takes two bytes to post, and a
-/// hundred times that to keep.
+/// The maximum number of objects kept of an array. An empty one takes two bytes to post, and a
+/// hundred times that in memory.
 const MAX_ITEMS: usize = 10_000;
 
-/// The first objects in an array; what is no object or no array is none.
+/// The first objects in an array; anything else is skipped.
 pub(super) struct List<T>(pub(super) Vec<T>);
 
 impl<T> Default for List<T> {

@@ -1,6 +1,6 @@
-//! What Postmark posts: news of mail that was sent, and mail that came in.
+//! Postmark's webhooks: tracking events and inbound messages.
 //!
-//! What an event is, and who may post, is told in `anymail-core`.
+//! `anymail-core` defines events and authentication.
 
 mod dedup_key;
 mod inbound;
@@ -14,7 +14,7 @@ use anymail_core::{Webhook, WebhookAuth};
 pub use inbound::PostmarkInboundWebhook;
 pub use tracking::PostmarkTrackingWebhook;
 
-/// Both of Postmark's webhooks, with the same secrets and the default limits.
+/// Creates both of Postmark's webhooks, with the same secrets and the default limits.
 ///
 /// ```
 /// use anymail_core::WebhookAuth;

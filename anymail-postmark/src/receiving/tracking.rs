@@ -1,6 +1,6 @@
-//! Postmark's news of mail that was sent: what its record and bounce types mean.
+//! Postmark's tracking events: the meaning of its record and bounce types.
 //!
-//! How its JSON is read lives in `json.rs`.
+//! `json.rs` reads JSON.
 
 use anymail_core::{
     Event, EventActor, EventType, Metadata, RawBytes, RejectReason, TrackingEvent, Webhook,
@@ -18,27 +18,27 @@ use crate::config::NAME;
 use crate::options::ANYMAIL_ID;
 use crate::suppressions::DEFAULT_STREAM;
 
-/// Postmark's tracking webhook: delivery, bounce, spam complaint, open, click, subscription
-/// change, and the errors of its SMTP service.
+/// Postmark's tracking webhook: deliveries, bounces, spam complaints, opens, clicks, subscription
+/// changes, and errors of its SMTP service.
 ///
-/// All of them may post to this one URL. A hard bounce and a spam complaint are two events each:
-/// what happened, and the change of the subscription that Postmark makes of it.
+/// All of them can be posted to this one URL. A hard bounce and a spam complaint are two events
+/// each: the event itself, and the subscription change that Postmark makes because of it.
 ///
-/// What an answer does to an event:
+/// How Postmark reacts to a response (its documentation of 2026-09):
 ///
-/// | answer | Postmark |
+/// | response | Postmark |
 /// | --- | --- |
 /// | 2xx | done |
 /// | 408, 429, 5xx, none | posts it again after 1, 5, 10, 10, 10 and 15 minutes |
 /// | another 4xx | drops it |
 ///
-/// (Its documentation of 2026-09.) So a wrong secret (503), mixed-up URLs (501) and a handler
-/// that fails (500) leave 51 minutes to mend it. A missing secret (401), a body that is no
-/// event (400, 415, 422) and one over the limit (413) drop the event. Postmark tries a webhook
-/// when it is saved, and does not save one that is answered other than 200.
+/// So after a wrong secret (503), mixed-up URLs (501) and a failed handler (500) there are 51
+/// minutes to fix the problem. A missing secret (401), a body that is not an event (400, 415, 422)
+/// and one over the limit (413) drop the event. Postmark tests a webhook when it is saved, and does
+/// not save it unless the response is 200.
 ///
-/// A bounce with its content ("include bounce content") may be longer than the default limit
-/// of 1 MiB, if the mail was: see [`with_body_limit`](Self::with_body_limit).
+/// A bounce with its content ("include bounce content") may be larger than the default limit of 1
+/// MiB if the message was: see [`with_body_limit`](Self::with_body_limit).
 #[derive(Debug, Clone)]
 pub struct PostmarkTrackingWebhook {
     auth: WebhookAuth,
@@ -46,8 +46,8 @@ pub struct PostmarkTrackingWebhook {
 }
 
 impl PostmarkTrackingWebhook {
-    /// A webhook that takes these secrets: user and password of the URL that Postmark has
-    /// (`https://user:password@app.example.com/anymail/postmark/tracking/`).
+    /// Creates a webhook with this authentication: user and password of the URL that is configured
+    /// at Postmark (`https://user:password@app.example.com/anymail/postmark/tracking/`).
     pub fn new(auth: WebhookAuth) -> Self {
         Self {
             auth,
@@ -55,7 +55,7 @@ impl PostmarkTrackingWebhook {
         }
     }
 
-    /// The same webhook with another limit, in bytes, than 1 MiB.
+    /// Sets the maximum size of a body, in bytes, instead of 1 MiB.
     #[must_use]
     pub fn with_body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
@@ -97,7 +97,7 @@ impl Webhook for PostmarkTrackingWebhook {
     }
 }
 
-/// What is read of all the record types. Each has some of it.
+/// The fields of all record types. Each type has some of them.
 #[derive(Default)]
 struct Payload<'a> {
     record_type: Text<'a>,
@@ -179,7 +179,7 @@ impl<'a> Fields<'a> for MetadataFields {
 }
 
 impl Payload<'_> {
-    /// Inbound messages came without a record type at first, and have a field of their own.
+    /// Inbound messages had no record type at first, and have a field of their own.
     fn is_inbound(&self) -> bool {
         match self.record_type.get() {
             Some(record_type) => record_type == "Inbound",
@@ -201,7 +201,7 @@ impl Payload<'_> {
         times.into_iter().find_map(|time| time.get())
     }
 
-    /// An event is known by its id or time, together with what they belong to; one that has
+    /// An event is identified by its ID or time, together with the message it belongs to; one with
     /// neither, by its whole payload.
     fn dedup_key(&self, request: &Request<Bytes>) -> String {
         if self.id.get().is_none() && self.time().is_none() {
@@ -239,8 +239,8 @@ impl Payload<'_> {
         known.unwrap_or((unless_known, None))
     }
 
-    /// Whether mail to the address will never arrive. Of a bounce type that is not known,
-    /// Postmark's own conclusion counts: whether it has deactivated the address.
+    /// Whether messages to the address will never arrive. For an unknown bounce type, Postmark's
+    /// own conclusion decides: whether it has deactivated the address.
     fn is_hard(&self, event_type: EventType) -> Option<bool> {
         if !matches!(event_type, EventType::Bounced | EventType::Rejected) {
             return None;
@@ -291,7 +291,7 @@ impl Payload<'_> {
     }
 }
 
-/// What a bounce type, or a reason for a suppression, means. As django-anymail has it.
+/// The meaning of a bounce type, or of a reason for a suppression, as in django-anymail.
 fn meaning_of(bounce_type: &str) -> Option<(EventType, Option<RejectReason>)> {
     use RejectReason::{Blocked, Bounced, Invalid, Other, Spam, Unsubscribed};
     Some(match bounce_type {
