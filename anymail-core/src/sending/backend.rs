@@ -1,6 +1,6 @@
-//! [`EmailBackend`], the one trait that carries mail to an ESP, and what it is given.
+//! [`EmailBackend`], the trait that sends messages with an ESP, and [`PreparedMessage`].
 //!
-//! What core has done before it is called is `mailer.rs`'s; how to write one is told in
+//! `mailer.rs` does everything that happens before; the guide to writing a backend is
 //! `anymail_test_utils::guide::writing_a_backend`.
 
 use std::borrow::Cow;
@@ -18,15 +18,15 @@ use super::unsupported::{Objection, Unsupported};
 use super::withheld::Withheld;
 use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message, Metadata};
 
-/// Carries messages to one ESP.
+/// Sends messages with one ESP.
 ///
-/// Before any of the sending methods is called, core has laid the send defaults under the
-/// message, run the hooks, refused what is invalid, and refused or taken out whatever the
-/// backend's [`capabilities`](Self::capabilities) and [`check`](Self::check) do not cover. A
-/// backend repeats none of that. After it, core attaches what was dropped, turns a status
-/// in which nobody got the message into an error, and runs the post-send hooks.
+/// Before a sending method is called, core has applied the send defaults, run the hooks, refused
+/// invalid messages, and refused or dropped everything that the backend's
+/// [`capabilities`](Self::capabilities) and [`check`](Self::check) do not allow. A backend repeats
+/// none of that. Afterwards, core records what was dropped, turns a status in which nobody was sent
+/// the message into an error, and runs the post-send hooks.
 ///
-/// A backend is used by many tasks at once, and a future of its may be dropped at any await.
+/// Many tasks use a backend at the same time, and its futures may be dropped at any await.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an email backend",
     label = "does not implement `EmailBackend`",
@@ -35,61 +35,62 @@ use crate::message::{Address, Alternative, Attachment, Headers, JsonMap, Message
 )]
 #[async_trait]
 pub trait EmailBackend: Debug + Send + Sync {
-    /// The name in statuses, errors and configuration: lower case, for example `acme`.
+    /// The name in statuses, errors and configurations, in lower case, for example `acme`.
     fn name(&self) -> &str;
 
-    /// What the ESP can do. Must be the same at every call.
+    /// The features that the ESP supports. They must not change.
     fn capabilities(&self) -> &Capabilities;
 
-    /// What the ESP cannot do of `message` beyond what [`Capabilities`] can say, for example
-    /// a header that it alone forbids. Nothing, unless a backend says otherwise.
+    /// Returns what the ESP does not support in `message`, beyond what [`Capabilities`] can
+    /// express, for example a header that only this ESP forbids. Returns nothing by default.
     ///
-    /// Must find nothing more once all that it found is taken out.
+    /// Once everything that it found has been taken out, it must not find anything else.
     ///
     /// A backend with [`EspExtra`](super::features::Feature::EspExtra) passes the keys of
-    /// `esp_extra` to the ESP as they are, values with their JSON types. Here it objects to each
-    /// key by which the ESP takes recipients (`to`, `cc`, `bcc`), as long as it would reach the
-    /// ESP as one: core counts, suppresses and reports the recipients of the message's own
-    /// fields only. A key by which the ESP takes another field, a subject for example,
+    /// `esp_extra` to the ESP unchanged, with the JSON types of their values. Here it must object
+    /// to every key with which the ESP accepts recipients (`to`, `cc`, `bcc`), because core counts,
+    /// suppresses and reports only the recipients in the message's own fields. A key with which the
+    /// ESP accepts another field, such as a subject, must replace that field of the message or be
+    /// objected to; it must not be silently ignored.
     /// replaces that field of the message, or is objected to; it is not silently ignored.
     fn check(&self, message: &Message) -> Vec<Objection> {
         let _ = message;
         Vec::new()
     }
 
-    /// How many messages one call of [`send_many`](Self::send_many) carries best: what the ESP
-    /// takes in one request, or 1 where it takes them singly. A mailer hands over no more at
-    /// once, and several such batches side by side.
+    /// The best number of messages for one call of [`send_many`](Self::send_many): how many the ESP
+    /// accepts in one request, or 1 if it accepts only single messages. A mailer passes at most
+    /// this many at once, and sends several such batches concurrently.
     fn max_batch(&self) -> usize {
         1
     }
 
     /// Sends one message.
     ///
-    /// An implementer guarantees: the status holds every recipient; a recipient whom the ESP
-    /// refuses is `Invalid` or `Rejected` in an `Ok` status, not an error; an error's
-    /// [`accepted`](SendError::accepted) is `No` only if the ESP surely does not have the
-    /// message; the message is not sent a second time by the backend itself; and no error or
-    /// log line holds a token or a body.
+    /// The implementation must guarantee that the status contains every recipient; that a recipient
+    /// that the ESP refuses is `Invalid` or `Rejected` in an `Ok` status, and not an error; that an
+    /// error's [`accepted`](SendError::accepted) is `No` only if the ESP has certainly not accepted
+    /// the message; that the backend does not retry; and that no error or log line contains a token
+    /// or a body.
     ///
-    /// A batch with more recipients than the ESP takes in a call needs several calls. Once one
-    /// of them was taken, the result is a status: the recipients of a call that the ESP
-    /// refused, or that was not made, are `Failed`; those of a call whose answer was lost or
-    /// makes no sense are `Unknown`. An error with [`Accepted::No`](super::error::Accepted::No)
-    /// would let the caller send the message again, and a part of it twice.
+    /// A batch with more recipients than the ESP accepts in a call needs several calls. Once one of
+    /// them was accepted, the result must be a status. The recipients of a call that was refused or
+    /// not made are `Failed`; those of a call whose response was lost or invalid are `Unknown`. An
+    /// error with [`Accepted::No`](super::error::Accepted::No) would allow the caller to send the
+    /// message again, and so a part of it twice.
     ///
     /// # Errors
-    /// [`SendError`] when nothing was sent, or nobody can tell.
+    /// [`SendError`] if nothing was sent, or if it is not known.
     async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError>;
 
-    /// Sends many unrelated messages; gives one result for each, in their order.
+    /// Sends many unrelated messages, and returns one result for each, in order.
     ///
-    /// What holds for [`send`](Self::send) holds for each message. One bad message must not
-    /// spoil its neighbours. The default sends one after the other; a backend whose ESP takes
-    /// many in a call does it in few calls.
+    /// Everything that [`send`](Self::send) must guarantee applies to each message. An invalid
+    /// message must not affect the others. The default sends one after the other; a backend whose
+    /// ESP accepts many messages in a call should use few calls.
     ///
-    /// A panic makes all of `messages` [`Accepted::Maybe`](crate::Accepted::Maybe); in the
-    /// default, only the message whose [`send`](Self::send) panics.
+    /// After a panic, all of `messages` are [`Accepted::Maybe`](crate::Accepted::Maybe); with the
+    /// default, only the message whose [`send`](Self::send) panicked.
     async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
         let mut results = Vec::with_capacity(messages.len());
         for message in messages {
@@ -138,11 +139,11 @@ macro_rules! forward {
 forward!(Arc);
 forward!(Box);
 
-/// A message that its backend can send: complete, valid, and within the backend's
-/// capabilities. Only core makes one.
+/// A message that its backend can send: complete, valid, and within the backend's capabilities.
+/// Only core creates one.
 ///
-/// The accessors give plain values: what is unset, never or empty is `None` or an empty list.
-/// Cloning one is cheap.
+/// The accessors return plain values: a field that is unset, never or empty is `None` or an empty
+/// list. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct PreparedMessage(Arc<Prepared>);
 
@@ -169,17 +170,18 @@ impl PreparedMessage {
         }))
     }
 
-    /// The recipients whom a pre-send hook left out.
+    /// The recipients that pre-send hooks withheld.
     pub(super) fn withheld(&self) -> &[Withheld] {
         &self.0.withheld
     }
 
-    /// The whole message, its fields merged with the send defaults.
+    /// The whole message, merged with the send defaults.
     pub fn message(&self) -> &Message {
         &self.0.message
     }
 
-    /// What was left out under [`UnsupportedPolicy::Drop`](crate::UnsupportedPolicy::Drop).
+    /// The features that were dropped under
+    /// [`UnsupportedPolicy::Drop`](crate::UnsupportedPolicy::Drop).
     pub fn dropped(&self) -> &[Unsupported] {
         &self.0.dropped
     }
@@ -189,22 +191,22 @@ impl PreparedMessage {
         &self.0.from
     }
 
-    /// The recipients; in a batch each gets a message of its own.
+    /// The recipients. In a batch, each gets its own message.
     pub fn to(&self) -> &[Address] {
         self.message().to.items()
     }
 
-    /// The recipients of a copy.
+    /// The cc recipients.
     pub fn cc(&self) -> &[Address] {
         self.message().cc.items()
     }
 
-    /// The recipients of a blind copy.
+    /// The bcc recipients.
     pub fn bcc(&self) -> &[Address] {
         self.message().bcc.items()
     }
 
-    /// Where answers go.
+    /// The addresses that replies go to.
     pub fn reply_to(&self) -> &[Address] {
         self.message().reply_to.items()
     }
@@ -214,29 +216,29 @@ impl PreparedMessage {
         self.message().subject.value().map(String::as_str)
     }
 
-    /// The plain text; `None` where it is empty.
+    /// The plain-text body; `None` if it is empty.
     pub fn text_body(&self) -> Option<&str> {
         let body = self.message().text_body.value()?;
         Some(body.as_str()).filter(|body| !body.is_empty())
     }
 
-    /// The HTML; `None` where it is empty.
+    /// The HTML body; `None` if it is empty.
     pub fn html_body(&self) -> Option<&str> {
         let body = self.message().html_body.value()?;
         Some(body.as_str()).filter(|body| !body.is_empty())
     }
 
-    /// Bodies in other media types.
+    /// The bodies in other media types.
     pub fn alternatives(&self) -> &[Alternative] {
         self.message().alternatives.items()
     }
 
-    /// Custom headers; in a batch see [`headers_for`](Self::headers_for).
+    /// The custom headers. In a batch, see [`headers_for`](Self::headers_for).
     pub fn headers(&self) -> Cow<'_, Headers> {
         borrowed(self.message().headers.value())
     }
 
-    /// The custom headers of one recipient's message: their own over everybody's.
+    /// The custom headers of one recipient's message: the message's, overridden by the recipient's.
     pub fn headers_for(&self, to: &Address) -> Cow<'_, Headers> {
         let own = self
             .message()
@@ -248,22 +250,22 @@ impl PreparedMessage {
         })
     }
 
-    /// Files, attached and inline.
+    /// The attachments, including inline ones.
     pub fn attachments(&self) -> &[Attachment] {
         self.message().attachments.items()
     }
 
-    /// Where bounces go.
+    /// The address that bounces go to.
     pub fn envelope_sender(&self) -> Option<&Address> {
         self.message().envelope_sender.value()
     }
 
-    /// Metadata; in a batch see [`metadata_for`](Self::metadata_for).
+    /// The metadata. In a batch, see [`metadata_for`](Self::metadata_for).
     pub fn metadata(&self) -> Cow<'_, Metadata> {
         borrowed(self.message().metadata.value())
     }
 
-    /// The metadata of one recipient's message: their own over everybody's.
+    /// The metadata of one recipient's message: the message's, overridden by the recipient's.
     pub fn metadata_for(&self, to: &Address) -> Cow<'_, Metadata> {
         let own = self
             .message()
@@ -275,12 +277,14 @@ impl PreparedMessage {
         })
     }
 
-    /// The template's values for all; in a batch see [`merge_data_for`](Self::merge_data_for).
+    /// The template values for all recipients. In a batch, see
+    /// [`merge_data_for`](Self::merge_data_for).
     pub fn merge_global_data(&self) -> Cow<'_, JsonMap> {
         borrowed(self.message().merge_global_data.value())
     }
 
-    /// The template's values of one recipient's message: their own over everybody's.
+    /// The template values of one recipient's message: the message's, overridden by the
+    /// recipient's.
     pub fn merge_data_for(&self, to: &Address) -> Cow<'_, JsonMap> {
         let own = self
             .message()
@@ -292,22 +296,22 @@ impl PreparedMessage {
         })
     }
 
-    /// Tags.
+    /// The tags.
     pub fn tags(&self) -> &[String] {
         self.message().tags.items()
     }
 
-    /// Whether openings shall be reported, where the message says it.
+    /// Whether opens are tracked, if the message says so.
     pub fn track_opens(&self) -> Option<bool> {
         self.message().track_opens.value().copied()
     }
 
-    /// Whether clicks shall be reported, where the message says it.
+    /// Whether clicks are tracked, if the message says so.
     pub fn track_clicks(&self) -> Option<bool> {
         self.message().track_clicks.value().copied()
     }
 
-    /// When to send it.
+    /// When to send the message.
     pub fn send_at(&self) -> Option<OffsetDateTime> {
         self.message().send_at.value().copied()
     }
@@ -317,12 +321,12 @@ impl PreparedMessage {
         self.message().template_id.value().map(String::as_str)
     }
 
-    /// Options in the ESP's own words. May hold a token.
+    /// The options of the ESP. May contain a token.
     pub fn esp_extra(&self) -> Option<&JsonMap> {
         self.message().esp_extra.value()
     }
 
-    /// Whether each of `to` gets a message of its own.
+    /// Whether each address in `to` gets its own message.
     pub fn is_batch(&self) -> bool {
         self.message().is_batch()
     }

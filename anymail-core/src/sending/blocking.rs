@@ -1,6 +1,6 @@
-//! The mailer without `async`, for programs that have no runtime.
+//! The mailer without `async`, for programs without an async runtime.
 //!
-//! All it does is wait for `mailer.rs`.
+//! It only waits for the mailer in `mailer.rs`.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -10,16 +10,16 @@ use super::mailer::Check;
 use super::status::SendStatus;
 use crate::message::Message;
 
-/// A [`Mailer`](crate::Mailer) whose methods wait for the result, with a runtime of its own on
-/// one thread in the background.
+/// A [`Mailer`](crate::Mailer) whose methods block until the result is available. It has its own
+/// runtime on a background thread.
 ///
-/// Share one among threads: its connections stay open between sends, and what is said of the
-/// async mailer (retries, time limits, hooks) holds for it. In async code use the async mailer:
-/// there these methods would hold up other tasks, and give an error instead.
+/// Share one among threads: its connections stay open between sends. Everything that the async
+/// mailer documents (retries, time limits, hooks) applies. In async code, use the async mailer:
+/// there, these methods would block other tasks, so they return an error.
 ///
-/// It has the methods of the async mailer but two: `builder`, since it is made from a mailer that is
-/// already built, and `send_stream`, since a stream needs `async`. Send a long run in chunks of
-/// some thousand messages by [`send_all_with`](Self::send_all_with).
+/// It has the methods of the async mailer except two: `builder`, because it is created from a
+/// mailer, and `send_stream`, because a stream needs `async`. To send very many messages, pass
+/// chunks of some thousand to [`send_all_with`](Self::send_all_with).
 ///
 /// ```no_run
 /// use anymail_core::{Mailer, Message, blocking};
@@ -36,10 +36,10 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// A blocking face of `mailer`.
+    /// Creates a blocking mailer from `mailer`.
     ///
     /// # Errors
-    /// What the operating system says when there is no thread to be had.
+    /// An I/O error if no thread can be started.
     pub fn new(mailer: super::mailer::Mailer) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -52,21 +52,21 @@ impl Mailer {
         })
     }
 
-    /// The backend behind it.
+    /// The mailer's backend.
     pub fn backend(&self) -> &dyn EmailBackend {
         self.mailer.backend()
     }
 
-    /// As [`Mailer::check`](crate::Mailer::check): what keeps `message` from being sent.
+    /// Checks a message like [`Mailer::check`](crate::Mailer::check).
     pub fn check(&self, message: &Message) -> Check {
         self.mailer.check(message)
     }
 
-    /// Sends one message and waits for what comes of it.
+    /// Sends one message and waits for the result.
     ///
     /// # Errors
-    /// As [`Mailer::send`](crate::Mailer::send), and
-    /// [`SendErrorKind::Configuration`] when called in async code.
+    /// The errors of [`Mailer::send`](crate::Mailer::send), and [`SendErrorKind::Configuration`] if
+    /// it is called in async code.
     pub fn send(&self, message: &Message) -> Result<SendStatus, SendError> {
         match self.outside_of_async() {
             Ok(runtime) => runtime.block_on(self.mailer.send(message)),
@@ -74,15 +74,15 @@ impl Mailer {
         }
     }
 
-    /// Sends many unrelated messages and waits for all: one result each, in their order, as
-    /// [`Mailer::send_all`](crate::Mailer::send_all).
+    /// Sends many unrelated messages and waits for all of them. Returns one result for each, in
+    /// order, like [`Mailer::send_all`](crate::Mailer::send_all).
     #[must_use = "each message has its own result and may have failed"]
     pub fn send_all(&self, messages: &[Message]) -> Vec<Result<SendStatus, SendError>> {
         self.send_all_with(messages, |_, _| {})
     }
 
-    /// Sends many unrelated messages, waits for all, and tells each result as soon as it is there, as
-    /// [`Mailer::send_all_with`](crate::Mailer::send_all_with).
+    /// Sends many unrelated messages, waits for all of them, and reports each result as soon as it
+    /// is available, like [`Mailer::send_all_with`](crate::Mailer::send_all_with).
     pub fn send_all_with(
         &self,
         messages: &[Message],
@@ -100,7 +100,7 @@ impl Mailer {
         }
     }
 
-    /// To wait inside a runtime would panic there, and hold up other tasks if it did not.
+    /// Blocking inside a runtime would panic, or at least block other tasks.
     fn outside_of_async(&self) -> Result<&Runtime, SendError> {
         match (&self.runtime, Handle::try_current()) {
             (Some(runtime), Err(_)) => Ok(runtime),
@@ -114,7 +114,8 @@ impl Mailer {
 }
 
 impl Drop for Mailer {
-    /// A runtime may not be waited for in async code, so it is left to end by itself.
+    /// In async code, waiting for the runtime to end is not allowed, so it shuts down in the
+    /// background.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();

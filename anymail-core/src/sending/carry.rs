@@ -1,6 +1,6 @@
-//! From a prepared message to its result: the tries, what came of them, and the post-send hooks.
+//! From a prepared message to its result: attempts, results, and post-send hooks.
 //!
-//! What happens before is in `mailer.rs`; when a try is repeated is decided in `retry.rs`.
+//! `mailer.rs` does what happens before; `retry.rs` decides when to retry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use super::status::SendStatus;
 use super::trace::SendTrace;
 use crate::panics::caught;
 
-/// Which of a backend's two methods carries a message.
+/// The two methods of a backend that send messages.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Way {
     Single,
     Many,
 }
 
-/// What takes prepared messages to the backend, and their results to the post-send hooks.
+/// Passes prepared messages to the backend, and their results to the post-send hooks.
 pub(super) struct Carrier {
     pub(super) backend: Arc<dyn EmailBackend>,
     pub(super) retry: RetryPolicy,
@@ -34,8 +34,8 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    /// Takes prepared messages to the backend, again where the retry policy says so, and their
-    /// results through the post-send hooks. Gives one result for each message, in their order.
+    /// Passes prepared messages to the backend, retries according to the policy, and passes the
+    /// results to the post-send hooks. Returns one result for each message, in order.
     pub(super) async fn carry(&self, messages: &[PreparedMessage], way: Way) -> Vec<Outcome> {
         if messages.is_empty() {
             return Vec::new();
@@ -54,9 +54,9 @@ impl Carrier {
         results
     }
 
-    /// The tries, how many they were, and what came of each message.
+    /// Runs all attempts. Returns their number and the result of each message.
     async fn try_all(&self, messages: &[PreparedMessage], way: Way) -> (u32, Vec<Outcome>) {
-        // A limit beyond what the clock can tell is none.
+        // A limit beyond the range of the clock is no limit.
         let limit = self.time_limit;
         let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         let started = Instant::now();
@@ -97,7 +97,7 @@ impl Carrier {
         (tried, results)
     }
 
-    /// The places of the messages that can be sent again.
+    /// The indexes of the messages that can be retried.
     fn to_repeat(&self, results: &[Outcome]) -> Vec<usize> {
         let allowed = |error| self.retry.allows(error);
         let results = results.iter().enumerate();
@@ -105,8 +105,9 @@ impl Carrier {
         allowed.map(|(place, _)| place).collect()
     }
 
-    /// One try, within the time limit. Gives one result for each message, whatever the backend
-    /// does: what is under way when the time is up, or when the backend panics, may be accepted.
+    /// Runs one attempt within the time limit. Returns one result for each message, whatever the
+    /// backend does: messages whose call was in progress when the time was up, or when the backend
+    /// panicked, may have been accepted.
     async fn try_once(
         &self,
         batch: &[PreparedMessage],
@@ -133,17 +134,17 @@ impl Carrier {
         })
     }
 
-    /// The backend broke its promise of one result for each message.
+    /// The backend did not return one result for each message.
     pub(super) fn lost_result(&self) -> SendError {
         guarded::no_result(self.backend.name())
     }
 
-    /// What the caller learns: the status with what was dropped, or an error where nobody was
-    /// sent the message; the post-send hooks have seen it.
+    /// Finishes a result for the caller: adds what was dropped, turns a status in which nobody was
+    /// sent the message into an error, and runs the post-send hooks.
     async fn finish(&self, prepared: &PreparedMessage, result: Outcome) -> Outcome {
         let mut result = self.judge(result);
         if let Some(status) = status_of(&mut result) {
-            // In front of what a failover's member had to leave out.
+            // Before what a failover's member dropped.
             status
                 .dropped
                 .splice(..0, prepared.dropped().iter().cloned());
@@ -167,7 +168,7 @@ impl Carrier {
         result
     }
 
-    /// Logs what hooks had to say that failed after sending, and notes it in the status.
+    /// Logs the errors of post-send hooks, and records them in the status.
     pub(super) fn note_failed_hooks(&self, result: &mut Outcome, failed: Vec<String>) {
         for error in &failed {
             tracing::error!(esp = self.backend.name(), %error, "a post-send hook failed");
@@ -177,7 +178,7 @@ impl Carrier {
         }
     }
 
-    /// A status in which nobody got the message becomes an error.
+    /// Turns a status in which nobody was sent the message into an error.
     fn judge(&self, result: Outcome) -> Outcome {
         let status = result?;
         let all_refused = status.recipients().all(|r| r.status.is_refused());
@@ -188,7 +189,7 @@ impl Carrier {
     }
 }
 
-/// How long to wait before `again` is tried; `None` where it is not.
+/// How long to wait before `again` is retried; `None` if it is not.
 fn next_wait(
     waits: &mut Waits,
     tried: u32,

@@ -1,7 +1,8 @@
-//! The one place that sees how much of each [`Feature`] a message uses, and can take it out.
+//! Finds out how much of each [`Feature`] a message uses, and takes features out. Only this file
+//! does.
 //!
-//! Whether it must be taken out is `policy.rs`'s to say. A new feature does not compile until
-//! it stands here.
+//! `policy.rs` decides whether to take them out. A new feature does not compile until it is added
+//! here.
 
 use super::features::Feature;
 use crate::message::{Address, Alternative, Field, MergeMap, Message, excerpt};
@@ -9,20 +10,20 @@ use crate::message::{Address, Alternative, Field, MergeMap, Message, excerpt};
 type Requested = fn(&Message) -> String;
 type TakeOut = fn(&mut Message, usize);
 
-/// A message's use of one feature.
+/// How a message uses one feature.
 pub(super) struct Use {
-    /// How much of it; 0 is no use.
+    /// How much of it is used; 0 if it is not used.
     pub(super) count: usize,
-    /// What was asked for, in words; never a body or a secret.
+    /// What the message requests, in words. Never a body or a secret.
     pub(super) requested: Requested,
-    /// Takes out all but the first n, where that changes neither who gets the message nor who
-    /// sees whom.
+    /// Takes out all but the first n. `None` if that would change who gets the message or who sees
+    /// whom.
     pub(super) take_out: Option<TakeOut>,
 }
 
 const AMP: &str = "text/x-amp-html";
 
-/// Looks at a message for one feature. The message is in its normal form.
+/// Looks for one feature in a normalized message.
 pub(super) fn look(feature: Feature, m: &Message) -> Use {
     let (count, requested, take_out): (_, Requested, Option<TakeOut>) = match feature {
         Feature::EnvelopeSender => (
@@ -136,7 +137,8 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
         Feature::MergeData => (
             entries(&m.merge_data),
             |m| recipients(&m.merge_data),
-            // An empty map is left: the message stays a batch, its recipients apart.
+            // An empty map is kept: the message stays a batch, and recipients do not see each
+            // other.
             Some(|m, _| clear(&mut m.merge_data)),
         ),
         Feature::MergeGlobalData => (
@@ -208,7 +210,7 @@ fn is_amp(part: &Alternative) -> bool {
     part.is(AMP)
 }
 
-/// The place of the AMP body. A second one is an alternative body like any other.
+/// The index of the AMP body. A second one counts as an alternative body.
 fn first_amp(m: &Message) -> Option<usize> {
     m.alternatives.items().iter().position(is_amp)
 }
@@ -229,7 +231,7 @@ fn list(addresses: &[Address]) -> String {
     texts.join(", ")
 }
 
-/// The media types of the AMP body, or of all others.
+/// The media types of the AMP body, or of all other alternatives.
 fn types(m: &Message, amp: bool) -> String {
     let first = first_amp(m);
     let parts = m.alternatives.items().iter().enumerate();
@@ -259,7 +261,7 @@ fn cut<T>(field: &mut Field<Vec<T>>, n: usize) {
     cut_where(field, n, |_| true);
 }
 
-/// Keeps the first `n` of the items that are `wanted`, and all others.
+/// Keeps the first `n` of the items for which `wanted` returns `true`, and all others.
 fn cut_where<T>(field: &mut Field<Vec<T>>, n: usize, mut wanted: impl FnMut(&T) -> bool) {
     let mut left = n;
     if let Some(items) = field.value_mut() {

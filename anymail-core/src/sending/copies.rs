@@ -1,16 +1,16 @@
-//! [`PreparedMessage::copies`]: the messages that a batch stands for, one a recipient.
+//! [`PreparedMessage::copies`]: the separate messages of a batch, one for each recipient.
 //!
-//! For backends that take one message at a time. How values by recipient are looked up lives
-//! in `backend.rs`.
+//! For backends that accept one message at a time. `backend.rs` looks up values by recipient.
 
 use super::backend::PreparedMessage;
 use crate::message::{Address, Field, Message};
 
 impl PreparedMessage {
-    /// The messages to deliver, made as they are asked for: of a batch one for each `to`, with
-    /// that recipient's own values in the places for everybody's; else the one there is.
+    /// Returns the messages to deliver, created on demand: for a batch, one for each address in
+    /// `to`, in which that recipient's values replace the general ones; otherwise the message
+    /// itself.
     ///
-    /// `cc` and `bcc` go with every copy. No copy is a batch.
+    /// `cc` and `bcc` are in every copy. No copy is a batch.
     pub fn copies(&self) -> impl ExactSizeIterator<Item = Message> {
         let mut shared = self.message().clone();
         shared.merge_data = Field::Unset;
@@ -28,7 +28,7 @@ impl PreparedMessage {
         let message = self.message();
         let mut copy = shared.clone();
         copy.to = Field::Value(vec![to.clone()]);
-        // Only where there are values of their own: what is unset stays unset.
+        // Only if there are values for this recipient: unset fields stay unset.
         if has(&message.merge_headers, |map| map.get(to).is_some()) {
             copy.headers = Field::Value(self.headers_for(to).into_owned());
         }

@@ -1,4 +1,4 @@
-//! [`SendDefaults`]: what messages get that do not say otherwise, and how the two merge.
+//! [`SendDefaults`]: values for fields that messages do not set, and how they merge.
 //!
 //! "Not even the default" is [`Field::Never`](crate::Field), in `message/field.rs`.
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::message::{Field, JsonMap, Message, MessageFields};
 
-/// Values for all messages of a mailer; the JSON form is that of a [`Message`].
+/// Default values for all messages of a mailer. Their JSON form is that of a [`Message`].
 ///
-/// Merged as django-anymail does: lists of addresses, tags, alternatives and attachments are
-/// joined, the default's first; `metadata`, `headers` and `merge_global_data` merge by key,
-/// `merge_data`, `merge_metadata` and `merge_headers` one level further down; `esp_extra` merges
-/// all the way; of all else the message's own value wins. A field that the message sets to
-/// [`Field::Never`](crate::Field::Never) has no value, whatever the default.
+/// They merge like in django-anymail. Lists of addresses, tags, alternatives and attachments are
+/// concatenated, with the default's items first. `metadata`, `headers` and `merge_global_data`
+/// merge by key; `merge_data`, `merge_metadata` and `merge_headers` merge one level further down;
+/// `esp_extra` merges recursively. For all other fields, the message's own value wins. A field that
+/// the message sets to [`Field::Never`](crate::Field::Never) has no value, whatever the default.
 ///
 /// ```
 /// use anymail_core::{Message, SendDefaults};
@@ -46,18 +46,18 @@ impl From<MessageFields> for SendDefaults {
 }
 
 impl SendDefaults {
-    /// The values as a message.
+    /// The defaults as a message.
     pub fn message(&self) -> &Message {
         &self.0
     }
 
-    /// Whether they say nothing.
+    /// Whether no default is set.
     pub fn is_empty(&self) -> bool {
         *self.0 == MessageFields::default()
     }
 
-    /// These defaults with those of one ESP in their place, field by field: a field that
-    /// `esp` sets replaces the general one whole.
+    /// Overrides these defaults with those of one ESP, field by field: a field that `esp` sets
+    /// replaces the whole general one.
     #[must_use]
     pub fn replaced_by(&self, esp: &Self) -> Self {
         let (mut fields, esp) = (MessageFields::clone(&self.0), esp.0.clone().into_fields());
@@ -75,19 +75,19 @@ impl SendDefaults {
         fields.into()
     }
 
-    /// `message` with these defaults under it.
+    /// Applies these defaults to a copy of `message`.
     #[must_use]
     pub fn under(&self, message: &Message) -> Message {
         self.below(message.clone())
     }
 
-    /// The same for a message that is handed over: what nobody shares is not copied.
+    /// Applies these defaults to a message, without copying data that is not shared.
     pub(super) fn below(&self, message: Message) -> Message {
         if self.is_empty() {
             return message;
         }
         let under = MessageFields::clone(&self.0);
-        // Named one by one, so that a new field does not compile until it has a rule.
+        // Listed one by one, so that a new field does not compile until it has a rule.
         let MessageFields {
             from,
             to,
@@ -157,7 +157,7 @@ fn wins<T>(under: Field<T>, over: Field<T>) -> Field<T> {
     if over.is_unset() { under } else { over }
 }
 
-/// Merges two values where both fields have one; else what `over` says goes.
+/// Merges two values if both fields have one; otherwise `over` wins.
 fn lay<T>(under: Field<T>, over: Field<T>, merge: impl FnOnce(&mut T, T)) -> Field<T> {
     match (under, over) {
         (Field::Value(mut under), Field::Value(over)) => {
@@ -172,7 +172,7 @@ fn join<T>(under: &mut Vec<T>, mut over: Vec<T>) {
     under.append(&mut over);
 }
 
-/// Merges objects all the way down; anything else is replaced.
+/// Merges objects recursively; anything else is replaced.
 fn deep(under: &mut JsonMap, over: JsonMap) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {

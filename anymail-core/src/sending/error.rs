@@ -1,6 +1,6 @@
-//! [`SendError`]: why a message was not sent, and what a caller may do about it.
+//! [`SendError`]: why a message was not sent, and what a caller can do about it.
 //!
-//! When a failed send is tried again is decided in `retry.rs`.
+//! `retry.rs` decides when to retry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,52 +14,53 @@ use crate::message::Fault;
 
 mod words;
 
-/// What kind of failure it was.
+/// The kinds of [`SendError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SendErrorKind {
-    /// The message cannot be sent by any ESP; see [`SendError::faults`]. Nothing was sent.
+    /// No ESP can send the message; see [`SendError::faults`]. Nothing was sent.
     InvalidMessage,
-    /// The ESP does not support what the message asks for; see [`SendError::unsupported`].
+    /// The ESP does not support a feature that the message uses; see [`SendError::unsupported`].
     /// Nothing was sent.
     UnsupportedFeature,
-    /// A pre-send hook cancelled it. Nothing was sent.
+    /// A pre-send hook cancelled the message. Nothing was sent.
     Cancelled,
     /// A pre-send hook failed. Nothing was sent.
     Hook,
-    /// The backend is not set up right: a token that cannot be sent, an unusable URL.
+    /// The backend is not configured correctly, for example because of an invalid token or URL.
     Configuration,
-    /// The ESP refuses every recipient, or a pre-send hook left out all of them; see
+    /// The ESP refused every recipient, or pre-send hooks withheld all of them; see
     /// [`SendError::status`].
     RecipientsRefused,
-    /// The ESP does not know the token, or it may not do this.
+    /// The ESP does not accept the token, or the token has no permission.
     Authentication,
-    /// Too many requests; wait for [`SendError::retry_after`] or a while.
+    /// Too many requests. Wait for [`SendError::retry_after`], or for a while.
     RateLimited,
-    /// The ESP refuses the message, in its own words.
+    /// The ESP refused the message. [`SendError::message`] contains the ESP's own message.
     Refused,
-    /// The ESP has trouble of its own.
+    /// The ESP had an internal error.
     ServerError,
-    /// The ESP's answer makes no sense.
+    /// The ESP's response is invalid.
     InvalidResponse,
-    /// No connection came about.
+    /// The connection could not be established.
     Connect,
-    /// The ESP took too long.
+    /// The ESP did not respond in time.
     Timeout,
-    /// The connection broke after the request was on its way.
+    /// The connection was lost after the request was sent.
     Disconnected,
 }
 
-/// Whether the ESP may have the message although sending failed.
+/// Whether the ESP may have accepted the message although sending failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Accepted {
-    /// It surely does not have it: the message can be sent again.
+    /// It has certainly not accepted the message, which can be sent again.
     No,
-    /// It may have it: the answer was lost or unclear. To send it again may send it twice.
+    /// It may have accepted the message: the response was lost or unclear. Sending it again may
+    /// send it twice.
     Maybe,
 }
 
-/// A message that was not sent, or not surely.
+/// The error of sending a message: it was not sent, or possibly not.
 ///
 /// ```
 /// use anymail_core::{Accepted, SendError};
@@ -89,7 +90,7 @@ struct Inner {
     tries: u32,
     faults: Vec<Fault>,
     unsupported: Vec<Unsupported>,
-    /// Whether the backend was not asked, because no recipient was left.
+    /// Whether the backend was not called because no recipient was left.
     without_a_call: bool,
     status: Option<SendStatus>,
     member_errors: Vec<MemberError>,
@@ -98,12 +99,12 @@ struct Inner {
 }
 
 impl SendError {
-    /// A failure of `kind`, at the backend `esp`, told in `message`.
+    /// Creates an error of `kind` at the backend `esp`, with a message.
     ///
-    /// What it means for a caller follows from the kind (see the setters to say otherwise):
-    /// `InvalidResponse`, `Timeout`, `Disconnected` and `ServerError` are
-    /// [`Accepted::Maybe`], all others `No`; these but `InvalidResponse`, and `Connect` and
-    /// `RateLimited`, are transient.
+    /// The kind determines what the error means for a caller, unless a setter changes it.
+    /// `InvalidResponse`, `Timeout`, `Disconnected` and `ServerError` are [`Accepted::Maybe`], all
+    /// others `No`. `Timeout`, `Disconnected`, `ServerError`, `Connect` and `RateLimited` are
+    /// transient.
     pub fn new(kind: SendErrorKind, esp: impl Into<String>, message: impl Into<String>) -> Self {
         use SendErrorKind as K;
         let lost = matches!(kind, K::Timeout | K::Disconnected | K::ServerError);
@@ -129,13 +130,13 @@ impl SendError {
         }))
     }
 
-    /// The error that an HTTP status stands for, whoever wrote the answer.
+    /// Creates the error for an HTTP status, whoever sent the response.
     ///
-    /// Between an app and its ESP stand proxies, load balancers and firewalls. They write answers
-    /// of their own, some of them after they passed the request on. So a status alone is
-    /// [`Accepted::No`] only if nobody answers with it once the request was handed on. Where the
-    /// body of the answer is the ESP's own, say so by [`said_by_esp`](Self::said_by_esp): the last
-    /// column then applies.
+    /// There are proxies, load balancers and firewalls between an app and its ESP. They send
+    /// responses of their own, some of them after they have passed the request on. So a status
+    /// alone is [`Accepted::No`] only if nobody sends it after passing the request on. If the body
+    /// of the response is the ESP's own, call [`said_by_esp`](Self::said_by_esp): then the last
+    /// column applies.
     ///
     /// | status | kind | who answers with it, and when | status alone | said by the ESP |
     /// | --- | --- | --- | --- | --- |
@@ -145,19 +146,19 @@ impl SendError {
     /// | 425 | `Refused`, transient | a server that "is unwilling to risk processing" early data (RFC 8470, 5.2) | `No` | `No` |
     /// | 429 | `RateLimited`, transient | the ESP or a gateway that counts requests as they come in, before it passes them on (RFC 6585, 4) | `No` | `No` |
     /// | 511 | `ServerError`, transient | a network that wants a login first; never the ESP (RFC 6585, 6) | `No` | `No` |
-    /// | 408 | `Timeout`, transient | the ESP or a proxy; some proxies use it for an ESP that took too long | `Maybe` | `Maybe` |
-    /// | 409 | `Refused` | an ESP that has, or works on, the same request: the mail may be the earlier one | `Maybe` | `Maybe` |
-    /// | 499 | `Timeout`, transient | a proxy whose own client, another proxy, went away while the ESP worked (nginx) | `Maybe` | `Maybe` |
-    /// | 403 | `Authentication` | the ESP, or a firewall that replaces an answer which it does not like (response rules of a web application firewall) | `Maybe` | `No` |
+    /// | 408 | `Timeout`, transient | the ESP or a proxy; some proxies use it if an ESP took too long | `Maybe` | `Maybe` |
+    /// | 409 | `Refused` | an ESP that has, or is processing, the same request: it may be the earlier one | `Maybe` | `Maybe` |
+    /// | 499 | `Timeout`, transient | a proxy whose own client, another proxy, disconnected while the ESP was working (nginx) | `Maybe` | `Maybe` |
+    /// | 403 | `Authentication` | the ESP, or a firewall that replaces a response (response rules of a web application firewall) | `Maybe` | `No` |
     /// | any other 4xx | `Refused` | likewise | `Maybe` | `No` |
     /// | 503 | `ServerError`, transient | the ESP, or a proxy whose ESP closed the connection or took too long | `Maybe` | `No` |
-    /// | 500 | `ServerError`, transient | something broke; nobody knows how far it came | `Maybe` | `Maybe` |
-    /// | 502, 504, 520 to 527, any other 5xx | `ServerError`, transient | a gateway that waited for the ESP. Some codes of vendors mean "never connected" (Cloudflare's 521), but no standard reserves them | `Maybe` | `Maybe` |
+    /// | 500 | `ServerError`, transient | an internal error; it is not known how far the ESP got | `Maybe` | `Maybe` |
+    /// | 502, 504, 520 to 527, any other 5xx | `ServerError`, transient | a gateway that waited for the ESP. Some vendors' codes mean "never connected" (Cloudflare's 521), but no standard reserves them | `Maybe` | `Maybe` |
     /// | anything below 400 | `InvalidResponse` | a success whose body cannot be read, or a redirect | `Maybe` | `Maybe` |
     ///
-    /// Sources: the RFCs named above; for 499, 52x and answers that firewalls replace, the
+    /// Sources: the RFCs named above; for 499, 52x and responses that firewalls replace, the
     /// vendors' documentation (nginx, Cloudflare, OWASP Core Rule Set), as of 2026. How proxies
-    /// behave beyond that is not standardized, which is why every doubt is a `Maybe`.
+    /// behave beyond that is not standardized, so every doubt is a `Maybe`.
     ///
     /// ```
     /// use anymail_core::{Accepted, SendError};
@@ -190,12 +191,12 @@ impl SendError {
         error
     }
 
-    /// With the ESP's own word for it: the body of the answer is in the form that the ESP
-    /// documents for errors, and bears what only the ESP knows (its error code, say).
+    /// Declares that the ESP itself sent the response: its body has the form that the ESP documents
+    /// for errors and contains what only the ESP knows, such as its error code.
     ///
-    /// Then a refusal (4xx) and a 503 are [`Accepted::No`], but for the statuses of the table at
-    /// [`from_http_status`](Self::from_http_status) whose last column says otherwise. An HTML
-    /// page, an empty body, or JSON of another form proves nothing.
+    /// Then a refusal (4xx) and a 503 are [`Accepted::No`], except for the statuses whose last
+    /// column at [`from_http_status`](Self::from_http_status) says otherwise. An HTML page, an
+    /// empty body, or JSON of another form proves nothing.
     #[must_use]
     pub fn said_by_esp(mut self) -> Self {
         if matches!(self.0.http_status, Some(400..=407 | 410..=498 | 503)) {
@@ -204,15 +205,14 @@ impl SendError {
         self
     }
 
-    /// The same error as another backend's: for one that sends through this one and is an ESP of
-    /// its own to its users.
+    /// Sets the backend's name. For a backend that sends with another one.
     #[must_use]
     pub fn with_esp(mut self, esp: impl Into<String>) -> Self {
         self.0.esp = esp.into();
         self
     }
 
-    /// With the words that tell what happened, the ESP's own where it had any.
+    /// Sets the message that says what happened, the ESP's own if there is one.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.0.message = message.into();
@@ -227,63 +227,63 @@ impl SendError {
         self
     }
 
-    /// With the answer's HTTP status.
+    /// Sets the HTTP status of the response.
     #[must_use]
     pub fn with_http_status(mut self, status: u16) -> Self {
         self.0.http_status = Some(status);
         self
     }
 
-    /// With the ESP's own error code.
+    /// Sets the ESP's own error code.
     #[must_use]
     pub fn with_esp_code(mut self, code: impl Into<String>) -> Self {
         self.0.esp_code = Some(code.into());
         self
     }
 
-    /// With another word on whether the ESP may have the message.
+    /// Sets whether the ESP may have accepted the message.
     #[must_use]
     pub fn with_accepted(mut self, accepted: Accepted) -> Self {
         self.0.accepted = accepted;
         self
     }
 
-    /// With another word on whether the same may work later.
+    /// Sets whether a retry may work.
     #[must_use]
     pub fn with_transient(mut self, transient: bool) -> Self {
         self.0.transient = transient;
         self
     }
 
-    /// With the time that the ESP asked to wait.
+    /// Sets how long the ESP asks to wait.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.0.retry_after = wait;
         self
     }
 
-    /// With how often it was tried.
+    /// Sets the number of attempts.
     #[must_use]
     pub fn with_tries(mut self, tries: u32) -> Self {
         self.0.tries = tries;
         self
     }
 
-    /// With what became of each recipient.
+    /// Sets the status of each recipient.
     #[must_use]
     pub fn with_status(mut self, status: SendStatus) -> Self {
         self.0.status = Some(status);
         self
     }
 
-    /// With the ESP's raw answer.
+    /// Sets the ESP's raw response.
     #[must_use]
     pub fn with_response(mut self, response: impl Into<Arc<str>>) -> Self {
         self.0.response = Some(response.into());
         self
     }
 
-    /// With the error that was the cause. It must not print a token.
+    /// Sets the error that was the cause. It must not print a token.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
@@ -305,8 +305,8 @@ impl SendError {
         self
     }
 
-    /// The error that a status means in which nobody has, or may have, got the message: the
-    /// kind and the words are those of the first recipient of that kind.
+    /// Creates the error for a status in which nobody was, or may have been, sent the message. Kind
+    /// and message are those of the first recipient of that kind.
     pub(crate) fn from_refusal(status: SendStatus) -> Self {
         let refused = status.recipients().any(|r| r.status.is_refused());
         let kind = match refused {
@@ -335,17 +335,17 @@ impl SendError {
         self.0.status.as_mut()
     }
 
-    /// What kind of failure it was.
+    /// The kind of error.
     pub fn kind(&self) -> SendErrorKind {
         self.0.kind
     }
 
-    /// The backend that was asked.
+    /// The name of the backend.
     pub fn esp(&self) -> &str {
         &self.0.esp
     }
 
-    /// What happened, in words; the ESP's own where it had any.
+    /// What happened, in words; the ESP's own message if there was one.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -355,7 +355,7 @@ impl SendError {
         self.0.server.as_deref()
     }
 
-    /// The answer's HTTP status, if there was an answer.
+    /// The HTTP status of the response, if there was one.
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
@@ -365,12 +365,13 @@ impl SendError {
         self.0.esp_code.as_deref()
     }
 
-    /// Whether the ESP may have the message all the same.
+    /// Whether the ESP may have accepted the message anyway.
     pub fn accepted(&self) -> Accepted {
         self.0.accepted
     }
 
-    /// Whether the same may work later. Before sending again, mind [`accepted`](Self::accepted).
+    /// Whether a retry may work. Check [`accepted`](Self::accepted) before you send the message
+    /// again.
     pub fn is_transient(&self) -> bool {
         self.0.transient
     }
@@ -380,45 +381,45 @@ impl SendError {
         self.0.retry_after
     }
 
-    /// How often it was tried.
+    /// The number of attempts.
     pub fn tries(&self) -> u32 {
         self.0.tries
     }
 
-    /// What is wrong with the message, for `InvalidMessage`.
+    /// The faults of the message, for `InvalidMessage`.
     pub fn faults(&self) -> &[Fault] {
         &self.0.faults
     }
 
-    /// What the ESP does not support, for `UnsupportedFeature` (and `InvalidMessage`, where the
-    /// message has both).
+    /// The features that the ESP does not support, for `UnsupportedFeature`, and also for
+    /// `InvalidMessage` if the message has both.
     pub fn unsupported(&self) -> &[Unsupported] {
         &self.0.unsupported
     }
 
-    /// What became of each recipient, where that is known.
+    /// The status of each recipient, if known.
     pub fn status(&self) -> Option<&SendStatus> {
         self.0.status.as_ref()
     }
 
-    /// What the other members of a failover or round robin said that were asked, in order.
+    /// The errors of the other members of a failover or round robin, in order.
     pub fn member_errors(&self) -> &[MemberError] {
         &self.0.member_errors
     }
 
-    /// The ESP's raw answer, if there was one. Not printed.
+    /// The ESP's raw response, if there was one. It is never printed.
     pub fn response(&self) -> Option<&str> {
         self.0.response.as_deref()
     }
 }
 
-/// Reads the value of an HTTP `Retry-After` header (RFC 9110, 10.2.3): seconds, or a date.
+/// Parses the value of an HTTP `Retry-After` header (RFC 9110, 10.2.3): seconds, or a date.
 ///
-/// Returns the wait from now on. A date in the past is no wait at all, and a number too large for
-/// a [`Duration`] is the longest one. `None` if the value is neither a number nor a date.
+/// Returns the wait from now on. A date in the past is a zero wait, and a number too large for a
+/// [`Duration`] is the longest one. Returns `None` if the value is neither a number nor a date.
 ///
-/// The value is the server's, so it has no upper limit. Whoever sleeps on it must have one of its
-/// own, as [`RetryPolicy::max_wait`](crate::RetryPolicy::max_wait) is for a mailer.
+/// The value comes from the server and has no upper limit. Whoever waits for it needs a limit, such
+/// as [`RetryPolicy::max_wait`](crate::RetryPolicy::max_wait).
 pub fn parse_retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {

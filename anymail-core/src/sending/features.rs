@@ -1,72 +1,73 @@
-//! What an ESP can do, as plain data: [`Feature`], [`Support`], [`Capabilities`].
+//! The capabilities of an ESP, as plain data: [`Feature`], [`Support`], [`Capabilities`].
 //!
-//! How much of a feature a message uses is seen in `check.rs`; what follows is `policy.rs`.
+//! `check.rs` finds out how much of a feature a message uses; `policy.rs` decides what follows.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that a message may ask for and that some ESP cannot do.
+/// Something that a message can use and that some ESPs do not support.
 ///
-/// A new feature enters when two ESPs have it. A backend that does not name one does not
-/// support it, so an old backend refuses what it has never heard of.
+/// A feature is added when two ESPs have it. A backend does not support a feature that it does not
+/// list, so old backends refuse new features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Feature {
     /// The address that bounces go to.
     EnvelopeSender,
-    /// Answers to an address other than the sender's; counted by addresses.
+    /// Reply-to addresses, counted by address.
     ReplyTo,
     /// Custom headers.
     Headers,
-    /// Files beside the body.
+    /// Attachments other than inline ones.
     Attachments,
-    /// Files that the HTML body shows.
+    /// Attachments that the HTML body shows.
     InlineAttachments,
-    /// A body in AMP (`text/x-amp-html`). A second one is an [`Alternatives`](Self::Alternatives).
+    /// An AMP body (`text/x-amp-html`). A second one counts as an
+    /// [`Alternatives`](Self::Alternatives).
     AmpHtml,
-    /// The body in media types other than plain text, HTML and AMP, or a second one of these.
+    /// Bodies in media types other than plain text, HTML and AMP, or a second one of these.
     Alternatives,
-    /// Values that come back with events.
+    /// Values that are reported back with events.
     Metadata,
-    /// Words to find messages by; counted.
+    /// Labels to find messages by, counted.
     Tags,
-    /// Saying whether openings are reported.
+    /// The choice whether opens are tracked.
     TrackOpens,
-    /// Saying whether clicks are reported.
+    /// The choice whether clicks are tracked.
     TrackClicks,
-    /// Sending later.
+    /// Scheduled sending.
     SendAt,
     /// Templates stored at the ESP.
     Template,
-    /// A subject of the message's own beside a template.
+    /// A subject in a message with a template.
     TemplateSubject,
-    /// A body of the message's own beside a template.
+    /// A body in a message with a template.
     TemplateBody,
-    /// Each of `to` gets a message of its own and sees no other. Never dropped: the
-    /// recipients would see each other.
+    /// Separate messages to each address in `to`. Never dropped, because the recipients would see
+    /// each other.
     Batch,
-    /// Values of the template or body by recipient.
+    /// Template or body values by recipient.
     MergeData,
-    /// Values of the template or body for all recipients.
+    /// Template or body values for all recipients.
     MergeGlobalData,
     /// Metadata by recipient.
     MergeMetadata,
     /// Headers by recipient.
     MergeHeaders,
-    /// A sender whose local part is not ASCII. Never dropped.
+    /// A non-ASCII local part in the sender's address. Never dropped.
     InternationalFrom,
-    /// A recipient whose local part is not ASCII. Never dropped.
+    /// A non-ASCII local part in a recipient's address. Never dropped.
     InternationalRecipients,
-    /// A message without any `to`, for `cc` and `bcc` only. Never dropped.
+    /// A message with recipients only in `cc` and `bcc`. Never dropped.
     WithoutTo,
-    /// Options in the ESP's own words.
+    /// Options with the ESP's own names.
     EspExtra,
 }
 
 impl Feature {
-    /// Every feature.
+    /// All features.
     pub const ALL: &'static [Self] = &[
         Self::EnvelopeSender,
         Self::ReplyTo,
@@ -149,24 +150,24 @@ impl Feature {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Support {
-    /// Not at all.
+    /// Not supported.
     #[default]
     No,
-    /// Without a limit that the backend knows of.
+    /// Supported without a known limit.
     Yes,
-    /// Up to this many.
+    /// Supported up to this number.
     AtMost(usize),
-    /// Only in a message that also uses the other feature.
+    /// Supported only in a message that also uses the other feature.
     With(Feature),
-    /// Only in a message that also uses one of these features, or several:
+    /// Supported only in a message that also uses at least one of these features:
     /// `Support::with_any([Feature::Template, Feature::Batch])`.
     WithAny(FeatureSet),
-    /// Only in a message that does not use the other feature.
+    /// Supported only in a message that does not use the other feature.
     Without(Feature),
 }
 
 impl Support {
-    /// Only in a message that also uses one of these features, or several.
+    /// Supported only in a message that also uses at least one of these features.
     pub const fn with_any<const N: usize>(features: [Feature; N]) -> Self {
         Self::WithAny(FeatureSet::of(&features))
     }
@@ -186,7 +187,8 @@ impl Support {
                 none if none.is_empty() => Self::No,
                 both => Self::WithAny(both),
             },
-            // Two different conditions cannot be said in one word: rather refuse than promise.
+            // Two different conditions cannot be expressed as one, so refuse rather than promise
+            // too much.
             _ => Self::No,
         }
     }
@@ -205,9 +207,9 @@ impl fmt::Display for Support {
     }
 }
 
-/// Some of the features, each once.
+/// A set of features.
 ///
-/// `Display` gives their names with "or" between them.
+/// `Display` writes their names separated by "or".
 ///
 /// ```
 /// use anymail_core::{Feature, FeatureSet};
@@ -221,7 +223,7 @@ impl fmt::Display for Support {
 pub struct FeatureSet(u32);
 
 impl FeatureSet {
-    /// These features.
+    /// Creates a set of these features.
     pub const fn of(features: &[Feature]) -> Self {
         let (mut bits, mut rest) = (0, features);
         while let [first, others @ ..] = rest {
@@ -231,12 +233,12 @@ impl FeatureSet {
         Self(bits)
     }
 
-    /// Whether this is one of them.
+    /// Whether the set contains this feature.
     pub const fn contains(self, feature: Feature) -> bool {
         self.0 & (1 << feature as u32) != 0
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -277,9 +279,9 @@ impl fmt::Display for FeatureSet {
     }
 }
 
-/// What a backend's ESP can do. What is not named is not supported.
+/// The features that a backend's ESP supports. Features that are not listed are not supported.
 ///
-/// The policy, the feature matrix and the conformance suite all read this one value.
+/// The policy, the feature matrix and the conformance suite all use this value.
 ///
 /// ```
 /// use anymail_core::{Capabilities, Feature, Support};
@@ -301,13 +303,13 @@ impl Capabilities {
         self.0.get(feature as usize).copied().unwrap_or_default()
     }
 
-    /// Supports everything: for backends that only keep messages.
+    /// Supports everything. For backends that only store messages.
     pub fn all() -> Self {
         let all = Feature::ALL.iter();
         all.map(|feature| (*feature, Support::Yes)).collect()
     }
 
-    /// What several backends have in common; nothing, if there are none.
+    /// What all of several backends support; nothing if there are none.
     pub fn common<'a>(members: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut members = members.into_iter();
         let Some(first) = members.next() else {
@@ -320,7 +322,7 @@ impl Capabilities {
         })
     }
 
-    /// Every feature with its support, also those that were not named.
+    /// Every feature with its support, including those that are not listed.
     pub fn iter(&self) -> impl Iterator<Item = (Feature, Support)> {
         let all = Feature::ALL.iter().copied();
         all.map(|f| (f, self.support(f)))

@@ -1,6 +1,6 @@
-//! How a [`PreparedMessage`] is made: validated, and fit for what its backend can do.
+//! Creates a [`PreparedMessage`]: validated, and limited to what its backend supports.
 //!
-//! When it is made, and what happened to the message before, is said in `mailer.rs`.
+//! `mailer.rs` says when, and what happens to the message before.
 
 use super::backend::{EmailBackend, PreparedMessage};
 use super::defaults::SendDefaults;
@@ -10,7 +10,7 @@ use super::withheld::Withheld;
 use crate::message::Message;
 
 impl PreparedMessage {
-    /// Validates a message whose defaults are in place, and applies the policy to it.
+    /// Validates a message with its defaults applied, and applies the policy to it.
     pub(super) fn make(
         mut message: Message,
         backend: &dyn EmailBackend,
@@ -38,15 +38,15 @@ impl PreparedMessage {
         Ok(Self::new(message, from, outcome.dropped, withheld))
     }
 
-    /// This message for another backend than it was prepared for: with `defaults` under it, and
-    /// checked against what `backend` can do. For backends over other backends.
+    /// Prepares this message for another backend than it was prepared for: applies `defaults`, and
+    /// checks it against the capabilities of `backend`. For backends over other backends.
     ///
-    /// [`dropped`](Self::dropped) then says what was left out for `backend` alone; it belongs
-    /// into the status.
+    /// [`dropped`](Self::dropped) then contains only what was dropped for `backend`; add it to the
+    /// status.
     ///
     /// # Errors
-    /// [`SendErrorKind::UnsupportedFeature`], and [`SendErrorKind::InvalidMessage`] where the
-    /// defaults spoil the message.
+    /// [`SendErrorKind::UnsupportedFeature`], and [`SendErrorKind::InvalidMessage`] if the defaults
+    /// make the message invalid.
     pub fn fit(
         &self,
         backend: &dyn EmailBackend,

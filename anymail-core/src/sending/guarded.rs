@@ -1,7 +1,6 @@
-//! Turns whatever a backend does into one result for each message, panics included.
+//! Turns whatever a backend does, including panics, into one result for each message.
 //!
-//! When a backend is called is decided in `carry.rs`, and for the members of a failover in
-//! `backends/members.rs`.
+//! `carry.rs` calls backends; `backends/members.rs` calls the members of a failover.
 
 use super::error::{Accepted, SendError, SendErrorKind};
 use super::status::SendStatus;
@@ -10,14 +9,14 @@ use crate::panics::{caught, caught_in};
 /// The result of one message.
 pub(crate) type Outcome = Result<SendStatus, SendError>;
 
-/// The result of sending one message. If the backend panics, the message may be accepted.
+/// Runs the sending of one message. If the backend panics, the message may have been accepted.
 pub(crate) async fn one(esp: &str, sending: impl Future<Output = Outcome>) -> Outcome {
     let sent = caught(sending).await;
     sent.unwrap_or_else(|_| Err(panicked(esp)))
 }
 
-/// One result for each of `count` messages, in their order. If the backend panics, all of them
-/// may be accepted.
+/// Returns one result for each of `count` messages, in order. If the backend panics, all of them
+/// may have been accepted.
 pub(crate) async fn many(
     esp: &str,
     count: usize,
@@ -32,8 +31,8 @@ pub(crate) async fn many(
     results
 }
 
-/// What preparing a message gives. If the backend panics while it is asked what it has against
-/// the message, the message was not sent.
+/// Runs the preparation of a message. If the backend panics while it checks the message, the
+/// message was not sent.
 pub(crate) fn prepare<T>(
     esp: &str,
     make: impl FnOnce() -> Result<T, SendError>,
@@ -44,12 +43,12 @@ pub(crate) fn prepare<T>(
     })
 }
 
-/// The backend broke its promise of one result for each message.
+/// The backend did not return one result for each message.
 pub(crate) fn no_result(esp: &str) -> SendError {
     maybe(esp, "the backend returned no result for the message")
 }
 
-/// The panic's own message is not repeated: it is the backend's, and may hold a secret.
+/// The panic's message is not repeated, because it is the backend's and may contain a secret.
 fn panicked(esp: &str) -> SendError {
     maybe(esp, "the backend panicked")
 }

@@ -1,6 +1,6 @@
 //! [`PreSend`] and [`PostSend`]: an app's own code before and after each message.
 //!
-//! When they run is decided in `mailer.rs`.
+//! `mailer.rs` decides when hooks run.
 
 use std::sync::Arc;
 
@@ -12,31 +12,31 @@ use super::withheld::{self, Withheld};
 use crate::message::Message;
 use crate::panics::caught;
 
-/// Any error of an app's hook. What it prints goes into statuses, errors and logs.
+/// Any error of an app's hook. Its `Display` goes into statuses, errors and logs.
 pub type HookError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a pre-send hook wants to be done with the message.
+/// The decision of a pre-send hook about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
 pub enum PreSendVerdict {
-    /// Go on, with the message as the hook left it.
+    /// Send the message as the hook left it.
     Send,
-    /// Go on, but not to these recipients.
+    /// Send the message, but not to these recipients.
     ///
-    /// Core takes them out of `to`, `cc` and `bcc`, and the message's status lists them with the
-    /// status and reason given here. If no recipient is left, or no `to` of a message that had
-    /// some, nothing is sent, and the caller gets an error with that status: of the kind
-    /// [`RecipientsRefused`](SendErrorKind::RecipientsRefused) if everybody left out is
-    /// [`Rejected`](crate::Status::Rejected) or [`Invalid`](crate::Status::Invalid), else
+    /// Core removes them from `to`, `cc` and `bcc`, and lists them in the message's status with the
+    /// status and reason given here. If no recipient is left, or if a message loses all of its
+    /// `to`, nothing is sent, and the caller gets an error with that status: of the kind
+    /// [`RecipientsRefused`](SendErrorKind::RecipientsRefused) if all withheld recipients are
+    /// [`Rejected`](crate::Status::Rejected) or [`Invalid`](crate::Status::Invalid), or else
     /// [`Cancelled`](SendErrorKind::Cancelled).
     SendWithout(Vec<Withheld>),
-    /// Do not send it. The reason stands in the error that the caller gets.
+    /// Do not send the message. The caller's error contains the reason.
     Cancel(String),
 }
 
-/// Runs hooks in order over messages that go out together. Gives for each message the
-/// recipients whom they left out.
+/// Runs hooks in order over messages that are sent together. Returns for each message the
+/// recipients that they withheld.
 pub(super) async fn run(
     hooks: &[Arc<dyn PreSend>],
     messages: &mut [Message],
@@ -68,7 +68,7 @@ pub(super) async fn run(
     outcomes
 }
 
-/// Does what a verdict says.
+/// Applies a verdict.
 fn follow(
     verdict: Result<PreSendVerdict, HookError>,
     message: &mut Message,
@@ -88,7 +88,7 @@ fn follow(
         Ok(PreSendVerdict::Cancel(reason)) => {
             Err(SendError::new(SendErrorKind::Cancelled, esp, reason))
         }
-        // A hook that knows more than that it failed says so.
+        // A hook may return an error that says more than that it failed.
         Err(error) => Err(match error.downcast::<SendError>() {
             Ok(error) => error.with_accepted(Accepted::No),
             Err(error) => SendError::new(SendErrorKind::Hook, esp, error.to_string()),
@@ -118,27 +118,27 @@ fn panicked(message: &str) -> HookError {
     format!("it panicked: {message}").into()
 }
 
-/// Runs before each message, with the send defaults in place; may change or cancel it.
+/// A hook that runs before each message is sent, with the send defaults applied. It may change or
+/// cancel the message.
 ///
-/// What it makes of the message is checked like any other. A closure
-/// `Fn(&mut Message) -> Result<PreSendVerdict, HookError>` is one, too.
+/// The changed message is validated like any other. A closure
+/// `Fn(&mut Message) -> Result<PreSendVerdict, HookError>` is also a hook.
 #[async_trait]
 pub trait PreSend: Send + Sync {
-    /// Looks at the message that is about to go to the backend named `esp`.
+    /// Inspects, and may change, the message that is about to be passed to the backend `esp`.
     ///
     /// # Errors
-    /// Any: the message is then not sent, and the caller gets
-    /// [`SendErrorKind::Hook`](crate::SendErrorKind::Hook). A hook that returns a [`SendError`]
-    /// decides itself what the caller gets, for example one that is
-    /// [transient](SendError::with_transient); it always counts as not accepted.
-    /// A panic counts as an error.
+    /// Any error. The message is then not sent, and the caller gets
+    /// [`SendErrorKind::Hook`](crate::SendErrorKind::Hook). If a hook returns a [`SendError`], the
+    /// caller gets that error, for example one that is [transient](SendError::with_transient); it
+    /// always counts as not accepted. A panic counts as an error.
     async fn pre_send(&self, message: &mut Message, esp: &str)
     -> Result<PreSendVerdict, HookError>;
 
-    /// Looks at messages that go out together, and gives one verdict for each, in their order.
+    /// Inspects messages that are sent together, and returns one verdict for each, in order.
     ///
     /// By default it calls [`pre_send`](Self::pre_send) for one after the other. A hook that
-    /// asks a database does better to ask once for all of them.
+    /// queries a database should override it to use a single query.
     async fn pre_send_many(
         &self,
         messages: &mut [&mut Message],
@@ -167,17 +167,18 @@ where
     }
 }
 
-/// Runs after each message that went to the backend, whatever came of it.
+/// A hook that runs after each message that was passed to the backend, whatever the result.
 ///
-/// All hooks run, even if one fails; what a failed one said stands in
-/// [`SendStatus::hook_errors`] and in the log, and the message counts as sent. A closure
-/// `Fn(&Message, Result<&SendStatus, &SendError>) -> Result<(), HookError>` is one, too.
+/// All hooks run, even if one fails. The error of a failed hook is in [`SendStatus::hook_errors`]
+/// and in the log, and does not change the result. A closure
+/// `Fn(&Message, Result<&SendStatus, &SendError>) -> Result<(), HookError>` is also a hook.
 #[async_trait]
 pub trait PostSend: Send + Sync {
-    /// Looks at the message as it was given to the backend, and at what came of it.
+    /// Inspects the message as it was passed to the backend, and its result.
     ///
     /// # Errors
-    /// Any; it does not change the result but is reported with it. A panic counts as an error.
+    /// Any error. It does not change the result but is reported with it. A panic counts as an
+    /// error.
     async fn post_send(
         &self,
         message: &Message,

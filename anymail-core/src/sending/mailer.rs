@@ -1,7 +1,7 @@
-//! [`Mailer`]: the way of a message through core, a line a step.
+//! [`Mailer`]: a message's way through core, one line for each step.
 //!
-//! Each step is a module beside this one; what happens between a prepared message and its result
-//! is in `carry.rs`.
+//! Each step is a module next to this one. `carry.rs` does everything from a prepared message to
+//! its result.
 
 use std::any::Any;
 use std::fmt;
@@ -28,11 +28,11 @@ use super::unsupported::Unsupported;
 use crate::message::{Fault, Message, write_list};
 use crate::panics::caught_in;
 
-/// Sends messages through one backend: the type that an app holds.
+/// Sends messages with one backend. This is the type that an app uses.
 ///
-/// A message gets the send defaults under it, passes the pre-send hooks, is validated and
-/// checked against what the backend can do, and goes out; its status comes back through the
-/// post-send hooks. Cloning a mailer is cheap and shares the backend.
+/// A mailer applies the send defaults to a message, runs the pre-send hooks, validates the message,
+/// checks it against the backend's capabilities, and sends it; then it runs the post-send hooks
+/// with the status. Cloning is cheap and shares the backend.
 #[derive(Clone)]
 pub struct Mailer(Arc<Parts>);
 
@@ -45,12 +45,12 @@ struct Parts {
 }
 
 impl Mailer {
-    /// A mailer with no defaults and no hooks that refuses what is unsupported.
+    /// Creates a mailer without defaults and hooks, which refuses unsupported features.
     pub fn new(backend: impl EmailBackend + 'static) -> Self {
         Self::builder(backend).build()
     }
 
-    /// Starts a mailer over `backend`.
+    /// Starts building a mailer with `backend`.
     pub fn builder(backend: impl EmailBackend + 'static) -> MailerBuilder {
         MailerBuilder(Parts {
             defaults: SendDefaults::default(),
@@ -67,13 +67,13 @@ impl Mailer {
         })
     }
 
-    /// The backend behind it.
+    /// The mailer's backend.
     pub fn backend(&self) -> &dyn EmailBackend {
         &*self.0.carrier.backend
     }
 
-    /// What keeps `message` from being sent, or would be left out of it: all at once, without
-    /// sending. The send defaults count, the hooks do not run.
+    /// Checks a message without sending it. Returns everything that prevents it from being sent or
+    /// would be dropped. The send defaults are applied; the hooks do not run.
     pub fn check(&self, message: &Message) -> Check {
         let message = self.with_defaults(message.clone());
         Check {
@@ -84,15 +84,15 @@ impl Mailer {
 
     /// Sends one message.
     ///
-    /// `Ok` means that the ESP has accepted it for at least one recipient (or may have: see
-    /// [`Status::Unknown`](crate::Status::Unknown)); each one's status is in it.
+    /// `Ok` means that the ESP has accepted it for at least one recipient, or may have (see
+    /// [`Status::Unknown`](crate::Status::Unknown)). The status contains every recipient.
     ///
-    /// A future that is dropped may leave the message sent or not sent; the mailer goes on
-    /// working.
+    /// If the future is dropped, the message may or may not have been sent. The mailer continues to
+    /// work.
     ///
     /// # Errors
-    /// [`SendError`] when nobody was sent the message, or nobody can tell. Its
-    /// [`accepted`](SendError::accepted) says whether it can be sent again.
+    /// [`SendError`] if the message was sent to nobody, or if it is not known. Its
+    /// [`accepted`](SendError::accepted) says whether it is safe to send it again.
     pub async fn send(&self, message: &Message) -> Result<SendStatus, SendError> {
         let prepared = match self.prepare(vec![message.clone()]).await.pop() {
             Some(Ok(prepared)) => prepared,
@@ -105,19 +105,19 @@ impl Mailer {
         sent.unwrap_or_else(|| Err(self.0.carrier.lost_result()))
     }
 
-    /// Sends any number of unrelated messages, in as few calls as the ESP allows; gives one
-    /// result for each, in their order. One that cannot be sent does not spoil the others.
+    /// Sends any number of unrelated messages, in as few calls as the ESP allows. Returns one
+    /// result for each, in order. A message that cannot be sent does not affect the others.
     #[must_use = "each message has its own result and may have failed"]
     pub async fn send_all(&self, messages: &[Message]) -> Vec<Result<SendStatus, SendError>> {
         self.send_all_with(messages, |_, _| {}).await
     }
 
-    /// As [`send_all`](Self::send_all), and tells each result as soon as it is there: the
-    /// message's place in `messages`, and what came of it.
+    /// Sends messages like [`send_all`](Self::send_all), and reports each result as soon as it is
+    /// available: the message's index in `messages`, and its result.
     ///
-    /// If `on_result` panics, that is logged and noted in the
+    /// If `on_result` panics, the panic is logged and recorded in the
     /// [`hook_errors`](SendStatus::hook_errors) of that message's status. The other messages are
-    /// sent and told.
+    /// still sent and reported.
     pub async fn send_all_with(
         &self,
         messages: &[Message],
@@ -141,8 +141,8 @@ impl Mailer {
         results.into_iter().map(or_lost).collect()
     }
 
-    /// Sends messages as they come and gives each one's place, from 0, and result as soon as it
-    /// is there: not in order, but one for each.
+    /// Sends messages as they arrive, and yields each one's index, starting at 0, and result as
+    /// soon as it is available: in any order, but exactly one for each.
     ///
     /// Messages that are ready together go out together, up to what the ESP takes in a call
     /// ([`EmailBackend::max_batch`]), with several calls under way at once
@@ -195,7 +195,7 @@ impl Mailer {
             }))
     }
 
-    /// Sends messages that go to the backend together.
+    /// Sends messages that are passed to the backend together.
     async fn send_chunk(&self, chunk: Vec<(usize, Message)>) -> Vec<(usize, Outcome)> {
         let mut results = Vec::with_capacity(chunk.len());
         let mut places = Vec::with_capacity(chunk.len());
@@ -220,7 +220,7 @@ impl Mailer {
         results
     }
 
-    /// Defaults, hooks, validation, the backend's own limits: all that happens before sending.
+    /// Everything that happens before sending: defaults, hooks, validation, and the policy.
     async fn prepare(&self, messages: Vec<Message>) -> Vec<Result<PreparedMessage, SendError>> {
         let messages = messages.into_iter().map(|it| self.with_defaults(it));
         let mut messages: Vec<_> = messages.collect();
@@ -235,7 +235,7 @@ impl Mailer {
         both.map(make).collect()
     }
 
-    /// What the caller learns of a message that did not go to the backend.
+    /// The result for the caller if a message was not passed to the backend.
     fn not_sent(&self, error: SendError) -> Outcome {
         let refused = error.kind() == SendErrorKind::RecipientsRefused;
         match error.status() {
@@ -251,7 +251,7 @@ impl Mailer {
     }
 }
 
-/// What a panic bore.
+/// The message of a panic.
 type Payload = Box<dyn Any + Send>;
 
 fn lock(panic: &Mutex<Option<Payload>>) -> MutexGuard<'_, Option<Payload>> {
@@ -267,65 +267,65 @@ impl fmt::Debug for Mailer {
     }
 }
 
-/// Sets up a [`Mailer`].
+/// Builds a [`Mailer`].
 #[must_use = "a builder does nothing until build() is called"]
 pub struct MailerBuilder(Parts);
 
 impl MailerBuilder {
-    /// What messages get that do not say otherwise. None by default.
+    /// Sets values for fields that messages do not set. None by default.
     pub fn send_defaults(mut self, defaults: SendDefaults) -> Self {
         self.0.defaults = defaults;
         self
     }
 
-    /// What happens to features that the backend does not support. By default they are
+    /// Sets what happens to features that the backend does not support. By default, the message is
     /// refused.
     pub fn unsupported(mut self, policy: UnsupportedPolicy) -> Self {
         self.0.policy = policy;
         self
     }
 
-    /// Whether a message that the ESP refuses for every recipient is `Ok` all the same, with
-    /// the refusals in its status. `false` by default.
+    /// Sets whether to return `Ok`, with the refusals in the status, if the ESP refuses every
+    /// recipient. `false` by default.
     pub fn ignore_recipient_status(mut self, ignore: bool) -> Self {
         self.0.carrier.ignore_recipient_status = ignore;
         self
     }
 
-    /// When a message that was surely not accepted is sent again. By default never.
+    /// Sets when to retry messages that were certainly not accepted. By default never.
     pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.0.carrier.retry = policy;
         self
     }
 
-    /// The time limit of sending a message with all its tries and waits; in `send_all` that of
-    /// each call's messages. None by default: the backend's own limits hold for each try. Needs
-    /// a tokio runtime with its timer on, as waits do.
+    /// Sets the time limit of sending a message, including all attempts and waits; in `send_all`,
+    /// that of the messages of each call. By default there is none, and the backend's own timeouts
+    /// apply to each attempt. Requires a tokio runtime with time enabled, like waits do.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.0.carrier.time_limit = Some(limit);
         self
     }
 
-    /// How many calls of [`send_all`](Mailer::send_all) and its like are under way at once, each
-    /// of up to [`EmailBackend::max_batch`] messages. 8 by default, 1 at the least.
+    /// Sets the maximum number of concurrent calls in [`send_all`](Mailer::send_all) and similar
+    /// methods, each of up to [`EmailBackend::max_batch`] messages. 8 by default, at least 1.
     pub fn concurrency(mut self, calls: usize) -> Self {
         self.0.concurrency = calls;
         self
     }
 
-    /// Adds a hook to run before each message, behind those added before.
+    /// Adds a hook that runs before each message, after hooks that were added earlier.
     pub fn pre_send(mut self, hook: impl PreSend + 'static) -> Self {
         self.0.pre_send.push(Arc::new(hook));
         self
     }
 
-    /// Adds a hook to run after each message, behind those added before.
+    /// Adds a hook that runs after each message, after hooks that were added earlier.
     pub fn post_send(mut self, hook: impl PostSend + 'static) -> Self {
         self.0.carrier.post_send.push(Arc::new(hook));
         self
     }
 
-    /// The mailer.
+    /// Builds the mailer.
     pub fn build(self) -> Mailer {
         Mailer(Arc::new(self.0))
     }
@@ -339,19 +339,20 @@ impl fmt::Debug for MailerBuilder {
     }
 }
 
-/// What [`Mailer::check`] found. `Display` tells all of it in one line.
+/// The result of [`Mailer::check`]. `Display` writes it on one line.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 #[must_use = "a check reports problems as a value, not as an error"]
 pub struct Check {
-    /// What no ESP could send.
+    /// Faults that prevent any ESP from sending the message.
     pub faults: Vec<Fault>,
-    /// What this mailer's ESP does not support: refused or left out, as its policy says.
+    /// Features that this mailer's ESP does not support. The policy decides whether they are
+    /// refused or dropped.
     pub unsupported: Vec<Unsupported>,
 }
 
 impl Check {
-    /// Whether the message can be sent whole.
+    /// Whether the message can be sent completely.
     pub fn is_ok(&self) -> bool {
         self.faults.is_empty() && self.unsupported.is_empty()
     }

@@ -1,6 +1,6 @@
-//! From a message to a status: the backend trait, the policy, and the mailer over them.
+//! From a message to a status: the backend trait, the policy, and the mailer.
 //!
-//! What a message is lives in `message`; news of it comes in through `receiving`.
+//! `message` defines messages; `receiving` receives events about them.
 
 mod backend;
 #[cfg(feature = "blocking")]

@@ -1,7 +1,7 @@
-//! [`UnsupportedPolicy`]: what becomes of a feature that the ESP does not support.
+//! [`UnsupportedPolicy`]: what happens to features that the ESP does not support.
 //!
-//! What a message uses is seen in `check.rs`; what an ESP supports is said in `features.rs`; what
-//! is reported is in `unsupported.rs`.
+//! `check.rs` finds out what a message uses, `features.rs` defines what an ESP supports, and
+//! `unsupported.rs` what is reported.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,21 +11,21 @@ use super::features::{Feature, Support};
 use super::unsupported::{TakeOut, Unsupported};
 use crate::message::Message;
 
-/// What a [`Mailer`](crate::Mailer) does with a message that asks for what its ESP cannot do.
+/// What a [`Mailer`](crate::Mailer) does with a message that uses unsupported features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnsupportedPolicy {
-    /// Refuse it, naming all that is unsupported. The default.
+    /// Refuse the message and report everything unsupported. The default.
     #[default]
     Refuse,
-    /// Leave out what is unsupported, send the rest, and report in the status what was left
-    /// out. What cannot be left out without changing who gets the message or who sees whom
-    /// is refused all the same.
+    /// Drop unsupported features, send the rest, and report in the status what was dropped. If
+    /// dropping a feature would change who gets the message or who sees whom, the message is
+    /// refused.
     Drop,
 }
 
-/// All that `backend` cannot do of what `message` asks for, each with the way to leave it out.
+/// Everything in `message` that `backend` does not support, with the way to take it out.
 fn objections(
     backend: &dyn EmailBackend,
     message: &Message,
@@ -88,15 +88,15 @@ pub(super) fn unsupported(backend: &dyn EmailBackend, message: &Message) -> Vec<
         .collect()
 }
 
-/// What a policy made of a message.
+/// The result of applying a policy.
 pub(super) struct Outcome {
-    /// Left out.
+    /// What was dropped.
     pub(super) dropped: Vec<Unsupported>,
-    /// Not to be had; the message must not be sent if there is any.
+    /// What cannot be dropped. If there is any, the message must not be sent.
     pub(super) refused: Vec<Unsupported>,
 }
 
-/// Applies a policy: changes `message` under `Drop`, never under `Refuse`.
+/// Applies a policy. Changes `message` only under `Drop`.
 pub(super) fn apply(
     policy: UnsupportedPolicy,
     backend: &dyn EmailBackend,
@@ -110,8 +110,8 @@ pub(super) fn apply(
         outcome.refused = unsupported(backend, message);
         return outcome;
     }
-    // What is left out may be what something else needed (merge data its template), so look
-    // again until nothing is found. Every round takes something out.
+    // Something else may have depended on what was taken out (merge data on its template), so check
+    // again until nothing is found. Each round takes something out.
     for _ in 0..=Feature::ALL.len() {
         let found = objections(backend, message);
         if found.is_empty() {

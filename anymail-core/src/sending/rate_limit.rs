@@ -1,6 +1,6 @@
-//! [`RateLimiter`]: how fast a backend's client may call its ESP.
+//! [`RateLimiter`]: limits how often a backend calls its ESP.
 //!
-//! When a message is sent again is `retry.rs`'s; this is about all calls together.
+//! `retry.rs` decides about retries; this limits all calls together.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -13,21 +13,21 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use tokio::time::Instant;
 
-/// The pause where the ESP asks for fewer calls and does not say for how long.
+/// The pause if the ESP does not say how long to wait.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause. Who is asked to wait for longer has failed calls then and now, which tell
-/// more than a program that stands still.
+/// The longest pause. If the ESP asks for more, an occasional failed call is better than a program
+/// that seems to hang.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// Lets no more than so many calls go out in any second, and none in a pause that the ESP asked
-/// for.
+/// Limits the number of calls per second, and pauses calls when the ESP asks for it.
 ///
-/// Whoever calls takes a [`turn`](Self::turn) first; turns are given in the order in which they
-/// were asked for. Clones share the limit: give one to every backend that uses the same account
-/// at the ESP. It holds in this process only.
+/// Take a [`turn`](Self::turn) before each call. Turns are granted in the order of the requests.
+/// Clones share the limit: use one limiter for all backends with the same account at the ESP. It
+/// only applies within this process.
 ///
-/// A wait for a turn is part of a try: a mailer's time limit that ends in it says that the
-/// message may have been accepted, since the mailer cannot see how far the backend was.
+/// Waiting for a turn is part of an attempt. If a mailer's time limit expires during the wait, the
+/// error says that the message may have been accepted, because the mailer does not know how far the
+/// backend got.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -49,17 +49,17 @@ type Bucket = governor::RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMid
 struct Shared {
     calls: NonZeroU32,
     bucket: Bucket,
-    /// Held by who waits for the clock; the others wait for it, first come, first served.
+    /// Held by the task that waits for the clock; the others wait for it in order.
     next: tokio::sync::Mutex<()>,
     paused_until: Mutex<Option<Instant>>,
 }
 
 impl RateLimiter {
-    /// So many calls a second, evenly spaced: of ten, one every 100 ms, after a rest too. So there
-    /// are never more of them within a second. 0 is taken for 1.
+    /// Creates a limit of this many calls per second, evenly spaced: with ten, one every 100 ms,
+    /// even after a rest. So there are never more in any second. 0 counts as 1.
     pub fn per_second(calls: u32) -> Self {
         let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN);
-        // A bucket that held more than one call would let them out on top of those of its second.
+        // A bucket with more than one call would release them in addition to those of its second.
         let quota = Quota::per_second(calls).allow_burst(NonZeroU32::MIN);
         let clock = TokioClock(Instant::now());
         Self(Arc::new(Shared {
@@ -70,8 +70,8 @@ impl RateLimiter {
         }))
     }
 
-    /// Waits until a call may go out, and counts it. Needs a tokio runtime with its timer on. To
-    /// drop the wait gives the turn to the next.
+    /// Waits until a call is allowed, and counts it. Requires a tokio runtime with time enabled. If
+    /// the future is dropped, the turn goes to the next caller.
     pub async fn turn(&self) {
         let _next = self.0.next.lock().await;
         loop {
@@ -86,9 +86,9 @@ impl RateLimiter {
         }
     }
 
-    /// Lets no call go out for as long as the ESP asked (a 429's
-    /// [`retry_after`](crate::SendError::retry_after)): a second if it did not say, a minute at
-    /// the most. Of several pauses the one that ends last counts.
+    /// Pauses all calls for as long as the ESP asked (the
+    /// [`retry_after`](crate::SendError::retry_after) of a 429): one second if it did not say, and
+    /// at most a minute. If there are several pauses, the one that ends last counts.
     pub fn pause(&self, asked: Option<Duration>) {
         let until = Instant::now() + asked.unwrap_or(PAUSE).min(MAX_PAUSE);
         let mut paused = self.paused_until();
@@ -107,7 +107,7 @@ impl RateLimiter {
     }
 }
 
-/// Tokio's clock, which tests can hold: the time since the limiter was made.
+/// Tokio's clock, which tests can pause: the time since the limiter was created.
 struct TokioClock(Instant);
 
 impl Clock for TokioClock {

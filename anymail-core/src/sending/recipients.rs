@@ -1,6 +1,6 @@
 //! [`RecipientStatus`]: the status of one recipient, and the list of them.
 //!
-//! The status of the whole message is in `status.rs`.
+//! `status.rs` defines the status of the whole message.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,22 +10,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::message::{Address, AddressKey};
 
-/// What an ESP says of a message for one recipient. The names are django-anymail's.
+/// The result of a message for one recipient. The names are the same as in django-anymail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Status {
-    /// The ESP has taken it and is sending.
+    /// The ESP has accepted it and is sending it.
     Sent,
-    /// The ESP has taken it and will try later.
+    /// The ESP has accepted it and will send it later.
     Queued,
-    /// The ESP says that the address is not valid. Not sent.
+    /// The address is invalid, according to the ESP. Not sent.
     Invalid,
-    /// The ESP will not send to this address: it bounced before, complained or unsubscribed.
+    /// The ESP refuses to send to this address, because it bounced, complained or unsubscribed.
     Rejected,
-    /// Not sent for another reason, which stands in the detail.
+    /// Not sent for another reason, which is in the detail.
     Failed,
-    /// The ESP did not say; the detail tells more. It may have been accepted.
+    /// The ESP did not say. It may have been accepted; the detail says more.
     Unknown,
 }
 
@@ -41,32 +41,32 @@ impl Status {
     }
 }
 
-/// One recipient's status.
+/// The status of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecipientStatus {
-    /// The addr-spec as the caller gave it.
+    /// The address as the caller gave it.
     pub email: String,
-    /// What became of the message.
+    /// The status.
     pub status: Status,
-    /// The id that the recipient's events will bear; none where nothing was sent.
+    /// The ID that the recipient's events will have; `None` if nothing was sent.
     pub message_id: Option<String>,
-    /// The ESP's code and words, where it had any to say about this recipient.
+    /// The ESP's code and message about this recipient, if any.
     pub detail: Option<StatusDetail>,
 }
 
-/// An ESP's code and words about a recipient.
+/// An ESP's code and message about a recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StatusDetail {
     /// The ESP's code, if it has one.
     pub code: Option<String>,
-    /// The words.
+    /// The message.
     pub message: String,
 }
 
 impl StatusDetail {
-    /// A code, if there is one, and words.
+    /// Creates a detail from an optional code and a message.
     pub fn new(code: Option<String>, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -75,20 +75,20 @@ impl StatusDetail {
     }
 }
 
-/// Up to this many recipients are compared one by one. Most messages have one, and an index
-/// would cost more than the rest of the status.
+/// Up to this number, recipients are searched linearly. Most messages have one, and an index would
+/// cost more than the rest of the status.
 const FEW: usize = 8;
 
-/// The recipients of a status, in order, each once; with an index once there are many.
+/// The recipients of a status, in order and without duplicates, with an index if there are many.
 #[derive(Clone)]
 pub(super) struct Recipients {
     list: Vec<RecipientStatus>,
-    /// Each recipient's place in the list; empty while there are few.
+    /// The position of each recipient in the list; empty while there are few.
     places: HashMap<AddressKey, usize>,
 }
 
 impl Recipients {
-    /// Everybody, with nothing known of them.
+    /// Creates a list of these recipients, with unknown statuses.
     pub(super) fn unknown<'a>(addresses: impl Iterator<Item = &'a Address> + Clone) -> Self {
         let mut all = Self::with_capacity(addresses.clone().count());
         for address in addresses {
@@ -109,7 +109,7 @@ impl Recipients {
         }
     }
 
-    /// Adds a recipient, unless they are there.
+    /// Adds a recipient that is not yet in the list.
     pub(super) fn insert(&mut self, recipient: RecipientStatus) {
         if self.list.is_empty() {
             self.list.push(recipient);

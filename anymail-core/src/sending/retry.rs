@@ -1,7 +1,7 @@
-//! [`RetryPolicy`]: whether a failed send is tried again, and after what wait.
+//! [`RetryPolicy`]: whether and when a failed message is sent again.
 //!
-//! It decides; the loop that waits is in `mailer.rs`, and what makes an error safe to retry is
-//! said in `error.rs`.
+//! It only decides; the loop that waits is in `carry.rs`, and `error.rs` defines which errors are
+//! safe to retry.
 
 use std::time::Duration;
 
@@ -10,17 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Accepted, SendError};
 
-/// When a [`Mailer`](crate::Mailer) sends again by itself.
+/// When a [`Mailer`](crate::Mailer) retries automatically.
 ///
-/// Only what may work later and was surely not accepted is tried again: a refused connection,
-/// a 429, a 503 in the ESP's own words. What may have been accepted (a lost answer, a 500, a
-/// timeout, a 503 that a proxy may have written) never is, since that could send a mail twice.
-/// Waits grow by the factor 2, each between its nominal length and twice that (so that many
-/// clients do not come back at once), and are no shorter than the `Retry-After` of the ESP.
+/// It retries only if the error is transient and the message was certainly not accepted: after a
+/// refused connection, a 429, or a 503 from the ESP itself. It never retries a message that may
+/// have been accepted (after a lost response, a 500, a timeout, or a 503 that a proxy may have
+/// sent), because that could send it twice. Waits double, each with a random jitter of up to its
+/// own length (so that many clients do not retry at the same time), and are at least as long as the
+/// ESP's `Retry-After`.
 ///
-/// An ESP that asks for a wait longer than [`max_wait`](Self::max_wait) is not waited for: the
-/// message's error comes back at once, and its [`retry_after`](SendError::retry_after) says how
-/// long the ESP wants. Other messages of the same call are tried again as usual.
+/// If the ESP asks for a wait longer than [`max_wait`](Self::max_wait), the mailer does not wait:
+/// it returns the error immediately, and [`retry_after`](SendError::retry_after) says how long the
+/// ESP asks to wait. Other messages of the same call are retried as usual.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,21 +39,21 @@ use super::error::{Accepted, SendError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default = "RetryPolicy::standard", deny_unknown_fields)]
 pub struct RetryPolicy {
-    /// How often a message is tried at the most, the first time included. 1: never again.
+    /// The maximum number of attempts, including the first one. 1 means no retries.
     pub max_tries: u32,
     /// The first wait, before its jitter.
     #[serde(with = "seconds")]
     pub first_wait: Duration,
-    /// The longest wait, before its jitter, and the longest `Retry-After` that is waited for.
+    /// The longest wait, before its jitter, and the longest `Retry-After` that is honored.
     #[serde(with = "seconds")]
     pub max_wait: Duration,
-    /// The time from the first try after which no further one begins.
+    /// The time after the first attempt after which no further attempt starts.
     #[serde(with = "seconds")]
     pub max_elapsed: Duration,
 }
 
 impl RetryPolicy {
-    /// One try, no retry: the default.
+    /// One attempt and no retries. The default.
     pub const fn none() -> Self {
         Self {
             max_tries: 1,
@@ -60,7 +61,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Up to 4 tries within 2 minutes, with waits from 0.5 s to 30 s.
+    /// Up to 4 attempts within 2 minutes, with waits from 0.5 s to 30 s.
     pub const fn standard() -> Self {
         Self {
             max_tries: 4,
@@ -70,12 +71,12 @@ impl RetryPolicy {
         }
     }
 
-    /// Whether a message that failed like this may be tried again, as far as the error says.
+    /// Whether the error allows a retry.
     pub(super) fn allows(&self, error: &SendError) -> bool {
         is_safe(error) && error.retry_after().unwrap_or_default() <= self.max_wait
     }
 
-    /// The waits of one message or of one call's messages.
+    /// The waits for a message, or for the messages of one call.
     pub(super) fn waits(&self) -> Waits {
         let backoff = ExponentialBuilder::new()
             .with_jitter()
@@ -96,12 +97,12 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Whether sending the same again is of use and cannot send it twice.
+/// Whether a retry may succeed and cannot send the message twice.
 fn is_safe(error: &SendError) -> bool {
     error.is_transient() && error.accepted() == Accepted::No
 }
 
-/// A run of growing waits.
+/// A sequence of growing waits.
 #[derive(Debug)]
 pub(super) struct Waits {
     policy: RetryPolicy,
@@ -109,8 +110,8 @@ pub(super) struct Waits {
 }
 
 impl Waits {
-    /// How long to wait before the next try, or `None` to give up: `tries` were made, the
-    /// first began `elapsed` ago, and the ESP asked to wait for `asked`, which the policy
+    /// How long to wait before the next attempt, or `None` to give up. `tries` attempts were made,
+    /// the first started `elapsed` ago, and the ESP asked to wait for `asked`, which the policy
     /// [allows](RetryPolicy::allows).
     pub(super) fn next(
         &mut self,
@@ -127,7 +128,7 @@ impl Waits {
     }
 }
 
-/// Times as seconds, with a fraction.
+/// Durations as seconds, with a fraction.
 mod seconds {
     use std::time::Duration;
 

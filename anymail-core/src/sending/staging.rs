@@ -1,8 +1,8 @@
-//! [`RedirectTo`] and [`AllowDomains`]: pre-send hooks that keep a staging system's mail from
+//! [`RedirectTo`] and [`AllowDomains`]: pre-send hooks that keep a staging system from sending to
 //! real people.
 //!
-//! Set by configuration they are added behind all other hooks; set by code, add them last, since
-//! a hook behind them could add recipients. What a hook may do is said in `hooks.rs`.
+//! A configuration adds them after all other hooks. In code, add them last, because a later hook
+//! could add recipients. `hooks.rs` says what a hook can do.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,18 @@ use crate::message::{
     Message, MessageFields,
 };
 
-/// Sends every mail to one address instead of its recipients.
+/// Sends every message to one address instead of its recipients.
 ///
-/// The recipients stand in the headers `X-Anymail-Original-To`, `-Cc` and `-Bcc`, which the ESP
-/// must support.
+/// The headers `X-Anymail-Original-To`, `-Cc` and `-Bcc`, which the ESP must support, contain the
+/// recipients.
 ///
-/// A batch stays one message for each recipient, with the recipient's own values. They are told
-/// apart by sub-addresses (RFC 5233): `qa@example.com` gets them as `qa+1@example.com`,
-/// `qa+2@example.com` and so on, so its host must know these. Each message's
-/// `X-Anymail-Original-To` is set in `merge_headers`.
+/// A batch stays one message for each recipient, with the recipient's own values. Subaddresses (RFC
+/// 5233) distinguish them: they are sent to `qa+1@example.com`, `qa+2@example.com` and so on for
+/// `qa@example.com`, so the mail server must support subaddresses. `merge_headers` contains each
+/// message's `X-Anymail-Original-To`.
 ///
-/// Sender and `reply_to` stay. An address in `esp_extra` cancels the message: nobody can tell
-/// whether the ESP would send to it.
+/// Sender and `reply_to` are unchanged. An address in `esp_extra` cancels the message, because it
+/// is not known whether the ESP would send to it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -66,7 +66,7 @@ impl RedirectTo {
         Self(address)
     }
 
-    /// The address for the `n`th of a batch.
+    /// The address for the `n`th recipient of a batch.
     fn numbered(&self, n: usize) -> Result<Address, AddressError> {
         let (local, domain) = (self.0.local_part(), self.0.domain());
         let email = match local.strip_suffix('"') {
@@ -137,7 +137,7 @@ fn keep(headers: &mut Headers, name: &str, addresses: &[Address]) -> Result<(), 
     Ok(())
 }
 
-/// Gives each recipient's values to the address that stands for them.
+/// Moves each recipient's values to the address that replaces it.
 fn rekey<T: Clone>(field: &mut Field<MergeMap<T>>, moved: &[(Address, Address)]) {
     if let Some(map) = field.value_mut() {
         let values = moved
@@ -147,11 +147,11 @@ fn rekey<T: Clone>(field: &mut Field<MergeMap<T>>, moved: &[(Address, Address)])
     }
 }
 
-/// Sends only to recipients at some domains.
+/// Sends only to recipients in certain domains.
 ///
-/// All others are left out, and the status lists them as [`Failed`](crate::Status::Failed) with
-/// the reason. A message that is left without any `to` is cancelled, and so is one with another
-/// domain's address in `esp_extra`: nobody can tell whether the ESP would send to it.
+/// All others are removed, and the status lists them as [`Failed`](crate::Status::Failed) with the
+/// reason. A message that loses all of its `to` is cancelled, and so is one with an address of
+/// another domain in `esp_extra`, because it is not known whether the ESP would send to it.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -181,10 +181,10 @@ fn rekey<T: Clone>(field: &mut Field<MergeMap<T>>, moved: &[(Address, Address)])
 pub struct AllowDomains(BTreeSet<String>);
 
 impl AllowDomains {
-    /// Allows these domains, not those below them. Without any, every message is cancelled.
+    /// Allows these domains, but not their subdomains. Without any, every message is cancelled.
     ///
     /// # Errors
-    /// [`AddressError`] for what is no domain.
+    /// [`AddressError`] if a domain is not valid.
     pub fn new<D: AsRef<str>>(domains: impl IntoIterator<Item = D>) -> Result<Self, AddressError> {
         let domain = |text: D| {
             let text = text.as_ref().trim();
@@ -236,8 +236,8 @@ fn cancel(key: &str) -> PreSendVerdict {
     ))
 }
 
-/// The first key of `esp_extra` under which a text may be an address, unless it is one that is
-/// `fine`. The text itself may be a token, and is not told.
+/// The first key of `esp_extra` whose value may contain an address, except those that are `fine`.
+/// The value may be a token and is not reported.
 fn address_in_extra(message: &Message, fine: impl Fn(&Address) -> bool) -> Option<String> {
     let suspect = |text: &str| {
         let all_fine = |list: Vec<Address>| list.iter().all(&fine);
@@ -250,7 +250,7 @@ fn address_in_extra(message: &Message, fine: impl Fn(&Address) -> bool) -> Optio
     found.map(|(key, _)| crate::message::excerpt(key))
 }
 
-/// All texts in a JSON value, keys among them. Walks without recursion: how deep it is has not
+/// All strings in a JSON value, including keys. Walks without recursion, because the depth has not
 /// been checked yet.
 fn texts(value: &Value) -> Vec<&str> {
     let mut texts = Vec::new();

@@ -1,6 +1,7 @@
-//! [`SendStatus`]: what became of a message, recipient by recipient.
+//! [`SendStatus`]: the result of a message for each recipient.
 //!
-//! A message that nobody got is a `SendError` (`error.rs`), which can hold a status, too.
+//! If nobody was sent the message, the result is a `SendError` (`error.rs`), which may contain a
+//! status.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use super::recipients::{RecipientStatus, Recipients, Status, StatusDetail};
 use super::unsupported::Unsupported;
 use crate::message::{Address, AddressKey, Message};
 
-/// What a member of a failover or a round robin said when it did not take a message.
+/// The error of a member of a failover or round robin that did not accept a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MemberError {
@@ -37,34 +38,34 @@ impl fmt::Display for MemberError {
     }
 }
 
-/// What became of a message.
+/// The result of sending a message.
 ///
-/// Every recipient of the message is in it, in the order `to`, `cc`, `bcc`, each once. It is
-/// plain data: it goes into JSON and comes back.
+/// It contains every recipient of the message, in the order `to`, `cc`, `bcc`, without duplicates.
+/// It is plain data and can be serialized and deserialized.
 ///
-/// `Debug` shows the sizes of the raw answers, not the answers.
+/// `Debug` shows the sizes of the raw responses, and not their contents.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SendStatus {
     /// The backend that sent it, for example `acme`.
     pub esp: Cow<'static, str>,
-    /// The member that sent it, where the backend is a failover or a round robin.
+    /// The member that sent it, if the backend is a failover or a round robin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
-    /// What the members said that were asked before [`member`](Self::member), in order.
+    /// The errors of the members that were tried before [`member`](Self::member), in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub member_errors: Vec<MemberError>,
-    /// What was left out because the ESP does not support it.
+    /// Features that were dropped because the ESP does not support them.
     pub dropped: Vec<Unsupported>,
-    /// What post-send hooks that failed had to say. The message is sent all the same.
+    /// The errors of post-send hooks. The message was sent anyway.
     pub hook_errors: Vec<String>,
-    /// The ESP's raw answers, one a call.
+    /// The ESP's raw responses, one for each call.
     pub esp_responses: Vec<String>,
     recipients: Recipients,
 }
 
 impl SendStatus {
-    /// A status in which nothing is known of any recipient of `message`.
+    /// Creates a status in which nothing is known about any recipient of `message`.
     pub fn unknown(esp: impl Into<Cow<'static, str>>, message: &Message) -> Self {
         Self {
             esp: esp.into(),
@@ -77,7 +78,7 @@ impl SendStatus {
         }
     }
 
-    /// Sets what became of one recipient. Gives whether it is one of this message's.
+    /// Sets the status of one recipient. Returns whether it is a recipient of this message.
     pub fn set(
         &mut self,
         recipient: &AddressKey,
@@ -94,7 +95,7 @@ impl SendStatus {
         true
     }
 
-    /// Adds a recipient whom a pre-send hook left out; one who is in it stays as they are.
+    /// Adds a recipient that a pre-send hook withheld, unless it is already listed.
     pub(super) fn withhold(&mut self, recipient: &Address, status: Status, detail: &StatusDetail) {
         self.recipients.insert(RecipientStatus {
             email: recipient.email().to_owned(),
@@ -104,29 +105,30 @@ impl SendStatus {
         });
     }
 
-    /// The recipients, in the order `to`, `cc`, `bcc`, and behind them those whom a pre-send
-    /// hook left out.
+    /// The recipients, in the order `to`, `cc`, `bcc`, followed by those that pre-send hooks
+    /// withheld.
     pub fn recipients(&self) -> impl ExactSizeIterator<Item = &RecipientStatus> {
         self.recipients.iter()
     }
 
-    /// What became of one recipient, written in whatever case or form of its domain.
+    /// The status of one recipient. Neither upper and lower case nor the form of an international
+    /// domain matters.
     pub fn recipient(&self, email: &str) -> Option<&RecipientStatus> {
         self.by_key(&AddressKey::of(email))
     }
 
-    /// The same, by the address's comparison form.
+    /// The status of the recipient with this key.
     pub fn by_key(&self, key: &AddressKey) -> Option<&RecipientStatus> {
         self.recipients.get(key)
     }
 
-    /// The different message ids, sorted.
+    /// The distinct message IDs, sorted.
     pub fn message_ids(&self) -> BTreeSet<&str> {
         let ids = self.recipients().filter_map(|r| r.message_id.as_deref());
         ids.collect()
     }
 
-    /// The message id, where there is just one.
+    /// The message ID, if there is exactly one.
     pub fn message_id(&self) -> Option<&str> {
         let mut ids = self.message_ids().into_iter();
         ids.next().filter(|_| ids.next().is_none())
@@ -137,7 +139,7 @@ impl SendStatus {
         self.recipients().all(|r| r.status == status)
     }
 
-    /// Whether anybody has, or may have, been sent the message.
+    /// Whether the message was, or may have been, sent to anybody.
     pub fn may_be_accepted(&self) -> bool {
         self.recipients().any(|r| r.status.may_be_accepted())
     }

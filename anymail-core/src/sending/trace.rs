@@ -1,7 +1,7 @@
-//! What sending tells `tracing`, and `metrics` where the feature of that name is on.
+//! Records sending with `tracing`, and with `metrics` if that feature is enabled.
 //!
-//! Names are OpenTelemetry's where it has one; times are seconds. No address, subject, body or
-//! token is in any of it. What becomes of each message is logged in `mailer.rs`.
+//! Names are OpenTelemetry's where it has one; times are in seconds. No address, subject, body or
+//! token is recorded. `carry.rs` logs the result of each message.
 
 use tokio::time::Instant;
 use tracing::Span;
@@ -13,7 +13,7 @@ use super::status::SendStatus;
 
 const HTTP_STATUS: &str = "http.response.status_code";
 
-/// The span `send`: messages that go to a backend together, with all their tries.
+/// The span `send`: messages that are passed to a backend together, including all attempts.
 #[derive(Debug)]
 pub(super) struct SendTrace {
     span: Span,
@@ -53,7 +53,7 @@ impl SendTrace {
         self.span.clone()
     }
 
-    /// Enters what came of it; of several errors the first.
+    /// Records the results; of several errors, the first.
     pub(super) fn end(self, tries: u32, results: &[Result<SendStatus, SendError>]) {
         let (mut sent, mut maybe, mut failed) = (0_u64, 0_u64, 0_u64);
         for result in results {
@@ -97,19 +97,20 @@ fn record_error(span: &Span, error: &SendError) {
     }
 }
 
-/// One call to an ESP's API, as `tracing` and `metrics` see it: for the client of a backend.
+/// Records one call to an ESP's API with `tracing` and `metrics`. For the HTTP client of a backend.
 ///
-/// With it, every backend's calls bear the same names, so that dashboards outlive a change of
-/// ESP: the span `call` (fields `esp`, `http.request.method`, `url.path`,
+/// With it, the calls of all backends have the same names, so that dashboards keep working after a
+/// change of ESP: the span `call` (fields `esp`, `http.request.method`, `url.path`,
 /// `messaging.batch.message_count`, `http.request.body.size`, `http.response.status_code`,
-/// `error.type`, which is an answer's HTTP status from 400 on, else the kind of the error, and
-/// `duration` in seconds), and with the feature `metrics` the counter
-/// `anymail.calls` (labels `esp` and `http.response.status_code`, `none` where no answer came)
-/// and the histogram `anymail.call.duration` (label `esp`).
+/// `error.type`, which is the HTTP status from 400 on or else the kind of the error, and `duration`
+/// in seconds), and with the feature `metrics` the counter `anymail.calls` (labels `esp` and
+/// `http.response.status_code`, which is `none` without a response) and the histogram
+/// `anymail.call.duration` (label `esp`).
 ///
-/// A call that is no HTTP request ([`conversation`](Self::conversation)) has the same names but
-/// for those of HTTP: `network.protocol.name` and `server.address` say how and with whom,
-/// `messaging.message.body.size` and `smtp.response.code` (a field, and the label of
+/// A call that is not an HTTP request ([`conversation`](Self::conversation)) has the same names,
+/// except for those of HTTP: `network.protocol.name` and `server.address` identify protocol and
+/// server, and `messaging.message.body.size` and `smtp.response.code` (a field, and the label of
+/// `anymail.calls`) replace size and status.
 /// `anymail.calls`) stand for size and status.
 ///
 /// ```
@@ -135,8 +136,8 @@ pub struct CallTrace {
 }
 
 impl CallTrace {
-    /// A call that begins now: its path below the API's URL, which must hold no secret and no
-    /// address; how many messages it carries, 0 for a question; the bytes of its body.
+    /// Starts recording a call: its path under the API's URL, which must not contain a secret or an
+    /// address; the number of messages, 0 for a query; and the size of its body in bytes.
     pub fn start(
         esp: &str,
         method: &'static str,
@@ -159,8 +160,8 @@ impl CallTrace {
         Self::new(esp, span, HTTP_STATUS)
     }
 
-    /// A conversation by SMTP that begins now: the server's `host:port`; how many messages it is
-    /// about; the bytes of them.
+    /// Starts recording an SMTP conversation: the server's `host:port`, the number of messages, and
+    /// their size in bytes.
     pub fn conversation(esp: &str, server: &str, messages: usize, bytes: usize) -> Self {
         let span = tracing::info_span!(
             "call",
@@ -193,7 +194,7 @@ impl CallTrace {
         self.span.clone()
     }
 
-    /// The call has ended: with a whole answer of this HTTP status (or SMTP code), or with an
+    /// Ends the recording: with a complete response and its HTTP status (or SMTP code), or with an
     /// error.
     pub fn end(self, result: Result<u16, &SendError>) {
         let duration = self.started.elapsed();
@@ -230,7 +231,7 @@ impl CallTrace {
         }
     }
 
-    /// The status of an answer that was an error; SMTP's code is what its own code begins with.
+    /// The status of an error response. For SMTP, the start of the error's code.
     fn status_of(&self, error: &SendError) -> Option<u16> {
         match self.status_field {
             HTTP_STATUS => error.http_status(),

@@ -1,6 +1,6 @@
-//! [`Unsupported`] and [`Objection`]: what a message asks for and its ESP does not support.
+//! [`Unsupported`] and [`Objection`]: what a message requests but its ESP does not support.
 //!
-//! Capabilities are compared with messages in `policy.rs`, which also leaves things out.
+//! `policy.rs` compares messages with capabilities and takes features out.
 
 use std::fmt;
 

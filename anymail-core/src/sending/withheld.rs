@@ -1,7 +1,6 @@
-//! [`Withheld`]: a recipient whom a pre-send hook leaves out of a message, and why.
+//! [`Withheld`]: a recipient that a pre-send hook removes from a message, and why.
 //!
-//! When hooks run, and what becomes of a message that loses all its recipients, is in
-//! `hooks.rs`.
+//! `hooks.rs` decides what happens to a message that loses all its recipients.
 
 use std::collections::HashSet;
 
@@ -9,7 +8,7 @@ use super::recipients::{Status, StatusDetail};
 use super::status::SendStatus;
 use crate::message::{Address, AddressKey, Message};
 
-/// A recipient whom a pre-send hook leaves out of a message.
+/// A recipient that a pre-send hook removes from a message.
 ///
 /// ```
 /// use anymail_core::{Address, PreSendVerdict, Status, Withheld};
@@ -27,10 +26,10 @@ pub struct Withheld {
 }
 
 impl Withheld {
-    /// Leaves out this recipient, with this status and the reason in words.
+    /// Withholds this recipient, with this status and reason.
     ///
     /// The status is [`Rejected`](Status::Rejected), [`Invalid`](Status::Invalid) or
-    /// [`Failed`](Status::Failed). Any other one counts as `Failed`: nothing was sent.
+    /// [`Failed`](Status::Failed). Any other one counts as `Failed`, because nothing was sent.
     pub fn new(recipient: &Address, status: Status, reason: impl Into<String>) -> Self {
         let nothing_sent = status.is_refused() || status == Status::Failed;
         Self {
@@ -40,14 +39,14 @@ impl Withheld {
         }
     }
 
-    /// The same with a code for programs to read.
+    /// Sets a machine-readable code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.detail.code = Some(code.into());
         self
     }
 
-    /// Who is left out.
+    /// The address of the recipient.
     pub fn recipient(&self) -> &Address {
         &self.recipient
     }
@@ -57,14 +56,14 @@ impl Withheld {
         self.status
     }
 
-    /// The code, if there is one, and the reason.
+    /// The code, if any, and the reason.
     pub fn detail(&self) -> &StatusDetail {
         &self.detail
     }
 }
 
-/// Takes recipients out of a message. Gives those who were in it, and whether the message can
-/// still go out.
+/// Removes recipients from a message. Returns those that were in it, and whether the message can
+/// still be sent.
 pub(super) fn take_out(message: &mut Message, withheld: Vec<Withheld>) -> (Vec<Withheld>, bool) {
     let keys: Vec<AddressKey> = withheld.iter().map(|one| one.recipient.key()).collect();
     let out: HashSet<&AddressKey> = keys.iter().collect();
@@ -89,8 +88,8 @@ pub(super) fn take_out(message: &mut Message, withheld: Vec<Withheld>) -> (Vec<W
     (withheld, !lost_to && message.recipients().next().is_some())
 }
 
-/// The status of a message that nobody is sent, because hooks left out these recipients: the
-/// others cannot get it without them.
+/// The status of a message that is not sent because hooks withheld these recipients: without them,
+/// the others cannot get it.
 pub(super) fn status_of_nobody(esp: &str, message: &Message, withheld: &[Withheld]) -> SendStatus {
     let mut status = SendStatus::unknown(esp.to_owned(), message);
     for other in message.recipients() {
