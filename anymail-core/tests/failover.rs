@@ -7,8 +7,8 @@ mod scripted;
 use std::time::Duration;
 
 use anymail_core::{
-    Accepted, Capabilities, Failover, Feature, Mailer, Member, Message, RoundRobin, SendDefaults,
-    SendError, SendErrorKind, SendStatus, Status, Support, UnsupportedPolicy,
+    Accepted, Capabilities, EmailBackend, Failover, Feature, Mailer, Member, Message, RoundRobin,
+    SendDefaults, SendError, SendErrorKind, SendStatus, Status, Support, UnsupportedPolicy,
 };
 use scripted::{Answer, Scripted};
 use serde_json::json;
@@ -393,4 +393,57 @@ async fn a_failover_can_be_a_member() {
         status.member_errors[0].error.contains("member \"a\""),
         "{status:?}"
     );
+}
+
+#[test]
+fn a_group_that_may_drop_features_supports_what_any_member_does() {
+    let supports = |first, second| {
+        let can = |support| [(Feature::Tags, support)];
+        let first = Scripted::new("first").can(can(first));
+        let second = Scripted::new("second").can(can(second));
+        let all = Failover::new(pair(&first, &second)).unsupported(UnsupportedPolicy::Drop);
+        all.capabilities().support(Feature::Tags)
+    };
+    let with_template = Support::With(Feature::Template);
+    for (first, second, expected) in [
+        (Support::No, Support::No, Support::No),
+        (Support::No, with_template, Support::With(Feature::Template)),
+        (with_template, Support::No, Support::With(Feature::Template)),
+        (
+            with_template,
+            with_template,
+            Support::With(Feature::Template),
+        ),
+        (Support::AtMost(1), Support::AtMost(5), Support::AtMost(5)),
+        (Support::AtMost(5), Support::AtMost(1), Support::AtMost(5)),
+        (with_template, Support::AtMost(1), Support::Yes),
+    ] {
+        assert_eq!(
+            supports(first, second),
+            expected,
+            "{first:?} and {second:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_round_robin_refuses_what_one_of_its_members_does_not_support() {
+    let strict = Scripted::new("strict")
+        .can([(Feature::Headers, Support::Yes)])
+        .forbids_header("X-Mailer");
+    let mailer = Mailer::new(RoundRobin::new(pair(&Scripted::new("any"), &strict)));
+    let mut tagged = message();
+    tagged.tags = vec!["one".to_owned()].into();
+    let error = mailer.send(&tagged).await.unwrap_err();
+    assert_eq!(error.kind(), SendErrorKind::UnsupportedFeature);
+    let mut with_header = message();
+    let headers = with_header.headers.value_or_default();
+    headers.insert("X-Mailer", "ours").unwrap();
+    let error = mailer.send(&with_header).await.unwrap_err();
+    assert!(error.to_string().contains("X-Mailer"), "{error}");
+}
+
+#[test]
+fn a_member_has_the_name_it_was_given() {
+    assert_eq!(Member::new("a", Scripted::new("first")).name(), "a");
 }

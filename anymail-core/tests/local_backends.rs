@@ -28,7 +28,10 @@ fn everything() -> Message {
             "cc": "cc@example.com", "bcc": "bcc@example.com", "reply_to": "reply@example.com",
             "subject": "Your receipt", "text_body": "Thank you.", "html_body": "<p>Thanks</p>",
             "headers": {"X-Order": "4711"},
-            "attachments": [{"filename": "a.txt", "content_base64": "YWJj"}],
+            "attachments": [
+                {"filename": "a.txt", "content_base64": "YWJj"},
+                {"filename": "logo.png", "content_base64": "YWJj", "content_id": "logo@shop"},
+            ],
             "envelope_sender": "bounces@example.com",
             "metadata": {"order": "4711"}, "tags": ["receipt", "shop"],
             "track_opens": true, "track_clicks": false, "send_at": 1_900_000_000,
@@ -182,6 +185,7 @@ async fn the_console_shows_all_that_a_message_says() {
         "Template-Id: \"welcome\"",
         "Merge-Data: {\"product\":\"Anvil\",\"name\":\"Ann\"}",
         "Attachment: a.txt (text/plain, 3 bytes)",
+        "Attachment: logo.png (image/png, 3 bytes, inline as cid:logo@shop)",
         "Thank you.",
         "<p>Thanks</p>",
     ] {
@@ -294,7 +298,7 @@ mod file {
             assert!(header("X-Anymail-Merge-Data").contains(name));
             assert_eq!(mail.to().unwrap().iter().count(), 1);
             assert!(!String::from_utf8_lossy(&bytes).contains("bcc@example.com"));
-            assert_eq!(mail.attachment_count(), 1);
+            assert_eq!(mail.attachment_count(), 2);
         }
     }
 
@@ -375,4 +379,39 @@ mod file {
             .unwrap();
         assert_eq!(files(folder.path()).len(), 1);
     }
+}
+
+/// A screen that is closed after the first message.
+struct ClosesAfterOne(usize);
+
+impl Write for ClosesAfterOne {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0 == 0 {
+            Ok(bytes.len())
+        } else {
+            Err(io::Error::other("closed"))
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_was_not_stored_is_its_recipients_own_failure() {
+    let mailer = Mailer::new(ConsoleBackend::to(ClosesAfterOne(0)));
+    let status = mailer.send(&everything()).await.unwrap();
+    let of = |email| status.recipient(email).unwrap();
+    assert_eq!(of("ann@example.com").status, Status::Sent);
+    assert_eq!(of("bob@příklad.cz").status, Status::Failed);
+    assert!(
+        of("bob@příklad.cz")
+            .detail
+            .as_ref()
+            .unwrap()
+            .message
+            .contains("closed")
+    );
 }

@@ -116,7 +116,7 @@ fn readable(message: &Message, id: &str) -> String {
         let name = part.filename().unwrap_or("(no name)");
         let (kind, size) = (part.content_type(), part.content().len());
         let place = match part.content_id() {
-            Some(id) if part.is_inline() => format!(", inline as cid:{id}"),
+            Some(id) => format!(", inline as cid:{id}"),
             _ => String::new(),
         };
         line(

@@ -106,6 +106,13 @@ fn what_is_no_address_is_refused_with_its_reason() {
         ("<a@b.example", OpenAngle),
         ("<a@b.example, c@d.example>", OpenAngle),
         ("Team: a@b.example", OpenGroup),
+        ("Team: Other: a@b.example;;", NoAt),
+        (": a@b.example;", Empty),
+        ("Ann <@b.example>", Malformed),
+        ("Ann <a b@c.example>", Malformed),
+        ("a\u{7f}b@c.example", ControlCharacter('\u{7f}')),
+        ("a..b@c.example", InvalidLocalPart),
+        (".a@c.example", InvalidLocalPart),
         ("a b@c.example", Malformed),
         ("a@b.example\r\nBcc: x@y.example", ControlCharacter('\r')),
         ("\"a\nBcc: x\" <a@b.example>", ControlCharacter('\n')),
@@ -126,7 +133,8 @@ fn what_is_no_address_is_refused_with_its_reason() {
     ] {
         assert!(Address::parse_list(text).is_err(), "{text:?}");
     }
-    assert!(Address::parse(&format!("{}@b.example", "a".repeat(65))).is_err());
+    assert_eq!(reason(&format!("{}@b.example", "a".repeat(65))), TooLong);
+    assert_eq!(reason(&format!("a@{}.example", "b".repeat(64))), TooLong);
     assert!(Address::parse("a@b.example, c@d.example").is_err());
     assert!(Address::parse("none:;").is_err());
 }
@@ -138,6 +146,10 @@ fn an_error_quotes_the_part_that_is_wrong_and_no_more_than_it_must() {
         error.to_string(),
         "\"nobody\" in \"ok@example.com, nobody\": missing \"@\" \
          (put a display name with a comma in double quotes)"
+    );
+    assert_eq!(
+        (error.part(), error.reason()),
+        ("nobody", &super::Reason::NoAt)
     );
     let long = Address::parse(&"x".repeat(10_000)).unwrap_err();
     assert!(long.to_string().len() < 400);
