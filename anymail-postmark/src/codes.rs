@@ -61,11 +61,11 @@ pub(crate) fn error(code: i64, http_status: u16, words: &str) -> SendError {
         503 if known.is_none() => alone,
         _ => alone.said_by_esp(),
     };
-    let (kind, transient) = match known {
-        Some((_, kind, transient)) => (*kind, *transient || by_status.is_transient()),
+    let (kind, transient) = match (known, http_status) {
+        (Some((_, kind, transient)), _) => (*kind, *transient || by_status.is_transient()),
         // In a 200, Postmark says that it did not accept the message.
-        None if http_status < 400 => (SendErrorKind::Refused, false),
-        None => (by_status.kind(), by_status.is_transient()),
+        (None, ..400) => (SendErrorKind::Refused, false),
+        (None, _) => (by_status.kind(), by_status.is_transient()),
     };
     let accepted = match http_status {
         _ if code == UNEXPECTED => Accepted::Maybe,
@@ -101,6 +101,7 @@ mod tests {
             (429, 422, K::RateLimited, No, true),
             (451, 200, K::Refused, No, false),
             (100, 200, K::ServerError, No, true),
+            (99_999, 200, K::Refused, No, false),
             (99_999, 422, K::Refused, No, false),
             (99_999, 503, K::ServerError, Maybe, true),
             (10, 409, K::Authentication, Maybe, false),

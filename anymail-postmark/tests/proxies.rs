@@ -236,7 +236,13 @@ async fn a_proxy_can_be_set_and_its_password_goes_to_it_alone() {
 
 #[test]
 fn a_proxy_that_cannot_be_used_is_a_fault_of_the_configuration() {
-    for bad in ["nonsense", "ftp://proxy.example", "http://", "user:s3cret"] {
+    for bad in [
+        "nonsense",
+        "ftp://proxy.example",
+        "http://",
+        "user:s3cret",
+        "unix:/run/s3cret",
+    ] {
         let config = config(HTTPS).proxy(Proxy::Url(bad.into()));
         let error = PostmarkBackend::new(config).unwrap_err();
         assert_eq!(error.faults()[0].option, "proxy", "{error}");

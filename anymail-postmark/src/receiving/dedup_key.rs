@@ -16,3 +16,27 @@ pub(super) fn dedup_key(request: &Request<Bytes>, parts: &[&[u8]]) -> String {
         _ => anymail_core::dedup_key(parts),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(trace_id: Option<&str>, parts: &[&[u8]]) -> String {
+        let mut request = Request::post("/");
+        if let Some(id) = trace_id {
+            request = request.header(TRACE_ID, id);
+        }
+        dedup_key(&request.body(Bytes::new()).unwrap(), parts)
+    }
+
+    #[test]
+    fn an_event_is_known_by_postmarks_key_or_else_by_what_it_is_about() {
+        let (bounce, open): ([&[u8]; 2], [&[u8]; 2]) = ([b"Bounce", b"1"], [b"Open", b"1"]);
+        assert_eq!(key(Some("trace-1"), &bounce), "trace-1");
+        assert_eq!(key(Some(" trace-1 "), &open), "trace-1");
+        for without in [None, Some(""), Some("  ")] {
+            assert_eq!(key(without, &bounce), key(None, &bounce));
+            assert_ne!(key(without, &bounce), key(without, &open));
+        }
+    }
+}

@@ -286,9 +286,17 @@ async fn a_stream_that_is_not_there_and_a_postmark_that_fails_are_errors_to_matc
     let store = MemorySuppressionStore::new();
     let backend = postmark(&fake);
     let error = backend.suppressions("news/../x y").read_into(&store).await;
-    let Err(PostmarkSuppressionsError::Postmark(error)) = error else {
+    let error = error.unwrap_err();
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    let whole = error.to_string();
+    assert_eq!(
+        whole,
+        "could not read or change postmark's suppression list"
+    );
+    let PostmarkSuppressionsError::Postmark(error) = error else {
         panic!("{error:?}");
     };
+    assert_eq!(source, error.to_string());
     assert_eq!(error.http_status(), Some(422), "{error}");
     fake.server()
         .inject(FakePostmark::api_error(500, 101, "Oops"), 1);
@@ -317,4 +325,28 @@ async fn a_suppression_read_at_postmark_holds_at_the_next_esp() {
     let error = mailer.send(&message("hard@example.com")).await.unwrap_err();
     assert!(error.message().ends_with("reported by postmark"), "{error}");
     mailer.send(&message("ok@example.com")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_that_holds_no_address_is_reported_and_the_others_are_read() {
+    let server = LoopbackServer::start(|_| {
+        let list = serde_json::json!({"Suppressions": [
+            {"EmailAddress": "not an address", "SuppressionReason": "HardBounce",
+                "Origin": "Recipient", "CreatedAt": "2026-11-01T12:00:00-05:00"},
+            {"EmailAddress": "ann@example.com", "SuppressionReason": "HardBounce",
+                "Origin": "Recipient", "CreatedAt": "2026-11-01T12:00:00-05:00"},
+        ]});
+        http::Response::new(list.to_string().into())
+    })
+    .unwrap();
+    let config = PostmarkConfig::new("server-token").api_url(server.url());
+    let backend = PostmarkBackend::new(config).unwrap();
+    let store = MemorySuppressionStore::new();
+    let report = backend.suppressions("outbound").read_into(&store).await;
+    let report = report.unwrap();
+    assert_eq!(report.unreadable, ["not an address"]);
+    assert_eq!(
+        kinds(&store).await,
+        [kind("ann@example.com", None, HardBounce)]
+    );
 }
