@@ -43,7 +43,6 @@ pub struct PostmarkConfig {
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) max_response_bytes: usize,
-    pub(crate) concurrency: usize,
     pub(crate) proxy: Proxy,
     #[cfg(feature = "rate-limit")]
     pub(crate) rate_limiter: Option<anymail_core::RateLimiter>,
@@ -75,7 +74,6 @@ impl PostmarkConfig {
             timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             max_response_bytes: 10_000_000,
-            concurrency: 8,
             proxy: Proxy::default(),
             #[cfg(feature = "rate-limit")]
             rate_limiter: None,
@@ -156,14 +154,6 @@ impl PostmarkConfig {
         self
     }
 
-    /// Sets the maximum number of concurrent calls of one `send` or `send_many` that needs several.
-    /// 8 by default.
-    #[must_use]
-    pub fn concurrency(mut self, calls: usize) -> Self {
-        self.concurrency = calls;
-        self
-    }
-
     /// Sets the HTTP proxy for calls to an `https` URL. By default, the environment selects it.
     /// Calls to an `http` URL never use a proxy.
     #[must_use]
@@ -204,9 +194,6 @@ impl PostmarkConfig {
         }
         if let Some(problem) = self.proxy.problem() {
             keep("proxy", problem.to_owned());
-        }
-        if self.concurrency == 0 {
-            keep("concurrency", "must be greater than zero".to_owned());
         }
         match url {
             Some(url) if faults.is_empty() => Ok(url),

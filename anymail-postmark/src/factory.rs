@@ -77,7 +77,7 @@ const PLAIN_HTTP: &str = "postmark+http";
 
 const CALLS_PER_SECOND: &str = "calls_per_second";
 
-const OPTIONS: [OptionSpec; 12] = [
+const OPTIONS: [OptionSpec; 11] = [
     OptionSpec::secret(
         "server_token",
         "the API token of the Postmark server to send with",
@@ -108,10 +108,6 @@ const OPTIONS: [OptionSpec; 12] = [
     OptionSpec::integer(
         "max_response_bytes",
         "the maximum size of a response; 10000000 by default",
-    ),
-    OptionSpec::integer(
-        "concurrency",
-        "the maximum number of concurrent calls; 8 by default",
     ),
     OptionSpec::secret(
         "proxy",
@@ -183,7 +179,6 @@ impl BackendFactory for PostmarkFactory {
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX))
         };
         set(&mut config.max_response_bytes, size("max_response_bytes"));
-        set(&mut config.concurrency, size("concurrency"));
         if let Some(proxy) = options.secret("proxy") {
             config.proxy = Proxy::named(proxy);
         }
@@ -259,7 +254,7 @@ mod tests {
             "server_token": "s3cret", "api_url": "http://proxy.example/pm",
             "allow_plain_http": true, "message_stream": "broadcast", "use_bulk_api": true,
             "generate_message_id": false, "timeout": 1.5, "connect_timeout": 2,
-            "max_response_bytes": 3, "concurrency": 4, "proxy": "http://u:s3cret@proxy.example",
+            "max_response_bytes": 3, "proxy": "http://u:s3cret@proxy.example",
             CALLS_PER_SECOND: 5,
         });
         assert_eq!(all.as_object().map(|map| map.len()), Some(OPTIONS.len()));
@@ -272,7 +267,6 @@ mod tests {
             "1.5s",
             "connect_timeout: 2s",
             "max_response_bytes: 3",
-            "concurrency: 4",
             "proxy: Url([redacted])",
         ];
         match cfg!(feature = "rate-limit") {

@@ -18,6 +18,10 @@ use super::{search, settle};
 use crate::config::{NAME, PostmarkConfig, PostmarkConfigError};
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
 
+/// The most calls under way at once for messages that were handed over together. Few need more
+/// than one: those with tokens of their own, and a message for more recipients than a call takes.
+const CONCURRENT_CALLS: usize = 8;
+
 /// Sends prepared messages through Postmark.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
@@ -74,7 +78,7 @@ impl Sender {
         let mut under_way: FuturesUnordered<_> =
             first.map(|call| self.call(call)).into_iter().collect();
         loop {
-            let free = self.config.concurrency.saturating_sub(under_way.len());
+            let free = CONCURRENT_CALLS.saturating_sub(under_way.len());
             under_way.extend(calls.by_ref().take(free).map(|call| self.call(call)));
             match under_way.next().await {
                 Some((call, answer)) => record(&mut tallies, &call, answer),
