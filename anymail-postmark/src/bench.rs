@@ -1,5 +1,5 @@
-//! What the benches measure apart from the network. No part of the API: it may change at any
-//! time.
+//! Functions that the benches measure without the network. Not part of the public API: they may
+//! change at any time.
 
 use anymail_core::{PreparedMessage, SendError, SendStatus};
 
@@ -7,8 +7,7 @@ use bytes::Bytes;
 
 use crate::PostmarkConfig;
 
-/// The bodies of the calls that these messages make, one after another, each as the pieces that
-/// are sent.
+/// Returns the bodies of the calls for these messages, in order, each as the pieces that are sent.
 pub fn bodies<'a>(
     messages: &'a [PreparedMessage],
     config: &'a PostmarkConfig,
@@ -17,7 +16,7 @@ pub fn bodies<'a>(
 }
 
 /// What comes of messages when every call of theirs is answered by this text.
-pub fn answered(
+/// Returns the results of messages if every call gets this response.
     messages: &[PreparedMessage],
     config: &PostmarkConfig,
     answer: &str,

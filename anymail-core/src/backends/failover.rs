@@ -1,4 +1,5 @@
-//! [`Failover`]: sends with the first member, and with the next one if a member did not accept the message.
+//! [`Failover`]: sends with the first member, and with the next one if a member did not accept the
+//! message.
 //!
 //! `members.rs` moves a message from member to member.
 

@@ -1,4 +1,5 @@
-//! [`MemoryBackend`]: keeps messages in an [`Outbox`], for tests. This is the worked example of a backend: read it from top to bottom before you write one.
+//! [`MemoryBackend`]: keeps messages in an [`Outbox`], for tests. This is the worked example of a
+//! backend: read it from top to bottom before you write one.
 //!
 //! `sending/mailer.rs` says what core does before and after it calls a backend; [`EmailBackend`]
 //! documents the whole contract.

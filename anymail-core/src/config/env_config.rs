@@ -1,4 +1,5 @@
-//! [`MailersConfig::from_env`]: reads a configuration from the environment, with the variable names of django-anymail.
+//! [`MailersConfig::from_env`]: reads a configuration from the environment, with the variable names
+//! of django-anymail.
 //!
 //! Backend options are looked up in `find.rs` when mailers are built.
 

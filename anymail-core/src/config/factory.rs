@@ -1,4 +1,5 @@
-//! [`BackendFactory`]: the entry point of a backend crate, registered in a [`Registry`](crate::Registry).
+//! [`BackendFactory`]: the entry point of a backend crate, registered in a
+//! [`Registry`](crate::Registry).
 //!
 //! The factories of core's own backends are in `builtin.rs`.
 

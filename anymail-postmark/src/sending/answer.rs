@@ -1,6 +1,6 @@
-//! The JSON of an answer, as far as it is read; nothing else of it is built.
+//! Parses the JSON of a response, as far as it is needed.
 //!
-//! What it means is read in `response.rs`.
+//! `response.rs` interprets it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// An answer by its shape.
+/// The shape of a response.
 pub(super) enum Json<'a> {
     Object(Members<'a>),
     List(Vec<&'a RawValue>),
@@ -24,7 +24,7 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The members of an object; none of anything else.
+    /// The members of an object; none for anything else.
     pub(super) fn members(self) -> Members<'a> {
         match self {
             Self::Object(members) => members,
@@ -33,7 +33,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The members that are read, of an answer or of one of its rows.
+/// The members that are read, of a response or one of its rows.
 #[derive(Default, serde::Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct Members<'a> {
@@ -45,14 +45,14 @@ pub(super) struct Members<'a> {
     pub(super) message_id: Member<'a>,
     #[serde(borrow)]
     pub(super) to: Member<'a>,
-    /// Of a bulk call: `Id` by the page, `ID` by two clients.
+    /// In a bulk response: `Id` according to the documentation, `ID` according to two clients.
     #[serde(borrow)]
     pub(super) id: Member<'a>,
     #[serde(borrow, rename = "ID")]
     pub(super) id_of_clients: Member<'a>,
 }
 
-/// A text or a whole number. A member of another type counts as absent.
+/// A string or a whole number. A member of another type counts as absent.
 #[derive(Default)]
 pub(super) enum Member<'a> {
     #[default]
@@ -69,7 +69,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// A number, or the digits of one.
+    /// A number, or a string of digits.
     pub(super) fn number(&self) -> Option<i64> {
         match self {
             Self::Number(number) => Some(*number),

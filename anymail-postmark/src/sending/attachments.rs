@@ -1,24 +1,25 @@
-//! Writes attachments: base64, straight into its place in a request's body.
+//! Writes attachments as base64, directly into the request's body.
 //!
-//! The fields around them are `payload.rs`'s; how a large one is sent is `pieces.rs`'s.
+//! `payload.rs` writes the fields around them; `pieces.rs` sends large ones.
 
 use anymail_core::Attachment;
 
 use super::base64::{encode, encoded_len};
 use super::pieces::Draft;
 
-/// What is written behind the attachments, as a rule: recipients, metadata, a template's values.
+/// The usual size of what follows the attachments: recipients, metadata, template values.
 const BEHIND: usize = 16 * 1024;
 
-/// Writes a list of attachments. Those that are large are encoded when they are sent, unless they
-/// are to be sent more than `once`: then the text stands in the draft, to be sent again from there.
+/// Writes a list of attachments. Large ones are encoded only while they are sent, unless they are
+/// sent more than `once`: then the draft contains the base64, to be sent repeatedly.
 pub(super) fn write(
     draft: &mut Draft,
     attachments: &[Attachment],
     once: bool,
 ) -> serde_json::Result<()> {
     let later = |part: &Attachment| once && Draft::is_large(part.content());
-    // Once, to the byte: an attachment is most of a message, and growing would copy it.
+    // Reserved exactly once: attachments are most of a message, and growing the buffer would copy
+    // them.
     let size = |part: &Attachment| {
         let names = part.filename().map_or(0, str::len) + part.content_type().len();
         let content = if later(part) {

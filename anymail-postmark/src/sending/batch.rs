@@ -1,6 +1,6 @@
-//! [`Sender`]: many messages, few calls, one result each.
+//! [`Sender`]: many messages in few calls, with one result each.
 //!
-//! A call's body is `payload.rs`'s, its answer `response.rs`'s.
+//! `payload.rs` writes a call's body; `response.rs` reads the response.
 
 use std::collections::VecDeque;
 use std::slice;
@@ -18,11 +18,11 @@ use super::{search, settle};
 use crate::config::{NAME, PostmarkConfig, PostmarkConfigError};
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
 
-/// The most calls under way at once for messages that were handed over together. Few need more
-/// than one: those with tokens of their own, and a message for more recipients than a call takes.
+/// The maximum number of concurrent calls for messages that were passed together. Few need more than
+/// one: those with tokens of their own, and a message to more recipients than a call accepts.
 const CONCURRENT_CALLS: usize = 8;
 
-/// Sends prepared messages through Postmark.
+/// Sends prepared messages with Postmark.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
     config: Arc<PostmarkConfig>,
@@ -45,7 +45,7 @@ impl Sender {
         &self.client
     }
 
-    /// Whether Postmark has a mail with this id of ours: its own id for it, then.
+    /// Looks up a message by its generated ID. Returns Postmark's own ID for it.
     pub(crate) async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
         search::find_sent(&self.client, id, self.config.message_stream.as_deref()).await
     }
@@ -63,12 +63,12 @@ impl Sender {
         messages: &[PreparedMessage],
     ) -> Vec<Result<SendStatus, SendError>> {
         let mut tallies: Vec<_> = messages.iter().map(Tally::new).collect();
-        // The calls are made one by one as their turn comes, so that no more bodies are in
-        // memory than calls are under way.
+        // Bodies are created when their call's turn comes, so that memory contains only those of
+        // calls in progress.
         let mut calls = Calls::new(messages, &self.config);
         let first = calls.next();
         if calls.groups.is_empty() {
-            // As a rule there is just one: it need not be watched over among others.
+            // Usually there is just one, which needs no concurrency.
             if let Some(call) = first {
                 let (call, answer) = self.call(call).await;
                 record(&mut tallies, &call, answer);
@@ -105,7 +105,7 @@ impl Sender {
     }
 }
 
-/// One call, ready to go out.
+/// A call, ready to be sent.
 struct Call<'a> {
     endpoint: Endpoint,
     token: Option<&'a str>,
@@ -120,7 +120,7 @@ struct Group<'a> {
     rows: VecDeque<Row<'a>>,
 }
 
-/// Cuts messages into calls: as few as tokens, endpoints and Postmark's limits allow.
+/// Splits messages into calls: as few as tokens, endpoints and Postmark's limits allow.
 struct Calls<'a> {
     groups: VecDeque<Group<'a>>,
     config: &'a PostmarkConfig,
@@ -128,7 +128,7 @@ struct Calls<'a> {
 
 impl<'a> Calls<'a> {
     fn new(messages: &'a [PreparedMessage], config: &'a PostmarkConfig) -> Self {
-        // A few kinds of calls for a few tokens, as a rule: the last ones are seen first.
+        // There are usually few kinds of calls and tokens, so search the last ones first.
         let mut groups = VecDeque::<Group<'a>>::new();
         for (index, message) in messages.iter().enumerate() {
             let own_token = message
@@ -162,7 +162,7 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// The bodies of the calls that these messages make, one after another.
+/// The bodies of the calls for these messages, in order.
 pub(crate) fn bodies<'a>(
     messages: &'a [PreparedMessage],
     config: &'a PostmarkConfig,
@@ -170,7 +170,7 @@ pub(crate) fn bodies<'a>(
     Calls::new(messages, config).map(|call| call.body)
 }
 
-/// What comes of messages when every call of theirs is answered by this text.
+/// The results of messages if every call gets this response.
 pub(crate) fn answered(
     messages: &[PreparedMessage],
     config: &PostmarkConfig,
@@ -189,12 +189,12 @@ pub(crate) fn answered(
     tallies.into_iter().map(Tally::finish).collect()
 }
 
-/// Whether the messages are one that needs no batch call.
+/// Whether there is a single message that needs no batch call.
 fn alone(messages: &[PreparedMessage]) -> bool {
     matches!(messages, [message] if !message.is_batch())
 }
 
-/// The mails that Postmark is to make of a message.
+/// The rows for a message: the separate messages that Postmark will send.
 fn rows<'a>(
     message: &'a PreparedMessage,
     index: usize,
@@ -203,7 +203,7 @@ fn rows<'a>(
     let apart = message.is_batch() || config.use_bulk_api;
     let to = message.to();
     let at_once = if apart { 1 } else { to.len() };
-    // A message without any To is a mail all the same.
+    // A message without `to` is one row, too.
     let lists = to.chunks(at_once.max(1)).chain(to.is_empty().then_some(to));
     lists.map(move |to| Row {
         message,
@@ -215,7 +215,7 @@ fn rows<'a>(
     })
 }
 
-/// The id that the app itself has given a mail, in metadata that is no other mail's.
+/// The ID that the app has set in the metadata, if no other row shares that metadata.
 fn own_id(message: &PreparedMessage, to: &[Address]) -> Option<String> {
     match (to, message.to()) {
         ([to], [_, _, ..]) => {
@@ -243,7 +243,7 @@ impl<'a> Iterator for Calls<'a> {
                     break;
                 }
                 Err(error) => {
-                    // Nothing of this body can be trusted: its rows fail together.
+                    // The body cannot be used, so all its rows fail.
                     rows.push(row);
                     failed = Some(error);
                     break;
@@ -263,13 +263,13 @@ impl<'a> Iterator for Calls<'a> {
     }
 }
 
-/// What has become of one message, while its calls come back.
+/// The result of a message while its calls complete.
 struct Tally<'a> {
     message: &'a PreparedMessage,
     status: SendStatus,
-    /// The worst failure of a call, or of the message's only row.
+    /// The worst error of a call, or of the message's only row.
     error: Option<SendError>,
-    /// Whether anything is known of any of its rows.
+    /// Whether anything is known about any of its rows.
     answered: bool,
 }
 
@@ -293,9 +293,9 @@ impl<'a> Tally<'a> {
         }
     }
 
-    /// A batch of which some calls were answered has a status; it says which rows failed. So
-    /// has an error that leaves it open whether Postmark has the message: it says who may have
-    /// got it, and with ids of our own, what to ask for.
+    /// If some calls of a batch got a response, the result is a status that says which rows failed.
+    /// An error that leaves open whether Postmark accepted the message also has a status: it says
+    /// who may have got it and, with generated IDs, what to search for.
     fn finish(self) -> Result<SendStatus, SendError> {
         match self.error {
             Some(error) if !self.answered => Err(match error.accepted() {
@@ -317,7 +317,7 @@ fn nothing_came_of_it() -> SendError {
     .with_accepted(Accepted::Maybe)
 }
 
-/// Enters what came of a call into the messages that it was about.
+/// Records the result of a call in the messages that it was about.
 fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Vec<AnswerRow>, SendError>) {
     let answers = match answer {
         Ok(answers) => answers,
@@ -336,7 +336,8 @@ fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Vec<AnswerR
             continue;
         };
         settle::settle(&mut tally.status, row, &answer.outcome);
-        // A message that is its row fails with it; a batch only if nothing is known of any row.
+        // A message with a single row fails with it; a batch only if nothing is known about any
+        // row.
         let failed = match &answer.outcome {
             Outcome::Accepted { .. } => false,
             Outcome::Refused { .. } => {

@@ -1,6 +1,6 @@
-//! What Postmark has against a message beyond its capabilities: all of it in `esp_extra`.
+//! Postmark's rules beyond its capabilities. All of them are about `esp_extra`.
 //!
-//! Whether a feature is supported is `backend.rs`'s table.
+//! The table in `backend.rs` defines which features are supported.
 
 use anymail_core::{JsonMap, Message, Objection, Secret};
 use serde_json::Value;
@@ -8,13 +8,13 @@ use serde_json::Value;
 use crate::config::{PostmarkConfig, token_header};
 use crate::options::SERVER_TOKEN;
 
-/// What would change who gets the message, or how a call is built.
+/// Keys that would change who gets the message, or how a call is built.
 const OWN_BUSINESS: [&str; 4] = ["To", "Cc", "Bcc", "Messages"];
-/// Where Postmark makes header lines of a text.
+/// Fields that Postmark puts into header lines.
 const HEADER_TEXTS: [&str; 5] = ["From", "ReplyTo", "Subject", "Tag", "Headers"];
 
-/// Finds what cannot go to Postmark. None of it can be left out in good faith, so a message
-/// with any is refused under either policy.
+/// Finds everything that must not be sent to Postmark. Nothing of it can be dropped without
+/// changing the message's meaning, so the message is refused under either policy.
 pub(crate) fn objections(message: &Message, config: &PostmarkConfig) -> Vec<Objection> {
     let mut found = Vec::new();
     let Some(extra) = message.esp_extra.value() else {
@@ -81,15 +81,15 @@ fn is_empty<T>(field: &anymail_core::Field<anymail_core::MergeMap<T>>) -> bool {
     field.value().is_none_or(|map| map.is_empty())
 }
 
-/// A value of `esp_extra`. Postmark reads the names of fields without regard to case (seen in
-/// its .NET and PHP clients, which spell some of them differently), so this does, too.
+/// Looks up a value of `esp_extra`. Postmark's field names are case-insensitive (seen in its .NET
+/// and PHP clients, which spell some of them differently), so this is, too.
 pub(super) fn get<'a>(extra: &'a JsonMap, name: &str) -> Option<&'a Value> {
     let mut all = extra.iter();
     all.find(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
 }
 
-/// Whether any text in `value` holds a control character other than a tab.
+/// Whether any string in `value` contains a control character other than a tab.
 fn breaks_a_line(value: &Value) -> bool {
     match value {
         Value::String(text) => text.chars().any(|c| c.is_control() && c != '\t'),

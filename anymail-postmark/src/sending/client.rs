@@ -1,6 +1,6 @@
-//! One HTTP call to Postmark: its turn, time limits, and what is known when it fails.
+//! A single HTTP call to Postmark: rate limit, timeouts, and what a failure means.
 //!
-//! What an answer means is read in `response.rs`; nothing here sends twice.
+//! `response.rs` interprets responses. Nothing here retries.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::config::{NAME, PostmarkConfig, PostmarkConfigError, token_header};
 const TOKEN: &str = "X-Postmark-Server-Token";
 const USER_AGENT: &str = concat!("anymail-postmark/", env!("CARGO_PKG_VERSION"));
 
-/// Calls Postmark with one token, over a pool of connections.
+/// Calls Postmark with one token and a connection pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -29,11 +29,11 @@ pub(crate) struct Client {
     rate_limiter: Option<RateLimiter>,
 }
 
-/// A complete answer.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) http_status: u16,
-    /// Its body; where the server echoed the token, without it.
+    /// The body, with the token redacted if the server echoed it.
     pub(crate) text: String,
     pub(super) retry_after: Option<Duration>,
 }
@@ -47,7 +47,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .default_headers(headers)
             .user_agent(USER_AGENT)
-            // A redirect would carry the token to another place.
+            // A redirect would send the token elsewhere.
             .redirect(redirect::Policy::none())
             .connect_timeout(config.connect_timeout)
             .timeout(config.timeout);
@@ -63,13 +63,13 @@ impl Client {
         })
     }
 
-    /// The same client with answers of at least this size.
+    /// Raises the maximum size of responses to at least this.
     pub(crate) fn reading_at_least(mut self, bytes: usize) -> Self {
         self.max_response_bytes = self.max_response_bytes.max(bytes);
         self
     }
 
-    /// Posts JSON with so many messages, with a token of its own where there is one.
+    /// Posts JSON with this number of messages, with another token if given.
     pub(crate) async fn post(
         &self,
         path: &str,
@@ -84,7 +84,7 @@ impl Client {
         self.in_turn(trace, request, &token).await
     }
 
-    /// Asks for something.
+    /// Sends a query.
     pub(crate) async fn get(
         &self,
         path: &str,
@@ -96,7 +96,7 @@ impl Client {
         self.in_turn(trace, self.http.get(url), &self.token).await
     }
 
-    /// Makes a call when its turn has come.
+    /// Makes a call when its turn comes.
     async fn in_turn(
         &self,
         trace: impl FnOnce() -> CallTrace,
@@ -164,7 +164,7 @@ impl Client {
     }
 }
 
-/// Whether the answer is a 429, and how long it asks to wait.
+/// Whether the response is a 429, and how long it asks to wait.
 #[cfg(feature = "rate-limit")]
 fn asks_for_a_pause(result: &Result<Answer, SendError>) -> Option<Option<Duration>> {
     let (status, asked) = match result {
@@ -178,8 +178,8 @@ fn configuration(why: String) -> SendError {
     SendError::new(SendErrorKind::Configuration, NAME, why)
 }
 
-/// Why there is no answer. Only where no connection came about is it sure that Postmark did
-/// not get the request: once it was under way, a lost answer may have been a yes.
+/// The error for a missing response. Only if no connection was established is it certain that
+/// Postmark did not get the request: otherwise the lost response may have been a success.
 fn no_answer(error: &reqwest::Error) -> SendError {
     let kind = if error.is_connect() {
         SendErrorKind::Connect
@@ -195,10 +195,10 @@ fn no_answer(error: &reqwest::Error) -> SendError {
     }
 }
 
-/// What the end of an answer's body that never came leaves to be said: the status was there.
+/// The error for a truncated response, of which the status is known.
 fn broken_answer(http_status: u16, error: SendError) -> SendError {
     if http_status < 400 {
-        // A yes that nobody could read to its end.
+        // A success that could not be read completely.
         return error
             .with_http_status(http_status)
             .with_accepted(Accepted::Maybe);
@@ -206,7 +206,7 @@ fn broken_answer(http_status: u16, error: SendError) -> SendError {
     SendError::from_http_status(NAME, http_status).with_message(error.message())
 }
 
-/// The words of the innermost cause: the outer ones name the URL and little else.
+/// The message of the innermost cause. The outer ones contain the URL and little else.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {

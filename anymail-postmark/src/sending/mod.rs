@@ -1,8 +1,8 @@
 //! From a prepared message to Postmark and back.
 //!
-//! `payload.rs` writes requests, `pieces.rs` holds them, `client.rs` carries them, `response.rs` reads the answers,
-//! `batch.rs` packs many messages into few calls, `search.rs` finds one again. What Postmark can
-//! do is `backend.rs`'s.
+//! `payload.rs` writes requests, `pieces.rs` stores them, `client.rs` sends them, `response.rs`
+//! reads responses, `batch.rs` packs many messages into few calls, and `search.rs` looks messages
+//! up. `backend.rs` defines the capabilities.
 
 mod answer;
 mod attachments;

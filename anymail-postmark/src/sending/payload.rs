@@ -14,16 +14,16 @@ use super::pieces::{Draft, Pieces};
 use crate::config::PostmarkConfig;
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
 
-/// The largest body of a call: 50 MB, read as powers of ten (the page does not say).
+/// The maximum body of a call: 50 MB, as powers of ten (the documentation does not say).
 const MAX_BODY: usize = 50_000_000;
-/// The most messages of one batch call.
+/// The maximum number of messages in a batch call.
 pub(crate) const MAX_ROWS: usize = 500;
 
-/// What rows share is copied to each of them where it is shorter than this: such a copy is
-/// cheaper than one more piece of a body.
+/// Shared parts shorter than this are copied to each row, which is cheaper than one more piece of a
+/// body.
 const COPIED: usize = 8 * 1024;
 
-/// Where a call goes.
+/// The endpoint of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Endpoint {
     Email,
@@ -34,7 +34,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// The path below the API's URL.
+    /// The path under the API's URL.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Email => "email",
@@ -54,26 +54,26 @@ impl Endpoint {
     }
 }
 
-/// One mail as Postmark sees it: a whole message, or one recipient's copy of a batch.
+/// One message as Postmark sees it: a whole message, or one recipient's copy of a batch.
 #[derive(Debug, Clone)]
 pub(super) struct Row<'a> {
     pub(super) message: &'a PreparedMessage,
-    /// The message's place among those to send.
+    /// The index of the message.
     pub(super) index: usize,
     pub(super) to: &'a [Address],
-    /// The id that we made up for it.
+    /// The generated ID.
     pub(super) id: Option<String>,
 }
 
 impl Row<'_> {
-    /// Everybody who gets this mail.
+    /// Everybody who gets this message.
     pub(super) fn recipients(&self) -> impl Iterator<Item = &Address> {
         let copies = self.message.cc().iter().chain(self.message.bcc());
         self.to.iter().chain(copies)
     }
 }
 
-/// Whether a message goes out by a template, its own or one named in `esp_extra`.
+/// Whether a message uses a template, its own or one in `esp_extra`.
 pub(super) fn has_template(message: &PreparedMessage) -> bool {
     let named = |name| {
         message
@@ -83,20 +83,20 @@ pub(super) fn has_template(message: &PreparedMessage) -> bool {
     message.template_id().is_some() || named("TemplateId") || named("TemplateAlias")
 }
 
-/// The body of one call, while rows are added to it.
+/// The body of one call while rows are added.
 ///
-/// What all rows of a message share (bodies and attachments, above all) is written once. Where
-/// it is short it is copied as bytes; else it is sent again from where it stands, so that 500
-/// mails with the same attachment take the memory of one. A large attachment that is sent once
-/// is encoded only when it is sent.
+/// Parts that all rows of a message share (bodies and attachments, above all) are written once.
+/// Short ones are copied; longer ones are sent repeatedly from one place, so that 500 messages with
+/// the same attachment need the memory of one. A large attachment that is sent once is encoded only
+/// while it is sent.
 pub(super) struct Body<'c> {
     draft: Draft,
     endpoint: Endpoint,
     config: &'c PostmarkConfig,
     rows: usize,
-    /// Where the last message's shared part stands, and whose it is.
+    /// The location of the last message's shared part, and the message it belongs to.
     shared: Option<(usize, Range<usize>)>,
-    /// Room to write a list of addresses in, before it is escaped.
+    /// A buffer for a list of addresses, before it is escaped.
     list: String,
 }
 
@@ -119,10 +119,10 @@ impl<'c> Body<'c> {
         }
     }
 
-    /// Adds a row, unless the call is full; gives whether it did. The first row always fits:
-    /// if it is too large, Postmark says so.
+    /// Adds a row unless the call is full, and returns whether it did. The first row always fits:
+    /// if it is too large, Postmark refuses it.
     ///
-    /// `more` is how many rows like this one are likely to follow.
+    /// `more` is the expected number of similar rows that follow.
     pub(super) fn push(&mut self, row: &Row<'_>, more: usize) -> serde_json::Result<bool> {
         if self.rows >= self.endpoint.max_rows() {
             return Ok(false);
@@ -197,9 +197,9 @@ impl<'c> Body<'c> {
         Ok(())
     }
 
-    /// A bulk call is one message with its common fields, and a short row for each recipient.
-    /// Postmark lets a row's value win; whether maps are merged is not said, so a row that has
-    /// a map of its own repeats the common entries in it.
+    /// A bulk call is one message with common fields, and a short row for each recipient. Postmark
+    /// lets a row's value win; it does not say whether maps are merged, so a row with its own map
+    /// repeats the common entries.
     fn bulk_row(&mut self, row: &Row<'_>) -> serde_json::Result<()> {
         let own = Own::of(row);
         if self.rows == 0 {
@@ -236,7 +236,7 @@ fn has_own_headers(message: &PreparedMessage, to: &Address) -> bool {
     own.is_some_and(|map| map.get(to).is_some())
 }
 
-/// Which fields differ from row to row.
+/// Which fields differ between rows.
 #[derive(Debug, Clone, Copy)]
 struct Own {
     copies: bool,
@@ -246,7 +246,7 @@ struct Own {
 }
 
 impl Own {
-    /// In a bulk call's common part.
+    /// In the common part of a bulk call.
     const BULK: Self = Self {
         copies: true,
         headers: true,
@@ -267,19 +267,19 @@ impl Own {
     }
 }
 
-/// Writes the fields of one JSON object; a name that `esp_extra` gives itself is left to it.
+/// Writes the fields of a JSON object, except those that `esp_extra` sets itself.
 struct Fields<'o, 'm> {
     draft: &'o mut Draft,
     list: &'o mut String,
     message: &'m PreparedMessage,
     extra: Option<&'m JsonMap>,
     empty: bool,
-    /// Whether what is written stands in the body once.
+    /// Whether the text is sent only once.
     once: bool,
 }
 
 impl<'o, 'm> Fields<'o, 'm> {
-    /// Goes on behind what stands in the draft; an opening brace there means no comma.
+    /// Continues the draft. After an opening brace, no comma is needed.
     fn new(draft: &'o mut Draft, list: &'o mut String, message: &'m PreparedMessage) -> Self {
         Self {
             empty: draft.bytes.last() == Some(&b'{'),
@@ -291,8 +291,8 @@ impl<'o, 'm> Fields<'o, 'm> {
         }
     }
 
-    /// All fields but those that are the row's own. `From` is always among them, so there is
-    /// something for a row's own fields to stand behind.
+    /// Writes all fields except a row's own. `From` is always among them, so there is something for
+    /// a row's own fields to follow.
     fn shared(&mut self, config: &PostmarkConfig, own: Own) -> serde_json::Result<()> {
         let message = self.message;
         let texts = [message.subject(), message.text_body(), message.html_body()];
@@ -344,14 +344,14 @@ impl<'o, 'm> Fields<'o, 'm> {
         Ok(())
     }
 
-    /// The headers and metadata that a bulk call's rows have in common.
+    /// The headers and metadata that all rows of a bulk call share.
     fn common_maps(&mut self) -> serde_json::Result<()> {
         self.headers(&[])?;
         let metadata = self.message.metadata();
         self.map("Metadata", &*metadata, metadata.is_empty())
     }
 
-    /// Begins a field that the row has in any case.
+    /// Starts a field that is always present.
     fn name(&mut self, name: &str) -> serde_json::Result<()> {
         if !std::mem::take(&mut self.empty) {
             self.draft.bytes.push(b',');
@@ -373,7 +373,7 @@ impl<'o, 'm> Fields<'o, 'm> {
         serde_json::to_writer(&mut self.draft.bytes, value)
     }
 
-    /// A text, unless it is empty.
+    /// Writes a string, unless it is empty.
     fn text(&mut self, name: &str, text: Option<&str>) -> serde_json::Result<()> {
         match text {
             Some(text) if !text.is_empty() => self.value(name, text),
@@ -385,7 +385,7 @@ impl<'o, 'm> Fields<'o, 'm> {
         if empty { Ok(()) } else { self.value(name, map) }
     }
 
-    /// Addresses as one text, unless there are none.
+    /// Writes addresses as one string, unless there are none.
     fn addresses(&mut self, name: &str, addresses: &[Address]) -> serde_json::Result<()> {
         let mut list = std::mem::take(self.list);
         list.clear();
@@ -400,7 +400,7 @@ impl<'o, 'm> Fields<'o, 'm> {
         Ok(())
     }
 
-    /// The headers of a row, or (without `to`) those of all.
+    /// Writes the headers of a row or, without `to`, those of all rows.
     fn headers(&mut self, to: &[Address]) -> serde_json::Result<()> {
         #[derive(Serialize)]
         #[serde(rename_all = "PascalCase")]
@@ -430,7 +430,7 @@ impl<'o, 'm> Fields<'o, 'm> {
         self.map("Metadata", &*metadata, metadata.is_empty())
     }
 
-    /// `TemplateModel`: Postmark wants it with every template, even if it is empty.
+    /// Writes `TemplateModel`, which Postmark requires with every template, even if it is empty.
     fn model(&mut self, to: &[Address]) -> serde_json::Result<()> {
         let model = match to {
             [to] => self.message.merge_data_for(to),
@@ -448,7 +448,7 @@ impl<'o, 'm> Fields<'o, 'm> {
     }
 }
 
-/// A template's number, if it is one; else it is an alias.
+/// The number of a template, if it is one; otherwise it is an alias.
 fn number(id: &str) -> Option<i64> {
     let digits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit());
     if digits { id.parse().ok() } else { None }

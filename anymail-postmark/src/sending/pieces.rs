@@ -1,8 +1,8 @@
 //! [`Draft`] and [`Pieces`]: a request's body while it is written, and while it is sent.
 //!
-//! What stands in it is written by `payload.rs` and `attachments.rs`. Large attachments become
-//! base64 only when their turn comes to go out, a piece at a time, so that a call takes hardly
-//! more memory than the attachments themselves.
+//! `payload.rs` and `attachments.rs` write it. Large attachments are encoded in base64 only when
+//! they are sent, piece by piece, so that a call needs hardly more memory than the attachments
+//! themselves.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -15,28 +15,28 @@ use http_body::{Frame, SizeHint};
 
 use super::base64::{encode, encoded_len};
 
-/// How many bytes of content become one piece of 64 KiB. A multiple of 3, so that padding
-/// stands only at the end of the content.
+/// How much content becomes one piece of 64 KiB. A multiple of 3, so that padding occurs only at
+/// the end of the content.
 const STEP: usize = 48 * 1024;
 
-/// A body that is being written: the bytes that were written, and what goes between them.
+/// A body that is being written: written bytes, and what goes between them.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) bytes: Vec<u8>,
-    /// Each goes behind so many of the bytes.
+    /// Each is inserted after this number of written bytes.
     between: Vec<(usize, Between)>,
-    /// The length of all that goes between.
+    /// The total length of what goes between.
     more: usize,
 }
 
 enum Between {
-    /// Bytes that stand elsewhere in the draft.
+    /// Bytes that are elsewhere in the draft.
     Again(Range<usize>),
     /// Content to encode.
     Base64(Bytes),
 }
 
-/// How much of a draft was written at some time.
+/// A position in a draft.
 pub(super) struct Mark {
     bytes: usize,
     between: usize,
@@ -49,18 +49,18 @@ impl Draft {
         self.bytes.len() + self.more
     }
 
-    /// Whether content of this length is worth a piece of its own.
+    /// Whether content of this length is worth a separate piece.
     pub(super) fn is_large(content: &[u8]) -> bool {
         content.len() > STEP
     }
 
-    /// Puts bytes that stand elsewhere in the draft here, too, without a copy.
+    /// Inserts bytes that are elsewhere in the draft, without copying them.
     pub(super) fn again(&mut self, range: Range<usize>) {
         self.more += range.len();
         self.between.push((self.bytes.len(), Between::Again(range)));
     }
 
-    /// Puts content here, to be encoded when it is sent.
+    /// Inserts content that is encoded when it is sent.
     pub(super) fn base64(&mut self, content: Bytes) {
         self.more += encoded_len(&content);
         self.between
@@ -75,14 +75,14 @@ impl Draft {
         }
     }
 
-    /// Takes back what was written since.
+    /// Removes everything written since.
     pub(super) fn rewind(&mut self, to: &Mark) {
         self.bytes.truncate(to.bytes);
         self.between.truncate(to.between);
         self.more = to.more;
     }
 
-    /// The body, in its order.
+    /// The body, in order.
     pub(super) fn finish(self) -> Pieces {
         let left = self.len();
         let bytes = Bytes::from(self.bytes);
@@ -101,7 +101,7 @@ impl Draft {
     }
 }
 
-/// A body that is not in memory as a whole; gives its pieces in order.
+/// A body that is not in memory as a whole. Yields its pieces in order.
 #[derive(Default)]
 pub(crate) struct Pieces {
     pieces: VecDeque<Piece>,
@@ -114,7 +114,7 @@ enum Piece {
 }
 
 impl Pieces {
-    /// The length of what is left.
+    /// The remaining length.
     pub(crate) fn len(&self) -> usize {
         self.left
     }
@@ -160,7 +160,7 @@ fn encoded(content: &[u8]) -> Bytes {
 impl From<Pieces> for reqwest::Body {
     fn from(mut body: Pieces) -> Self {
         match body.pieces.pop_front() {
-            // In one piece, the HTTP client can send it again by itself.
+            // The HTTP client can resend a body in one piece by itself.
             Some(Piece::Bytes(all)) if body.pieces.is_empty() => Self::from(all),
             Some(first) => {
                 body.pieces.push_front(first);
@@ -186,7 +186,7 @@ impl http_body::Body for Pieces {
         self.pieces.is_empty()
     }
 
-    /// Known, so the request says its Content-Length.
+    /// Known, so the request has a Content-Length.
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left as u64)
     }

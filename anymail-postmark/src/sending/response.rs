@@ -1,9 +1,8 @@
-//! Reads Postmark's answers: what became of each row, and of each recipient in it.
+//! Reads Postmark's responses: the result of each row and of each recipient in it.
 //!
-//! What a code means for a caller is `codes.rs`'s, what an answer does to a status
-//! `settle.rs`'s; which row of a call an answer's row is about is decided here, too. Texts and
-//! shapes: the pages named in `payload.rs`, and real answers quoted in issue threads of several
-//! clients.
+//! `codes.rs` interprets error codes, and `settle.rs` updates statuses. This file also decides
+//! which row of a call a row of the response is about. Texts and shapes are from the pages named in
+//! `payload.rs`, and from real responses quoted in issues of several clients.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -17,48 +16,48 @@ use super::payload::{Endpoint, Row};
 use crate::codes::{self, INACTIVE_RECIPIENT, INVALID_EMAIL_REQUEST};
 use crate::config::NAME;
 
-/// What Postmark says of one row.
+/// Postmark's answer about one row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
-    /// It has taken the mail, but for these recipients.
+    /// Postmark accepted the message, except for these recipients.
     Accepted {
         message_id: String,
         queued: bool,
         inactive: HashSet<AddressKey>,
         words: String,
     },
-    /// It has not.
+    /// Postmark refused the message.
     Refused {
         code: i64,
         words: String,
         recipients: RefusedFor,
     },
-    /// It may have: what it says makes no sense.
+    /// Postmark may have accepted it: the response is invalid.
     Unclear(String),
 }
 
-/// Whom a refusal is about.
+/// The recipients that a refusal is about.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum RefusedFor {
-    /// No recipient in particular: the message, the account, the request.
+    /// No recipient in particular, but the message, the account, or the request.
     Nobody,
-    /// Addresses that are not valid.
+    /// Invalid addresses.
     Invalid(HashSet<AddressKey>),
-    /// Addresses that Postmark does not send to; empty: all.
+    /// Addresses that Postmark does not send to; empty means all.
     Inactive(HashSet<AddressKey>),
 }
 
-/// A row of an answer: what it says, and as it stood there.
+/// A row of a response: its meaning, and its text.
 #[derive(Debug)]
 pub(super) struct AnswerRow {
     pub(super) outcome: Outcome,
     pub(super) raw: Option<String>,
 }
 
-/// Reads the answer to a call of `rows`; gives what it says of each of them, in their order.
+/// Reads the response to a call of `rows`. Returns the answer about each of them, in order.
 ///
 /// # Errors
-/// What holds for every row of the call.
+/// An error that applies to every row of the call.
 pub(super) fn read(
     endpoint: Endpoint,
     rows: &[Row<'_>],
@@ -73,7 +72,7 @@ pub(super) fn read(
     let json = Json::read(text);
     let single = matches!(endpoint, Endpoint::Email | Endpoint::WithTemplate);
     if answer.http_status != 200 {
-        // A single message's recipients have their own words, where it is sure that none got it.
+        // Recipients of a single message have their own details, if it is certain that none got it.
         let error = failure(answer);
         return match json.map(|json| read_row(json.members())) {
             Ok(outcome)
@@ -111,7 +110,7 @@ pub(super) fn read(
         (Endpoint::Batch | Endpoint::BatchWithTemplates, Json::List(answers)) => {
             Ok(assign(rows, &answers))
         }
-        // The whole call is refused, for once with a 200.
+        // The whole call is refused, in this case with a 200.
         (_, Json::Object(whole)) => match read_row(whole) {
             outcome @ Outcome::Refused { .. } => fail(refusal(&outcome, answer.http_status)),
             _ => fail(no_sense(
@@ -122,7 +121,7 @@ pub(super) fn read(
     }
 }
 
-/// The error that any answer but a 200 stands for: in Postmark's words, if it has any.
+/// The error for any response other than a 200, with Postmark's own message if there is one.
 pub(crate) fn failure(answer: &Answer) -> SendError {
     let (status, text) = (answer.http_status, answer.text.as_str());
     let error = match Json::read(text).map(|json| read_row(json.members())) {
@@ -134,7 +133,7 @@ pub(crate) fn failure(answer: &Answer) -> SendError {
         .with_retry_after(answer.retry_after)
 }
 
-/// The error that a refusal of the whole message stands for.
+/// The error for a refusal of the whole message.
 pub(super) fn refusal(outcome: &Outcome, http_status: u16) -> SendError {
     match outcome {
         Outcome::Refused { code, words, .. } => codes::error(*code, http_status, words),
@@ -154,7 +153,7 @@ fn unreadable(body: &str) -> String {
     }
 }
 
-/// Whether a refusal is about recipients that are in these rows.
+/// Whether a refusal is about recipients in these rows.
 pub(super) fn is_about_recipients(outcome: &Outcome, rows: &[Row<'_>]) -> bool {
     let Outcome::Refused { recipients, .. } = outcome else {
         return false;
@@ -185,10 +184,10 @@ impl AnswerRow {
     }
 }
 
-/// A row of an answer while it is not known which row of the call it is about.
+/// A row of a response before it is known which row of the call it is about.
 struct Candidate<'a> {
     answer: AnswerRow,
-    /// The `To` that it names: none in a refusal.
+    /// The `To` that it names. A refusal names none.
     to: Cow<'a, str>,
 }
 
@@ -203,8 +202,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// Whether it repeats the very `To` that this row was sent with, as it does when all is
-    /// well.
+    /// Whether it repeats exactly the `To` of this row, as it normally does.
     fn echoes(&self, row: &Row<'_>) -> bool {
         match row.to {
             [to] if to.name().is_none() && to.email() == self.to => true,
@@ -213,7 +211,7 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// The addresses by which it can be told which row it is about.
+    /// The addresses that identify the row it is about.
     fn addresses(&self) -> Cow<'_, HashSet<AddressKey>> {
         match &self.answer.outcome {
             Outcome::Refused {
@@ -228,8 +226,8 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Finds out which of `rows` each answer is about. They come in order and one for each; where
-/// an answer names addresses, these decide. What is left without an answer is unclear.
+/// Finds out which row each answer is about. They normally come in order, one for each row. If an
+/// answer names addresses, these decide. Rows without an answer are unclear.
 fn assign(rows: &[Row<'_>], answers: &[&RawValue]) -> Vec<AnswerRow> {
     let mut answers: Vec<_> = answers
         .iter()
@@ -242,7 +240,7 @@ fn assign(rows: &[Row<'_>], answers: &[&RawValue]) -> Vec<AnswerRow> {
         !keys.is_empty() && row.to.iter().any(|to| keys.contains(&to.key()))
     };
 
-    // Those in their own place, as they should be.
+    // Those in their expected place.
     for ((slot, answer), row) in found.iter_mut().zip(&mut answers).zip(rows) {
         if answer
             .as_ref()
@@ -266,8 +264,8 @@ fn assign(rows: &[Row<'_>], answers: &[&RawValue]) -> Vec<AnswerRow> {
             in_order = false;
         }
     }
-    // Those that name nobody, by their place; and where rows are missing or moved, by the
-    // order of what is left, if that leaves no doubt.
+    // Those that name nobody, by their place; and if rows are missing or moved, in the order of the
+    // rest, if that is unambiguous.
     if in_order {
         for (slot, answer) in found.iter_mut().zip(&mut answers) {
             if slot.is_none() {
@@ -295,7 +293,7 @@ fn is_refusal(answer: &AnswerRow) -> bool {
     matches!(answer.outcome, Outcome::Refused { .. })
 }
 
-/// Reads one message's answer.
+/// Reads the answer about one message.
 fn read_row(row: Members<'_>) -> Outcome {
     let code = row.error_code.number();
     let Some(words) = row.message.text().map(Cow::into_owned) else {
@@ -350,7 +348,7 @@ fn refused_for(code: i64, words: &str) -> RefusedFor {
     }
 }
 
-/// The recipient that one of these is about:
+/// The recipient that one of these messages is about:
 /// `Invalid 'To' address: 'foo@bar'.`,
 /// `Error parsing 'Cc': Illegal email domain 'bar' in address 'foo@bar'.`,
 /// `Error parsing 'Bcc': Illegal email address 'foo'. It must contain the '@' symbol.`
@@ -360,7 +358,7 @@ fn invalid_address(words: &str) -> Option<AddressKey> {
     if !["To", "Cc", "Bcc"].contains(&field) {
         return None;
     }
-    // A local part may hold a quote of its own, so take all between the marks.
+    // A local part may contain quotes, so take everything between the outer ones.
     let start = words
         .rfind("address '")
         .or_else(|| words.rfind("address: '"))?;
@@ -369,11 +367,11 @@ fn invalid_address(words: &str) -> Option<AddressKey> {
     Some(AddressKey::of(address.get(..end)?))
 }
 
-/// The addresses behind "inactive addresses:", in the wordings of several years: with a full
-/// stop and more words behind them, on lines of their own, or just to the end.
+/// The addresses after "inactive addresses:", in the wordings of several years: followed by a full
+/// stop and more text, on separate lines, or up to the end.
 fn inactive_addresses(words: &str) -> HashSet<AddressKey> {
     const MARK: &str = "inactive addresses:";
-    // Nearly every answer is "OK", and `contains` sees at once that it is too short.
+    // Nearly every message is "OK", for which `contains` returns immediately.
     let at = words.contains(MARK).then(|| words.find(MARK)).flatten();
     let Some(at) = at else {
         return HashSet::new();

@@ -1,4 +1,4 @@
-//! Asks Postmark whether it has a mail that bears an id of ours.
+//! Looks up a message by its generated ID.
 //!
 //! The ids are given in `batch.rs`. The search:
 //! <https://postmarkapp.com/developer/api/messages-api>, read in 2026-09.
@@ -12,10 +12,10 @@ use super::response;
 use crate::config::NAME;
 use crate::options::ANYMAIL_ID;
 
-/// Postmark's own id for the mail, if its search finds it.
+/// Returns Postmark's own ID for the message if the search finds it.
 ///
 /// # Errors
-/// What kept Postmark from answering. Nothing is sent here, so it is always safe to ask again.
+/// Why Postmark did not answer. Nothing is sent, so it is always safe to search again.
 pub(super) async fn find_sent(
     client: &Client,
     id: &str,
@@ -23,7 +23,7 @@ pub(super) async fn find_sent(
 ) -> Result<Option<String>, SendError> {
     let filter = format!("metadata_{ANYMAIL_ID}");
     let mut query = vec![("count", "1"), ("offset", "0"), (filter.as_str(), id)];
-    // Which streams are searched without it is uncertain: all, or just `outbound`.
+    // It is uncertain which streams are searched without it: all, or only `outbound`.
     query.extend(stream.map(|stream| ("messagestream", stream)));
     let answer = client.get("messages/outbound", &query).await;
     let found = answer.and_then(|answer| read(&answer, id));
@@ -46,7 +46,7 @@ fn read(answer: &Answer, id: &str) -> Result<Option<String>, SendError> {
     let Some(message) = messages.first() else {
         return Ok(None);
     };
-    // A search that ignored the filter would find any message.
+    // A search that ignored the filter would return any message.
     let bears_it = message
         .get("Metadata")
         .and_then(Value::as_object)

@@ -1,23 +1,23 @@
-//! What an answer means for a message's status, recipient by recipient.
+//! What a response means for a message's status, for each recipient.
 //!
-//! What an answer says is read in `response.rs`.
+//! `response.rs` reads responses.
 
 use anymail_core::{Accepted, Address, AddressKey, SendError, SendStatus, Status, StatusDetail};
 
 use super::payload::Row;
 use super::response::{Outcome, RefusedFor};
 
-/// Writes what became of a row's recipients into the message's status.
+/// Records a row's answer in the message's status.
 ///
-/// Copies go with every row of a batch: a recipient of one counts as sent to if any row's was,
-/// and as unknown if any row's may have been.
+/// Copies belong to every row of a batch: a copy's recipient counts as sent if any row was, and as
+/// unknown if any row may have been.
 pub(super) fn settle(status: &mut SendStatus, row: &Row<'_>, outcome: &Outcome) {
     for key in row.recipients().map(Address::key) {
         let (new, id, words) = judge(outcome, &key, row.id.as_deref());
         let weighs_more = match status.by_key(&key) {
             Some(before) => match before.status {
                 before if is_taken(before) => !is_taken(new),
-                // With words it is a row's; without, nothing has been heard of any row yet.
+                // With a detail, it is the status of a row; without, no row has been settled yet.
                 Status::Unknown => before.detail.is_some() && !new.may_be_accepted(),
                 _ => false,
             },
@@ -39,7 +39,7 @@ fn is_taken(status: Status) -> bool {
     matches!(status, Status::Sent | Status::Queued)
 }
 
-/// One recipient's status, message id and the words that belong to it.
+/// The status, message ID and detail of one recipient.
 fn judge(
     outcome: &Outcome,
     key: &AddressKey,
@@ -80,7 +80,7 @@ fn judge(
     }
 }
 
-/// Writes what a call that failed as a whole means for a row of a batch.
+/// Records, for a row of a batch, that its whole call failed.
 pub(super) fn settle_failed(status: &mut SendStatus, row: &Row<'_>, error: &SendError) {
     let outcome = match error.accepted() {
         Accepted::Maybe => Outcome::Unclear(error.to_string()),
