@@ -1,13 +1,13 @@
-//! A campaign of 10,000 mails, with a progress bar and a good answer to Ctrl-C.
+//! A campaign of 10,000 messages, with a progress bar and a graceful Ctrl-C.
 //!
 //! ```sh
 //! cargo run -p anymail-postmark --example campaign
 //! ```
 //!
-//! It sends to a fake Postmark in the same process, which makes two kinds of trouble: one
-//! recipient has bounced before, and one call's answer is lost. Ctrl-C ends the stream of
-//! messages; what is under way is waited for, so that nobody is left in doubt. Ctrl-C again
-//! does not wait. Either way it says what was sent, what was not, and what may have been.
+//! It sends to a fake Postmark server in the same process with two problems: one recipient has
+//! bounced before, and the response to one call is lost. Ctrl-C ends the stream of messages and
+//! waits for calls in progress, so that no message is in doubt. Another Ctrl-C does not wait.
+//! Either way, it reports which messages were sent, not sent, and possibly sent.
 
 use std::cell::Cell;
 use std::error::Error;
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     )?);
     let once = async {
         let _ = ctrl_c().await;
-        bar.println("Waiting for what is under way; Ctrl-C again leaves it.");
+        bar.println("Waiting for calls in progress; press Ctrl-C again to quit now.");
     };
     let twice = async {
         let _ = ctrl_c().await;
@@ -47,11 +47,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let report = run(&mailer, pages(), TOTAL, once, twice, &bar).await;
     bar.finish();
     print!("{report}");
-    println!("Postmark has accepted {}.", postmark.accepted());
+    println!("Postmark accepted {} messages.", postmark.accepted());
     Ok(())
 }
 
-/// The messages as they come out of a database: a page at a time, never all at once.
+/// The messages, as from a database: one page at a time, and never all at once.
 fn pages() -> impl Stream<Item = Message> {
     const PAGE: usize = 500;
     stream::iter((0..TOTAL).step_by(PAGE))
@@ -66,7 +66,7 @@ fn address(n: usize) -> String {
     format!("customer{n}@example.com")
 }
 
-/// Who cannot be written to is told at once, and stays among the untried.
+/// Reports an invalid address immediately; it counts as untried.
 fn message(n: usize) -> Option<Message> {
     let message = Message::builder()
         .from("Anvil Shop <shop@example.com>")
@@ -79,8 +79,8 @@ fn message(n: usize) -> Option<Message> {
         .ok()
 }
 
-/// Sends `messages`, `total` in all, until they end; or until `stop`, and then waits for those
-/// that are under way; or until `leave`, and then waits for nothing.
+/// Sends `messages`, of which there are `total`, to the end. After `stop`, waits only for those in
+/// progress; after `leave`, waits for nothing.
 pub(crate) async fn run(
     mailer: &Mailer,
     messages: impl Stream<Item = Message>,
@@ -104,18 +104,18 @@ pub(crate) async fn run(
     report
 }
 
-/// What came of a campaign. Each message is in one of these.
+/// The result of a campaign. Each message counts once.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) sent: usize,
-    /// Those that the ESP surely does not have, by their place: they can be sent again once what
-    /// is wrong with them is mended.
+    /// Messages that the ESP has certainly not accepted, by index. They can be sent again once
+    /// their problem is fixed.
     pub(crate) refused: Vec<(usize, String)>,
-    /// Those that it may have: to send them again may send them twice.
+    /// Messages that it may have accepted. Sending them again may send them twice.
     pub(crate) in_doubt: Vec<(usize, String)>,
-    /// Those whose answers nobody has waited for. It may have them, too.
+    /// Messages whose results were not waited for. It may have accepted these, too.
     pub(crate) unanswered: usize,
-    /// Those whose turn never came.
+    /// Messages that were never sent.
     pub(crate) untried: usize,
 }
 
@@ -123,7 +123,7 @@ impl Report {
     fn add(&mut self, place: usize, result: &Result<SendStatus, SendError>) {
         match result {
             Ok(status) if status.recipients().any(|r| r.status == Status::Unknown) => {
-                self.in_doubt.push((place, "not every answer came".into()));
+                self.in_doubt.push((place, "a response was lost".into()));
             }
             Ok(_) => self.sent += 1,
             Err(error) => match error.accepted() {
@@ -145,13 +145,13 @@ impl fmt::Display for Report {
         writeln!(f, "   untried    {}", self.untried)?;
         write_places(f, "refused", &self.refused)?;
         let in_doubt = self.in_doubt.len() + self.unanswered;
-        writeln!(f, "perhaps sent  {in_doubt}")?;
+        writeln!(f, "possibly sent {in_doubt}")?;
         writeln!(f, "   unanswered {}", self.unanswered)?;
         write_places(f, "in doubt", &self.in_doubt)
     }
 }
 
-/// How many they are, and the first of them.
+/// Writes their number, and the first ones.
 fn write_places(f: &mut fmt::Formatter<'_>, what: &str, places: &[(usize, String)]) -> fmt::Result {
     writeln!(f, "   {what:<10} {}", places.len())?;
     for (place, why) in places.iter().take(3) {

@@ -1,14 +1,14 @@
-//! One message all the way: built, checked, sent over HTTP, its status read back; then two
-//! that do not make it, and what an app learns of them.
+//! Sends a message: builds and checks it, sends it over HTTP, and prints its status. Then two
+//! messages that fail, and what an app learns about them.
 //!
 //! ```sh
 //! cargo run -p anymail-postmark --example quickstart
 //! ```
 //!
-//! It sends to a fake Postmark in the same process. With `POSTMARK_SERVER_TOKEN` set it sends
-//! to Postmark itself; there the token `POSTMARK_API_TEST` is accepted, too: messages are
-//! checked and answered, but not delivered. Another token sends real mail, so say from whom and
-//! to whom with `POSTMARK_FROM` (a confirmed sender) and `POSTMARK_TO`.
+//! It sends to a fake Postmark server in the same process. With `POSTMARK_SERVER_TOKEN` set, it
+//! sends to Postmark itself. With the token `POSTMARK_API_TEST`, Postmark validates messages but
+//! does not deliver them. Any other token sends real email, so set `POSTMARK_FROM` (a confirmed
+//! sender) and `POSTMARK_TO`.
 
 use std::env;
 use std::error::Error;
@@ -29,20 +29,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let mailer = Mailer::new(PostmarkBackend::new(config)?);
 
-    println!("1. A message with a bit of everything");
+    println!("1. A message that uses many features");
     let result = mailer.send(&welcome()?.build()?).await;
     if let Some(fake) = &fake {
         print_what_arrived(fake);
     }
     print_result(&result);
 
-    println!("\n2. A message that asks for what Postmark cannot do");
+    println!("\n2. A message with features that Postmark does not support");
     let unsupported = welcome()?
         .tag("second-tag")
         .envelope_sender("bounces@example.com");
     print_result(&mailer.send(&unsupported.build()?).await);
 
-    println!("\n3. A message to somebody whose mailbox is gone");
+    println!("\n3. A message to a mailbox that no longer exists");
     if let Some(fake) = &fake {
         fake.suppress("outbound", "gone@example.com", InactiveReason::HardBounce);
     }
@@ -80,7 +80,7 @@ fn welcome() -> Result<MessageBuilder, Box<dyn Error>> {
 
 fn print_what_arrived(fake: &FakePostmark) {
     for mail in fake.messages() {
-        println!("   Postmark got:");
+        println!("   Postmark received:");
         println!("     from        {}", mail.from);
         for to in &mail.to {
             println!("     to          {to}");
@@ -117,8 +117,8 @@ fn print_result(result: &Result<SendStatus, SendError>) {
                 "     accepted    {:?}: {}",
                 error.accepted(),
                 match error.is_transient() {
-                    true => "the same may work later",
-                    false => "the same will fail again",
+                    true => "a retry may work",
+                    false => "a retry will fail again",
                 }
             );
             for unsupported in error.unsupported() {

@@ -1,4 +1,4 @@
-//! One app and one message; where the mail goes is a value. The app's code never changes.
+//! One app and one message. The configuration selects the backend; the app's code never changes.
 //!
 //! ```sh
 //! ANYMAIL_URL=console:// cargo run -p anymail-postmark --example switch
@@ -7,10 +7,11 @@
 //! ```
 //!
 //! With `ANYMAIL_BACKEND` or `ANYMAIL_URL` set, the environment is the configuration, as
-//! [`MailersConfig::from_env`] reads it. Otherwise it is a file's text, which has `postmark` and
-//! `smtp` (servers in the same process that deliver nothing), `console`, `file`, `memory` and
-//! `failover`, from a Postmark that is down to `smtp`; the argument says which of them is the
-//! default. Before it sends, the app asks what each of those that are configured would not do.
+//! [`MailersConfig::from_env`] reads it. Otherwise it is the text of a file with the mailers
+//! `postmark` and `smtp` (servers in the same process that deliver nothing), `console`, `file`,
+//! `memory`, and `failover` from a Postmark server that is down to `smtp`; the argument selects the
+//! default mailer. Before it sends, the app lists the features that each configured mailer does not
+//! support.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -45,14 +46,14 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The app where the environment is its configuration.
+/// Runs the app with a configuration from the environment.
 pub(crate) async fn by_variables(env: &Env) -> Result<String, Box<dyn Error>> {
     let registry = Registry::new().with(PostmarkFactory);
     let mailers = MailersConfig::from_env(env, &registry).build_in(env, &registry)?;
     app(&mailers).await
 }
 
-/// The app where a file is its configuration.
+/// Runs the app with a configuration from a file.
 pub(crate) async fn by_file(choice: &str, folder: &str) -> Result<String, Box<dyn Error>> {
     let fake = FakePostmark::start()?;
     let smtp = LoopbackSmtp::start()?;
@@ -69,7 +70,7 @@ pub(crate) async fn by_file(choice: &str, folder: &str) -> Result<String, Box<dy
     Ok(out)
 }
 
-/// What would stand in the file. `default` is the one value to change.
+/// The contents of the file. `default` is the only value to change.
 fn file(default: &str, fake_url: &str, smtp_port: u16, folder: &str) -> String {
     format!(
         r#"
@@ -104,7 +105,7 @@ fn file(default: &str, fake_url: &str, smtp_port: u16, folder: &str) -> String {
     )
 }
 
-/// The app: sends one message by its mailer, and tells what became of it.
+/// The app: sends a message with the default mailer, and reports the result.
 async fn app(mailers: &Mailers) -> Result<String, Box<dyn Error>> {
     let message = Message::builder()
         .from("Anvil Shop <shop@example.com>")
@@ -116,7 +117,7 @@ async fn app(mailers: &Mailers) -> Result<String, Box<dyn Error>> {
     let mut newsletter = message.clone();
     newsletter.tags = vec!["news".to_owned(), "may".to_owned()].into();
 
-    let mut out = "What each of them would not do of a message with two tags:\n".to_owned();
+    let mut out = "Features of a two-tag message that each mailer does not support:\n".to_owned();
     for (name, check) in mailers.check_all(&newsletter) {
         writeln!(out, "  {name}: {check}")?;
     }
@@ -127,7 +128,7 @@ async fn app(mailers: &Mailers) -> Result<String, Box<dyn Error>> {
         writeln!(out, "  {}: {:?}", recipient.email, recipient.status)?;
     }
     for error in &status.member_errors {
-        writeln!(out, "  before that, {error}")?;
+        writeln!(out, "  tried before: {error}")?;
     }
     Ok(out)
 }

@@ -1,13 +1,13 @@
-//! An app that learns what became of its mail, and gets mail: webhooks in axum.
+//! An app that receives events and inbound email: webhooks in axum.
 //!
 //! ```sh
 //! cargo run -p anymail-postmark --example webhooks
 //! ```
 //!
-//! A fake Postmark in the same process takes the app's mail, lets things happen to it, and posts
-//! them to the app over HTTP, with the secret in the URL as Postmark has it. The app takes the
-//! webhooks of whatever its configuration sends by: no code names an ESP for them. It prints each
-//! event and stores what is attached to inbound mail in a folder, `INBOUND_DIR` or a new one.
+//! A fake Postmark server in the same process accepts the app's messages, simulates events, and
+//! posts them to the app over HTTP, with the secret in the URL, like Postmark. The app uses the
+//! webhooks of its configuration, so no code names an ESP. It prints each event and stores the
+//! attachments of inbound messages in a folder, `INBOUND_DIR` or a new one.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -55,24 +55,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     fake.add_webhook(&format!("{url}/tracking/"));
     fake.set_inbound_webhook(&format!("{url}/inbound/"));
 
-    println!("Ann reads her mail, and has enough of it:");
+    println!("Ann reads her message and unsubscribes:");
     let ann = send(mailer, "Ann <ann@example.com>").await?;
     fake.deliver(&ann).await?;
     fake.open(&ann).await?;
     fake.click(&ann, "https://example.com/receipt").await?;
     fake.unsubscribe(&ann).await?;
 
-    println!(
-        "\nBob's mailbox is gone (told twice: as a bounce, and as the end of a subscription):"
-    );
+    println!("\nBob's message bounces (two events: the bounce and the subscription change):");
     let bob = send(mailer, "bob@example.com").await?;
     fake.bounce(&bob, BounceType::HardBounce).await?;
 
-    println!("\nCarol calls it spam (likewise):");
+    println!("\nCarol reports it as spam (also two events):");
     let carol = send(mailer, "carol@example.com").await?;
     fake.complain(&carol).await?;
 
-    println!("\nDan answers, once as fields and once as he wrote it:");
+    println!("\nDan replies, posted as fields and as a raw message:");
     for raw_email in [false, true] {
         fake.set_raw_email(raw_email);
         fake.receive_for(ANSWER.as_bytes(), "shop+4711@example.com")
@@ -81,7 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Sends a receipt and gives the message id, by which its events can be told.
+/// Sends a receipt and returns its message ID, which its events will contain.
 async fn send(mailer: &Mailer, to: &str) -> Result<String, Box<dyn Error>> {
     let message = Message::builder()
         .from("Anvil Shop <shop@example.com>")
@@ -99,7 +97,8 @@ struct App {
 }
 
 impl App {
-    /// The handler. What it gives is Postmark's answer: with an error, the event comes again.
+    /// The handler. Its result is the response to Postmark: after an error, the event is posted
+    /// again.
     async fn take(&self, event: Event) -> std::io::Result<()> {
         let key = event.dedup_key().to_owned();
         match event {
@@ -152,7 +151,7 @@ fn print_mail(mail: &InboundMessage) {
     println!("    text {:?}", mail.text().unwrap_or_default());
 }
 
-/// A name that its sender chose, without what could lead out of the folder.
+/// A file name that the sender chose, made safe so that it cannot leave the folder.
 fn safe_name(name: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let name: String = name.chars().filter(|c| safe(*c)).take(100).collect();

@@ -93,7 +93,7 @@ async fn a_campaign_that_is_stopped_waits_for_what_is_under_way_and_counts_every
     assert_eq!(report.untried, 4_000);
     let text = report.to_string();
     assert!(text.contains("not sent      4000\n"), "{text}");
-    assert!(text.contains("perhaps sent  500\n"), "{text}");
+    assert!(text.contains("possibly sent 500\n"), "{text}");
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ async fn the_app_learns_before_it_sends_what_each_would_not_do() {
 #[tokio::test]
 async fn failover_tells_who_was_down() {
     let (output, _) = run("failover").await;
-    assert!(output.contains("before that, "), "{output}");
+    assert!(output.contains("tried before: "), "{output}");
     assert!(output.contains("could not connect to postmark"), "{output}");
 }
 

@@ -1,4 +1,4 @@
-//! [`connect`]: what one sets up once at Postmark, for a fake one.
+//! [`connect`]: configures the fake Postmark server, like you would configure Postmark once.
 
 use std::net::SocketAddr;
 
@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::welcome::TEMPLATE;
 
-/// Gives the fake the template and the webhooks of the app at `app`; gives the variables by
-/// which the app finds the fake.
+/// Creates the template and the webhooks for the app at `app`. Returns the environment variables
+/// with which the app finds the fake server.
 pub(crate) fn connect(fake: &FakePostmark, app: SocketAddr) -> [(&'static str, String); 6] {
     fake.add_template(
         StoredTemplate::new(TEMPLATE).subject("Welcome, {{name}}").text_body(

@@ -1,31 +1,32 @@
-//! A newsletter: people sign up, get a welcome mail, and a page shows what became of it.
+//! A newsletter: people sign up and get a welcome message, and a page shows what happened to it.
 //!
 //! ```sh
 //! cargo run -p anymail-postmark --example newsletter --features axum
 //! ```
 //!
-//! This starts a fake Postmark in the same process and prints where both are. Sign up, look at
-//! the mail in the fake's mailbox, let it be opened or bounce there, and see it on `/status`. To
-//! answer it, press "Simulate inbound mail" in the mailbox.
+//! This starts a fake Postmark server in the same process and prints the URLs of both. Sign up,
+//! look at the message in the fake server's mailbox, simulate an open or a bounce there, and see
+//! the result on `/status`. To reply, press "Simulate inbound mail" in the mailbox.
 //!
-//! To go elsewhere takes variables, and no change here:
+//! Environment variables select another backend, without a change of code:
 //!
 //! - `ANYMAIL_BACKEND=console ANYMAIL_DEFAULT_FROM=me@example.com`, or another backend, with
-//!   whatever else [`MailersConfig::from_env`] reads.
-//! - `POSTMARK_SERVER_TOKEN=...`: Postmark itself. `ANYMAIL_DEFAULT_FROM` must be a sender that it
-//!   has confirmed, and there must be a template with the alias `newsletter-welcome` (its text is
-//!   in `fake.rs`). Its webhooks need `ANYMAIL_WEBHOOK_SECRET=user:password`; let Postmark post to
-//!   `/anymail/postmark/tracking/` and `/anymail/postmark/inbound/`, with that user and password.
-//! - `ANYMAIL_SUPPRESSIONS='{"file": "suppressions.jsonl"}'`: whom not to write to outlives the
-//!   process, and a switch to another ESP. Without it, it is in memory.
-//! - `NEWSLETTER_KEY`: signs the links to unsubscribe. Without it there is a new one at each start,
-//!   and the links in older mails lead nowhere.
-//! - `NEWSLETTER_ADDRESS` is where to listen, `127.0.0.1:8026` if not set; `NEWSLETTER_URL` is
-//!   where people find that.
+//!   anything else that [`MailersConfig::from_env`] reads.
+//! - `POSTMARK_SERVER_TOKEN=...`: Postmark itself. `ANYMAIL_DEFAULT_FROM` must be a confirmed
+//!   sender, and there must be a template with the alias `newsletter-welcome` (its text is in
+//!   `fake.rs`). The webhooks need `ANYMAIL_WEBHOOK_SECRET=user:password`; at Postmark, set their
+//!   URLs to `/anymail/postmark/tracking/` and `/anymail/postmark/inbound/`, with that user and
+//!   password.
+//! - `ANYMAIL_SUPPRESSIONS='{"file": "suppressions.jsonl"}'`: keeps suppressions across restarts
+//!   and a change of ESP. By default they are in memory.
+//! - `NEWSLETTER_KEY`: signs unsubscribe links. By default there is a new key at each start, and
+//!   links in older messages stop working.
+//! - `NEWSLETTER_ADDRESS`: the address to listen on, by default `127.0.0.1:8026`. `NEWSLETTER_URL`:
+//!   its public URL.
 //!
-//! Here are the configuration and the start; the mail is in `welcome.rs`, who signed up in
-//! `subscribers.rs`, what the web sees in `web.rs`. What a real one has besides: a database, a
-//! first mail that asks whether the person meant it, a sign-in before `/status`.
+//! This file contains configuration and startup; `welcome.rs` the message, `subscribers.rs` the
+//! subscribers, and `web.rs` the web pages. A real newsletter also needs a database, a first
+//! message that asks for confirmation, and a login for `/status`.
 
 mod fake;
 mod subscribers;
@@ -53,14 +54,14 @@ use self::subscribers::{Subscriber, Subscribers};
 
 pub(crate) use self::fake::connect;
 
-/// What a request needs.
+/// The state that requests need.
 #[derive(Debug)]
 struct App {
     mailer: Mailer,
     subscribers: Subscribers,
-    /// Whom not to write to, whichever ESP is in use.
+    /// The suppressed addresses, for any ESP.
     suppressions: Arc<dyn SuppressionStore>,
-    /// The links in the mails.
+    /// The unsubscribe links in messages.
     unsubscribe: OneClickUnsubscribe,
 }
 
@@ -71,7 +72,7 @@ impl App {
         Ok(found.iter().any(|found| left(found.reason)))
     }
 
-    /// Ends what a person has asked for by unsubscribing.
+    /// Ends the suppressions of somebody who unsubscribed earlier.
     async fn let_back_in(&self, address: &Address) -> Result<(), SuppressionStoreError> {
         let now = OffsetDateTime::now_utc();
         let back = Reactivation::new(address, now).only([SuppressionReason::Unsubscribe]);
@@ -80,7 +81,7 @@ impl App {
     }
 }
 
-/// The whole app, as `env` configures it.
+/// Builds the whole app from `env`.
 pub(crate) fn app(env: &Env, url: &str) -> Result<Router, Box<dyn Error>> {
     let registry = Registry::new().with(PostmarkFactory);
     let mailers = MailersConfig::from_env(env, &registry).build_in(env, &registry)?;
@@ -88,7 +89,7 @@ pub(crate) fn app(env: &Env, url: &str) -> Result<Router, Box<dyn Error>> {
     let (suppressions, feed) = mailers
         .suppression_store(name)
         .zip(mailers.suppression_feed(name))
-        .ok_or("set ANYMAIL_SUPPRESSIONS: who left must not be written to again")?;
+        .ok_or("set ANYMAIL_SUPPRESSIONS: people who unsubscribed must not be sent to again")?;
     let key = env.get("NEWSLETTER_KEY").map(str::to_owned);
     let key = key.unwrap_or_else(|| Uuid::new_v4().to_string());
     let url = url.trim_end_matches('/').replacen("http://", "https://", 1);
@@ -104,7 +105,7 @@ pub(crate) fn app(env: &Env, url: &str) -> Result<Router, Box<dyn Error>> {
         unsubscribe: unsubscribe.clone(),
     };
 
-    // Better to hear now what the backend cannot do than from the first person to sign up.
+    // Find out at startup, and not at the first sign-up, what the backend does not support.
     let somebody = Subscriber::new("Somebody", Address::parse("somebody@example.com")?);
     let check = app
         .mailer
@@ -127,7 +128,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let address = variable("NEWSLETTER_ADDRESS").unwrap_or_else(|| "127.0.0.1:8026".to_owned());
     let address: SocketAddr = address.parse().map_err(|_| {
-        format!("NEWSLETTER_ADDRESS: {address:?} is no address such as 127.0.0.1:80")
+        format!("NEWSLETTER_ADDRESS: {address:?} is not a valid address such as 127.0.0.1:80")
     })?;
     let listener = TcpListener::bind(address)
         .await

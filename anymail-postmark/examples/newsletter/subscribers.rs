@@ -1,7 +1,7 @@
-//! [`Subscribers`]: who signed up, what webhooks said of their mail, and what they answered.
+//! [`Subscribers`]: who signed up, what webhooks reported about their messages, and their replies.
 //!
-//! In memory, so that there is nothing to set up; each method would be a transaction of a
-//! database.
+//! Kept in memory, so that there is nothing to set up. With a database, each method would be a
+//! transaction.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use super::welcome::SUBSCRIBER;
 
-/// How many characters of an answer are kept.
+/// How many characters of a reply are kept.
 const ANSWER_SHOWN: usize = 500;
 
-/// How far a subscriber has come. Events come in any order, and more than once: one that is
-/// behind what is known already changes nothing.
+/// The state of a subscriber. Events come in any order and more than once; an event that is behind
+/// the known state changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum State {
     Sending,
@@ -45,7 +45,7 @@ impl State {
         }
     }
 
-    /// What an event says; `None` where it says nothing new.
+    /// The state after an event; `None` if the event changes nothing.
     fn of(event: EventType) -> Option<Self> {
         Some(match event {
             EventType::Delivered => Self::Delivered,
@@ -70,12 +70,12 @@ impl State {
 /// Somebody who signed up.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscriber {
-    /// Of this sign-up: what comes back about an earlier one is not about this.
+    /// The ID of this sign-up: events about an earlier one are ignored.
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) address: Address,
     pub(crate) state: State,
-    /// The ESP's words, where it had any.
+    /// The ESP's description, if any.
     pub(crate) detail: Option<String>,
 }
 
@@ -91,7 +91,7 @@ impl Subscriber {
     }
 }
 
-/// A mail that came in.
+/// An inbound message.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Answer {
     from: String,
@@ -117,8 +117,7 @@ impl Answer {
 struct Store {
     subscribers: Vec<Subscriber>,
     answers: Vec<Answer>,
-    /// ESP and key of each event that was taken in. A database would forget them after some
-    /// weeks.
+    /// The ESP and key of each handled event. A database would delete them after some weeks.
     seen: HashSet<(String, String)>,
 }
 
@@ -126,14 +125,14 @@ struct Store {
 pub(crate) struct Subscribers(Mutex<Store>);
 
 impl Subscribers {
-    /// A panic elsewhere leaves no half of a change behind.
+    /// A panic elsewhere leaves no partial change behind.
     fn store(&self) -> MutexGuard<'_, Store> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds somebody, or lets them back in; `None` if they are a subscriber.
+    /// Adds somebody, or lets them back in; `None` if they are a subscriber already.
     ///
-    /// To be called before the mail is sent: of two requests at once, one gets `None`.
+    /// Call it before sending the message: of two concurrent requests, one gets `None`.
     pub(crate) fn sign_up(
         &self,
         name: &str,
@@ -151,12 +150,12 @@ impl Subscribers {
         Some(subscriber)
     }
 
-    /// Notes how the sending ended.
+    /// Records the result of sending.
     pub(crate) fn settle(&self, id: Uuid, state: State, detail: Option<String>) {
         self.advance(&id.to_string(), state, detail);
     }
 
-    /// Takes in an event, unless it was taken in before.
+    /// Handles an event, unless it was handled before.
     pub(crate) fn take(&self, event: &Event) {
         let key = (event.esp().to_owned(), event.dedup_key().to_owned());
         if !self.store().seen.insert(key) {
@@ -169,7 +168,7 @@ impl Subscribers {
         }
     }
 
-    /// Events of mails that are not this app's are none of its business.
+    /// Ignores events of messages that are not this app's.
     fn take_tracking(&self, event: &TrackingEvent) {
         if let (Some(id), Some(state)) =
             (event.metadata.get(SUBSCRIBER), State::of(event.event_type))
@@ -189,7 +188,7 @@ impl Subscribers {
         }
     }
 
-    /// All subscribers and all answers, in order.
+    /// All subscribers and all replies, in order.
     pub(crate) fn all(&self) -> (Vec<Subscriber>, Vec<Answer>) {
         let store = self.store();
         (store.subscribers.clone(), store.answers.clone())

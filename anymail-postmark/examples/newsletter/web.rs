@@ -1,6 +1,6 @@
-//! What the web sees: the pages, the form, the links in mails, the webhooks.
+//! The web side: pages, form, links in messages, webhooks.
 //!
-//! The pages have no script and forbid any. Their HTML is in `page.html`, where minijinja
+//! The pages contain no script and forbid any. Their HTML is in `page.html`, in which minijinja
 //! escapes all values.
 
 use std::sync::Arc;
@@ -30,10 +30,10 @@ use super::welcome;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The longest name, in characters; the form says the same.
+/// The maximum length of a name, in characters. The form has the same limit.
 const MAX_NAME: usize = 80;
 
-/// How many suppressions the status page lists, the newest first.
+/// How many suppressions the status page lists, newest first.
 const MAX_SUPPRESSED: usize = 100;
 
 pub(crate) fn routes(
@@ -61,7 +61,7 @@ pub(crate) fn routes(
         .merge(unsubscribe_routes(unsubscribe.pages(unsubscribe_page)))
 }
 
-/// What is typed into the form. What is missing is taken for empty, and answered in words.
+/// The form's fields. Missing ones count as empty, and the page asks for them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct SignUp {
@@ -83,56 +83,56 @@ async fn subscribe(Shared(app): Shared<Arc<App>>, Form(form): Form<SignUp>) -> R
     }
     let address = match Address::new(name, email) {
         Ok(address) => address,
-        Err(error) => return again(&format!("This cannot be written to: {error}.")),
+        Err(error) => return again(&format!("This is not a valid email address: {error}.")),
     };
     let has_left = match app.has_left(&address).await {
         Ok(has_left) => has_left,
         Err(error) => return not_now(&form, &error),
     };
     let Some(subscriber) = app.subscribers.sign_up(name, address, has_left) else {
-        // Not more than this: whoever types an address need not be the one it belongs to.
+        // Reveal no more: whoever enters an address is not necessarily its owner.
         return notice(
             StatusCode::OK,
-            "You are on the list already",
-            "There is nothing more to do.",
+            "You are already subscribed",
+            "There is nothing left to do.",
         );
     };
-    // Whoever asks for the letter has not left any more. That mail to them came back is another
-    // matter, and holds.
+    // Whoever signs up again is no longer unsubscribed. That messages to the address bounced still
+    // counts.
     if let Err(error) = app.let_back_in(&subscriber.address).await {
         app.subscribers
             .settle(subscriber.id, State::NotSent, Some(error.to_string()));
         return not_now(&form, &error);
     }
     let id = subscriber.id;
-    // In a task of its own: when the browser hangs up, axum drops the handler, and nobody
-    // would write down how the sending ended.
+    // In a separate task: when the browser disconnects, axum drops the handler, and the result of
+    // sending would not be recorded.
     let in_task = Arc::clone(&app);
     let sending = tokio::spawn(async move { welcome_mail(&in_task, &subscriber).await });
     match sending.await {
         Ok(Ok(())) => notice(
             StatusCode::OK,
             "Thank you for joining",
-            &format!("We have written to {email}. Please look into your mailbox."),
+            &format!("We have sent a message to {email}. Please check your mailbox."),
         ),
         Ok(Err((status, problem))) => form_again(status, &form, &problem),
         Err(panic) => {
             app.subscribers
                 .settle(id, State::Unsure, Some(panic.to_string()));
-            let words = "We do not know whether our mail has left. The fault is ours.";
+            let words = "We do not know whether our message was sent. Please check your mailbox.";
             form_again(StatusCode::INTERNAL_SERVER_ERROR, &form, words)
         }
     }
 }
 
-/// Sends the mail and notes how that ended; an error is for the person to read.
+/// Sends the message and records the result. An error is for the person to read.
 async fn welcome_mail(app: &App, subscriber: &Subscriber) -> Result<(), (StatusCode, String)> {
     let settle = |state, detail| app.subscribers.settle(subscriber.id, state, detail);
     let mail = match welcome::mail(subscriber, &app.unsubscribe) {
         Ok(mail) => mail,
         Err(error) => {
             settle(State::NotSent, Some(error.to_string()));
-            let words = format!("We cannot write such a mail: {error}.");
+            let words = format!("We cannot send this message: {error}.");
             return Err((StatusCode::UNPROCESSABLE_ENTITY, words));
         }
     };
@@ -151,13 +151,13 @@ async fn welcome_mail(app: &App, subscriber: &Subscriber) -> Result<(), (StatusC
                 Accepted::Maybe => State::Unsure,
             };
             settle(state, Some(error.to_string()));
-            eprintln!("a welcome mail failed: {error}");
+            eprintln!("could not send a welcome message: {error}");
             Err(welcome::in_words(&error, subscriber.address.email()))
         }
     }
 }
 
-/// What the link in a mail shows, in the look of the other pages.
+/// The page behind the link in a message, in the design of the other pages.
 fn unsubscribe_page(shown: &UnsubscribePage<'_>) -> String {
     let notice = |title: &str, text: &str| {
         html(json!({"page": "notice", "title": title, "text": text})).unwrap_or_default()
@@ -168,15 +168,14 @@ fn unsubscribe_page(shown: &UnsubscribePage<'_>) -> String {
         }
         UnsubscribePage::Done { address, .. } => notice(
             "You are unsubscribed",
-            &format!("{} gets no more letters.", address.as_str()),
+            &format!("{} will get no more letters.", address.as_str()),
         ),
-        UnsubscribePage::Failed => notice(
-            "That did not work",
-            "The fault is ours. Please try again in a few minutes.",
-        ),
+        UnsubscribePage::Failed => {
+            notice("Something went wrong", "Please try again in a few minutes.")
+        }
         _ => notice(
-            "This link leads nowhere",
-            "It is not, or no longer, a subscriber's. Was a part of it cut off?",
+            "This link is not valid",
+            "It does not belong to a subscriber. It may be incomplete.",
         ),
     }
 }
@@ -186,7 +185,7 @@ async fn status(Shared(app): Shared<Arc<App>>) -> Response {
     let mut suppressed = match suppressed {
         Ok(suppressed) => suppressed,
         Err(error) => {
-            eprintln!("the suppressions could not be listed: {error}");
+            eprintln!("could not list the suppressions: {error}");
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
     };
@@ -231,10 +230,10 @@ fn why(one: &Suppression) -> Value {
     json!({
         "email": one.address.as_str(),
         "reason": match one.reason {
-            SuppressionReason::HardBounce => "mail to it came back",
-            SuppressionReason::SpamComplaint => "called a mail spam",
-            SuppressionReason::Unsubscribe => "asked for no more",
-            _ => "was entered by hand",
+            SuppressionReason::HardBounce => "bounced",
+            SuppressionReason::SpamComplaint => "reported spam",
+            SuppressionReason::Unsubscribe => "unsubscribed",
+            _ => "entered manually",
         },
         "scope": one.scope.as_deref().unwrap_or("all mail"),
         "since": one.since.format(minute).unwrap_or_default(),
@@ -243,8 +242,8 @@ fn why(one: &Suppression) -> Value {
 }
 
 fn not_now(form: &SignUp, error: &SuppressionStoreError) -> Response {
-    eprintln!("a sign-up failed: {error}");
-    let words = "We cannot take you in just now. Please try again in a few minutes.";
+    eprintln!("could not handle a sign-up: {error}");
+    let words = "We cannot sign you up right now. Please try again in a few minutes.";
     form_again(StatusCode::SERVICE_UNAVAILABLE, form, words)
 }
 
@@ -280,6 +279,6 @@ fn html(values: Value) -> Option<String> {
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
     let rendered = environment.render_str(include_str!("page.html"), Serde(values));
     rendered
-        .inspect_err(|error| eprintln!("a page could not be rendered: {error}"))
+        .inspect_err(|error| eprintln!("could not render a page: {error}"))
         .ok()
 }

@@ -1,7 +1,6 @@
-//! [`Broker`]: the connection to RabbitMQ, its queues, and publishing that is sure.
+//! [`Broker`]: the connection to RabbitMQ, its queues, and confirmed publishing.
 //!
-//! What goes to which queue is decided in `verdict.rs`; the ledger's queue is read in
-//! `ledger.rs`.
+//! `verdict.rs` decides what goes to which queue; `ledger.rs` reads the ledger's queue.
 
 use std::time::{Duration, SystemTime};
 
@@ -17,29 +16,29 @@ use super::Result;
 use super::letter::Letter;
 use super::settings::Settings;
 
-/// How long the ledger remembers an id.
+/// How long the ledger remembers an ID.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
-/// How long a message may wait for a worker. Less than the ledger remembers, so that none comes
-/// back whose claim is forgotten.
+/// How long a message may wait for a worker. Less than the ledger remembers, so that no message
+/// comes back after its claim is forgotten.
 const MAX_AGE: Duration = Duration::from_secs(6 * 86_400);
 /// How often a message may come back from workers that died before it goes to `maybe`.
 const MAX_RETURNS: i64 = 20;
-/// Of what is set aside nothing is given up. RabbitMQ 4 would, after 20 returns, if nothing else
-/// is said.
+/// Nothing on these queues is ever dropped. By default, RabbitMQ 4 would drop a message after 20
+/// returns.
 const ANY_RETURNS: i64 = 1_000_000;
 
 /// The queues' names.
 #[derive(Debug, Clone)]
 pub(crate) struct Queues {
-    /// What is to be sent.
+    /// Messages to send.
     pub(crate) work: ShortString,
-    /// What is to be sent again after a wait: one queue for each wait.
+    /// Messages to retry after a wait, with a queue for each wait.
     pub(crate) waits: Vec<(Duration, ShortString)>,
-    /// What surely was not sent and never will be.
+    /// Messages that were certainly not sent and never will be.
     pub(crate) refused: ShortString,
-    /// What may have been sent.
+    /// Messages that may have been sent.
     pub(crate) maybe: ShortString,
-    /// Who has taken which id.
+    /// Which worker has claimed which ID.
     pub(crate) ledger: ShortString,
 }
 
@@ -63,11 +62,11 @@ impl Queues {
     }
 }
 
-/// One connection, with all queues declared.
+/// A connection, with all queues declared.
 ///
-/// There is one connection and no recovery of it, on purpose: a worker that has lost its
-/// connection cannot say any more what became of a message, so RabbitMQ gives its messages to
-/// others; it ends, and whoever supervises it starts a new one.
+/// There is one connection without recovery, on purpose: a worker that has lost its connection can
+/// no longer record what happened to a message, so RabbitMQ gives its messages to other workers;
+/// the worker exits, and its supervisor starts a new one.
 pub(crate) struct Broker {
     pub(crate) queues: Queues,
     connection: Connection,
@@ -78,14 +77,13 @@ impl Broker {
     /// Connects and declares the queues.
     ///
     /// # Errors
-    /// What RabbitMQ says: it is not there, or has a queue of this name that is declared
-    /// otherwise.
+    /// RabbitMQ is not reachable, or has a queue with the same name and other settings.
     pub(crate) async fn connect(settings: &Settings) -> Result<Self> {
         let properties = ConnectionProperties::default()
             .with_connection_name(format!("{} {}", settings.queue, std::process::id()).into());
         let connection = Connection::connect(settings.amqp_url.expose(), properties)
             .await
-            .map_err(|error| format!("no connection to RabbitMQ at AMQP_URL: {error}"))?;
+            .map_err(|error| format!("could not connect to RabbitMQ at AMQP_URL: {error}"))?;
         let publishing = connection.create_channel().await?;
         publishing
             .confirm_select(ConfirmSelectOptions::default())
@@ -118,7 +116,7 @@ impl Broker {
         let ledger = vec![
             ("x-queue-type", text("stream")),
             ("x-max-age", text(&format!("{days}D"))),
-            // The age is looked at by the segment.
+            // The age is checked by the segment.
             ("x-stream-max-segment-size-bytes", 50_000_000_i64.into()),
         ];
         self.declare_one(&queues.ledger, ledger).await
@@ -140,10 +138,11 @@ impl Broker {
         Ok(())
     }
 
-    /// Publishes to the queues by name, and waits until RabbitMQ has confirmed each letter: a
-    /// majority of the queue's replicas then has it.
+    /// Publishes to queues by name, and waits until RabbitMQ has confirmed each letter, so that a
+    /// majority of the queue's replicas has it.
     ///
     /// # Errors
+    /// Any of them was not confirmed. Some may be on their queues anyway.
     /// When any of them is not confirmed. Some may be on their queues all the same.
     pub(crate) async fn publish(&self, letters: Vec<Letter>) -> Result<()> {
         let options = BasicPublishOptions {
@@ -167,17 +166,17 @@ impl Broker {
         for confirm in confirms {
             match confirm.await? {
                 Confirmation::Ack(None) => {}
-                _ => return Err("RabbitMQ did not take a message; see its log".into()),
+                _ => return Err("RabbitMQ did not accept a message; see its log".into()),
             }
         }
         Ok(())
     }
 
-    /// Takes messages from a queue, up to `prefetch` of them unacknowledged. They can be
-    /// acknowledged for as long as the channel is kept, also when no more are taken.
+    /// Consumes messages from a queue, with at most `prefetch` unacknowledged. They can be
+    /// acknowledged as long as the channel exists, even after consuming has stopped.
     ///
     /// # Errors
-    /// What RabbitMQ says.
+    /// The error of RabbitMQ.
     pub(crate) async fn consume(
         &self,
         queue: &ShortString,
@@ -198,16 +197,16 @@ impl Broker {
     /// Takes one message from a queue, if there is one.
     ///
     /// # Errors
-    /// What RabbitMQ says.
+    /// The error of RabbitMQ.
     pub(crate) async fn get(&self, queue: &ShortString) -> Result<Option<BasicGetMessage>> {
         let options = BasicGetOptions::default();
         Ok(self.publishing.basic_get(queue.clone(), options).await?)
     }
 
-    /// How many messages are on a queue that nobody has taken.
+    /// The number of messages on a queue that nobody has taken.
     ///
     /// # Errors
-    /// What RabbitMQ says.
+    /// The error of RabbitMQ.
     pub(crate) async fn count(&self, queue: &ShortString) -> Result<u32> {
         let look = QueueDeclareOptions {
             passive: true,
@@ -220,23 +219,23 @@ impl Broker {
         Ok(queue.message_count())
     }
 
-    /// Ends the connection when all that was written has arrived.
+    /// Closes the connection after everything that was written has arrived.
     ///
     /// # Errors
-    /// When that cannot be known: the last acknowledgements may be lost.
+    /// That is not known: the last acknowledgements may be lost.
     pub(crate) async fn close(&self) -> Result<()> {
         Ok(self.connection.close(200, "done".into()).await?)
     }
 }
 
-/// Acknowledges one delivery, and none before it: results do not land in order.
+/// Acknowledges one delivery, and none before it: results come in any order.
 ///
 /// # Errors
-/// When the connection is lost. The message will come to somebody again.
+/// The connection is lost. The message will be delivered again.
 pub(crate) async fn ack(delivery: &Delivery) -> Result<()> {
     match delivery.ack(BasicAckOptions::default()).await? {
         true => Ok(()),
-        false => Err("the connection to RabbitMQ is lost".into()),
+        false => Err("lost the connection to RabbitMQ".into()),
     }
 }
 
@@ -261,8 +260,8 @@ fn quorum(returns: i64) -> Vec<(&'static str, AMQPValue)> {
     ]
 }
 
-/// Where messages go that expire or come back too often, confirmed like a publisher's
-/// (RabbitMQ 3.10): they leave the one queue when they are on the other.
+/// The queue for messages that expire or come back too often. Such moves are confirmed like a
+/// publisher's (RabbitMQ 3.10): they leave one queue only when they are on the other.
 fn dead_letters_to(queue: &ShortString) -> [(&'static str, AMQPValue); 4] {
     [
         ("x-dead-letter-exchange", text("")),

@@ -1,8 +1,8 @@
-//! [`Ledger`]: who has taken which id, in a log that all workers read.
+//! [`Ledger`]: which worker has claimed which ID, in a log that all workers read.
 //!
-//! It is a RabbitMQ stream: every record has its place there, the same for all readers, so of
-//! two claims to an id the earlier one holds, and nobody else has to be asked. What a claim
-//! means for a message is decided in `worker.rs`.
+//! It is a RabbitMQ stream, in which every record has the same position for all readers. So the
+//! earlier of two claims to an ID wins, without asking anybody. `worker.rs` decides what a claim
+//! means for a message.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,24 +17,24 @@ use super::Result;
 use super::broker::{self, Broker, REMEMBERED};
 use super::letter::Letter;
 
-/// What a record says of its ids.
+/// What a record says about its IDs.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Entry {
-    /// Somebody is about to send them.
+    /// A worker is about to send them.
     Claim,
-    /// Postmark surely does not have them: they can be claimed anew.
+    /// Postmark has certainly not accepted them: they can be claimed again.
     Free,
-    /// They were sent, or are on the `maybe` queue: nobody sends them any more.
+    /// They were sent, or are on the `maybe` queue: nobody sends them again.
     Done,
 }
 
-/// What came of a claim to one id.
+/// The result of a claim to one ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Claim {
-    /// It is ours: nobody else sends it until we say what came of it.
+    /// This worker has it: nobody else sends it until this worker records the result.
     Ours,
-    /// Another claim came first, and nobody has said yet what came of it.
+    /// Another claim came first, and its result has not been recorded yet.
     Held,
     /// It was sent, or may have been.
     Done,
@@ -42,35 +42,35 @@ pub(crate) enum Claim {
 
 #[derive(Serialize, Deserialize)]
 struct Record {
-    /// Who wrote it, and which of theirs it is: so they know it again.
+    /// Who wrote it, and which of their records it is.
     by: String,
     number: u64,
     entry: Entry,
     ids: Vec<String>,
 }
 
-/// Reads the ledger and writes in it.
+/// Reads and writes the ledger.
 pub(crate) struct Ledger {
     worker: String,
     readers: Arc<Mutex<Readers>>,
 }
 
-/// Who waits to read a claim of theirs.
+/// The tasks that wait to read their own claims.
 #[derive(Default)]
 struct Readers {
     /// The number of the last claim.
     last: u64,
-    /// By the claim's number.
+    /// By the number of the claim.
     waiting: HashMap<u64, oneshot::Sender<Vec<Claim>>>,
-    /// Why nothing is read any more.
+    /// Why reading has stopped.
     closed: Option<String>,
 }
 
 impl Ledger {
-    /// Begins to read, from the oldest record on.
+    /// Starts reading at the oldest record.
     ///
     /// # Errors
-    /// What RabbitMQ says.
+    /// The error of RabbitMQ.
     pub(crate) async fn open(broker: &Broker) -> Result<Self> {
         let mut from_the_first = FieldTable::default();
         from_the_first.insert("x-stream-offset".into(), broker::text("first"));
@@ -85,7 +85,7 @@ impl Ledger {
         tokio::spawn(async move {
             let _open = channel;
             let why = match read(records, &worker, &readers).await {
-                Ok(()) => "RabbitMQ ended it".to_owned(),
+                Ok(()) => "RabbitMQ closed the stream".to_owned(),
                 Err(error) => error.to_string(),
             };
             let mut readers = lock(&readers);
@@ -95,18 +95,18 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// This worker's name in it.
+    /// This worker's name in the ledger.
     pub(crate) fn worker(&self) -> &str {
         &self.worker
     }
 
-    /// Claims ids; gives what came of it, in their order.
+    /// Claims IDs, and returns the results in order.
     ///
-    /// The answer is what the log says at the claim's own place: a local copy of it may be
-    /// behind, and would take what was just freed for taken.
+    /// The result is the state of the log at the position of the claim itself: a local copy may be
+    /// behind, and would report an ID as claimed that was just freed.
     ///
     /// # Errors
-    /// When the claim cannot be written or read back. It may stand all the same.
+    /// The claim could not be written or read back. It may exist anyway.
     pub(crate) async fn claim(&self, broker: &Broker, ids: Vec<String>) -> Result<Vec<Claim>> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -115,7 +115,7 @@ impl Ledger {
         let number = {
             let mut readers = lock(&self.readers);
             if let Some(why) = &readers.closed {
-                return Err(format!("the ledger cannot be read: {why}").into());
+                return Err(format!("could not read the ledger: {why}").into());
             }
             readers.last += 1;
             let number = readers.last;
@@ -125,13 +125,13 @@ impl Ledger {
         self.write(broker, number, Entry::Claim, ids).await?;
         Ok(read_back
             .await
-            .map_err(|_| "the ledger cannot be read back")?)
+            .map_err(|_| "could not read back the ledger")?)
     }
 
-    /// Writes what became of ids, and waits until it stands.
+    /// Records the results of IDs, and waits until they are stored.
     ///
     /// # Errors
-    /// When that cannot be known.
+    /// That is not known.
     pub(crate) async fn record(
         &self,
         broker: &Broker,
@@ -166,12 +166,12 @@ impl Ledger {
     }
 }
 
-/// Reads records until the connection ends, and answers the claims of `worker` among them.
+/// Reads records until the connection ends, and resolves the claims of `worker` among them.
 async fn read(mut records: Consumer, worker: &str, readers: &Mutex<Readers>) -> Result<()> {
     let mut pages = Pages::default();
     while let Some(delivery) = records.next().await {
         let delivery = delivery?;
-        // A record that cannot be read may hold a claim: to pass over it could send a mail twice.
+        // An unreadable record may contain a claim: skipping it could send a message twice.
         let record: Record = serde_json::from_slice(&delivery.data)?;
         let time = delivery.properties.timestamp().unwrap_or_default();
         let claims = pages.enter(record.entry, &record.ids, time);
@@ -189,17 +189,17 @@ fn lock(readers: &Mutex<Readers>) -> MutexGuard<'_, Readers> {
     readers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What the records so far come to: some 150 bytes for each id of the last days.
+/// The state after the records so far: about 150 bytes for each ID of the last days.
 #[derive(Default)]
 struct Pages {
-    /// Whether an id is done with or held, and since when.
+    /// Whether an ID is done or claimed, and since when.
     ids: HashMap<Arc<str>, (Claim, u64)>,
     /// The same, oldest first, to forget them in time.
     by_time: VecDeque<(u64, Arc<str>)>,
 }
 
 impl Pages {
-    /// Enters a record; says what was there before, for each id.
+    /// Applies a record, and returns the previous state of each ID.
     fn enter(&mut self, entry: Entry, ids: &[String], time: u64) -> Vec<Claim> {
         self.forget_before(time.saturating_sub(REMEMBERED.as_secs()));
         let enter = |id: &String| {

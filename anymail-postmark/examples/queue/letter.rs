@@ -1,7 +1,6 @@
-//! [`Letter`]: a message on a queue: its id, its tries, and its copies on other queues.
+//! [`Letter`]: a message on a queue, with its ID, its attempts, and its copies on other queues.
 //!
-//! The body is the message's JSON, the id stands in AMQP's `message-id`, what is known of its
-//! past in headers.
+//! The body is the message's JSON, the ID is AMQP's `message-id`, and headers contain its history.
 
 use anymail_core::Message;
 use lapin::BasicProperties;
@@ -16,11 +15,11 @@ pub(crate) const MAX_ID: usize = 80;
 /// The key of metadata that bears the id to Postmark and back:
 /// `PostmarkConfig::generate_message_id`.
 const ID: &str = "anymail_id";
-/// The header that counts tries.
+/// The header that counts attempts.
 const TRIES: &str = "tries";
-/// The header that says why it is on a queue of those set aside.
+/// The header that says why a message was moved to another queue.
 pub(crate) const REASON: &str = "reason";
-/// The most that is kept of a reason, in characters: all headers share one frame.
+/// The maximum length of a reason, in characters: all headers share one frame.
 const MAX_REASON: usize = 500;
 
 /// A message for a queue.
@@ -31,7 +30,7 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    /// A message that nobody has tried to send.
+    /// A message that has not been tried yet.
     pub(crate) fn new(queue: &ShortString, id: ShortString, body: Vec<u8>) -> Self {
         let properties = BasicProperties::default()
             .with_message_id(id)
@@ -44,11 +43,12 @@ impl Letter {
         }
     }
 
-    /// A copy of what was delivered, with the tries so far.
+    /// A copy of a delivered message, with its attempts so far.
     ///
-    /// The app's own headers go along. RabbitMQ's do not: by the deaths that they list it would
-    /// take a message's second wait for an endless circle, and drop it. Neither does an
-    /// `expiration`: what waits to be looked at must not vanish.
+    /// It keeps the app's own headers, but not those of RabbitMQ: because of the deaths that they
+    /// list, RabbitMQ would mistake a message's second wait for an endless loop and drop it. It
+    /// does not keep an `expiration` either, because a message that waits for a person must not
+    /// vanish.
     pub(crate) fn copy(delivery: &Delivery, queue: &ShortString, tries: u32) -> Self {
         let mut headers = FieldTable::default();
         for (key, value) in delivery.properties.headers().iter().flatten() {
@@ -63,7 +63,7 @@ impl Letter {
         letter
     }
 
-    /// With a header that says why it is here, or who brought it.
+    /// Adds a header that says why it is here, or who moved it.
     pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
         let mut headers = self.properties.headers().clone().unwrap_or_default();
         let short: String = value.chars().take(MAX_REASON).collect();
@@ -73,19 +73,19 @@ impl Letter {
     }
 }
 
-/// The id that the app gave it; empty where there is none.
+/// The ID from the app; empty if there is none.
 pub(crate) fn id(delivery: &Delivery) -> String {
     let id = delivery.properties.message_id().as_ref();
     id.map_or(String::new(), |id| id.as_str().to_owned())
 }
 
-/// Whether RabbitMQ itself moved it here, and not one of us, whose copies bear no such header.
+/// Whether RabbitMQ itself moved it here. Copies made by a worker have no such header.
 pub(crate) fn was_dead_lettered(delivery: &Delivery) -> bool {
     let headers = delivery.properties.headers().as_ref();
     headers.is_some_and(|headers| headers.inner().contains_key("x-death"))
 }
 
-/// How often it was tried before.
+/// The number of attempts so far.
 pub(crate) fn tries(delivery: &Delivery) -> u32 {
     let headers = delivery.properties.headers().as_ref();
     match headers.and_then(|headers| headers.inner().get(TRIES)) {
@@ -94,20 +94,20 @@ pub(crate) fn tries(delivery: &Delivery) -> u32 {
     }
 }
 
-/// The message, bearing its id to Postmark.
+/// The message, with its ID for Postmark.
 ///
 /// # Errors
-/// Why nobody can send it, for the header.
+/// Why it cannot be sent, for the header.
 pub(crate) fn message(delivery: &Delivery) -> Result<Message, String> {
     let id = id(delivery);
     if id.is_empty() || id.len() > MAX_ID {
         return Err(format!(
-            "a message-id has 1 to {MAX_ID} bytes, this one has {}",
+            "expected a message-id of 1 to {MAX_ID} bytes, got {}",
             id.len()
         ));
     }
     let mut message: Message = serde_json::from_slice(&delivery.data)
-        .map_err(|error| format!("the body is no message's JSON: {error}"))?;
+        .map_err(|error| format!("the body is not a message's JSON: {error}"))?;
     message
         .metadata
         .value_or_default()

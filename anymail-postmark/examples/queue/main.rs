@@ -1,5 +1,5 @@
-//! Mail by way of a queue: RabbitMQ between the app that writes messages and the workers that
-//! send them.
+//! Email through a queue: RabbitMQ between the app that creates messages and the workers that send
+//! them.
 //!
 //! ```sh
 //! cargo run -p anymail-postmark --example queue -- publish < messages.jsonl
@@ -7,8 +7,8 @@
 //! cargo run -p anymail-postmark --example queue -- review
 //! ```
 //!
-//! Why it is made as it is, and what can be relied on, is told on the page "Sending from a
-//! queue" (`anymail-postmark/docs/sending_from_a_queue.md`); the settings are in `settings.rs`.
+//! The guide "Sending from a queue" (`anymail-postmark/docs/sending_from_a_queue.md`) explains the
+//! design and what you can rely on; the settings are in `settings.rs`.
 
 mod broker;
 mod ledger;
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use settings::Settings;
 
-/// Why a command ends early. None of these holds a token, a password or a body.
+/// Why a command fails. None of these contains a token, a password or a body.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
 
@@ -57,7 +57,7 @@ pub(crate) async fn main() -> ExitCode {
     }
 }
 
-/// Does what the arguments say and tells what was done; `None` where they say nothing known.
+/// Runs the command in the arguments and returns its output; `None` if the command is unknown.
 async fn run(arguments: &[&str]) -> Result<Option<String>> {
     let settings = Settings::from_env()?;
     Ok(match arguments {

@@ -1,6 +1,6 @@
-//! The publisher: puts messages on the queue, each under an id of the app's own.
+//! The publisher: puts messages on the queue, each with an ID from the app.
 //!
-//! In an app this is a function beside the code that makes the message.
+//! In an app, this is a function next to the code that creates the message.
 
 use std::io::BufRead;
 
@@ -12,7 +12,7 @@ use super::broker::Broker;
 use super::letter::{Letter, MAX_ID};
 use super::settings::Settings;
 
-/// How many messages are on their way to RabbitMQ before their confirmations are waited for.
+/// How many messages are sent to RabbitMQ before their confirmations are awaited.
 const WINDOW: usize = 1000;
 
 #[derive(Deserialize)]
@@ -21,12 +21,12 @@ struct Line {
     message: Message,
 }
 
-/// Publishes a message a line and gives how many; each is confirmed.
+/// Publishes one message for each line, and returns their number. Each is confirmed.
 ///
-/// If it fails, publish the same lines again: what was published twice is sent once.
+/// If it fails, publish the same lines again: a message that was published twice is sent once.
 ///
 /// # Errors
-/// The first line that is no message, or what RabbitMQ says. Lines before that are published.
+/// The first invalid line, or the error of RabbitMQ. The lines before it are published.
 pub(crate) async fn publish(settings: &Settings, lines: impl BufRead) -> Result<usize> {
     let broker = Broker::connect(settings).await?;
     let mut letters = Vec::new();
@@ -54,7 +54,7 @@ pub(crate) async fn publish(settings: &Settings, lines: impl BufRead) -> Result<
 fn letter(line: &str, broker: &Broker) -> Result<Letter> {
     let Line { id, message } = serde_json::from_str(line)?;
     if id.is_empty() || id.len() > MAX_ID {
-        return Err(format!("an id has 1 to {MAX_ID} bytes, this one has {}", id.len()).into());
+        return Err(format!("expected an id of 1 to {MAX_ID} bytes, got {}", id.len()).into());
     }
     let body = serde_json::to_vec(&message)?;
     Ok(Letter::new(&broker.queues.work, id.into(), body))

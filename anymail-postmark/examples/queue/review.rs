@@ -1,7 +1,7 @@
-//! The review: asks Postmark about messages that it may have.
+//! The review: looks up messages at Postmark that may have been sent.
 //!
-//! The workers only set such messages aside: right after a lost answer Postmark's search, which
-//! lags, could not tell.
+//! Workers only move such messages aside: right after a lost response, Postmark's search, which
+//! lags behind, could not tell.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use super::ledger::{Entry, Ledger};
 use super::letter::{self, Letter};
 use super::settings::Settings;
 
-/// Goes once through the `maybe` queue. What Postmark has is done with. What it does not have
-/// stays there, or is sent again if it was set aside at least `send_again_after` ago: give
-/// Postmark's search some time, and mind that this may send a mail twice all the same.
+/// Processes the `maybe` queue once. Messages that Postmark has accepted are done. Others stay, or
+/// are sent again if they were moved there at least `send_again_after` ago: give Postmark's search
+/// some time, and be aware that this may still send a message twice.
 ///
 /// # Errors
-/// What Postmark or RabbitMQ says. No message is lost by it.
+/// The error of Postmark or RabbitMQ. No message is lost.
 pub(crate) async fn review(
     settings: &Settings,
     send_again_after: Option<Duration>,
@@ -38,7 +38,7 @@ pub(crate) async fn review(
         left -= 1;
         let delivery = &got.delivery;
         let id = letter::id(delivery);
-        // Two workers may have set one message aside: the second copy adds nothing.
+        // Two workers may have moved the same message: the second copy adds nothing.
         if decided.contains(&id) {
             broker::ack(delivery).await?;
             continue;
@@ -52,7 +52,7 @@ pub(crate) async fn review(
                 decided.insert(id);
             }
             Fate::SendAgain => {
-                // First free, then published, or a quick worker would take it for a duplicate.
+                // Free first, publish second, or a fast worker would take it for a duplicate.
                 ledger
                     .record(&broker, Entry::Free, vec![id.clone()])
                     .await?;
@@ -73,17 +73,17 @@ pub(crate) async fn review(
     Ok(format!("sent {sent}, again {again}, kept {kept}"))
 }
 
-/// What becomes of a message in doubt.
+/// What happens to a message in doubt.
 enum Fate {
-    /// Postmark has it.
+    /// Postmark has accepted it.
     Sent,
-    /// Postmark does not seem to have it.
+    /// Postmark does not seem to have accepted it.
     SendAgain,
-    /// Nobody can tell, or not yet.
+    /// It is not known, or not yet.
     Keep,
 }
 
-/// Asks Postmark.
+/// Looks the message up at Postmark.
 async fn fate(
     delivery: &Delivery,
     postmark: &PostmarkBackend,
@@ -92,14 +92,14 @@ async fn fate(
     let Ok(message) = letter::message(delivery) else {
         return Ok(Fate::Keep);
     };
-    // Of a batch each mail has an id of its own, which is lost with its answer.
+    // Each email of a batch has its own ID, which is lost with its response.
     if message.is_batch() {
         return Ok(Fate::Keep);
     }
     if postmark.find_sent(&letter::id(delivery)).await?.is_some() {
         return Ok(Fate::Sent);
     }
-    // Options may have sent it by another server, where nobody has looked.
+    // Options may have sent it with another server, which is not searched.
     let looked = message.esp_extra.value().is_none();
     let since = match letter::was_dead_lettered(delivery) {
         true => None, // its time is that of its publication; it counts from now
@@ -115,10 +115,10 @@ async fn fate(
     })
 }
 
-/// What goes back to the queue's end.
+/// The copy that goes to the end of the queue.
 fn kept_copy(delivery: &Delivery, queues: &Queues) -> Letter {
     if letter::was_dead_lettered(delivery) {
-        let reason = "it waited for too long, or came back from too many workers";
+        let reason = "it waited too long, or came back from too many workers";
         let tries = letter::tries(delivery);
         return Letter::copy(delivery, &queues.maybe, tries).with_header(letter::REASON, reason);
     }

@@ -1,6 +1,6 @@
-//! [`Settings`]: what the environment says.
+//! [`Settings`]: the environment variables.
 //!
-//! Which queues there are, and how they are declared, is in `broker.rs`.
+//! `broker.rs` defines the queues.
 
 use std::env;
 use std::str::FromStr;
@@ -11,23 +11,24 @@ use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 
 use super::Result;
 
-/// What all commands are told.
+/// The settings of all commands.
 pub(crate) struct Settings {
-    /// `AMQP_URL`; may hold a password. `amqp://127.0.0.1` by default. (`amqps` needs one of
+    /// `AMQP_URL`; may contain a password. `amqp://127.0.0.1` by default. (`amqps` requires one of
     /// lapin's TLS features.)
     pub(crate) amqp_url: Secret,
-    /// `MAIL_QUEUE`: the work queue's name, and the start of the others'. `mail` by default.
+    /// `MAIL_QUEUE`: the name of the work queue, and the prefix of the others. `mail` by default.
     pub(crate) queue: String,
-    /// `MAIL_CALLS`: how many calls to Postmark a worker has under way at once. 4 by default.
+    /// `MAIL_CALLS`: the maximum number of concurrent calls of a worker. 4 by default.
     pub(crate) calls: usize,
-    /// `MAIL_WAITS`: how long what was surely not accepted waits before it is tried again, in
-    /// seconds, by try; the last one holds for all further tries. `10,60,600,3600` by default.
+    /// `MAIL_WAITS`: how long a message that was certainly not accepted waits before each retry, in
+    /// seconds; the last value applies to all further retries. `10,60,600,3600` by default.
     pub(crate) waits: Vec<Duration>,
-    /// `MAIL_MAX_TRIES`: after so many tries it is refused. 30 by default: a day or so.
+    /// `MAIL_MAX_TRIES`: the number of attempts after which it is refused. 30 by default: about a
+    /// day.
     pub(crate) max_tries: u32,
-    /// `POSTMARK_SERVER_TOKEN`: needed by `work` and `review`.
+    /// `POSTMARK_SERVER_TOKEN`: required by `work` and `review`.
     token: Option<Secret>,
-    /// `POSTMARK_API_URL`: a fake's address.
+    /// `POSTMARK_API_URL`: the URL of a fake server.
     api_url: Option<String>,
 }
 
@@ -35,7 +36,7 @@ impl Settings {
     /// Reads the environment.
     ///
     /// # Errors
-    /// The name of the first variable that makes no sense; values are not quoted.
+    /// The name of the first invalid variable. Values are not quoted.
     pub(crate) fn from_env() -> Result<Self> {
         let waits = match text("MAIL_WAITS") {
             Some(list) => list.split(',').map(seconds).collect(),
@@ -61,7 +62,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// A backend of its own for whoever asks.
+    /// Creates a backend.
     ///
     /// # Errors
     /// What is wrong with the token or the URL.
@@ -70,8 +71,8 @@ impl Settings {
             .token
             .clone()
             .ok_or("POSTMARK_SERVER_TOKEN is not set")?;
-        // The id that a message bears then comes back in its status and its events, and
-        // Postmark can be asked for it.
+        // The status and the events then contain the message's own ID, with which it can be looked
+        // up at Postmark.
         let mut config = PostmarkConfig::new(token).generate_message_id(true);
         if let Some(url) = &self.api_url {
             config = config.api_url(url);
@@ -80,20 +81,20 @@ impl Settings {
     }
 }
 
-/// A variable that is not empty.
+/// The value of a variable that is not empty.
 fn text(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn number<N: FromStr>(name: &str, default: N) -> Result<N> {
     let number = text(name).map_or(Ok(default), |value| value.trim().parse());
-    number.map_err(|_| format!("{name} is no number, or not in its range").into())
+    number.map_err(|_| format!("{name} is not a number, or out of range").into())
 }
 
 fn seconds(text: &str) -> Option<Duration> {
     let seconds = text.trim().parse().ok()?;
     let wait = Duration::try_from_secs_f64(seconds).ok()?;
-    // RabbitMQ counts in milliseconds; a year is long enough for anybody.
+    // RabbitMQ counts in milliseconds; a year is enough for anybody.
     let limits = Duration::from_millis(1)..Duration::from_secs(86_400 * 365);
     limits.contains(&wait).then_some(wait)
 }

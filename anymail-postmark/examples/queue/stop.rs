@@ -1,6 +1,6 @@
-//! When a worker is to stop: SIGTERM, as service managers send it, or Ctrl-C.
+//! When a worker should stop: SIGTERM, as service managers send it, or Ctrl-C.
 
-/// Ends when the process is asked to stop. From the first call on, neither signal kills it.
+/// Completes when the process is asked to stop. From the first call on, neither signal kills it.
 pub(crate) async fn asked_to() {
     tokio::select! {
         () = terminated() => {}

@@ -1,6 +1,6 @@
-//! [`Verdict`]: what a result means for its message on the queue.
+//! [`Verdict`]: what a result means for its message in the queue.
 //!
-//! It decides; `worker.rs` carries it out.
+//! It only decides; `worker.rs` acts.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use anymail_core::{Accepted, RecipientStatus, SendError, SendErrorKind, SendStat
 
 use super::settings::Settings;
 
-/// What becomes of a message.
+/// What happens to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Postmark has it.
+    /// Postmark has accepted it.
     Sent,
-    /// Another message of its id was sent or is being sent.
+    /// Another message with its ID was sent or is being sent.
     Duplicate,
-    /// Postmark surely does not have it, and may take it after this wait.
+    /// Postmark has certainly not accepted it, and may after this wait.
     Later(Duration, String),
-    /// Postmark surely does not have it and will not take it.
+    /// Postmark has certainly not accepted it, and will not.
     Refused(String),
-    /// Postmark may have it.
+    /// Postmark may have accepted it.
     Maybe(String),
 }
 
 impl Verdict {
-    /// What became of the message, when it was tried `tries` times before.
+    /// Decides about a message that had `tries` attempts before.
     pub(crate) fn of(
         result: &Result<SendStatus, SendError>,
         tries: u32,
@@ -45,20 +45,20 @@ impl Verdict {
         Self::Refused(reason)
     }
 
-    /// A message to many that some of its recipients were not sent, or not surely, cannot be
-    /// sent again: the others would get it twice.
+    /// If a message was not, or possibly not, sent to some of its recipients, it cannot be sent
+    /// again: the others would get it twice.
     fn of_status(status: &SendStatus) -> Self {
         let open = |status| matches!(status, Status::Failed | Status::Unknown);
         let mut recipients = status.recipients();
         match recipients.find(|recipient| open(recipient.status)) {
-            Some(RecipientStatus { email, status, .. }) => {
-                Self::Maybe(format!("not all are sent it: {email} is {status:?}"))
-            }
+            Some(RecipientStatus { email, status, .. }) => Self::Maybe(format!(
+                "not sent to every recipient: {email} is {status:?}"
+            )),
             None => Self::Sent,
         }
     }
 
-    /// The word for it.
+    /// Its name in the output.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -69,7 +69,7 @@ impl Verdict {
         }
     }
 
-    /// Why the message was not sent, or not surely.
+    /// Why the message was not sent, or possibly not.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Self::Sent | Self::Duplicate => None,
@@ -78,14 +78,14 @@ impl Verdict {
     }
 }
 
-/// What a wait can mend. A wrong token is no fault of the message: it waits until somebody has
-/// set the right one.
+/// What a wait can fix. A wrong token is not the message's fault: it waits until somebody has set
+/// the right one.
 fn may_work_later(error: &SendError) -> bool {
     use SendErrorKind::{Authentication, Configuration};
     error.is_transient() || matches!(error.kind(), Authentication | Configuration)
 }
 
-/// The try's own wait, or the next longer one that is as long as Postmark asks.
+/// The wait of this attempt, or the next longer one that is as long as Postmark asks for.
 fn wait(waits: &[Duration], tries: u32, asked: Option<Duration>) -> Duration {
     let tries = usize::try_from(tries).unwrap_or(usize::MAX);
     let last = waits.last().copied().unwrap_or_default();

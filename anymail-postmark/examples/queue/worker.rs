@@ -1,6 +1,6 @@
-//! The worker: takes messages, claims their ids, sends them, and carries out what came of it.
+//! The worker: takes messages, claims their IDs, sends them, and acts on the results.
 //!
-//! How claims are held is in `ledger.rs`; what a result means is in `verdict.rs`.
+//! `ledger.rs` stores claims; `verdict.rs` interprets results.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,19 +19,19 @@ use super::letter::{self, Letter};
 use super::settings::Settings;
 use super::verdict::Verdict;
 
-/// What Postmark takes in a call.
+/// The maximum number of messages in a call.
 const BATCH: usize = 500;
 /// How long the first message of a batch waits for others.
 const LINGER: Duration = Duration::from_millis(50);
-/// How many batches' results are entered at once.
+/// How many batches' results are recorded at once.
 const SETTLING: usize = 4;
 
-/// Sends what comes, until `stop` ends; then finishes what is under way. Gives what was done,
-/// in words.
+/// Sends messages as they arrive until `stop` completes, then finishes the calls in progress.
+/// Returns a summary.
 ///
 /// # Errors
-/// When the connection to RabbitMQ is lost, or the queue: no more can be said of any message
-/// then, and all that is not acknowledged comes to other workers.
+/// The connection to RabbitMQ or the queue is lost: no results can be recorded any more, and
+/// everything unacknowledged goes to other workers.
 pub(crate) async fn work(
     settings: &Settings,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -45,18 +45,18 @@ pub(crate) async fn work(
         broker,
         counts: Mutex::default(),
     };
-    // A batch for each call under way, and one at hand for the first that ends.
+    // A batch for each concurrent call, and one in reserve for the first that completes.
     let prefetch = u16::try_from((settings.calls + 1) * BATCH)?;
     let work = &worker.broker.queues.work;
     let taking = worker.broker.consume(work, prefetch, FieldTable::default());
     let (_channel, deliveries) = taking.await?;
     let stop = stop.shared();
-    let say = |()| eprintln!("stopping: what is under way is finished, the rest stays queued");
+    let say = |()| eprintln!("stopping: finishing calls in progress; the rest stays in the queue");
     tokio::spawn(stop.clone().map(say)); // it is heard, too, while all calls are busy
 
     let failed = Mutex::new(None);
     let under_way = Mutex::new(HashMap::new());
-    // Nothing here runs ahead: a batch is claimed when a call is free to carry it.
+    // Nothing runs ahead: a batch is claimed when a call is free for it.
     let messages = batches(deliveries.take_until(stop.clone()))
         .then(|batch| worker.claim(batch))
         .scan((), |(), claimed| {
@@ -100,7 +100,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Claims a batch; gives those that are ours to send, and settles the others.
+    /// Claims a batch. Returns the messages that this worker may send, and settles the others.
     async fn claim(&self, batch: Vec<lapin::Result<Delivery>>) -> Result<Vec<(Taken, Message)>> {
         let mut settled = Vec::new();
         let mut readable = Vec::new();
@@ -121,8 +121,9 @@ impl Worker {
                     ready.push((taken, message));
                 }
                 Claim::Done => settled.push((taken, Verdict::Duplicate)),
-                // Whoever holds it has a message of this id, too, and does not acknowledge it
-                // before it is free or done with. If that was this one, it was taken from them.
+                // The worker with the claim has a message with this ID, too, and acknowledges it
+                // only when it is free or done. If that was this message, it was taken from that
+                // worker.
                 Claim::Held if taken.delivery.redelivered => {
                     let reason = "the worker that took it ended before it said what came of it";
                     settled.push((taken, Verdict::Maybe(reason.to_owned())));
@@ -134,8 +135,8 @@ impl Worker {
         Ok(ready)
     }
 
-    /// Carries out verdicts. A worker may die between any two steps, so their order matters:
-    /// each leaves the message where a later worker does the right thing.
+    /// Carries out verdicts. A worker may die between any two steps, so their order matters: after
+    /// each, a later worker does the right thing.
     async fn settle(&self, settled: Vec<(Taken, Verdict)>) -> Result<()> {
         use Verdict::{Later, Maybe, Refused, Sent};
         let ids = |wanted: fn(&Taken, &Verdict) -> bool| -> Vec<String> {
@@ -143,8 +144,8 @@ impl Worker {
             let wanted = all.filter(|(taken, verdict)| wanted(taken, verdict));
             wanted.map(|(taken, _)| taken.id.clone()).collect()
         };
-        // What Postmark surely does not have is free, before a copy of it can come to anybody
-        // who would take it for a duplicate.
+        // Messages that were not accepted are freed before their copy can reach a worker that would
+        // take it for a duplicate.
         let free = ids(|taken, verdict| taken.claimed && matches!(verdict, Later(..) | Refused(_)));
         self.ledger.record(&self.broker, Entry::Free, free).await?;
         let mut letters = Vec::new();
@@ -152,7 +153,7 @@ impl Worker {
             letters.extend(self.letter(taken, verdict)?);
         }
         self.broker.publish(letters).await?;
-        // What may be there is reported, before it counts as done with.
+        // Messages that may have been accepted are reported before they count as done.
         let done = ids(|_, verdict| matches!(verdict, Sent | Maybe(_)));
         self.ledger.record(&self.broker, Entry::Done, done).await?;
         for (taken, verdict) in &settled {
@@ -162,7 +163,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The copy that goes to another queue, if one does.
+    /// The copy for another queue, if any.
     fn letter(&self, taken: &Taken, verdict: &Verdict) -> Result<Option<Letter>> {
         let queues = &self.broker.queues;
         let queue = match verdict {
@@ -185,13 +186,13 @@ impl Worker {
     }
 }
 
-/// A delivery, and what is known of its message.
+/// A delivery, and what is known about its message.
 struct Taken {
     delivery: Delivery,
     id: String,
-    /// How often it was tried before.
+    /// The number of earlier attempts.
     tries: u32,
-    /// Whether its id is ours to send.
+    /// Whether this worker may send its ID.
     claimed: bool,
 }
 
@@ -206,7 +207,7 @@ impl Taken {
     }
 }
 
-/// Deliveries by the batch: a full one, or what has come some moments after its first.
+/// Deliveries in batches: full ones, or what arrived shortly after the first.
 fn batches<S: Stream>(deliveries: S) -> impl Stream<Item = Vec<S::Item>> {
     stream::unfold(Box::pin(deliveries.fuse()), |mut deliveries| async move {
         let mut batch = vec![deliveries.next().await?];
@@ -217,7 +218,7 @@ fn batches<S: Stream>(deliveries: S) -> impl Stream<Item = Vec<S::Item>> {
                 batch.push(delivery);
             }
         };
-        // Full or not, the time is up.
+        // The time is up, whether the batch is full or not.
         let _ = timeout(LINGER, filling).await;
         Some((batch, deliveries))
     })

@@ -139,7 +139,7 @@ async fn whoever_is_on_the_list_gets_no_second_mail() {
     site.join("Ann", "ann@example.com").await;
     let (status, page) = site.sign_up("Ann", "Ann@Example.com").await;
     assert_eq!(status, 200);
-    assert!(page.contains("You are on the list already"), "{page}");
+    assert!(page.contains("You are already subscribed"), "{page}");
     assert_eq!(site.fake.accepted(), 1);
 }
 
@@ -152,13 +152,13 @@ async fn a_bounce_is_shown_and_the_next_try_is_refused_in_words() {
 
     let (status, page) = site.sign_up("Bob", "bob@example.com").await;
     assert_eq!(status, 422);
-    assert!(page.contains("We may not write to this address"), "{page}");
+    assert!(page.contains("We cannot send to this address"), "{page}");
     assert!(page.contains("value=\"bob@example.com\""), "{page}");
     site.assert_state("bob@example.com", "not sent").await;
     // Nobody had to ask Postmark.
     assert_eq!(site.fake.calls(), 1);
     let (_, page) = site.get("/status").await;
-    let row = "<td>bob@example.com</td><td>mail to it came back</td><td>all mail</td>";
+    let row = "<td>bob@example.com</td><td>bounced</td><td>all mail</td>";
     assert!(
         page.contains(row) && page.contains("<td>postmark</td>"),
         "{page}"
@@ -191,7 +191,7 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
     site.fake.open(&id).await.unwrap();
     site.assert_state("ann@example.com", "unsubscribed").await;
     let (_, page) = site.get("/status").await;
-    let row = "<td>ann@example.com</td><td>asked for no more</td><td>letter</td>";
+    let row = "<td>ann@example.com</td><td>unsubscribed</td><td>letter</td>";
     assert!(
         page.contains(row) && page.contains("<td>one_click</td>"),
         "{page}"
@@ -213,7 +213,7 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
     for path in [&*forged, "/unsubscribe/nonsense"] {
         let (status, page) = site.post(path, &click).await;
         assert_eq!(status, 404);
-        assert!(page.contains("This link leads nowhere"), "{page}");
+        assert!(page.contains("This link is not valid"), "{page}");
     }
 }
 
@@ -249,10 +249,10 @@ async fn a_failure_says_whether_the_mail_may_have_left() {
         (
             500,
             0,
-            "We do not know whether our mail has left",
+            "We do not know whether our message was sent",
             "maybe sent",
         ),
-        (401, 10, "The fault is ours", "not sent"),
+        (401, 10, "a problem on our side", "not sent"),
     ] {
         let fault = FakePostmark::api_error(status, code, "s3cret words");
         site.fake.server().inject(fault, 1);

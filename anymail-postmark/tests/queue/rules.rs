@@ -105,13 +105,13 @@ pub(crate) async fn refused(server: &RabbitMq) {
     let [(_, no_id), ("gone", gone), ("poison", poison)] = reasons.collect::<Vec<_>>()[..] else {
         panic!("{refused:?}");
     };
-    assert_eq!(no_id, "a message-id has 1 to 80 bytes, this one has 0");
+    assert_eq!(no_id, "expected a message-id of 1 to 80 bytes, got 0");
     assert!(
         gone.starts_with("postmark refused every recipient (code 406"),
         "{gone}"
     );
     assert!(
-        poison.starts_with("the body is no message's JSON: "),
+        poison.starts_with("the body is not a message's JSON: "),
         "{poison}"
     );
     assert_eq!(rig.accepted().into_keys().collect::<Vec<_>>(), ["good"]);

@@ -1,4 +1,4 @@
-//! Webhooks in actix-web, which has types of its own where others have those of `http`.
+//! Webhooks in actix-web, whose types are not those of `http`.
 
 use std::future::ready;
 

@@ -1,4 +1,4 @@
-//! Webhooks on plain hyper.
+//! Webhooks with plain hyper.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -15,13 +15,13 @@ use tokio::net::TcpListener;
 
 use crate::App;
 
-/// Serves the webhooks, and nothing else, until accepting fails.
+/// Serves only webhooks, until accepting a connection fails.
 pub async fn serve(listener: TcpListener, app: App) -> std::io::Result<Infallible> {
     loop {
         let (stream, _) = listener.accept().await?;
         let app = app.clone();
         let service = service_fn(move |request| answer(app.clone(), request));
-        // When a connection breaks, the ESP posts again.
+        // If a connection breaks, the ESP posts again.
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }

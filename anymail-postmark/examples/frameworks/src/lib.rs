@@ -1,8 +1,9 @@
-//! Webhooks in web frameworks: plain [`hyper`], [`tower`] and [`actix`], a file each. For axum,
-//! `anymail-core` has routes behind a feature.
+//! Webhooks in web frameworks: plain [`hyper`], [`tower`] and [`actix`], with a file for each. For
+//! axum, `anymail-core` has routes (feature `axum`).
 //!
-//! Each file is all that an app writes. It gets the webhooks of its configuration, and a queue
-//! that its own work is done from: an ESP waits for the answer, so a handler writes an event
+//! Each file contains everything that an app writes. It gets the webhooks of its configuration, and
+//! a queue from which the app does its own work: an ESP waits for the response, so a handler only
+//! stores the event.
 //! down and leaves the rest for later.
 
 pub mod actix;
@@ -17,8 +18,9 @@ use tokio::sync::mpsc::UnboundedSender;
 /// What an app's web server needs.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// The webhooks of all the ESPs that the app uses.
+    /// The webhooks of all ESPs that the app uses.
     pub webhooks: Arc<[Arc<dyn Webhook>]>,
-    /// Where events go. If nobody receives them any more, the ESP is answered 500 and tries again.
+    /// Where events go. If nobody receives them any more, the response is 500, and the ESP posts
+    /// again.
     pub queue: UnboundedSender<Event>,
 }

@@ -1,4 +1,4 @@
-//! Webhooks as a tower service, for whatever serves those.
+//! Webhooks as a tower service, for any server.
 
 use std::error::Error;
 use std::future::ready;
@@ -12,7 +12,7 @@ use tower::{Service, service_fn};
 
 use crate::App;
 
-/// The webhooks as a service, to be put behind layers or into a router.
+/// The webhooks as a service, to be wrapped in layers or put into a router.
 pub fn service<B>(
     app: App,
 ) -> impl Service<Request<B>, Response = Response<Full<Bytes>>, Error = http::Error, Future: Send> + Clone

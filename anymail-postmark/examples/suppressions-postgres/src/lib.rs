@@ -1,7 +1,7 @@
 //! Suppressions in PostgreSQL: a [`SuppressionStore`] that all processes of an app share.
 //!
-//! Copy it into your app and adapt it. What an app with it looks like is in `main.rs`; that it
-//! keeps the rules of a store is tested in `tests/shared.rs`, on a server of the test's own.
+//! Copy it into your app and adapt it. `main.rs` shows an app that uses it; `tests/shared` tests
+//! the rules of a store, on its own server.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -19,11 +19,11 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
-/// A row for each address, scope and reason, with the latest change.
+/// One row for each address, scope and reason, with the latest change.
 ///
-/// Of a reactivation, the time is kept in the row: an older suppression that is reported later
-/// must not count. `everywhere` tells a suppression of all mail from one in a scope with an empty
-/// name: a primary key has no NULL.
+/// The row keeps the time of a reactivation, because an older suppression that is reported later
+/// must have no effect. `everywhere` distinguishes a suppression of all messages from one in a
+/// scope with an empty name, because a primary key cannot be NULL.
 const TABLE: &str = "
     CREATE TABLE IF NOT EXISTS suppressions (
         address    text        NOT NULL,
@@ -37,8 +37,8 @@ const TABLE: &str = "
         PRIMARY KEY (address, everywhere, scope, reason)
     )";
 
-/// One statement, however many rows. The later change wins; at the same time, a suppression wins
-/// over a reactivation, for true is greater than false.
+/// One statement, for any number of rows. The later change wins; at equal times, a suppression wins
+/// over a reactivation, because true is greater than false.
 const CHANGE: &str = "
     INSERT INTO suppressions AS known
     SELECT * FROM unnest($1::text[], $2::bool[], $3::text[], $4::text[], $5::bool[],
@@ -55,10 +55,10 @@ const COLUMNS_OF_SOME: &str = "
     SELECT address, everywhere, scope, reason, changed_at, source, event
     FROM suppressions WHERE holds AND address = ANY($1)";
 
-/// No statement has more rows, so that none holds its locks for long.
+/// The maximum number of rows in a statement, so that none holds its locks for long.
 const CHUNK: usize = 1000;
 
-/// Suppressions in a table of PostgreSQL, made when it is first needed.
+/// Suppressions in a PostgreSQL table, which is created on first use.
 #[derive(Debug, Clone)]
 pub struct PostgresSuppressionStore {
     pool: PgPool,
@@ -66,7 +66,7 @@ pub struct PostgresSuppressionStore {
 }
 
 impl PostgresSuppressionStore {
-    /// A store over a pool of connections. Nothing is asked yet.
+    /// Creates a store with a connection pool. It does not connect yet.
     pub fn new(pool: PgPool) -> Self {
         Self {
             pool,
@@ -81,7 +81,7 @@ impl PostgresSuppressionStore {
 
     async fn create_table(&self) -> Result<(), sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
-        // Two processes that create a table at once can fail in spite of IF NOT EXISTS.
+        // Two processes that create a table at the same time can fail in spite of IF NOT EXISTS.
         sqlx::query("SELECT pg_advisory_xact_lock(hashtext('anymail suppressions'))")
             .execute(&mut *transaction)
             .await?;
@@ -90,8 +90,8 @@ impl PostgresSuppressionStore {
     }
 
     async fn change(&self, changes: Vec<Change<'_>>) -> Result<(), SuppressionStoreError> {
-        // A statement must not change a row twice. In the order of the key, so that processes
-        // that change the same rows wait for each other and never in a circle.
+        // A statement must not change a row twice. Rows are ordered by key, so that processes that
+        // change the same rows cannot deadlock.
         let mut latest = BTreeMap::new();
         for change in changes {
             let key = (change.address, change.scope, change.reason);
@@ -128,7 +128,7 @@ impl PostgresSuppressionStore {
     }
 }
 
-/// One row to be.
+/// A row to insert.
 #[derive(Clone)]
 struct Change<'a> {
     address: &'a AddressKey,
@@ -224,12 +224,12 @@ impl SuppressionStoreFactory for PostgresStoreFactory {
 
     fn build(&self, options: &Options) -> Result<Arc<dyn SuppressionStore>, Vec<OptionFault>> {
         let url = options.secret("url").ok_or(OptionFault::missing("url"))?;
-        // The error would quote the URL, and the password in it.
+        // The error would quote the URL with its password.
         let url = PgConnectOptions::from_str(url.expose())
             .map_err(|_| OptionFault::new("url", "it is not the URL of a PostgreSQL database"))?;
         let pool = PgPoolOptions::new()
             .max_connections(5)
-            // Mail does not wait longer than this for a database that is gone.
+            // The maximum time that sending waits for a database that is down.
             .acquire_timeout(Duration::from_secs(5))
             .connect_lazy_with(url);
         Ok(Arc::new(PostgresSuppressionStore::new(pool)))

@@ -1,15 +1,15 @@
-//! An app of several processes that share their suppressions in PostgreSQL.
+//! An app with several processes that share their suppressions in PostgreSQL.
 //!
 //! ```sh
 //! export DATABASE_URL=postgres://user:password@localhost/app
 //! export ANYMAIL_SUPPRESSIONS='{"store": "postgres", "options": {"url": "env:DATABASE_URL"}}'
 //! export ANYMAIL_BACKEND=postmark POSTMARK_SERVER_TOKEN=... ANYMAIL_DEFAULT_FROM=me@example.com
 //! export ANYMAIL_WEBHOOK_SECRET=user:password
-//! cargo run -- serve 127.0.0.1:8027        # takes in the ESP's webhooks
+//! cargo run -- serve 127.0.0.1:8027        # receives the ESP's webhooks
 //! cargo run -- send ann@example.com bob@example.com
 //! ```
 //!
-//! `send` prints a line for each address: `sent`, or why not. Run any number of either.
+//! `send` prints a line for each address: `sent`, or why not. You can run any number of both.
 
 use std::env;
 use std::error::Error;
@@ -44,7 +44,7 @@ async fn serve(mailers: &Mailers, address: &str) -> Result<(), Box<dyn Error>> {
         async move { feed.handle(&event).await }
     });
     let listener = TcpListener::bind(address).await?;
-    println!("listening at {}", listener.local_addr()?);
+    println!("listening on {}", listener.local_addr()?);
     axum::serve(listener, routes).await?;
     Ok(())
 }

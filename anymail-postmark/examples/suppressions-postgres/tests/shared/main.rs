@@ -153,10 +153,7 @@ async fn who_bounced_at_one_processs_esp_is_not_written_to_by_another_process_th
     ]
     .concat();
     let said = send(&server, &gone, &everybody[2..]).await;
-    assert!(
-        said.contains("could not look up suppressions"),
-        "{said}"
-    );
+    assert!(said.contains("could not look up suppressions"), "{said}");
     let database = PostgresSuppressionStore::new(server.connect().await);
     let ann = AddressKey::of(everybody[2]);
     let found = database.look_up(slice::from_ref(&ann)).await.unwrap();
@@ -166,5 +163,5 @@ async fn who_bounced_at_one_processs_esp_is_not_written_to_by_another_process_th
 async fn listening(process: &mut Child) -> String {
     let output = BufReader::new(process.stdout.take().unwrap());
     let line = output.lines().next_line().await.unwrap().unwrap();
-    line.strip_prefix("listening at ").unwrap().to_owned()
+    line.strip_prefix("listening on ").unwrap().to_owned()
 }
