@@ -15,8 +15,8 @@ pub fn bodies<'a>(
     crate::sending::bodies(messages, config)
 }
 
-/// What comes of messages when every call of theirs is answered by this text.
 /// Returns the results of messages if every call gets this response.
+pub fn answered(
     messages: &[PreparedMessage],
     config: &PostmarkConfig,
     answer: &str,
