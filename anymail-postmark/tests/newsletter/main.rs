@@ -221,13 +221,13 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
 async fn what_is_wrong_with_the_form_is_said_beside_it() {
     let site = Site::start().await;
     for (name, email, said) in [
-        ("Ann", "nobody", "This cannot be written to"),
+        ("Ann", "nobody", "This is not a valid email address"),
         ("Ann", "\"><script>", "&quot;&gt;&lt;script&gt;"),
-        ("Ann", "", "This cannot be written to"),
+        ("Ann", "", "This is not a valid email address"),
         (
             "Ann",
             "a@example.com, b@example.com",
-            "This cannot be written to",
+            "This is not a valid email address",
         ),
         (" ", "ann@example.com", "Please tell us your name"),
     ] {
@@ -326,7 +326,7 @@ fn what_is_missing_is_heard_at_the_start() {
     let error = newsletter::app(&env, "https://letter.example.com").unwrap_err();
     let error = error.to_string();
     assert!(
-        error.contains("ANYMAIL_WEBHOOK_SECRET: postmark has webhooks"),
+        error.contains("ANYMAIL_WEBHOOK_SECRET: the webhooks of postmark need authentication"),
         "{error}"
     );
 
@@ -353,7 +353,7 @@ async fn a_person_signs_up_looks_and_leaves_in_a_browser() {
     // The browser lets this through; the app does not.
     browser.type_into("#email", "ann..m@example.com");
     browser.press_enter();
-    browser.wait_for("This cannot be written to");
+    browser.wait_for("This is not a valid email address");
     assert_eq!(browser.value_of("#name"), "Ann Müller");
     browser.type_into("#email", "ann@example.com");
     browser.press_enter();
