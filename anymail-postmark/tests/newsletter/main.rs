@@ -301,7 +301,7 @@ async fn a_variable_sends_the_mail_elsewhere() {
     assert_eq!(status, 200);
     site.assert_state("ann@example.com", "sent").await;
     let (_, page) = site.get("/status").await;
-    assert!(page.contains("goes through memory"), "{page}");
+    assert!(page.contains("are sent with memory"), "{page}");
     assert_eq!(site.fake.calls(), 0);
 }
 
