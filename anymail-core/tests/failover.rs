@@ -1,4 +1,5 @@
-//! Several backends behind one: who is asked, when the next one is, and what the caller learns.
+//! Several backends behind one: which one is tried, when the next one is, and what the caller
+//! learns.
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -71,12 +72,12 @@ async fn the_next_member_is_asked_only_if_it_helps_and_cannot_send_twice() {
         (Answer::Fails(error(K::Disconnected)), false),
         (Answer::Fails(error(K::InvalidResponse)), false),
         (Answer::All(Status::Unknown), false),
-        // Nobody else should do it either.
+        // No other member should send it either.
         (Answer::Fails(error(K::InvalidMessage)), false),
         (Answer::Fails(error(K::RecipientsRefused)), false),
         (Answer::All(Status::Invalid), false),
         (Answer::All(Status::Rejected), false),
-        // It is done.
+        // It was sent.
         (Answer::All(Status::Sent), false),
         (Answer::All(Status::Queued), false),
     ] {
@@ -173,7 +174,7 @@ async fn a_member_that_fails_is_left_alone_for_a_while() {
     for (failure, rest) in [
         (error(SendErrorKind::Connect), 30),
         (error(SendErrorKind::Authentication), 30),
-        // Not sent on, but the next message had better go elsewhere.
+        // The message is not passed on, but the next one should go elsewhere.
         (error(SendErrorKind::Timeout), 30),
         (
             SendError::from_http_status("first", 429)
@@ -186,7 +187,7 @@ async fn a_member_that_fails_is_left_alone_for_a_while() {
                 .with_retry_after(Some(Duration::from_secs(365 * 86_400))),
             600,
         ),
-        // It is about that message, not about the member.
+        // The error is about that message and not about the member.
         (error(SendErrorKind::Refused), 0),
     ] {
         let shown = failure.to_string();
@@ -244,7 +245,7 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
         .insert("X-Mailer", "ours")
         .unwrap();
 
-    // Refused at once, not only on the day when the first is down.
+    // Refused immediately, and not only when the first member is down.
     let small_first = small.clone().can([(Feature::Headers, Support::Yes)]);
     let mailer = Mailer::new(Failover::new(pair(&large, &small)));
     let error = mailer.send(&tagged).await.unwrap_err();
@@ -259,7 +260,7 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
     );
     assert_eq!(large.calls().len() + small.calls().len(), 0);
 
-    // Each leaves out what it cannot do, and the status tells.
+    // Each member drops what it does not support, and the status reports it.
     let drop = UnsupportedPolicy::Drop;
     let large = large.answers([
         Answer::All(Status::Sent),

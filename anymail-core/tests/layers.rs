@@ -1,4 +1,5 @@
-//! Holds the crate to its own rules: arrows between modules run down only, and no ESP is named.
+//! Enforces the crate's own rules: dependencies between modules run only downwards, and no ESP is
+//! named.
 //!
 //! What the modules do is tested beside them.
 // Clippy does not see that functions beside tests are tests.

@@ -19,7 +19,7 @@ fn message(subject: &str) -> Message {
     builder.subject(subject).text_body("Hello").build().unwrap()
 }
 
-/// Everything that a message can ask for, but for `esp_extra`.
+/// Every feature of a message except `esp_extra`.
 fn everything() -> Message {
     Message::from_json_map(
         json!({
@@ -381,7 +381,7 @@ mod file {
     }
 }
 
-/// A screen that is closed after the first message.
+/// A terminal that is closed after the first message.
 struct ClosesAfterOne(usize);
 
 impl Write for ClosesAfterOne {

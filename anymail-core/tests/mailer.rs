@@ -187,7 +187,7 @@ async fn recipients_that_are_all_refused_are_an_error_unless_the_app_ignores_it(
     let ignores = Mailer::builder(Refuses(Capabilities::all())).ignore_recipient_status(true);
     let ignores = ignores.build();
     assert!(ignores.send(&two).await.is_ok());
-    // Somebody who was not refused did not get it either: that is not ignored.
+    // A recipient that was not refused did not get it either, which is not ignored.
     assert!(ignores.send(&three).await.is_err());
 }
 

@@ -1,4 +1,4 @@
-//! What `Message::to_mime` writes, read back by another hand: `mail-parser`.
+//! What `Message::to_mime` writes, read back with another implementation: `mail-parser`.
 #![cfg(feature = "mime")]
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -246,7 +246,7 @@ fn a_body_no_text_line_can_hold_arrives_all_the_same() {
 }
 
 proptest! {
-    /// Whatever a message says, its text cannot add a header or a recipient.
+    /// Whatever a message contains, its text cannot add a header or a recipient.
     #[test]
     fn no_text_can_add_a_header(
         subject in "\\PC*",

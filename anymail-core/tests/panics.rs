@@ -1,4 +1,4 @@
-//! A panic in an app's code, or in a backend, stays one message's (or one call's).
+//! A panic in an app's code or in a backend affects only one message, or one call.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -89,7 +89,7 @@ async fn an_on_result_that_panics_loses_no_result() {
     }
 }
 
-/// Takes every message, and then panics about one of them.
+/// Accepts every message, and then panics about one of them.
 #[derive(Debug, Default)]
 struct Clumsy(Capabilities);
 
@@ -130,7 +130,7 @@ async fn a_backend_that_panics_leaves_open_whether_its_message_was_accepted() {
     assert_eq!(error.accepted(), Accepted::Maybe);
 }
 
-/// Cannot even look at a message.
+/// Panics when it checks a message.
 #[derive(Debug, Default)]
 struct Blind(Clumsy);
 

@@ -1,4 +1,4 @@
-//! What a mailer sends again by itself, when, and for how long.
+//! What a mailer retries automatically, when, and for how long.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! Signatures with public keys, as an ESP's crate writes them over [`WebhookSignature`], with
-//! the vectors that two ESPs' own libraries publish.
+//! Signatures with public keys, as an ESP's crate implements them with [`WebhookSignature`], with
+//! the test vectors that two ESPs' own libraries publish.
 #![cfg(feature = "webhooks")]
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used)]
@@ -39,7 +39,7 @@ fn post(headers: &[(&str, &str)], body: &str) -> Request<Bytes> {
         .unwrap()
 }
 
-/// Headers that nobody made with the key, and bodies of all kinds.
+/// Headers that were not made with the key, and arbitrary bodies.
 #[cfg(feature = "signatures")]
 mod any_bytes {
     use anymail_core::StandardWebhooks;
@@ -49,7 +49,7 @@ mod any_bytes {
 
     use super::*;
 
-    /// Bytes that a header can carry, often those of a signature.
+    /// Bytes that are allowed in a header, often those of a signature.
     fn value() -> impl Strategy<Value = HeaderValue> {
         let like_one = "(v1a?,)?[A-Za-z0-9+/=_-]{0,60}( v1,[A-Za-z0-9+/]{43}=){0,3}";
         let any = vec(

@@ -1,10 +1,8 @@
-//! The accounting run over SMTP: many messages to a server that goes wrong all the time, at every
-//! stage, and at the end each recipient of each message is accounted for. The server's own count
-//! is the judge.
+//! The accounting test over SMTP: sends many messages to a server that fails at every stage, and
+//! accounts for each recipient of each message at the end. The server's own count decides.
 //!
-//! `ANYMAIL_ACCOUNTING_MESSAGES` makes the run longer than its 3,000 messages, of
-//! which a third goes by TLS;
-//! `ANYMAIL_ACCOUNTING_SEED` repeats the faults of an earlier one.
+//! `ANYMAIL_ACCOUNTING_MESSAGES` makes the run longer than its 3,000 messages, of which a third is
+//! sent with TLS; `ANYMAIL_ACCOUNTING_SEED` repeats the faults of an earlier run.
 #![cfg(feature = "smtp")]
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +19,7 @@ use anymail_core::{
 };
 use anymail_test_utils::{LoopbackSmtp, LoopbackTls, SmtpAction, SmtpReply, SmtpStage};
 
-/// Random numbers that a seed repeats (SplitMix64).
+/// Random numbers that a seed reproduces (SplitMix64).
 #[derive(Debug, Clone)]
 struct Dice(u64);
 
@@ -35,15 +33,15 @@ impl Dice {
     }
 }
 
-/// What an app's ledger says of a recipient.
+/// What an app would record about a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Entry {
-    /// Not sent yet, or surely not accepted: to be sent (again).
+    /// Not sent yet, or certainly not accepted: to be sent (again).
     Open,
     Sent,
     /// May have been accepted.
     Maybe,
-    /// Surely not accepted, and never will be.
+    /// Certainly not accepted, and never will be.
     Refused,
 }
 
@@ -84,7 +82,7 @@ fn message(number: usize, open: &[usize]) -> Message {
     message
 }
 
-/// A server at which something goes wrong at every twentieth stage or so.
+/// A server with a failure at about every twentieth stage.
 fn broken_server(seed: u64, tls: LoopbackTls) -> LoopbackSmtp {
     let server = LoopbackSmtp::builder().tls(tls).start().unwrap();
     server.reply_to_recipient(|address| {
@@ -148,7 +146,7 @@ fn of_result(result: &Result<SendStatus, SendError>, address: &str) -> Entry {
     entry
 }
 
-/// What the ledger says must be what the server has.
+/// The app's records must agree with the server.
 fn audit(ledger: &[Vec<Entry>], kept: &HashMap<String, u32>) {
     let mut wrong = Vec::new();
     for (number, entries) in ledger.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What keeps a staging system's mail from real people, whatever the message says.
+//! What keeps a staging system from sending to real people, whatever the message contains.
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -230,7 +230,7 @@ fn addresses() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    /// No message, however it is made, reaches anybody whom staging does not allow.
+    /// No message, however it is made, reaches an address that staging does not allow.
     #[test]
     fn nobody_real_is_ever_reached(
         to in addresses(), cc in addresses(), bcc in addresses(), batch in any::<bool>(),

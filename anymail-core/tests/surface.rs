@@ -1,4 +1,4 @@
-//! What a user can rely on of all public types alike, whatever they are for.
+//! What users can rely on for all public types.
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used)]
 #![cfg(all(

@@ -1,4 +1,4 @@
-//! What a message may use of an ESP that supports features under conditions.
+//! Messages to an ESP that supports features conditionally.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,5 +1,5 @@
-//! What the log says of a webhook's request that was refused, and the answer does not. One test:
-//! a subscriber that works beside others may miss lines.
+//! What the log says about a refused webhook request, and the response does not. A single test,
+//! because a subscriber may miss lines if other tests run in parallel.
 #![cfg(feature = "signatures")]
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used)]
@@ -53,7 +53,7 @@ impl Write for Log {
     }
 }
 
-/// The status and body of the answer to a post that was signed at that time, by that key.
+/// The status and body of the response to a request that was signed at that time, with that key.
 async fn answered(key: &str, time: i64, sign: bool) -> (u16, Bytes) {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.unsigned_abs());
     let tolerance = TimestampTolerance::default().with_clock(move || now);

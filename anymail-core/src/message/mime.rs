@@ -1,8 +1,8 @@
-//! A [`Message`] in the form of RFC 5322, for files and SMTP: [`Mime`].
+//! Converts a [`Message`] to the form of RFC 5322, for files and SMTP: [`Mime`].
 //!
-//! How one message is made of a batch for each recipient lives in `sending/copies.rs`. The
-//! encoding is `mail-builder`'s; it writes header names and domains as they are, so what it is
-//! given has been checked by this crate's types and put into ASCII here.
+//! `sending/copies.rs` splits a batch into one message for each recipient. `mail-builder` does the
+//! encoding. It writes header names and domains unchanged, so they have been validated by this
+//! crate's types and are converted to ASCII here.
 
 mod labels;
 mod parts;
@@ -16,9 +16,9 @@ use uuid::Uuid;
 
 use super::{Address, Message};
 
-/// A message as it is stored in a file or given to an SMTP server.
+/// A message in the form in which it is stored in a file or passed to an SMTP server.
 ///
-/// `Debug` shows the id and the size.
+/// `Debug` shows the ID and the size.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mime {
     message_id: String,
@@ -26,17 +26,17 @@ pub struct Mime {
 }
 
 impl Mime {
-    /// What its `Message-ID` header says, without the angle brackets.
+    /// The value of its `Message-ID` header, without the angle brackets.
     pub fn message_id(&self) -> &str {
         &self.message_id
     }
 
-    /// The whole, from the first header to the last boundary, with CR LF at every line's end.
+    /// The whole message, from the first header to the last boundary, with CR LF line ends.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The same, to keep.
+    /// Converts it into the bytes of the whole message.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -49,35 +49,35 @@ impl std::fmt::Debug for Mime {
 }
 
 impl Message {
-    /// The message in the form of RFC 5322 (feature `mime`, on by default).
+    /// Converts the message to the form of RFC 5322 (feature `mime`, enabled by default).
     ///
-    /// Bodies become `multipart/alternative`, plain text first; with inline parts around it
-    /// `multipart/related`, with attachments around that `multipart/mixed`. `Date` is now.
-    /// `Message-ID` is the custom header of that name where there is one, else a new one in
-    /// the sender's domain. International domains are put into ASCII; international local
-    /// parts stay as they are (RFC 6532).
+    /// Bodies become `multipart/alternative`, with the plain text first; inline parts wrap it in
+    /// `multipart/related`, and attachments wrap that in `multipart/mixed`. `Date` is the current
+    /// time. `Message-ID` is the custom header with that name, or else a new ID in the sender's
+    /// domain. International domains are converted to ASCII; non-ASCII local parts are unchanged
+    /// (RFC 6532).
     ///
-    /// Text bodies are lines that end with CR LF, the canonical form of RFC 2046, section 4.1.1:
-    /// LF becomes CR LF. A CR by itself is no line end and stays what it is; a text that holds one,
-    /// or a NUL, goes in base64. Such a text is always in UTF-8 and says so, whatever charset its
-    /// media type was given with. An alternative of another type than `text/*`, and every
-    /// attachment, arrives byte for byte.
+    /// Text bodies consist of lines that end with CR LF, the canonical form of RFC 2046, section
+    /// 4.1.1: LF becomes CR LF. A lone CR is not a line end and is kept; a text with one, or with a
+    /// NUL, is encoded in base64. Text is always encoded and declared as UTF-8, whatever charset
+    /// its media type had. Alternatives of types other than `text/*`, and all attachments, arrive
+    /// byte for byte.
     ///
-    /// Subjects, names and file names are read back as they are, including those that look like
-    /// an encoded word (RFC 2047). The value of a custom header goes as it is if it is ASCII, so
-    /// encoded words in it are decoded by readers, and white space around it is left out. No line
-    /// is longer than 998 bytes.
+    /// Subjects, names and file names are preserved exactly, even those that look like an encoded
+    /// word (RFC 2047). The value of a custom header is written unchanged if it is ASCII, so mail
+    /// clients decode encoded words in it, and surrounding white space is removed. No line is
+    /// longer than 998 bytes.
     ///
-    /// An attached mail (`message/rfc822`) and the other `message` and `multipart` types go as
-    /// they are, with CR LF as their line ends, since no encoding is allowed for them. One that has
-    /// bytes beyond ASCII or lines of more than 998 bytes, and so would need one, goes as
-    /// `application/octet-stream`, under its name. So does a `multipart` that does not hold the
-    /// boundary which its media type states.
+    /// Attached emails (`message/rfc822`) and other `message` and `multipart` types are written
+    /// unchanged, with CR LF line ends, because they must not be encoded. One with non-ASCII bytes
+    /// or with lines of more than 998 bytes would need encoding, so it is written as
+    /// `application/octet-stream` with its file name. So is a `multipart` that does not contain the
+    /// boundary that its media type states.
     ///
-    /// Not written is what has no place in such a mail: `bcc` and the envelope sender, which
-    /// belong to the envelope, and all that is an ESP's business (metadata, tags, tracking,
-    /// `send_at`, the template, merge fields, `esp_extra`). Of a batch, take each recipient's
-    /// copy: [`PreparedMessage::copies`](crate::PreparedMessage::copies).
+    /// Values that have no place in an email are not written: `bcc` and the envelope sender, which
+    /// belong to the envelope, and everything that an ESP acts on (metadata, tags, tracking,
+    /// `send_at`, the template, merge fields, `esp_extra`). For a batch, use each recipient's copy:
+    /// [`PreparedMessage::copies`](crate::PreparedMessage::copies).
     ///
     /// ```
     /// use anymail_core::Message;
@@ -98,7 +98,7 @@ impl Message {
         self.to_mime_as(Uuid::now_v7(), OffsetDateTime::now_utc())
     }
 
-    /// The same with an id and a time that are known.
+    /// Converts the message with a given ID and time.
     pub(crate) fn to_mime_as(&self, id: Uuid, at: OffsetDateTime) -> Mime {
         let own_id = self.headers.value().and_then(|h| h.get("Message-ID"));
         let (message_id, id_header) = match own_id {

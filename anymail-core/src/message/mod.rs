@@ -1,6 +1,6 @@
-//! What a mail is, to send: [`Message`] and the types of its fields.
+//! What an email to send consists of: [`Message`] and the types of its fields.
 //!
-//! Nothing here knows of backends; how a message is sent lives in `sending`.
+//! Nothing here depends on backends; `sending` sends messages.
 
 mod address;
 mod address_error;

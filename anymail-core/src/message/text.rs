@@ -1,17 +1,16 @@
-//! What a line of text may hold, how to quote some of it in an error, and how to tell what is
-//! wrong with JSON.
+//! Helpers for text: control characters, excerpts for errors, and descriptions of JSON errors.
 //!
-//! What a header may be called lives in `headers.rs`.
+//! `headers.rs` validates header names.
 
-/// The most characters that an error quotes of what it was given.
+/// The maximum number of characters that an error quotes.
 const EXCERPT: usize = 80;
 
-/// The first control character other than a tab: what could break a header's line.
+/// The first control character other than a tab. It could break a header's line.
 pub(crate) fn first_control(text: &str) -> Option<char> {
     text.chars().find(|c| c.is_control() && *c != '\t')
 }
 
-/// At most [`EXCERPT`] characters of `text`, with an ellipsis where it was cut.
+/// Truncates `text` to [`EXCERPT`] characters, with an ellipsis.
 pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(EXCERPT) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -19,8 +18,8 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// What is wrong with JSON, in words for people: no name of a Rust type, and nothing of the value,
-/// which may be a body or a secret.
+/// Describes a JSON error for people: without the names of Rust types, and without the value, which
+/// may be a body or a secret.
 pub(crate) fn json_problem(error: &serde_json::Error) -> String {
     let words = error.to_string();
     let quotes = ["invalid type: ", "invalid value: ", "invalid length "];
@@ -32,7 +31,7 @@ pub(crate) fn json_problem(error: &serde_json::Error) -> String {
     }
 }
 
-/// What serde wants, by the name that users of JSON have for it.
+/// Translates serde's expectation into terms of JSON.
 fn in_words(wanted: &str) -> String {
     // "u32 at line 1 column 9"
     let (name, place) = match wanted.find(" at line ") {

@@ -144,15 +144,14 @@ impl Mailer {
     /// Sends messages as they arrive, and yields each one's index, starting at 0, and result as
     /// soon as it is available: in any order, but exactly one for each.
     ///
-    /// Messages that are ready together go out together, up to what the ESP takes in a call
-    /// ([`EmailBackend::max_batch`]), with several calls under way at once
-    /// ([`MailerBuilder::concurrency`]). No more messages are in memory than that, however long
-    /// the run. Nothing is sent while nobody asks for the next result. To stop a run without
-    /// leaving messages in doubt, end `messages` and take the results to the end.
+    /// Messages that are ready at the same time are sent together, up to the number that the ESP
+    /// accepts in a call ([`EmailBackend::max_batch`]), with several concurrent calls
+    /// ([`MailerBuilder::concurrency`]). Memory never contains more messages than that, however
+    /// long the run. Nothing is sent unless the stream is polled. To stop a run without leaving
+    /// messages in doubt, end `messages` and take the remaining results.
     ///
     /// # Panics
-    /// If `messages` panics. The messages that came before are sent, and their results are given
-    /// first.
+    /// If `messages` panics. Earlier messages are sent, and their results are yielded first.
     ///
     /// ```
     /// # use anymail_core::{Mailer, Message};

@@ -1,8 +1,8 @@
-//! What is said of a configuration that is wrong.
+//! What the errors say about an invalid configuration.
 
 use super::*;
 
-/// What the list of backends ends with.
+/// The end of the list of backends.
 const SMTP: &str = if cfg!(feature = "smtp") { ", smtp" } else { "" };
 
 #[test]

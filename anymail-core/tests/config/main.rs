@@ -1,5 +1,5 @@
-//! Mailers from a configuration: what it makes, and what it says of one that is wrong.
-// Of these features are the file backend, which faults name, and the check of webhooks.
+//! Mailers from a configuration: what it builds, and what the errors say about an invalid one.
+// The file backend, which faults name, and the check of webhooks require these features.
 #![cfg(all(feature = "mime", feature = "webhooks"))]
 // Clippy does not see that functions beside tests are tests.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

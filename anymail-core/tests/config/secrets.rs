@@ -1,4 +1,4 @@
-//! Where secrets come from, and that they do not get out.
+//! Where secrets are read from, and that they are not leaked.
 
 use std::process::Command;
 

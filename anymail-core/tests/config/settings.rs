@@ -1,4 +1,4 @@
-//! What a configuration says in each form, and what comes before what.
+//! The settings in each form of configuration, and their precedence.
 
 use super::*;
 

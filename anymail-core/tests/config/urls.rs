@@ -4,7 +4,7 @@ use anymail_core::{BackendUrl, UrlOptions};
 
 use super::*;
 
-/// Acme with what a URL's parts are.
+/// Acme with a mapping of URL parts.
 #[derive(Debug, Clone)]
 struct WithUrl(AcmeFactory);
 

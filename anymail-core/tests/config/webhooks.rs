@@ -1,4 +1,4 @@
-//! The webhooks that come with the configured backends.
+//! The webhooks of configured backends.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use anymail_core::{Secret, SignatureError, WebhookSignature, webhook_path};
 
 use super::*;
 
-/// An ESP that signs, and has two webhooks. Without a key it is content with a pair.
+/// An ESP that signs, with two webhooks. Without a key, a user and password are enough.
 #[derive(Debug)]
 struct PostboxFactory;
 
@@ -59,7 +59,7 @@ impl WebhookSignature for PostboxSignature {
     }
 }
 
-/// An ESP whose webhooks cannot do without a key.
+/// An ESP whose webhooks require a key.
 #[derive(Debug)]
 struct StrictFactory;
 
@@ -154,7 +154,7 @@ fn each_configured_backend_has_its_webhooks_members_included() {
             path("/anymail/postbox/inbound_mime/", &[2]),
         ]
     );
-    // Made once, although two mailers have it.
+    // Built once, although two mailers have it.
     assert!(format!("{:?}", found[1]).starts_with("Hook"), "{found:?}");
 }
 
@@ -228,7 +228,7 @@ fn webhooks_without_a_secret_are_a_fault_for_whoever_asks_for_them() {
         [mailers.c]
         backend = "strict"
     "#;
-    // An app that only sends does not ask.
+    // An app that only sends does not ask for webhooks.
     let mailers = toml(config).build_in(&no_env(), &registry()).unwrap();
     let no_secret = "need authentication: set webhook_secret to \"user:password\"";
     assert_eq!(
@@ -405,7 +405,7 @@ fn a_mailers_webhook_secret_by_code_is_its_own() {
     );
 }
 
-/// An ESP whose webhooks need an option of every type, or that was built without them.
+/// An ESP whose webhooks need an option of every type, or that was compiled without them.
 #[derive(Debug)]
 struct PickyFactory {
     unavailable: Option<&'static str>,

@@ -1,4 +1,4 @@
-//! Headers of inbound mail as mail programs write them, right and wrong.
+//! Headers of inbound messages as mail clients write them, valid and invalid.
 //!
 //! `cases.json` holds, beside what is read here, what two readers made by others say: Python's
 //! `email` with `policy.default` (Python 3.11) and `mailparser` 3 for Node, as of 2026-11.

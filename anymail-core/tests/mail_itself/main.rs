@@ -1,5 +1,5 @@
-//! The mail that goes to people: whatever a message holds, two readers made by others see the
-//! same, and no server has anything to mind.
+//! The messages that people receive: two independent parsers see the same content, and no server
+//! objects to anything.
 #![cfg(feature = "smtp")]
 #![allow(
     clippy::unwrap_used,

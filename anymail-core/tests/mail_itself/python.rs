@@ -1,4 +1,4 @@
-//! Python's `email` as a reader: one process for all mails.
+//! Parses messages with Python's `email`, in one process for all messages.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -1,4 +1,4 @@
-//! What a reader sees of a mail, and what it ought to see.
+//! What a parser sees of a message, and what it should see.
 
 use std::fmt::Debug;
 

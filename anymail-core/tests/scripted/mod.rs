@@ -1,4 +1,4 @@
-//! A backend that answers what a test tells it to, and keeps the calls it got.
+//! A backend that returns the results that a test sets, and records its calls.
 // Not every test file uses all of it.
 #![allow(dead_code)]
 

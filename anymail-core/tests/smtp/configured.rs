@@ -1,4 +1,4 @@
-//! The backend chosen by a value.
+//! The backend selected by configuration.
 
 use anymail_core::{Env, MailersConfig, Registry};
 use anymail_test_utils::{LoopbackSmtp, LoopbackTls};

@@ -1,4 +1,4 @@
-//! What an app sees of the `smtp` backend, by a server on loopback.
+//! What an app sees of the `smtp` backend, with a server on loopback.
 #![cfg(feature = "smtp")]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Servers that `LoopbackSmtp` does not play: each has its own way with a conversation.
+//! Servers that behave in ways that `LoopbackSmtp` does not simulate.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ enum Answer {
 
 use Answer::{Say, SayAndHangUp};
 
-/// A server on loopback that talks to each connection in a thread of its own.
+/// A server on loopback with a thread for each connection.
 fn serve(talk: impl Fn(TcpStream) + Send + Sync + 'static) -> SmtpConfig {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -37,7 +37,7 @@ fn serve(talk: impl Fn(TcpStream) + Send + Sync + 'static) -> SmtpConfig {
         .timeout(Duration::from_secs(2))
 }
 
-/// Greets, and answers each command; the content of a mail as the command `.`.
+/// Sends a greeting, and replies to each command; the content of a message is the command `.`.
 fn converse(mut stream: TcpStream, answer: impl Fn(&str) -> Answer) {
     let lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let _ = stream.write_all(b"220 mail.example.com\r\n");

@@ -1,4 +1,4 @@
-//! What becomes of each recipient.
+//! The status of each recipient.
 
 use anymail_core::{Accepted, RetryPolicy, SendErrorKind as K, Status};
 use anymail_test_utils::{
@@ -7,7 +7,8 @@ use anymail_test_utils::{
 
 use super::{builder, config, mailer, message};
 
-/// Refuses the recipients whose local part is a number, with this as code and words.
+/// Refuses recipients whose local part is a number, with that number as the code and with this
+/// text.
 fn by_number(server: &LoopbackSmtp, replies: &'static [(u16, &'static str)]) {
     server.reply_to_recipient(|address| {
         let place: usize = address.split('@').next()?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! STARTTLS and TLS from the first byte: never less than what was asked for.
+//! STARTTLS and implicit TLS: never less than what was configured.
 
 use anymail_core::{Accepted, SendErrorKind as K, SmtpConfig, SmtpTls};
 use anymail_test_utils::{
@@ -113,7 +113,7 @@ async fn a_certificate_that_is_not_trusted_is_a_fault_of_the_configuration() {
         assert!(error.message().contains("ca_file"), "{error}");
         assert_eq!(server.counts().of("AUTH"), 0);
     }
-    // The platform trusts nobody who has just made up an authority.
+    // The platform does not trust a CA that was just made up.
     let server = server(LoopbackTls::Implicit);
     let mailer = builder(config(&server).tls(SmtpTls::Implicit)).build();
     let error = mailer

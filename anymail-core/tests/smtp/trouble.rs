@@ -1,4 +1,4 @@
-//! Servers that are wrong, and what is to be changed then.
+//! Misconfigured servers, and what the error says to change.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -181,7 +181,7 @@ async fn eight_bits_go_only_where_they_are_offered() {
     }
 }
 
-/// No header or address can bring a command into the conversation.
+/// No header or address can inject a command into the conversation.
 #[tokio::test]
 async fn what_is_in_a_message_is_never_a_command() {
     let server = LoopbackSmtp::start().unwrap();

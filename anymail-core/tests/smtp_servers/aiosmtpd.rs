@@ -1,4 +1,5 @@
-//! aiosmtpd: the SMTP of Python people, with STARTTLS and AUTH, and without pipelining.
+//! aiosmtpd, the SMTP server of the Python community, with STARTTLS and AUTH but without
+//! pipelining.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

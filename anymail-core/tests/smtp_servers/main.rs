@@ -1,6 +1,6 @@
-//! SMTP servers that people run: Postfix, and Python's aiosmtpd.
+//! Real SMTP servers: Postfix, and Python's aiosmtpd.
 //!
-//! Where one is not installed, its tests say that they are skipped, and why.
+//! If one is not installed, its tests print that they are skipped, and why.
 #![cfg(all(feature = "smtp", unix))]
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Postfix: an instance in a folder of its own, which delivers to a Maildir.
+//! Postfix: an instance in its own folder, which delivers to a Maildir.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

@@ -1,4 +1,4 @@
-//! Suppressions by configuration: for one mailer or all, with stores of core's or an app's own.
+//! Suppressions by configuration: for one mailer or all, with built-in stores or an app's own.
 
 use std::sync::Arc;
 
@@ -66,14 +66,14 @@ async fn one_line_holds_for_all_mailers_and_a_mailer_can_say_otherwise() {
         let mailer = mailers.get(name).unwrap();
         mailer.send(&to("ann@example.com", None)).await.is_ok()
     };
-    // Not even to the address that stands for all in staging.
+    // Not even to the address that replaces all others in staging.
     assert!(!send("main").await);
     assert!(!send("other").await);
     assert!(send("free").await);
     assert!(send("own").await);
     assert_eq!(registry.outbox().len(), 2);
 
-    // An app that is configured anew while it runs has the same store, and after a restart too.
+    // An app that is reconfigured at run time has the same store, and so it does after a restart.
     let again = config.build(&registry).unwrap();
     let mailer = again.default_mailer();
     assert!(mailer.send(&to("ann@example.com", None)).await.is_err());
@@ -231,7 +231,7 @@ fn suppressions_of_a_member_that_would_not_apply_are_a_fault() {
     config(&for_all).build(&Registry::new()).unwrap();
 }
 
-/// A store that a database that is gone stands behind.
+/// A store whose database is down.
 #[derive(Debug)]
 struct Gone;
 

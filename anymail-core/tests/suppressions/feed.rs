@@ -1,4 +1,4 @@
-//! What the events of any ESP make of a store, in whatever order they come.
+//! What the events of any ESP change in a store, in whatever order they arrive.
 
 use anymail_core::{
     Event, EventActor, EventType, MemorySuppressionStore, RawBytes, RejectReason, Suppression,

@@ -1,4 +1,5 @@
-//! Who is left out of which message, what the caller learns, and what happens when a store fails.
+//! Which recipients are removed from which message, what the caller learns, and what happens when a
+//! store fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,7 +111,7 @@ async fn a_message_with_nobody_left_is_refused_and_nothing_is_called() {
     ];
     assert_eq!(states(status), expected);
 
-    // Without its `to`, a message does not go to its cc alone.
+    // Without its `to`, a message is not sent to its cc alone.
     let mut message = to(&["ann@example.com"]);
     message.cc = vec!["carl@example.com".parse().unwrap()].into();
     let error = mailer.send(&message).await.unwrap_err();
@@ -143,7 +144,7 @@ async fn in_a_batch_only_the_mails_of_suppressed_recipients_are_left_out() {
     assert_eq!(backend.calls()[0][0].to.items().len(), 5);
     assert_eq!(status.recipients().len(), 6);
 
-    // And of unrelated messages just those to them alone.
+    // Of unrelated messages, only those to them alone are not sent.
     let messages: Vec<_> = everybody.iter().map(|email| to(&[email])).collect();
     let results = mailer.send_all(&messages).await;
     let sent: Vec<_> = results.iter().map(Result::is_ok).collect();
@@ -175,7 +176,7 @@ async fn who_left_the_newsletter_still_gets_receipts() {
     let error = mailer.send(&in_scope(Some("news"))).await.unwrap_err();
     assert!(error.message().contains("in \"news\""), "{error}");
 
-    // Who left everything gets nothing.
+    // Whoever unsubscribed from everything gets nothing.
     let all = suppression("ann@example.com", Unsubscribe);
     store.add(&[all]).await.unwrap();
     mailer.send(&in_scope(Some("receipts"))).await.unwrap_err();
@@ -289,7 +290,7 @@ async fn who_is_left_out_for_two_kinds_of_reasons_is_told_and_the_message_is_can
     assert!(backend.calls().is_empty());
 }
 
-/// Counts the look-ups, and fails when it is told to.
+/// Counts look-ups, and fails when told to.
 #[derive(Debug, Clone, Default)]
 struct Flaky {
     inner: MemorySuppressionStore,

@@ -1,4 +1,4 @@
-//! Suppressions as an app relies on them: stores, and the mail that does not go out.
+//! Suppressions as an app uses them: stores, and messages that are not sent.
 // Clippy does not see that functions beside tests are tests.
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The stores of core: both keep the rules, and the file survives what happens to files.
+//! The built-in stores: both follow the rules, and the file survives what happens to files.
 
 use std::fs;
 use std::io::ErrorKind;

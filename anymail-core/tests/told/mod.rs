@@ -16,7 +16,7 @@ use anymail_core::{
 };
 use async_trait::async_trait;
 
-/// A backend that does as it is told, one answer a try, and sends when it is told nothing.
+/// A backend that returns the results that it is told, one for each attempt, and then succeeds.
 #[derive(Debug, Clone)]
 pub struct Told {
     pub can: Capabilities,
@@ -43,13 +43,13 @@ pub fn told(answers: impl IntoIterator<Item = SendError>) -> Told {
 }
 
 impl Told {
-    /// The subjects of the messages of each call.
+    /// The subjects of the messages in each call.
     pub fn batches(&self) -> Vec<Vec<String>> {
         self.batches.lock().unwrap().clone()
     }
 
     fn answer(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
-        // A message can ask for its own fate.
+        // A message can request its own result.
         match message.subject() {
             Some("refused") => return Err(error(K::Refused)),
             Some("steady") => return Ok(sent(message)),

@@ -1,5 +1,6 @@
-//! Headers that `mail-builder` does not write so that every reader gets back what was meant:
-//! texts that look like encoded words, long header names, and media types with any parameters.
+//! Writes headers that `mail-builder` does not write in a way that every mail client reads
+//! correctly: texts that look like encoded words, long header names, and media types with
+//! parameters.
 
 use std::borrow::Cow;
 
@@ -14,31 +15,32 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::message::Address;
 
-/// RFC 5322, 2.1.1, allows 998 octets in a line. A word that comes near it cannot be folded,
-/// only encoded.
+/// RFC 5322, 2.1.1, allows 998 bytes per line. A word of nearly that length cannot be folded, only
+/// encoded.
 const MAX_WORD: usize = 900;
 
-/// The most spaces between two words, which have to stand on one line with the second.
+/// The maximum number of spaces between two words; they are on one line with the second word.
 const MAX_GAP: usize = 50;
 
-/// From this length on a name stands on a line by itself. `mail-builder` folds no raw value
-/// before its first word, and both together could be longer than a line may be.
+/// A name of at least this length gets its own line. `mail-builder` does not fold a raw value
+/// before its first word, so both together could exceed the maximum line length.
 const LONG_NAME: usize = 70;
 
-/// The bytes in an encoded word: with its 12 bytes of frame, 72 of base64 are the most that the
-/// 75 bytes of RFC 2047, section 2, leave room for.
+/// The bytes in an encoded word: with its frame of 12 bytes, 72 bytes of base64 are the most that
+/// fit into the 75 bytes of RFC 2047, section 2.
 const WORD_BYTES: usize = 45;
 
-/// The bytes of a text that surely fit into a line of 78 behind a label.
+/// The bytes of a text that certainly fit into a line of 78 bytes after a header name.
 const UNFOLDED: usize = 60;
 
 /// The bytes of a file name in one section of a parameter, each of which may become three.
 const SECTION_BYTES: usize = 18;
 
-/// What a section of a parameter holds as it is (RFC 2231, section 7: `attribute-char`).
+/// The characters that a section of a parameter contains unencoded (RFC 2231, section 7:
+/// `attribute-char`).
 const PERCENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
-/// A text of one line, such as a subject.
+/// A single-line text, such as a subject.
 pub(super) fn line<'a>(name: &str, text: &'a str) -> HeaderType<'a> {
     if is_misread(text) {
         return Raw::new(on_its_own_line(name, words(text).into())).into();
@@ -46,8 +48,8 @@ pub(super) fn line<'a>(name: &str, text: &'a str) -> HeaderType<'a> {
     Text::new(text).into()
 }
 
-/// The value of a custom header. In ASCII it goes as it is, folded at its spaces: encoded, a
-/// `List-Unsubscribe` would be none any more. Encoded words in it are the caller's own.
+/// The value of a custom header. ASCII is written unchanged and folded at spaces: an encoded
+/// `List-Unsubscribe` would not work. Encoded words in it are the caller's own.
 pub(super) fn value<'a>(name: &str, value: &'a str) -> HeaderType<'a> {
     let value = value.trim_matches([' ', '\t']);
     let space = |c| matches!(c, ' ' | '\t');
@@ -79,14 +81,14 @@ pub(super) fn mailboxes(list: &[Address]) -> HeaderType<'_> {
         _ => written(&address(it)),
     });
     let texts: Vec<_> = texts.collect();
-    // Each begins a line, so that none is folded again, inside a quoted local part perhaps.
+    // Each starts a new line, so that none is folded again, possibly inside a quoted local part.
     Raw::new(texts.join(",\r\n ")).into()
 }
 
 /// A `Content-Disposition`.
 pub(super) fn disposition<'a>(kind: &'a str, filename: Option<&'a str>) -> HeaderType<'a> {
-    // Folded inside its quotes, a name comes out of mail-parser 0.11 with the line break in it
-    // where there is another space or a backslash beside the fold.
+    // If a quoted name is folded next to a space or a backslash, mail-parser 0.11 keeps the line
+    // break in the name.
     let folded = |name: &str| {
         let escapes = name.matches(['"', '\\']).count();
         name.contains([' ', '\t']) && name.len() + escapes > UNFOLDED
@@ -100,7 +102,7 @@ pub(super) fn disposition<'a>(kind: &'a str, filename: Option<&'a str>) -> Heade
     }
 }
 
-/// A media type as a header can hold it. `charset`, if there is one, takes the place of its own.
+/// A media type for a header. `charset`, if given, replaces its own.
 pub(super) fn media_type<'a>(given: &'a str, charset: Option<&str>) -> Cow<'a, str> {
     let (essence, parameters) = parse(given);
     let own = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("charset");
@@ -133,7 +135,7 @@ pub(super) fn media_type<'a>(given: &'a str, charset: Option<&str>) -> Cow<'a, s
     written(&header).into()
 }
 
-/// What stands between the parts of a `multipart` type, if it says so.
+/// The boundary between the parts of a `multipart` type, if it states one.
 pub(super) fn boundary(media_type: &str) -> Option<String> {
     let (_, parameters) = parse(media_type);
     let mut parameters = parameters.into_iter();
@@ -141,7 +143,7 @@ pub(super) fn boundary(media_type: &str) -> Option<String> {
     Some(boundary).filter(|boundary| !boundary.is_empty())
 }
 
-/// The value of a header as `mail-builder` writes it, with its folds.
+/// The value of a header as `mail-builder` writes it, including folds.
 fn written(header: &impl Header) -> String {
     let mut bytes = Vec::new();
     header.write_header(&mut bytes, "Content-Type: ".len());
@@ -149,8 +151,8 @@ fn written(header: &impl Header) -> String {
     text.trim_end_matches("\r\n").to_owned()
 }
 
-/// Takes a media type apart: its essence, and its parameters with their quotes undone. What is
-/// no parameter is left out, since no reader could make sense of it.
+/// Splits a media type into its essence and its unquoted parameters. Anything that is not a
+/// parameter is dropped, because no mail client could interpret it.
 fn parse(given: &str) -> (&str, Vec<(String, String)>) {
     let (essence, mut rest) = given.split_once(';').unwrap_or((given, ""));
     let mut parameters = Vec::new();
@@ -197,9 +199,9 @@ fn unquoted(value: &str) -> String {
     kept.collect()
 }
 
-/// Whether readers take a text for something else when it stands in a header as it is: as an
-/// encoded word, which many decode wherever it is, in quotes too; without the space it begins
-/// with; or with one space for a tab, or for several where it is folded.
+/// Whether mail clients would misread a text that is written unchanged: as an encoded word, which
+/// many decode anywhere, even in quotes; without a leading space; or with one space instead of a
+/// tab or of several spaces where it is folded.
 fn is_misread(text: &str) -> bool {
     let is_word = |at: &str| {
         let mut fields = at.splitn(4, '?');
@@ -215,14 +217,14 @@ fn is_misread(text: &str) -> bool {
         || places.any(|(at, _)| text.get(at + 2..).is_some_and(is_word))
 }
 
-/// A text as encoded words (RFC 2047), with spaces between them.
+/// Writes a text as encoded words (RFC 2047), separated by spaces.
 fn words(text: &str) -> String {
     let word = |piece| format!("=?utf-8?B?{}?=", BASE64.encode(piece));
     let words: Vec<_> = pieces(text, WORD_BYTES).map(word).collect();
     words.join(" ")
 }
 
-/// A parameter with percent-encoding (RFC 2231).
+/// Writes a percent-encoded parameter (RFC 2231).
 fn parameter(name: &str, value: &str) -> String {
     let mut sections = Vec::new();
     for (place, piece) in pieces(value, SECTION_BYTES).enumerate() {
@@ -233,7 +235,8 @@ fn parameter(name: &str, value: &str) -> String {
     sections.join("; ")
 }
 
-/// A text in pieces of no more than so many bytes, which are at least four, cut between characters.
+/// Splits a text into pieces of at most this many bytes, which must be at least four, between
+/// characters.
 fn pieces(text: &str, most: usize) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

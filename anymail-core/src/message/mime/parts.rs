@@ -1,6 +1,6 @@
-//! The body of a mail: texts, inline parts and attachments, each encoded as it has to be.
+//! The body of an email: texts, inline parts and attachments, each with the encoding it needs.
 //!
-//! How they are labelled is in `labels.rs`.
+//! `labels.rs` writes their headers.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,11 @@ use mail_builder::mime::{BodyPart, MimePart};
 use super::labels;
 use crate::message::{Alternative, Attachment, Field, Message};
 
-/// The longest line of a mail, without its CR LF (RFC 5322, 2.1.1).
+/// The maximum length of a line, without its CR LF (RFC 5322, 2.1.1).
 const MAX_LINE: usize = 998;
 
 impl Message {
-    /// The body with all that belongs to it.
+    /// The body with everything that belongs to it.
     pub(super) fn parts(&self) -> MimePart<'_> {
         let (inline, attached): (Vec<_>, Vec<_>) = self
             .attachments
@@ -46,8 +46,8 @@ impl Message {
         body.unwrap_or_else(|| text("text/plain", ""))
     }
 
-    /// The body in all its media types, the plainest first (RFC 2046, 5.1.4). AMP stands before
-    /// HTML: a reader that knows neither AMP nor better shows the last part.
+    /// The body in all its media types, the plainest first (RFC 2046, 5.1.4). AMP comes before
+    /// HTML, because clients that do not support AMP show the last part.
     fn bodies(&self) -> Option<MimePart<'_>> {
         let amp = |part: &&Alternative| part.is("text/x-amp-html");
         let alternatives = self.alternatives.items().iter();
@@ -84,8 +84,8 @@ fn text<'a>(content_type: &'a str, body: &'a str) -> MimePart<'a> {
     part(header, body_part(with_crlf(body)))
 }
 
-/// A text with the line ends that it has as a mail, whatever its encoding (RFC 2046, 4.1.1).
-/// `mail-builder` changes them too, but not of what it puts into base64.
+/// A text with the line ends of an email, whatever its encoding (RFC 2046, 4.1.1). `mail-builder`
+/// converts them, too, but not in base64.
 fn with_crlf(body: &str) -> Cow<'_, str> {
     let bytes = body.as_bytes();
     let bare = |at: usize| at.checked_sub(1).and_then(|at| bytes.get(at)) != Some(&b'\r');
@@ -107,8 +107,8 @@ fn with_crlf(body: &str) -> Cow<'_, str> {
     text.into()
 }
 
-/// Text keeps readable where it can. What no text line may hold (RFC 2045, 2.7) goes as bytes,
-/// in base64.
+/// Keeps text readable if possible. What no text line may contain (RFC 2045, 2.7) is encoded in
+/// base64.
 fn body_part(body: Cow<'_, str>) -> BodyPart<'_> {
     let bare_cr = || {
         let mut after_cr = body.split('\r').skip(1);
@@ -138,7 +138,7 @@ fn file(attachment: &Attachment) -> MimePart<'_> {
     }
 }
 
-/// Bytes that arrive as they are.
+/// Bytes that arrive unchanged.
 fn binary<'a>(content_type: &'a str, content: &'a [u8]) -> MimePart<'a> {
     let header = labels::media_type(content_type, None);
     if !is_composite(content_type) {
@@ -146,14 +146,15 @@ fn binary<'a>(content_type: &'a str, content: &'a [u8]) -> MimePart<'a> {
     }
     match as_7bit(content).filter(|lines| has_parts(content_type, lines)) {
         Some(lines) => part(header, BodyPart::Binary(lines)).transfer_encoding("7bit"),
-        // No encoding is allowed and 7bit cannot carry it, so it goes as what any reader can save.
+        // It must not be encoded, but 7bit cannot carry it, so send it as something that any client
+        // can save.
         None => part("application/octet-stream", BodyPart::Binary(content.into())),
     }
 }
 
-/// Whether a media type is one that base64 and quoted-printable are forbidden for (RFC 2045, 6.4;
-/// RFC 2046, 5.2.1): readers show an encoded `message/rfc822` as garbage. `message/global` and its
-/// like came later and may be encoded (RFC 6532, 3.7; RFC 6533).
+/// Whether base64 and quoted-printable are forbidden for a media type (RFC 2045, 6.4; RFC 2046,
+/// 5.2.1): mail clients show an encoded `message/rfc822` as garbage. `message/global` and similar
+/// types came later and may be encoded (RFC 6532, 3.7; RFC 6533).
 fn is_composite(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
@@ -161,7 +162,7 @@ fn is_composite(content_type: &str) -> bool {
         || (essence.starts_with("message/") && !essence.starts_with("message/global"))
 }
 
-/// Whether what is inside a `multipart` can be found. Of other types nothing has to be.
+/// Whether the parts of a `multipart` can be found. Always true for other types.
 fn has_parts(content_type: &str, lines: &[u8]) -> bool {
     let multipart = content_type.get(..10);
     if !multipart.is_some_and(|start| start.eq_ignore_ascii_case("multipart/")) {
@@ -175,8 +176,8 @@ fn has_parts(content_type: &str, lines: &[u8]) -> bool {
     lines.any(|line| line.starts_with(first.as_bytes()))
 }
 
-/// Bytes as lines that `7bit` can carry (RFC 2045, 2.7), each ended by CR LF; `None` for what has
-/// a byte beyond ASCII, a NUL, a CR by itself, or a line of more than 998 bytes.
+/// Converts bytes to lines that `7bit` can carry (RFC 2045, 2.7), each with CR LF. `None` if there
+/// is a non-ASCII byte, a NUL, a lone CR, or a line of more than 998 bytes.
 fn as_7bit(content: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut converted = false;
     for line in content.split_inclusive(|byte| *byte == b'\n') {
@@ -208,8 +209,8 @@ fn as_7bit(content: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(lines))
 }
 
-/// A leaf. Its media type is given raw: parsed, bytes of a `text/*` type would be taken for
-/// text, and their line ends changed.
+/// A leaf. Its media type is set raw: otherwise, bytes of a `text/*` type would be treated as text,
+/// and their line ends changed.
 fn part<'a>(content_type: impl Into<Cow<'a, str>>, content: BodyPart<'a>) -> MimePart<'a> {
     MimePart::raw(content).header("Content-Type", Raw::new(content_type))
 }
