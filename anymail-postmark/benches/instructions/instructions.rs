@@ -2,8 +2,9 @@
 //!
 //! Instructions are the same on a busy machine and on an idle one, which times are not. They
 //! differ a little between compilers and processors: hence the margin. The counts to compare
-//! with stand beside the paths, in `scenarios/paths.rs`.
+//! with stand beside the paths, in `../scenarios/paths.rs`.
 
+#[path = "../scenarios/mod.rs"]
 mod scenarios;
 
 use std::env;
