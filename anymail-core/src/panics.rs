@@ -8,14 +8,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
 
-/// Runs a future to its end. A panic ends it and gives the panic's message.
 /// Runs a future to completion. If it panics, returns the panic's message.
+///
+/// The caller must not use anything that the future was changing when it panicked.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     let ended = AssertUnwindSafe(future).catch_unwind().await;
     ended.map_err(|payload| message(&*payload))
 }
 
-/// Runs a function like [`run`].
+/// Calls a function, with the same result as [`caught`].
 pub(crate) fn caught_in<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|payload| message(&*payload))
 }

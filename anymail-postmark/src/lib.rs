@@ -72,7 +72,6 @@
 //! This crate does not check these limits. Postmark refuses a message that exceeds one, and the
 //! error quotes its message and has [`Accepted::No`](anymail_core::Accepted::No). Source:
 //! Postmark's documentation, as of 2026-09.
-//! counts beforehand. (Its documentation, as of 2026-09.)
 //!
 //! | limit | maximum |
 //! | --- | --- |

@@ -32,7 +32,6 @@ use crate::secret::Secret;
 /// Several pairs of user and password can be valid at once. To change a secret without losing
 /// events, add the new pair here, then change it at the ESP, then remove the old pair. Signatures
 /// support several keys in the same way.
-/// signature can have several keys in the same way.
 ///
 /// ```
 /// use anymail_core::WebhookAuth;

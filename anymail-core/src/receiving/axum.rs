@@ -28,7 +28,6 @@ use super::webhook::Webhook;
 ///
 /// If basic authentication is required, the body is read only after the request passes it. The body
 /// is read up to [`Webhook::body_limit`]; axum's own limit does not apply.
-/// it is read up to [`Webhook::body_limit`]: axum's own limit does not apply.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -21,7 +21,6 @@ use crate::secret::Secret;
 /// Use it for an ESP that signs its webhook requests in this way; your crate selects what is signed
 /// and where the signature is. To change a key without losing events, configure the new key in
 /// addition to the old one, change it at the ESP, then remove the old one.
-/// new key beside the old one, then switch the ESP over, then remove the old one.
 ///
 /// ```
 /// use anymail_core::{HmacSha256Keys, SignatureError, WebhookSignature};

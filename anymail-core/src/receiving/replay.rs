@@ -31,7 +31,6 @@ pub type ReplayGuardError = Box<dyn Error + Send + Sync>;
 /// several processes receive webhooks, or if handled events must survive a restart, use a database.
 /// This is an implementation for PostgreSQL, with the table `webhook_events (esp text, key text,
 /// handled boolean, claimed_until timestamptz, primary key (esp, key))`:
-/// claimed_until timestamptz, primary key (esp, key))`:
 ///
 /// ```
 /// use anymail_core::{EventClaim, ReplayGuard, ReplayGuardError};

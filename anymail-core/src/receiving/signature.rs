@@ -81,7 +81,6 @@ pub trait WebhookSignature: Send + Sync {
     /// # Errors
     /// [`SignatureError`], which says why. The reason is logged; the sender of the request learns
     /// only that it was refused.
-    /// learns only that it was refused.
     fn verify(&self, request: &Request<Bytes>) -> Result<(), SignatureError>;
 }
 

@@ -56,7 +56,6 @@ impl fmt::Display for WebhookKind {
 /// A backend implements the other methods. Before core calls [`read`](Self::read), it has checked
 /// [`auth`](Self::auth), the method and the size of the body, so no webhook has to and none can
 /// forget it.
-/// forget it.
 pub trait Webhook: fmt::Debug + Send + Sync {
     /// The ESP's name, in lower case. It is part of the URL and of every event.
     fn esp(&self) -> &str;

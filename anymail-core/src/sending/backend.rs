@@ -52,7 +52,6 @@ pub trait EmailBackend: Debug + Send + Sync {
     /// suppresses and reports only the recipients in the message's own fields. A key with which the
     /// ESP accepts another field, such as a subject, must replace that field of the message or be
     /// objected to; it must not be silently ignored.
-    /// replaces that field of the message, or is objected to; it is not silently ignored.
     fn check(&self, message: &Message) -> Vec<Objection> {
         let _ = message;
         Vec::new()

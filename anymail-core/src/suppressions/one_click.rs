@@ -31,7 +31,6 @@ use crate::receiving::HmacSha256Keys;
 /// the time of issue, signed with HMAC-SHA256. A forged, modified or expired token has no effect.
 /// To change the key, put the new one before the old one, and remove the old one when its tokens
 /// have expired.
-/// in front of the old one, and remove the old one when its tokens have expired.
 ///
 /// | request | response |
 /// | --- | --- |

@@ -143,7 +143,6 @@ impl Broker {
     ///
     /// # Errors
     /// Any of them was not confirmed. Some may be on their queues anyway.
-    /// When any of them is not confirmed. Some may be on their queues all the same.
     pub(crate) async fn publish(&self, letters: Vec<Letter>) -> Result<()> {
         let options = BasicPublishOptions {
             mandatory: true, // a letter without a queue comes back instead of vanishing

@@ -4,7 +4,6 @@
 //! Each file contains everything that an app writes. It gets the webhooks of its configuration, and
 //! a queue from which the app does its own work: an ESP waits for the response, so a handler only
 //! stores the event.
-//! down and leaves the rest for later.
 
 pub mod actix;
 pub mod hyper;
