@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::address_input::Input;
 use super::attachment::{Attachment, AttachmentError, ContentId};
+use super::headers::unsubscribe_headers;
 use super::{
     Address, AddressInput, Alternative, Fault, FaultKind, Field, JsonMap, Message, MessageError,
     MessageFields,
@@ -418,28 +419,6 @@ impl MessageBuilder {
 
 fn not_one(found: usize) -> String {
     format!("expected one address, got {found}")
-}
-
-/// The two headers of RFC 8058, 3.1. Only https URLs are allowed; a `>` or a space would end the
-/// URL.
-pub(crate) fn unsubscribe_headers(url: &str) -> Result<[(&'static str, String); 2], String> {
-    let host = url.strip_prefix("https://").unwrap_or_default();
-    let printable = url
-        .bytes()
-        .all(|b| b.is_ascii_graphic() && !b"<>\"\\".contains(&b));
-    if host.is_empty() || host.starts_with('/') || !printable {
-        let url = super::excerpt(url);
-        return Err(format!(
-            "{url:?} is not a valid https URL in printable ASCII"
-        ));
-    }
-    Ok([
-        ("List-Unsubscribe", format!("<{url}>")),
-        (
-            "List-Unsubscribe-Post",
-            "List-Unsubscribe=One-Click".to_owned(),
-        ),
-    ])
 }
 
 #[cfg(test)]

@@ -200,6 +200,28 @@ impl fmt::Display for HeaderError {
     }
 }
 
+/// The two headers of RFC 8058, 3.1. Only https URLs are allowed; a `>` or a space would end the
+/// URL.
+pub(crate) fn unsubscribe_headers(url: &str) -> Result<[(&'static str, String); 2], String> {
+    let host = url.strip_prefix("https://").unwrap_or_default();
+    let printable = url
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && !b"<>\"\\".contains(&b));
+    if host.is_empty() || host.starts_with('/') || !printable {
+        let url = excerpt(url);
+        return Err(format!(
+            "{url:?} is not a valid https URL in printable ASCII"
+        ));
+    }
+    Ok([
+        ("List-Unsubscribe", format!("<{url}>")),
+        (
+            "List-Unsubscribe-Post",
+            "List-Unsubscribe=One-Click".to_owned(),
+        ),
+    ])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,11 +25,11 @@ pub use address_error::{AddressError, AddressErrorReason};
 pub use address_input::AddressInput;
 pub use attachment::{Attachment, AttachmentError, ContentId};
 pub use builder::MessageBuilder;
-#[cfg(feature = "signatures")]
-pub(crate) use builder::unsubscribe_headers;
 pub(crate) use fault::write_list;
 pub use fault::{Fault, FaultKind, MessageError};
 pub use field::Field;
+#[cfg(feature = "signatures")]
+pub(crate) use headers::unsubscribe_headers;
 pub use headers::{HeaderError, HeaderErrorReason, Headers};
 pub use merge::MergeMap;
 pub use message::{Alternative, JsonMap, Message, MessageFields, Metadata};
