@@ -159,7 +159,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     suppressions.or_insert_with(|| r#"{"store": "memory"}"#.to_owned());
 
     let routes = app(&variables.into_iter().collect(), &url)?;
-    println!("Sign up at {url}/ and see what became of it at {url}/status");
+    println!("Sign up at {url}/ and see the status of your message at {url}/status");
     axum::serve(listener, routes).await?;
     Ok(())
 }

@@ -35,7 +35,7 @@ usage: queue publish < messages.jsonl   puts messages on the queue: {\"id\": ...
        queue work                       sends them, until SIGTERM
        queue review                     asks Postmark about those that it may have
        queue review --send-again SECS   and sends again those it has not found after so long
-variables: AMQP_URL, POSTMARK_SERVER_TOKEN, and more that are told in settings.rs";
+variables: AMQP_URL, POSTMARK_SERVER_TOKEN, and more in settings.rs";
 
 #[tokio::main]
 pub(crate) async fn main() -> ExitCode {

@@ -125,7 +125,7 @@ impl Worker {
                 // only when it is free or done. If that was this message, it was taken from that
                 // worker.
                 Claim::Held if taken.delivery.redelivered => {
-                    let reason = "the worker that took it ended before it said what came of it";
+                    let reason = "the worker that claimed it ended before it recorded the result";
                     settled.push((taken, Verdict::Maybe(reason.to_owned())));
                 }
                 Claim::Held => settled.push((taken, Verdict::Duplicate)),
