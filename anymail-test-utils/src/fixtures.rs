@@ -1,10 +1,7 @@
-//! Messages that use just what is asked of them.
+//! Messages that use only the features that a test requests.
 //!
-//! What an ESP should understand of them is worked out in `conformance/understood.rs`.
-#![allow(
-    clippy::unreachable,
-    reason = "a fixture that is wrong fails every test at once"
-)]
+//! `conformance/understood.rs` computes what an ESP should understand.
+#![allow(clippy::unreachable, reason = "an invalid fixture fails every test")]
 
 use anymail_core::{
     Address, Alternative, Attachment, AttachmentError, Capabilities, ContentId, Feature, Field,
@@ -18,23 +15,23 @@ use time::{Duration, OffsetDateTime, UtcOffset};
 pub(crate) const FROM: &str = "sender@example.com";
 /// The one recipient of a plain message.
 pub(crate) const TO: &str = "ann@example.com";
-/// A word that stands in every text body and nowhere else.
+/// A word that appears in every text body and nowhere else.
 pub(crate) const BODY: &str = "thewordsofthebody";
 
-/// An address that is known to be one.
+/// Parses a fixture's address.
 pub(crate) fn address(text: &str) -> Address {
     match text.parse() {
         Ok(address) => address,
-        Err(error) => unreachable!("a fixture is no address: {error}"),
+        Err(error) => unreachable!("invalid address in a fixture: {error}"),
     }
 }
 
-/// Addresses that are known to be such.
+/// Parses a fixture's addresses.
 pub(crate) fn addresses<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Address> {
     texts.into_iter().map(address).collect()
 }
 
-/// A sender, a recipient, a subject and a text.
+/// Creates a message with a sender, a recipient, a subject and a text.
 pub(crate) fn plain() -> Message {
     let mut message = Message::default();
     message.from = address(FROM).into();
@@ -44,46 +41,46 @@ pub(crate) fn plain() -> Message {
     message
 }
 
-/// A plain message to these recipients.
+/// Creates a plain message to these recipients.
 pub(crate) fn plain_to<'a>(to: impl IntoIterator<Item = &'a str>) -> Message {
     let mut message = plain();
     message.to = addresses(to).into();
     message
 }
 
-/// A batch: each of these gets a mail of its own.
+/// Creates a batch, in which each recipient gets a separate message.
 pub(crate) fn batch_to<'a>(to: impl IntoIterator<Item = &'a str>) -> Message {
     let mut message = plain_to(to);
     message.merge_data.value_or_default();
     message
 }
 
-/// An attachment that is known to be one.
+/// Returns a fixture's attachment.
 pub(crate) fn file(made: Result<Attachment, AttachmentError>) -> Attachment {
     match made {
         Ok(file) => file,
-        Err(error) => unreachable!("a fixture is no attachment: {error}"),
+        Err(error) => unreachable!("invalid attachment in a fixture: {error}"),
     }
 }
 
-/// An inline part that is known to be one.
+/// Creates a fixture's inline part.
 pub(crate) fn inline(name: &str, content: impl Into<Bytes>, content_id: &str) -> Attachment {
     let id = ContentId::new(content_id);
     file(id.and_then(|id| Ok(Attachment::new(name, content)?.inline(&id))))
 }
 
-/// Headers that are known to be such.
+/// Creates a fixture's headers.
 pub(crate) fn headers<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Headers {
     let mut headers = Headers::new();
     for (name, value) in pairs {
         if let Err(error) = headers.insert(name, value) {
-            unreachable!("a fixture is no header: {error}");
+            unreachable!("invalid header in a fixture: {error}");
         }
     }
     headers
 }
 
-/// A JSON object.
+/// Creates a JSON object.
 pub(crate) fn object<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> JsonMap {
     let pairs = pairs.into_iter();
     pairs
@@ -91,7 +88,7 @@ pub(crate) fn object<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) ->
         .collect()
 }
 
-/// Metadata.
+/// Creates metadata.
 pub(crate) fn metadata<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Metadata {
     let pairs = pairs.into_iter();
     pairs
@@ -99,7 +96,7 @@ pub(crate) fn metadata<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) 
         .collect()
 }
 
-/// Whether a message can use a feature more than once, by [`AtEsp::add`].
+/// Whether a message can use a feature more than once with [`AtEsp::add`].
 pub(crate) fn is_counted(feature: Feature) -> bool {
     matches!(
         feature,
@@ -117,7 +114,7 @@ pub(crate) fn is_counted(feature: Feature) -> bool {
     )
 }
 
-/// What the messages cannot know of themselves: what exists at the ESP.
+/// What exists at the ESP, which messages cannot know.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AtEsp {
     pub(crate) template_id: String,
@@ -125,13 +122,13 @@ pub(crate) struct AtEsp {
 }
 
 impl AtEsp {
-    /// A message that uses `feature`, `n` times where it can be counted, and besides only what
-    /// it must use: by its nature, or because of a [`Support::With`] or [`Support::WithAny`], of
-    /// which it takes the first.
+    /// Creates a message that uses `feature`, `n` times if it can be counted, and otherwise only
+    /// the features that it requires: by its nature, or because of a [`Support::With`] or
+    /// [`Support::WithAny`], of which it uses the first.
     pub(crate) fn using(&self, feature: Feature, n: usize, can: &Capabilities) -> Message {
         let mut needed = vec![(feature, n)];
         let mut last = feature;
-        // Every step leads to another feature, or in a circle, which is cut.
+        // Each step leads to another feature or into a cycle, which is cut.
         for _ in Feature::ALL {
             let next = match (last, can.support(last)) {
                 (Feature::TemplateSubject | Feature::TemplateBody, _) => Feature::Template,
@@ -148,7 +145,7 @@ impl AtEsp {
         self.with(&needed)
     }
 
-    /// The same, without the conditions that the backend puts.
+    /// Like [`using`](Self::using), without the backend's conditions.
     pub(crate) fn using_alone(&self, feature: Feature, n: usize) -> Message {
         match feature {
             Feature::TemplateSubject | Feature::TemplateBody => {
@@ -158,11 +155,11 @@ impl AtEsp {
         }
     }
 
-    /// A message that uses just these.
+    /// Creates a message that uses exactly these features.
     pub(crate) fn with(&self, features: &[(Feature, usize)]) -> Message {
         let mut message = plain();
         if features.iter().any(|(it, _)| *it == Feature::Template) {
-            // Many ESPs take a subject and a body of the template's only.
+            // Many ESPs support only the template's subject and body.
             (message.subject, message.text_body) = (Field::Unset, Field::Unset);
         }
         for (feature, n) in features {
@@ -219,7 +216,7 @@ impl AtEsp {
             Feature::TrackOpens => message.track_opens = true.into(),
             Feature::TrackClicks => message.track_clicks = true.into(),
             Feature::SendAt => {
-                // In a zone of its own, by which the wall clock shows another time than UTC's.
+                // A time zone in which the local time differs from UTC.
                 let zone = UtcOffset::from_hms(5, 45, 0).unwrap_or(UtcOffset::UTC);
                 let at = (OffsetDateTime::now_utc() + Duration::HOUR).to_offset(zone);
                 message.send_at = at.replace_nanosecond(0).unwrap_or(at).into();
@@ -265,7 +262,7 @@ impl AtEsp {
                 message.cc = addresses(["copy@example.com"]).into();
             }
             Feature::EspExtra => message.esp_extra = self.esp_extra.clone().into(),
-            other => unreachable!("no fixture knows the feature {other:?}"),
+            other => unreachable!("no fixture for the feature {other:?}"),
         }
     }
 }
@@ -275,7 +272,7 @@ fn add_bodies(message: &mut Message, types: Vec<String>) {
     for (i, content_type) in types.iter().enumerate() {
         match Alternative::new(format!("{BODY}, form {i}"), content_type) {
             Ok(body) => bodies.push(body),
-            Err(error) => unreachable!("a fixture is no body: {error}"),
+            Err(error) => unreachable!("invalid body in a fixture: {error}"),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The mailbox page in a real browser: what a message holds must not run there.
+//! Tests the mailbox page in a real browser: nothing in a message may run there.
 //!
-//! Needs Chromium, found by the variable `CHROMIUM` or in the usual places; where there is
-//! none, the test says so and passes.
+//! Needs Chromium in the usual places, or its path in the variable `CHROMIUM`. Without it, the test
+//! prints that it was skipped and passes.
 
 #![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
 
@@ -22,8 +22,8 @@ fn chromium() -> Option<PathBuf> {
     named.or(found)
 }
 
-/// Loads a page and lets it run for three seconds of its own time (the list loads itself anew
-/// after five); gives the page as it is then.
+/// Loads a page, lets it run for three seconds of virtual time (the list reloads after five), and
+/// returns the resulting page.
 fn load(chromium: &Path, url: &str) -> String {
     let profile = std::env::temp_dir().join(format!("fake-postmark-{}", uuid::Uuid::new_v4()));
     let output = Command::new(chromium)
@@ -47,7 +47,7 @@ fn load(chromium: &Path, url: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The paths that a browser asked a server for.
+/// Returns the paths that a browser requested from a server.
 fn asked_for(server: &LoopbackServer) -> Vec<String> {
     let path = |request: &http::Request<_>| request.uri().path().to_owned();
     server.requests().iter().map(path).collect()
@@ -56,10 +56,10 @@ fn asked_for(server: &LoopbackServer) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_messages_scripts_do_not_run_in_the_mailbox() {
     let Some(chromium) = chromium() else {
-        println!("skipped: there is no Chromium here (set CHROMIUM to its path)");
+        println!("skipped: Chromium is not installed (set CHROMIUM to its path)");
         return;
     };
-    // Every way that we know for a script to start, each asking for a path of its own.
+    // Every known way to start a script; each requests a different path.
     let beacon = LoopbackServer::start(|_| Response::default()).unwrap();
     let to = beacon.url();
     let attack = format!(
@@ -74,7 +74,7 @@ async fn a_messages_scripts_do_not_run_in_the_mailbox() {
     );
     let picture = format!("<img src='{to}/picture'>");
 
-    // The attack works where nothing stops it; else this test could not fail.
+    // The attack works if nothing stops it; otherwise, this test could not fail.
     let page = format!("<html><body>{attack}</body></html>");
     let naive = LoopbackServer::start(move |_| {
         let response = Response::builder().header("Content-Type", "text/html");
@@ -122,7 +122,7 @@ async fn a_messages_scripts_do_not_run_in_the_mailbox() {
     );
     beacon.forget_requests();
 
-    // Opened by itself, the HTML may lead the browser away, and still runs nothing.
+    // Opened directly, the HTML may navigate away, but still runs nothing.
     load(&chromium, &format!("{}/mailbox/{id}/html", postmark.url()));
     let seen = asked_for(&beacon);
     let harmless = |path: &String| path == "/picture" || path == "/refresh";

@@ -1,4 +1,4 @@
-//! The guide's ESP, chosen by configuration: what an app has of its factory.
+//! The guide's ESP, selected by a configuration: how an app uses its factory.
 #![allow(
     clippy::unwrap_used,
     unreachable_pub,
@@ -34,7 +34,7 @@ fn mailers(more: &[(&str, &str)]) -> Result<Mailers, ConfigError> {
     MailersConfig::from_env(&env, &registry).build_in(&env, &registry)
 }
 
-/// What Pigeon posts, signed with a key.
+/// A post by Pigeon, signed with a key.
 fn post(key: &str, body: &'static str) -> Request<Bytes> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let time = now.as_secs().to_string();
@@ -51,7 +51,7 @@ fn post(key: &str, body: &'static str) -> Request<Bytes> {
 }
 
 #[test]
-fn one_url_makes_the_backend() {
+fn one_url_configures_the_backend() {
     let mailers = mailers(&[]).unwrap();
     let backend = mailers.default_mailer().backend();
     assert_eq!(backend.name(), "pigeon");
@@ -61,7 +61,7 @@ fn one_url_makes_the_backend() {
 }
 
 #[test]
-fn signing_keys_of_the_configuration_guard_both_webhooks() {
+fn signing_keys_in_the_configuration_protect_both_webhooks() {
     let mailers = mailers(&[
         ("ANYMAIL_PIGEON_WEBHOOK_SIGNING_KEY", "new-key"),
         ("PIGEON_WEBHOOK_SIGNING_KEY_2", "old-key"),

@@ -15,7 +15,7 @@ use anymail_test_utils::{Fault, LoopbackServer};
 use bytes::Bytes;
 use http::{HeaderValue, Response};
 
-/// A server that answers with how often it has run, as JSON rows.
+/// A server that responds with the number of its calls, as JSON rows.
 fn counting() -> LoopbackServer {
     let runs = AtomicUsize::new(0);
     LoopbackServer::start(move |_| {
@@ -33,7 +33,7 @@ async fn post(client: &reqwest::Client, server: &LoopbackServer) -> reqwest::Res
     response.text().await
 }
 
-/// The I/O error at the bottom of what reqwest says.
+/// The I/O error that is the root cause of a reqwest error.
 fn io_kind(error: &reqwest::Error) -> Option<ErrorKind> {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
@@ -49,7 +49,7 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// A client that gives up soon, for answers that never come.
+/// A client with a short timeout, for responses that never arrive.
 fn impatient() -> reqwest::Client {
     let timeout = Duration::from_secs(1);
     reqwest::Client::builder()
@@ -86,10 +86,10 @@ async fn serves_records_and_counts_over_one_kept_connection() {
 async fn refuses_connections_until_it_accepts_again_on_the_same_port() {
     let server = counting();
     let client = client();
-    post(&client, &server).await.unwrap(); // leaves a kept connection
+    post(&client, &server).await.unwrap(); // leaves an idle connection
     for _ in 0..3 {
         server.refuse().await.unwrap();
-        server.refuse().await.unwrap(); // twice is once
+        server.refuse().await.unwrap(); // refusing twice is the same as once
         let error = post(&client, &server).await.unwrap_err();
         assert!(error.is_connect(), "{error:?}");
         assert_eq!(io_kind(&error), Some(ErrorKind::ConnectionRefused));
@@ -101,7 +101,7 @@ async fn refuses_connections_until_it_accepts_again_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn a_reset_on_accept_takes_the_next_new_connection_or_the_next_call() {
+async fn a_reset_on_accept_breaks_the_next_new_connection_or_the_next_call() {
     let server = counting();
     server.inject(Fault::ResetOnAccept, 1);
     let error = post(&client(), &server).await.unwrap_err();
@@ -121,7 +121,7 @@ async fn a_reset_on_accept_takes_the_next_new_connection_or_the_next_call() {
 }
 
 #[tokio::test]
-async fn resets_are_seen_as_resets_and_say_whether_the_handler_ran() {
+async fn clients_see_resets_and_faults_say_whether_the_handler_ran() {
     for fault in [
         Fault::ResetBeforeReading,
         Fault::ResetWhileReading,
@@ -150,7 +150,7 @@ async fn resets_are_seen_as_resets_and_say_whether_the_handler_ran() {
 }
 
 #[tokio::test]
-async fn a_reset_while_a_large_body_is_read_breaks_the_clients_writing() {
+async fn a_reset_while_a_large_body_is_read_fails_the_clients_write() {
     let server = counting();
     server.inject(Fault::ResetWhileReading, 1);
     let body = vec![b'x'; 32 * 1024 * 1024];
@@ -167,7 +167,7 @@ async fn a_reset_while_a_large_body_is_read_breaks_the_clients_writing() {
 }
 
 #[tokio::test]
-async fn a_close_in_good_order_is_no_reset() {
+async fn a_normal_close_is_not_a_reset() {
     let server = counting();
     server.inject(Fault::AcceptThenClose, 1);
     let error = post(&client(), &server).await.unwrap_err();
@@ -177,7 +177,7 @@ async fn a_close_in_good_order_is_no_reset() {
 }
 
 #[tokio::test]
-async fn what_hangs_ends_by_the_clients_time_limit() {
+async fn a_hang_ends_with_the_clients_timeout() {
     for fault in [Fault::Hang, Fault::AcceptThenHang] {
         let server = counting();
         server.inject(fault.clone(), 1);
@@ -193,7 +193,7 @@ async fn what_hangs_ends_by_the_clients_time_limit() {
 }
 
 #[tokio::test]
-async fn a_dripping_answer_arrives_whole_or_is_given_up() {
+async fn a_slow_answer_arrives_completely_or_times_out() {
     let server = counting();
     let interval = Duration::from_millis(1);
     server.inject(Fault::Drip { interval }, 1);
@@ -210,7 +210,7 @@ async fn a_dripping_answer_arrives_whole_or_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_cut_answer_announces_more_than_comes() {
+async fn a_truncated_answer_announces_more_than_arrives() {
     let server = counting();
     server.inject(Fault::CutShort { bytes: 5 }, 1);
     let mut response = client().post(server.url()).body("x").send().await.unwrap();
@@ -228,7 +228,7 @@ async fn a_cut_answer_announces_more_than_comes() {
 }
 
 #[tokio::test]
-async fn garbage_is_no_http() {
+async fn garbage_is_not_http() {
     let server = counting();
     server.inject(Fault::garbage(), 1);
     let error = post(&client(), &server).await.unwrap_err();
@@ -237,7 +237,7 @@ async fn garbage_is_no_http() {
 }
 
 #[tokio::test]
-async fn statuses_come_without_the_handler() {
+async fn a_status_fault_does_not_run_the_handler() {
     let server = counting();
     server.inject(Fault::rate_limited(Some(Duration::from_secs(7))), 1);
     server.inject(Fault::status(503), 1);
@@ -260,7 +260,7 @@ async fn statuses_come_without_the_handler() {
 }
 
 #[tokio::test]
-async fn changed_answers_come_after_the_handler() {
+async fn changed_answers_run_the_handler() {
     let server = counting();
     let client = client();
     server.inject(Fault::empty(), 1);
@@ -278,7 +278,7 @@ async fn changed_answers_come_after_the_handler() {
 }
 
 #[tokio::test]
-async fn injected_faults_go_before_the_rule_and_all_can_be_cleared() {
+async fn injected_faults_take_precedence_over_the_rule_and_can_be_cleared() {
     let server = counting();
     let client = client();
     server.inject_rule(|number, head| {
@@ -301,7 +301,7 @@ async fn injected_faults_go_before_the_rule_and_all_can_be_cleared() {
 }
 
 #[tokio::test]
-async fn every_kind_of_fault_is_over_after_its_call() {
+async fn every_kind_of_fault_affects_one_call() {
     for fault in Fault::one_of_each() {
         let server = counting();
         server.inject(fault.clone(), 1);
@@ -372,7 +372,7 @@ async fn a_rule_or_a_fault_that_panics_is_answered_with_500_and_the_next_call_is
         seen.push(answer.status().as_u16());
     }
     assert_eq!(seen, [500, 500, 200]);
-    // The fault came behind the handler.
+    // The fault occurs after the handler.
     assert_eq!(server.counts().handled, 2);
 }
 
@@ -398,7 +398,7 @@ fn a_dropped_server_frees_its_port_even_with_calls_under_way() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_an_error_inside_a_runtime_too() {
+async fn a_port_in_use_is_an_error_inside_a_runtime_too() {
     let server = counting();
     let taken = LoopbackServer::start_on(server.address(), |_| Response::default());
     assert_eq!(taken.unwrap_err().kind(), ErrorKind::AddrInUse);
@@ -416,7 +416,7 @@ async fn debug_shows_no_request() {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_breaks_off_where_a_client_with_a_limit_has_long_gone() {
+async fn an_endless_answer_ends_long_after_a_client_with_a_limit_stops() {
     let server = counting();
     server.inject(Fault::Endless, 2);
     let mut response = client().post(server.url()).send().await.unwrap();

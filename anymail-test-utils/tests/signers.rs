@@ -1,5 +1,5 @@
-//! The rules about signatures, on ESPs that sign in other ways than the guide's: what is tried
-//! must fit any way to sign.
+//! The trials about signatures, on ESPs that sign in other ways than the guide's, because they must
+//! work for any kind of signature.
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 
 use crate::harness::PigeonHarness;
 
-/// Pigeon, with another signature.
+/// Pigeon with another signature.
 struct Signed {
     signer: Arc<dyn Signer>,
     /// A header that its posts have before they are signed.
@@ -82,8 +82,8 @@ impl Harness for Signed {
     }
 }
 
-/// The trials about signatures that do not pass, without the webhook's kind, and what came of
-/// them.
+/// Returns the trials about signatures that do not pass, without the webhook's kind, and their
+/// outcome.
 fn left_over(signer: impl Signer + 'static) -> Vec<(String, Outcome)> {
     left_over_of(Signed {
         signer: Arc::new(signer),
@@ -111,7 +111,7 @@ fn header<'r>(request: &'r Request<Bytes>, name: &'static str) -> Result<&'r str
     value.to_str().map_err(|_| SignatureError::Malformed(name))
 }
 
-/// Standard Webhooks, under either name of its headers.
+/// Standard Webhooks, with either of its header names.
 struct Standard {
     svix: bool,
 }
@@ -155,13 +155,13 @@ impl Signer for Standard {
 }
 
 #[test]
-fn standard_webhooks_keep_every_rule() {
+fn standard_webhooks_pass_every_trial() {
     for svix in [false, true] {
         assert_eq!(left_over(Standard { svix }), []);
     }
 }
 
-/// HMAC in base64, of nothing but the body.
+/// HMAC in base64, over the body only.
 struct BodyAlone;
 
 struct BodySignature(HmacSha256Keys);
@@ -193,9 +193,9 @@ impl Signer for BodyAlone {
 }
 
 #[test]
-fn a_signature_without_a_time_is_not_tried_for_its_age() {
+fn the_age_of_a_signature_without_a_time_is_not_tested() {
     let why = "this ESP signs no time".to_owned();
-    let rule = "a_signature_counts_for_a_limited_time".to_owned();
+    let rule = "a_signature_is_valid_for_a_limited_time".to_owned();
     assert_eq!(left_over(BodyAlone), [(rule, Outcome::Skipped(why))]);
 }
 
@@ -226,10 +226,10 @@ impl WebhookSignature for EcdsaSignature {
     }
 }
 
-/// A key pair for a text.
+/// Creates a key pair from a text.
 fn pair(text: &str) -> Result<SigningKey, HarnessError> {
     if text.is_empty() {
-        return Err("there is no key".into());
+        return Err("the key is empty".into());
     }
     let secret = HmacSha256Keys::new([text])?.sign_hex(&[b"pair"]);
     let half = secret.get(..32).unwrap_or_default(); // 32 bytes that are surely in range
@@ -260,11 +260,11 @@ impl Signer for Ecdsa {
 }
 
 #[test]
-fn public_key_signatures_keep_every_rule() {
+fn public_key_signatures_pass_every_trial() {
     assert_eq!(left_over(Ecdsa), []);
 }
 
-/// HMAC of a time and a token, all of them in a field of the query: the body is not signed.
+/// HMAC over a time and a token, all in one query parameter: the body is not signed.
 struct BodyLeftOut;
 
 struct TokenSignature(HmacSha256Keys);
@@ -306,19 +306,19 @@ impl Signer for BodyLeftOut {
 }
 
 #[test]
-fn a_signature_that_leaves_out_the_body_is_no_signature_of_it() {
+fn a_signature_that_does_not_cover_the_body_does_not_protect_it() {
     let left = left_over(BodyLeftOut);
     let rules: Vec<_> = left.iter().map(|(rule, _)| &**rule).collect();
     let body = [
         "a_post_without_the_right_signature_is_not_read",
-        "nothing_is_read_of_a_post_that_is_not_signed",
+        "an_unsigned_post_is_not_read",
     ];
     assert_eq!(rules, body, "{left:?}");
 }
 
-/// Or nobody would see what becomes of a post that has none.
+/// Otherwise, nobody would notice what happens to an unsigned post.
 #[test]
-fn posts_that_have_a_signature_before_they_are_signed_are_refused() {
+fn a_harness_whose_posts_are_already_signed_is_refused() {
     let left = left_over_of(Signed {
         signer: Arc::new(harness::PigeonSigner),
         before: Some("pigeon-signature"),

@@ -1,4 +1,4 @@
-//! The conformance suite about itself: skips, known gaps, and harnesses that are no good.
+//! Tests of the conformance suite itself: skips, known gaps, and invalid harnesses.
 
 #![allow(clippy::panic, reason = "a test that fails should")]
 
@@ -9,7 +9,7 @@ use anymail_test_utils::conformance::{
     HarnessError, LocalHarness, Mailbox, Outcome, Profile, Suite, Understood,
 };
 
-/// A backend whose mails are all read, or all but one, or not at all.
+/// A backend whose messages can all be read, or all but one, or none.
 struct Memory {
     profile: Profile,
     is_read: Reading,
@@ -50,7 +50,7 @@ impl LocalHarness for Memory {
 
 const SUBJECTS: &str = "subjects::every_character_arrives";
 const BODIES: &str = "bodies::text_alone_arrives";
-const STARTS: &str = "harness::makes_a_backend_and_names_trials_that_exist";
+const STARTS: &str = "harness::creates_a_backend_and_lists_only_existing_trials";
 
 fn suite(is_read: Reading, profile: Profile) -> Suite {
     Suite::local(Memory { profile, is_read })
@@ -59,12 +59,12 @@ fn suite(is_read: Reading, profile: Profile) -> Suite {
 fn why(outcome: Outcome) -> String {
     match outcome {
         Outcome::Failed(why) => why,
-        other => panic!("a failure was expected, not {other:?}"),
+        other => panic!("expected a failure, got {other:?}"),
     }
 }
 
 #[test]
-fn a_failure_tells_what_was_sent_what_arrived_and_where_to_look() {
+fn a_failure_shows_what_was_sent_what_arrived_and_where_to_look() {
     let why = why(suite(Reading::Subjectless, Profile::default()).run(SUBJECTS));
     for part in [
         "expected   subject: Some(\"Řešení",
@@ -78,7 +78,7 @@ fn a_failure_tells_what_was_sent_what_arrived_and_where_to_look() {
 }
 
 #[test]
-fn a_known_gap_passes_while_it_is_one_and_fails_when_it_has_closed() {
+fn a_known_gap_passes_while_it_exists_and_fails_when_it_has_closed() {
     let profile = Profile {
         known_gaps: vec![(SUBJECTS, "the API has no subject"), (BODIES, "nor a body")],
         ..Profile::default()
@@ -94,7 +94,7 @@ fn a_known_gap_passes_while_it_is_one_and_fails_when_it_has_closed() {
 }
 
 #[test]
-fn what_is_skipped_says_why() {
+fn a_skipped_trial_says_why() {
     let profile = Profile {
         skips: vec![(SUBJECTS, "the API has no subject")],
         ..Profile::default()
@@ -107,7 +107,7 @@ fn what_is_skipped_says_why() {
 }
 
 #[test]
-fn a_list_that_names_no_trial_is_a_failure() {
+fn a_list_with_an_unknown_trial_is_a_failure() {
     let profile = Profile {
         skips: vec![("subjects::misspelt", "a reason")],
         ..Profile::default()
@@ -117,7 +117,7 @@ fn a_list_that_names_no_trial_is_a_failure() {
 }
 
 #[test]
-fn a_harness_that_makes_no_backend_is_a_failure_and_no_empty_run() {
+fn a_harness_that_cannot_create_a_backend_is_a_failure_rather_than_an_empty_run() {
     let suite = suite(Reading::NoBackend, Profile::default());
     assert_eq!(suite.names().collect::<Vec<_>>(), [STARTS]);
     assert!(why(suite.run(STARTS)).contains("the disk is full"));

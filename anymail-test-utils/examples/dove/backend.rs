@@ -1,6 +1,6 @@
-//! The backend: SMTP, and a header for what else Dove can do.
+//! The backend: SMTP, and a header for Dove's other features.
 //!
-//! What stands in the header is in `wire.rs`.
+//! `wire.rs` writes the header.
 
 use std::sync::Arc;
 
@@ -12,22 +12,23 @@ use async_trait::async_trait;
 
 use super::wire;
 
-/// The name in statuses, errors and configuration.
+/// The name in statuses, errors and configurations.
 pub const NAME: &str = "dove";
 
 /// Sends through Dove.
 #[derive(Debug)]
 pub struct Dove {
     smtp: Arc<SmtpBackend>,
-    /// Prepares what the header leaves for SMTP.
+    /// Writes the header and leaves the rest to SMTP.
     mailer: Mailer,
     capabilities: Capabilities,
 }
 
 impl Dove {
-    /// A backend that talks to this server.
+    /// Creates a backend for this server.
     ///
     /// # Errors
+    /// Returns [`SmtpConfigError`] if the configuration is invalid.
     /// [`SmtpConfigError`].
     pub fn new(config: SmtpConfig) -> Result<Self, SmtpConfigError> {
         let smtp = Arc::new(SmtpBackend::new(config)?);
@@ -84,7 +85,7 @@ fn own_status(mut status: SendStatus) -> SendStatus {
     status
 }
 
-/// The same error, as Dove's.
+/// Renames the backend in an error.
 fn own_error(error: SendError) -> SendError {
     let status = error.status().cloned().map(own_status);
     let own = error.with_esp(NAME);

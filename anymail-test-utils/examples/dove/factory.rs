@@ -1,4 +1,4 @@
-//! The factory: a configuration names Dove, and an app gets the backend.
+//! The factory: creates the backend when a configuration names Dove.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use anymail_core::{
 use super::backend::{Dove, NAME};
 
 const HOST: &str = "smtp.dove.example";
-/// With an API key there is but one user.
+/// The user name that goes with every API key.
 const USER: &str = "apikey";
 
-/// Makes Dove's backends.
+/// Creates Dove's backends.
 #[derive(Debug)]
 pub struct DoveFactory;
 
@@ -25,13 +25,13 @@ impl BackendFactory for DoveFactory {
     fn options(&self) -> &[OptionSpec] {
         const OPTIONS: [OptionSpec; 3] = [
             OptionSpec::secret("api_key", "the key from Dove's settings page").required(),
-            OptionSpec::text("host", "where the server is; Dove's own by default"),
+            OptionSpec::text("host", "the SMTP server; Dove's own by default"),
             OptionSpec::seconds("timeout", "the time limit of a reply; 30 by default"),
         ];
         &OPTIONS
     }
 
-    /// The connection is encrypted, as by default with SMTP.
+    /// The connection is encrypted, which is the default for SMTP.
     fn build(&self, options: &Options) -> Result<Arc<dyn EmailBackend>, Vec<OptionFault>> {
         let key = options.secret("api_key");
         let key = key.ok_or(OptionFault::missing("api_key"))?.clone();

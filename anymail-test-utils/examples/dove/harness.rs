@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::indexing_slicing,
-    reason = "a JSON object has null for what is not there"
+    reason = "indexing a JSON object returns null for a missing key"
 )]
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl SmtpHarness for DoveHarness {
         Ok(Arc::new(Dove::new(config)?))
     }
 
-    /// A header that Dove does not understand stays in the mail, for everybody to see.
+    /// A header that Dove does not understand stays in the message, where every recipient sees it.
     fn understand(&self, mail: &mut Understood) {
         let headers = &mut mail.headers;
         let is_ours = |(name, _): &(String, String)| name.eq_ignore_ascii_case("x-dove-api");

@@ -1,25 +1,25 @@
-//! What goes over the wire beside a mail: Dove's header.
+//! Writes what SMTP does not support into Dove's header.
 
 use std::fmt::Write;
 
 use anymail_core::{Address, Message, PreparedMessage};
 use serde_json::{Map, Value, json};
 
-/// The header that Dove takes out of a mail.
+/// The header that Dove removes from a message.
 pub const HEADER: &str = "X-Dove-API";
 
-/// The message as SMTP can carry it: what it has no place for stands in the header.
+/// Returns the message as SMTP can send it, with everything else in the header.
 pub fn by_smtp(prepared: &PreparedMessage) -> Message {
     let mut message = prepared.message().clone();
     if prepared.is_batch() {
         for to in prepared.to() {
             if let Some(options) = options(prepared, Some(to)) {
                 let own = message.merge_headers.value_or_default();
-                // Neither name nor value can break the header's line.
+                // Neither the name nor the value can contain a line break.
                 let _ = own.value_or_default(to.email()).insert(HEADER, &options);
             }
         }
-        // It stays a batch, also where nobody has a header.
+        // The message stays a batch, even if no recipient has headers.
         message.merge_headers.value_or_default();
     } else if let Some(options) = options(prepared, None) {
         let _ = message.headers.value_or_default().insert(HEADER, &options);
@@ -33,8 +33,8 @@ pub fn by_smtp(prepared: &PreparedMessage) -> Message {
     message
 }
 
-/// The header's value, for one recipient of a batch or for all of a mail; `None` where there is
-/// nothing to say.
+/// Returns the header's value, for one recipient of a batch or for a whole message; `None` if it
+/// would be empty.
 fn options(message: &PreparedMessage, to: Option<&Address>) -> Option<String> {
     let metadata = match to {
         Some(to) => message.metadata_for(to),
@@ -69,8 +69,8 @@ fn options(message: &PreparedMessage, to: Option<&Address>) -> Option<String> {
     (!options.is_empty()).then(|| in_ascii(&Value::from(options).to_string()))
 }
 
-/// JSON with all characters but ASCII escaped, and without the control characters that JSON
-/// leaves as they are.
+/// Formats JSON with non-ASCII characters escaped, and without the control characters that JSON
+/// leaves unescaped.
 fn in_ascii(json: &str) -> String {
     let mut ascii = String::with_capacity(json.len());
     for c in json.chars() {

@@ -1,6 +1,6 @@
-//! The backend: what Magpie can do, and a call for up to a thousand recipients of one message.
+//! The backend: Magpie's capabilities, and one call for up to a thousand recipients of a message.
 //!
-//! What a request and an answer look like is in `wire.rs`.
+//! `wire.rs` writes requests and reads responses.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use serde_json::Value;
 
 use super::wire;
 
-/// The name in statuses, errors and configuration.
+/// The name in statuses, errors and configurations.
 pub const NAME: &str = "magpie";
-/// The user of HTTP's basic authentication; the password is the key.
+/// The user name of HTTP basic authentication; the key is the password.
 const USER: &str = "api";
-/// The longest answer that is read, in bytes: one without an end would fill the memory.
+/// The maximum length of a response in bytes. An endless response would exhaust the memory.
 const MAX_ANSWER: usize = 1024 * 1024;
-/// Keys of `esp_extra` by which Magpie takes recipients, or ends the privacy of a batch.
+/// Keys of `esp_extra` that add recipients or make the recipients of a batch visible to each other.
 const NO_OPTIONS: [&str; 4] = ["to", "cc", "bcc", "recipient-variables"];
 
 /// Sends through Magpie.
@@ -31,18 +31,18 @@ const NO_OPTIONS: [&str; 4] = ["to", "cc", "bcc", "recipient-variables"];
 pub struct Magpie {
     http: reqwest::Client,
     url: String,
-    /// The key, and the value of the header that carries it: Magpie may repeat either.
+    /// The key, and the value of the header that contains it: Magpie may repeat either.
     secrets: [Secret; 2],
     authorization: HeaderValue,
     capabilities: Capabilities,
 }
 
-/// Why there is no backend.
+/// Why the backend could not be created.
 #[derive(Debug)]
 pub enum MagpieError {
-    /// It is no domain to send from, so there is no URL.
+    /// The domain is invalid, so it cannot be part of the URL.
     Domain,
-    /// There is no HTTP client.
+    /// The HTTP client could not be created.
     Http(reqwest::Error),
 }
 
@@ -51,16 +51,19 @@ impl std::error::Error for MagpieError {}
 impl std::fmt::Display for MagpieError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Domain => f.write_str("a domain has letters, digits, dots and hyphens"),
-            Self::Http(error) => write!(f, "no HTTP client: {error}"),
+            Self::Domain => {
+                f.write_str("invalid domain: expected letters, digits, dots and hyphens")
+            }
+            Self::Http(error) => write!(f, "could not create the HTTP client: {error}"),
         }
     }
 }
 
 impl Magpie {
-    /// A backend for the API at `url` (without a slash at its end), sending from `domain`.
+    /// Creates a backend for the API at `url` (without a trailing slash) that sends from `domain`.
     ///
     /// # Errors
+    /// Returns [`MagpieError`] if a setting is invalid.
     /// [`MagpieError`].
     pub fn new(
         url: &str,
@@ -75,7 +78,7 @@ impl Magpie {
         let code = STANDARD.encode(format!("{USER}:{}", key.expose()));
         let mut authorization =
             HeaderValue::from_str(&format!("Basic {code}")).map_err(|_| MagpieError::Domain)?;
-        authorization.set_sensitive(true); // so that it does not print
+        authorization.set_sensitive(true); // so that `Debug` does not show it
         let mut http = reqwest::Client::builder()
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none()); // it would take the key elsewhere
@@ -101,7 +104,7 @@ impl Magpie {
                 (Feature::Template, Support::Yes),
                 (Feature::TemplateSubject, Support::Yes),
                 (Feature::Batch, Support::Yes),
-                // By recipient it has texts only, which a template's values are not.
+                // Values by recipient are strings only, unlike a template's values.
                 (Feature::MergeData, Support::Without(Feature::Template)),
                 (
                     Feature::MergeGlobalData,
@@ -114,7 +117,7 @@ impl Magpie {
         })
     }
 
-    /// Makes one call: the id of its mails, and the whole answer.
+    /// Makes one call and returns the id of its messages and the complete response.
     async fn call(&self, form: Form) -> Result<(String, String), SendError> {
         let request = self.http.post(&self.url).multipart(form);
         let request = request.header("authorization", self.authorization.clone());
@@ -131,7 +134,8 @@ impl Magpie {
             let error = SendError::from_http_status(NAME, http_status)
                 .with_message(self.redact(words.unwrap_or_default()))
                 .with_retry_after(retry_after);
-            // Gateways write JSON of the same form when they got no answer, but refuse nothing.
+            // Gateways write JSON of the same form if they got no response, but never refuse a
+            // request with it.
             return Err(match words {
                 Some(_) if http_status < 500 => error.said_by_esp(),
                 _ => error,
@@ -149,7 +153,7 @@ impl Magpie {
     }
 }
 
-/// Reads an answer's body, up to the limit.
+/// Reads the body of a response, up to the limit.
 async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(no_answer)? {
@@ -161,7 +165,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
     Ok(body)
 }
 
-/// Once the request was on its way, a lost answer may have been a yes.
+/// Once the request was sent, a lost response may have been a success.
 fn no_answer(error: reqwest::Error) -> SendError {
     let kind = match () {
         () if error.is_connect() => SendErrorKind::Connect,
@@ -172,7 +176,8 @@ fn no_answer(error: reqwest::Error) -> SendError {
 }
 
 fn no_sense() -> SendError {
-    SendError::from_http_status(NAME, 200).with_message("the answer is not that of Magpie")
+    SendError::from_http_status(NAME, 200)
+        .with_message("the response does not have the format of Magpie")
 }
 
 #[async_trait]
@@ -204,7 +209,7 @@ impl EmailBackend for Magpie {
         for to in wire::calls(message) {
             match self.call(wire::form(message, to)).await {
                 Ok((id, answer)) => {
-                    // The copies of the first call are enough to say that somebody has one.
+                    // If the first call sent a copy, the status of that recipient is settled.
                     let copies: &[_] = if taken {
                         &[]
                     } else {
@@ -217,7 +222,7 @@ impl EmailBackend for Magpie {
                     taken = true;
                 }
                 Err(error) => {
-                    // Of a lost call nobody knows: its recipients stay unknown.
+                    // The result of a lost call is not known: its recipients stay unknown.
                     if error.accepted() == Accepted::No {
                         for to in to {
                             let why = StatusDetail::new(None, error.to_string());
@@ -238,7 +243,7 @@ impl EmailBackend for Magpie {
     }
 }
 
-/// Magpie says the same of all: it has taken the mail, and will try.
+/// Magpie reports the same for all recipients: it accepted the message and will try to deliver it.
 fn queued(status: &mut SendStatus, people: &[Address], id: &str) {
     for address in people {
         status.set(&address.key(), Status::Queued, Some(id.to_owned()), None);

@@ -1,4 +1,4 @@
-//! The factory: a configuration names Magpie, and an app gets backend and webhooks.
+//! The factory: creates the backend and the webhooks when a configuration names Magpie.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::webhook::{MagpieInboundWebhook, MagpieWebhook};
 
 const API_URL: &str = "https://api.magpie.example";
 
-/// Makes Magpie's backends and webhooks.
+/// Creates Magpie's backends and webhooks.
 #[derive(Debug)]
 pub struct MagpieFactory;
 
@@ -26,7 +26,10 @@ impl BackendFactory for MagpieFactory {
         const OPTIONS: [OptionSpec; 4] = [
             OptionSpec::secret("api_key", "the key from Magpie's settings page").required(),
             OptionSpec::text("domain", "the domain to send from").required(),
-            OptionSpec::text("api_url", "where the API is; Magpie's own by default"),
+            OptionSpec::text(
+                "api_url",
+                "the base URL of the API; Magpie's own by default",
+            ),
             OptionSpec::seconds("timeout", "the time limit of a call; 30 by default"),
         ];
         &OPTIONS
@@ -60,16 +63,20 @@ impl BackendFactory for MagpieFactory {
 
     fn webhook_options(&self) -> &[OptionSpec] {
         const OPTIONS: [OptionSpec; 2] = [
-            OptionSpec::secret("webhook_signing_key", "what Magpie signs its posts with"),
+            OptionSpec::secret(
+                "webhook_signing_key",
+                "the key that Magpie signs its webhooks with",
+            ),
             OptionSpec::secret(
                 "webhook_signing_key_2",
-                "another, while it is being changed",
+                "a second key, during a key rotation",
             ),
         ];
         &OPTIONS
     }
 
-    /// The signature comes on top of `webhook_secret`. If neither is set, core refuses the webhooks.
+    /// The signature is checked in addition to `webhook_secret`. If neither is set, core refuses
+    /// the webhooks.
     fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
         let names = ["webhook_signing_key", "webhook_signing_key_2"];
         let keys = names.into_iter().filter_map(|name| options.secret(name));

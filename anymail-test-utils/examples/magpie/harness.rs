@@ -1,6 +1,6 @@
 //! Magpie's side of the wire, for the conformance suite.
 //!
-//! What it posts to webhooks is in `posts.rs`.
+//! `posts.rs` contains what it posts to webhooks.
 
 use std::sync::Arc;
 
@@ -34,17 +34,17 @@ impl Harness for MagpieHarness {
 
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
         if request.uri().path() != format!("/v3/{DOMAIN}/messages") {
-            return Err("Magpie has no such path".into());
+            return Err("unknown path".into());
         }
         let mut form = Form(read_form(request)?);
         let to = form.people("to")?;
-        form.0.retain(|part| part.name != "to"); // a thousand, to be passed over for each mail
+        form.0.retain(|part| part.name != "to"); // up to a thousand fields, which no message reads again
         match to.len() {
             0 => return Err("`to` is missing".into()),
-            1001.. => return Err("Magpie takes a thousand recipients in a call".into()),
+            1001.. => return Err("Magpie accepts at most 1,000 recipients per call".into()),
             _ => {}
         }
-        // With variables by recipient, each gets a mail of their own.
+        // With variables by recipient, each recipient gets a separate message.
         let Some(variables) = form.text("recipient-variables") else {
             return Ok(vec![form.mail(to, &JsonMap::new())?]);
         };
@@ -67,7 +67,7 @@ impl Harness for MagpieHarness {
                 Some(response(200, &json))
             }
             () if all(Status::Failed) => Some(response(400, &json!({"message": first.words}))),
-            // What becomes of each recipient is told to webhooks only.
+            // Only webhooks report the status of each recipient.
             () => None,
         }
     }
@@ -124,7 +124,7 @@ fn response(status: u16, json: &Value) -> Response<Bytes> {
     response.body(json.to_string().into()).unwrap_or_default()
 }
 
-/// A field of a form, as it came.
+/// A field of a form, as it arrived.
 pub struct Part {
     pub name: String,
     pub filename: Option<String>,
@@ -132,12 +132,12 @@ pub struct Part {
     pub content: Bytes,
 }
 
-/// Reads `multipart/form-data`: a mail program's way to do so is another than the backend's.
+/// Parses `multipart/form-data` with a mail parser, to be independent of the backend's code.
 pub fn read_form(request: &Request<Bytes>) -> Result<Vec<Part>, HarnessError> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.ok_or("there is no Content-Type")?.as_bytes();
     if !kind.starts_with(b"multipart/form-data") {
-        return Err("the body is no multipart/form-data".into());
+        return Err("the body is not multipart/form-data".into());
     }
     let mime = Bytes::from([b"Content-Type: ", kind, b"\r\n\r\n", request.body()].concat());
     let parsed = MessageParser::new().parse(&mime[..]);
@@ -146,7 +146,7 @@ pub fn read_form(request: &Request<Bytes>) -> Result<Vec<Part>, HarnessError> {
     for part in parsed.parts.iter().skip(1) {
         let disposition = part.content_disposition();
         let Some(name) = disposition.and_then(|it| it.attribute("name")) else {
-            continue; // within a file that is itself a mail
+            continue; // part of an attached message
         };
         let content_type = part.headers.iter().find(|it| it.name() == "Content-Type");
         let content_type = content_type
@@ -190,12 +190,12 @@ impl Form {
             None => Ok(None),
             Some("yes" | "true") => Ok(Some(true)),
             Some("no" | "false") => Ok(Some(false)),
-            Some(other) => Err(format!("{name} is {other:?}").into()),
+            Some(other) => Err(format!("unexpected value of {name}: {other:?}").into()),
         }
     }
 
-    /// Fields whose names begin so, without that, and with this recipient's variables filled in.
-    /// One that is empty then is none.
+    /// Returns the fields whose names start with this prefix, without the prefix, with this
+    /// recipient's variables substituted. A field that is then empty is omitted.
     fn named<'f>(
         &'f self,
         prefix: &'f str,
@@ -267,7 +267,7 @@ impl Form {
         })
     }
 
-    /// The options, each of the type that Magpie documents.
+    /// Returns the options, each with the type that Magpie documents.
     fn extra(&self) -> Result<JsonMap, HarnessError> {
         let mut extra = JsonMap::new();
         for (name, example) in options().as_object().into_iter().flatten() {
@@ -285,8 +285,8 @@ impl Form {
     }
 }
 
-/// The text with `%recipient.name%` replaced; what is unknown stays. The values are not looked
-/// into.
+/// Returns the text with `%recipient.name%` substituted; unknown variables stay. Values are not
+/// substituted again.
 fn fill_in(text: &str, own: &JsonMap) -> String {
     const MARK: &str = "%recipient.";
     let (mut filled, mut rest) = (String::new(), text);

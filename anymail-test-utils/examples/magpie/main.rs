@@ -1,21 +1,21 @@
-//! A complete small backend for an ESP like [Mailgun], and the conformance suite on it.
+//! A small but complete backend for an ESP like [Mailgun], with the conformance suite.
 //!
-//! Magpie does not exist. It takes a message as the fields of a form (`multipart/form-data`), a
-//! batch with values by recipient in one field, and gives one answer for all recipients. It signs
-//! what it posts within the body. Copy it for an ESP of this kind; the page "Writing a backend"
-//! (`anymail_test_utils::guide::writing_a_backend`) explains each part. The suite runs with
-//! `cargo test -p anymail-test-utils --example magpie`.
+//! Magpie does not exist. It accepts a message as form fields (`multipart/form-data`), with the
+//! values by recipient of a batch in one field, and sends one response for all recipients. It signs
+//! its webhooks inside the body. Copy this example for a similar ESP; the guide "Writing a backend"
+//! (`anymail_test_utils::guide::writing_a_backend`) explains each part. Run the suite with `cargo
+//! test -p anymail-test-utils --example magpie`.
 //!
-//! | what is like Mailgun's | where that is documented | how sure |
+//! | similar to Mailgun | documentation | certainty |
 //! | --- | --- | --- |
-//! | names of fields, `recipient-variables`, 1,000 recipients a call | [batch sending], [messages] | documented |
+//! | names of fields, `recipient-variables`, 1,000 recipients per call | [batch sending], [messages] | documented |
 //! | `signature` with `timestamp`, `token` and HMAC-SHA256 of both | [securing webhooks] | documented |
 //! | `event-data`, its `severity`, ids without angle brackets | [events], [webhooks] | documented |
-//! | a mail that came in, as a form | [receiving] | documented |
-//! | an inline part's content id is its file name | [messages] | documented |
-//! | a variable that a recipient lacks stays as it is written | | not documented; seen by others |
-//! | an empty header or value is left out; a batch's copies go with every mail | | Magpie's own |
-//! | the option `o:archive-to` is a list | | Magpie's own |
+//! | inbound messages as a form | [receiving] | documented |
+//! | an inline part's content id is its filename | [messages] | documented |
+//! | a variable without a value for a recipient is not substituted | | not documented; observed by others |
+//! | an empty header or value is omitted; every message of a batch has all copies | | specific to Magpie |
+//! | the option `o:archive-to` is a list | | specific to Magpie |
 //!
 //! [Mailgun]: https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages
 //! [batch sending]: https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/batch-sending
@@ -27,11 +27,11 @@
 
 #![allow(
     unreachable_pub,
-    reason = "they are the public items of a backend's own crate"
+    reason = "in a backend's own crate, these items are public"
 )]
 
 mod backend;
-#[allow(dead_code, reason = "the suite makes its backends itself")]
+#[allow(dead_code, reason = "the suite creates its backends itself")]
 mod factory;
 mod harness;
 mod posts;

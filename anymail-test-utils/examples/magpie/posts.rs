@@ -1,4 +1,4 @@
-//! What Magpie posts to webhooks, and how it signs that.
+//! What Magpie posts to webhooks, and how it signs it.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::harness::{Part, read_form};
 use super::signature::MagpieSignature;
 use super::webhook::{MagpieInboundWebhook, MagpieWebhook};
 
-/// What stands between two parts.
+/// The boundary between two parts.
 pub const BOUNDARY: &str = "a-line-between-two-parts";
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -81,7 +81,7 @@ impl Signer for MagpieSigner {
     }
 }
 
-/// Both webhooks.
+/// Returns both webhooks.
 pub fn all(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
     vec![
         Posts {
@@ -98,7 +98,7 @@ pub fn all(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
 const AT: i64 = 1_790_000_000;
 const LINK: &str = "https://example.com/?a=b&c=%20d";
 
-/// What Magpie posts of a mail, one event a post.
+/// Returns what Magpie posts about a message, one event per post.
 fn news(sent: &Answer) -> Vec<Post> {
     let data = |id: &str, event: &str, more: Value| {
         let email = sent.recipients.first().map(|it| it.address.ascii_email());
@@ -113,8 +113,8 @@ fn news(sent: &Answer) -> Vec<Post> {
         }
         data
     };
-    // The suite has it signed. One without keys to verify by gets the signature all the same,
-    // and another in each try.
+    // The suite signs the request. Without keys to verify with, the post contains a signature
+    // anyway, and a different one in each attempt.
     let post = |data: &Value, token: Option<&str>| {
         let mut json = json!({ "event-data": data });
         if let (Some(token), Some(json)) = (token, json.as_object_mut()) {
@@ -204,7 +204,8 @@ pub fn write_form(parts: &[Part]) -> Bytes {
     body.into()
 }
 
-/// Mails that came in: one without files comes as a plain form, one with files in parts.
+/// Returns inbound messages: one without attachments as a plain form, one with attachments in
+/// parts.
 fn mails() -> Vec<Post> {
     let fields = |id: &str, text: &str, token: Option<&str>| {
         let headers = json!([

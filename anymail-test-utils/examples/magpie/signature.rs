@@ -1,4 +1,4 @@
-//! The signature: Magpie signs a time and a token, and puts all three into the body.
+//! The signature: Magpie signs a timestamp and a token, and puts all three into the body.
 
 use anymail_core::{
     Form, HmacSha256Keys, Secret, SignatureError, TimestampTolerance, WebhookAuthError,
@@ -8,10 +8,11 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 
-/// Verifies `signature`, be it a field of a form or of JSON.
+/// Verifies `signature`, which is a form field or a JSON object.
 ///
-/// It covers the time and the token, not the rest of the body. So whoever gets hold of one post
-/// can make others for as long as the time counts: take these webhooks over HTTPS only.
+/// The signature covers the timestamp and the token, but not the rest of the body. Anybody who
+/// intercepts one post can forge others until its timestamp expires, so accept these webhooks only
+/// over HTTPS.
 #[derive(Debug)]
 pub struct MagpieSignature {
     keys: HmacSha256Keys,
@@ -19,10 +20,10 @@ pub struct MagpieSignature {
 }
 
 impl MagpieSignature {
-    /// Takes one key, or several while a key is being changed.
+    /// Accepts one key, or several during a key rotation.
     ///
     /// # Errors
-    /// [`WebhookAuthError`] for no key and for a blank one.
+    /// Returns [`WebhookAuthError`] if there is no key or a key is blank.
     pub fn new<K: Into<Secret>>(
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Self, WebhookAuthError> {
@@ -51,7 +52,7 @@ impl WebhookSignature for MagpieSignature {
     }
 }
 
-/// What the body says about its signature.
+/// The signature as the body contains it.
 struct Signed {
     time: Option<String>,
     token: Option<String>,

@@ -1,4 +1,4 @@
-//! The webhooks: Magpie posts one event as JSON, and each mail that came in as a form.
+//! The webhooks: Magpie posts one event as JSON, and each inbound message as a form.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,14 @@ use time::OffsetDateTime;
 
 use super::backend::NAME;
 
-/// News of mail that was sent.
+/// Receives events about sent messages.
 #[derive(Debug)]
 pub struct MagpieWebhook {
     auth: WebhookAuth,
 }
 
 impl MagpieWebhook {
-    /// A webhook that lets these in.
+    /// Creates a webhook with this authentication.
     pub fn new(auth: WebhookAuth) -> Self {
         Self { auth }
     }
@@ -52,7 +52,7 @@ impl Webhook for MagpieWebhook {
     }
 }
 
-/// What is missing or new is no error: it is not known, or `Unknown`.
+/// A missing or unknown value is not an error: it becomes `None` or `Unknown`.
 fn event(data: &Value, body: &Bytes) -> Event {
     let at = |path: &[&str]| path.iter().try_fold(data, |json, name| json.get(name));
     let text = |path: &[&str]| at(path).and_then(Value::as_str).map(str::to_owned);
@@ -61,7 +61,7 @@ fn event(data: &Value, body: &Bytes) -> Event {
         Some("accepted") => (EventType::Queued, None),
         Some("rejected") => (EventType::Rejected, Some(RejectReason::Other)),
         Some("delivered") => (EventType::Delivered, None),
-        // It will be tried again.
+        // Magpie tries again.
         Some("failed") if !permanent => (EventType::Deferred, None),
         Some("failed") => (EventType::Bounced, Some(reason(data))),
         Some("opened") => (EventType::Opened, None),
@@ -71,7 +71,7 @@ fn event(data: &Value, body: &Bytes) -> Event {
         _ => (EventType::Unknown, None),
     };
     let id = text(&["id"]);
-    // Not the whole body: its signature is another in each try.
+    // The key does not use the whole body, because its signature differs between attempts.
     let key = match &id {
         Some(id) => dedup_key(&[id]),
         None => dedup_key(&[&data.to_string()]),
@@ -82,11 +82,11 @@ fn event(data: &Value, body: &Bytes) -> Event {
     let seconds = at(&["timestamp"]).and_then(Value::as_f64);
     #[allow(
         clippy::cast_possible_truncation,
-        reason = "it saturates, and no time is as far away"
+        reason = "the result saturates, and no real time is that large"
     )]
     let nanoseconds = seconds.map(|seconds| (seconds * 1e9) as i128);
     event.timestamp = nanoseconds.and_then(|at| OffsetDateTime::from_unix_timestamp_nanos(at).ok());
-    // The answer to a call has it in angle brackets, and so has the status.
+    // The response to a call writes the id in angle brackets, and so does the status.
     let message_id = text(&["message", "headers", "message-id"]);
     event.message_id = message_id.map(|id| format!("<{}>", id.trim_matches(['<', '>'])));
     event.recipient = text(&["recipient"]);
@@ -107,7 +107,7 @@ fn event(data: &Value, body: &Bytes) -> Event {
     Event::Tracking(event)
 }
 
-/// Why the receiving server refused it, or Magpie did not try.
+/// Returns why the receiving server refused the message, or why Magpie did not try.
 fn reason(data: &Value) -> RejectReason {
     match data.get("reason").and_then(Value::as_str) {
         Some("suppress-complaint") => RejectReason::Spam,
@@ -117,14 +117,14 @@ fn reason(data: &Value) -> RejectReason {
     }
 }
 
-/// Mail that came in.
+/// Receives inbound messages.
 #[derive(Debug)]
 pub struct MagpieInboundWebhook {
     auth: WebhookAuth,
 }
 
 impl MagpieInboundWebhook {
-    /// A webhook that lets these in.
+    /// Creates a webhook with this authentication.
     pub fn new(auth: WebhookAuth) -> Self {
         Self { auth }
     }
@@ -158,7 +158,7 @@ impl Webhook for MagpieInboundWebhook {
     }
 }
 
-/// Magpie has no id for it. A mail to two addresses comes twice.
+/// Magpie has no id for an inbound message. A message to two addresses arrives twice.
 fn inbound_key(form: &Form, message: &InboundMessage) -> String {
     let recipient = message.envelope_recipient.as_deref().unwrap_or_default();
     if let Some(id) = message.message_id() {
@@ -181,7 +181,7 @@ fn mail(form: &Form) -> InboundMessage {
         let field = form.field(name)?;
         serde_json::from_slice::<Value>(&field.content).ok()
     };
-    // Pairs of name and value; they have from, to and cc as the sender wrote them.
+    // Pairs of name and value, which contain from, to and cc as the sender wrote them.
     let headers = json("message-headers");
     for pair in headers
         .as_ref()
@@ -211,7 +211,7 @@ fn mail(form: &Form) -> InboundMessage {
     if let Some(html) = text("body-html") {
         message.set_html(html);
     }
-    // Which file the HTML shows under which id.
+    // Which file the HTML refers to by which content id.
     let ids = json("content-id-map");
     let shown: BTreeMap<&str, &str> = ids
         .as_ref()

@@ -1,4 +1,4 @@
-//! What goes over the wire: a message as the fields of a form, and the answer read.
+//! Writes a message as form fields, and reads the response.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 use time::UtcOffset;
 use time::format_description::well_known::Rfc2822;
 
-/// The most recipients that Magpie takes in one call.
+/// The maximum number of recipients in one call.
 pub const MAX_RECIPIENTS: usize = 1000;
 
-/// Who gets a mail by which call.
+/// The recipients of one call.
 pub fn calls(message: &PreparedMessage) -> impl Iterator<Item = &[Address]> {
     let size = match message.is_batch() {
         true => MAX_RECIPIENTS,
@@ -24,7 +24,7 @@ pub fn calls(message: &PreparedMessage) -> impl Iterator<Item = &[Address]> {
 /// The fields of one call.
 struct Fields<'m> {
     form: Form,
-    /// Options in Magpie's own words; they win over the message's fields.
+    /// Options under Magpie's own names; they take precedence over the message's fields.
     extra: Option<&'m JsonMap>,
 }
 
@@ -39,7 +39,7 @@ impl Fields<'_> {
         self.form = std::mem::take(&mut self.form).part(field_name(name), part);
     }
 
-    /// A form has no types, so each JSON value is spelt as Magpie documents it.
+    /// Form fields have no types, so each JSON value is formatted as Magpie documents it.
     fn option(&mut self, name: &str, value: &Value) {
         let text = match value {
             Value::String(text) => text.clone(),
@@ -54,7 +54,7 @@ impl Fields<'_> {
     }
 
     fn file(&mut self, attachment: &Attachment) {
-        // The HTML names an inline part by its file name.
+        // The HTML refers to an inline part by its filename.
         let (name, filename) = match attachment.content_id() {
             Some(id) if attachment.is_inline() => ("inline", id),
             _ => ("attachment", attachment.filename().unwrap_or_default()),
@@ -69,7 +69,7 @@ impl Fields<'_> {
     }
 }
 
-/// As browsers write the name of a field, which an app has chosen in part.
+/// Escapes a field name, which the app may have chosen, as browsers do.
 fn field_name(name: &str) -> String {
     let name = name.replace('"', "%22");
     name.replace('\r', "%0D").replace('\n', "%0A")
@@ -79,7 +79,7 @@ fn yes_or_no(flag: bool) -> &'static str {
     if flag { "yes" } else { "no" }
 }
 
-/// One call for these of the recipients.
+/// Writes one call for these recipients.
 pub fn form(message: &PreparedMessage, to: &[Address]) -> Form {
     let mut fields = Fields {
         form: Form::new().percent_encode_noop(),
@@ -106,7 +106,7 @@ pub fn form(message: &PreparedMessage, to: &[Address]) -> Form {
         }
     }
     for alternative in message.alternatives() {
-        fields.text("amp-html", alternative.content()); // core lets no other through, and one
+        fields.text("amp-html", alternative.content()); // core allows only one, of this type
     }
     for tag in message.tags() {
         fields.text("o:tag", tag);
@@ -149,8 +149,9 @@ fn for_all(fields: &mut Fields<'_>, message: &PreparedMessage) {
     }
 }
 
-/// Every value of a batch is a variable of each recipient, those for all as well: Magpie fills in
-/// variables where it finds their names, but not in the values that it has filled in.
+/// In a batch, every value becomes a variable of each recipient, including values for all
+/// recipients: Magpie substitutes variables wherever it finds their names, but not in the
+/// substituted values.
 fn by_recipient(fields: &mut Fields<'_>, message: &PreparedMessage, to: &[Address]) {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut people = Vec::new();
@@ -160,7 +161,7 @@ fn by_recipient(fields: &mut Fields<'_>, message: &PreparedMessage, to: &[Addres
             Some(_) => JsonMap::new(),
         };
         for (name, value) in message.headers_for(address).iter() {
-            // Names are the same in whatever case.
+            // Names are case-insensitive.
             let variable = format!("h:{}", name.to_ascii_lowercase());
             names.insert(variable.clone(), format!("h:{name}"));
             own.insert(variable, value.into());
@@ -175,7 +176,7 @@ fn by_recipient(fields: &mut Fields<'_>, message: &PreparedMessage, to: &[Addres
     let mut variables = JsonMap::new();
     for (address, mut own) in people {
         for variable in names.keys() {
-            // What somebody lacks would stay as it is written in the field.
+            // A variable without a value for a recipient would not be substituted.
             own.entry(variable).or_insert_with(|| "".into());
         }
         variables.insert(address.ascii_email(), own.into());
@@ -186,7 +187,7 @@ fn by_recipient(fields: &mut Fields<'_>, message: &PreparedMessage, to: &[Addres
     fields.text("recipient-variables", Value::from(variables).to_string());
 }
 
-/// The id that Magpie gives to all mails of a call.
+/// Reads the id that Magpie assigns to all messages of a call.
 pub fn message_id(answer: &Value) -> Option<String> {
     let id = answer.get("id").and_then(Value::as_str)?;
     (!id.is_empty()).then(|| id.to_owned())

@@ -1,6 +1,6 @@
-//! The backend: what Pigeon can do, and one call for up to a hundred mails.
+//! The backend: Pigeon's capabilities, and one call for up to a hundred messages.
 //!
-//! What a request and an answer look like is in `wire.rs`.
+//! `wire.rs` writes requests and reads responses.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use crate::wire::{Mail, Row, mails, results};
 
-/// The name in statuses, errors and configuration.
+/// The name in statuses, errors and configurations.
 pub const NAME: &str = "pigeon";
-/// The most mails that Pigeon takes in one call.
+/// The maximum number of messages in one call.
 const MAX_MAILS: usize = 100;
-/// The longest answer that is read, in bytes: one without an end would fill the memory.
+/// The maximum length of a response in bytes. An endless response would exhaust the memory.
 const MAX_ANSWER: usize = 1024 * 1024;
 
 /// Sends through Pigeon.
@@ -31,12 +31,12 @@ pub struct Pigeon {
     capabilities: Capabilities,
 }
 
-/// Why there is no backend.
+/// Why the backend could not be created.
 #[derive(Debug)]
 pub enum PigeonError {
-    /// The key cannot stand in an HTTP header.
+    /// The key is not a valid header value.
     Key(InvalidHeaderValue),
-    /// There is no HTTP client.
+    /// The HTTP client could not be created.
     Http(reqwest::Error),
 }
 
@@ -45,21 +45,22 @@ impl std::error::Error for PigeonError {}
 impl std::fmt::Display for PigeonError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Key(_) => f.write_str("the key holds a character that no HTTP header can carry"),
-            Self::Http(error) => write!(f, "no HTTP client: {error}"),
+            Self::Key(_) => f.write_str("invalid API key: not a valid HTTP header value"),
+            Self::Http(error) => write!(f, "could not create the HTTP client: {error}"),
         }
     }
 }
 
 impl Pigeon {
-    /// A backend for the API at `url` (without a slash at its end).
+    /// Creates a backend for the API at `url` (without a trailing slash).
     ///
     /// # Errors
+    /// Returns [`PigeonError`] if a setting is invalid.
     /// [`PigeonError`].
     pub fn new(url: &str, key: Secret, timeout: Duration) -> Result<Self, PigeonError> {
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(PigeonError::Key)?;
-        authorization.set_sensitive(true); // so that it does not print
+        authorization.set_sensitive(true); // so that `Debug` does not show it
         let mut http = reqwest::Client::builder()
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none()); // it would take the key elsewhere
@@ -109,7 +110,8 @@ impl Pigeon {
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
         let body = read(answer).await;
         if http_status != 200 {
-            // Without Pigeon's own words the status alone has to do: a proxy may have written it.
+            // Without Pigeon's own error message, only the status is known, because a proxy may
+            // have sent it.
             let json = body
                 .ok()
                 .and_then(|body| serde_json::from_slice::<Value>(&body).ok());
@@ -126,7 +128,7 @@ impl Pigeon {
     }
 }
 
-/// Reads an answer's body, up to the limit.
+/// Reads the body of a response, up to the limit.
 async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.map_err(no_answer)? {
@@ -138,8 +140,8 @@ async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
     Ok(body)
 }
 
-/// Once the request was on its way, a lost answer may have been a yes: that is what these kinds
-/// of error say, but for `Connect`.
+/// Once the request was sent, a lost response may have been a success. All these kinds of error
+/// report that, except `Connect`.
 fn no_answer(error: reqwest::Error) -> SendError {
     let kind = match () {
         () if error.is_connect() => SendErrorKind::Connect,
@@ -150,7 +152,8 @@ fn no_answer(error: reqwest::Error) -> SendError {
 }
 
 fn no_sense() -> SendError {
-    SendError::from_http_status(NAME, 200).with_message("the answer is not that of Pigeon")
+    SendError::from_http_status(NAME, 200)
+        .with_message("the response does not have the format of Pigeon")
 }
 
 #[async_trait]
@@ -197,18 +200,18 @@ impl EmailBackend for Pigeon {
     }
 }
 
-/// What has become of each message, while the answers come in.
+/// The result of each message while responses arrive.
 pub struct Tally(Vec<Entry>);
 
 struct Entry {
     status: SendStatus,
-    /// Whether an answer spoke of one of its mails.
+    /// Whether a response mentioned one of its messages.
     answered: bool,
     error: Option<SendError>,
 }
 
 impl Tally {
-    /// Nothing is known of any recipient.
+    /// Nothing is known about any recipient yet.
     pub fn new(messages: &[PreparedMessage]) -> Self {
         let unknown = |message: &PreparedMessage| Entry {
             status: SendStatus::unknown(NAME, message.message()),
@@ -218,10 +221,10 @@ impl Tally {
         Self(messages.iter().map(unknown).collect())
     }
 
-    /// Enters the answer to a call: a result for each mail, in order, or an error for all.
+    /// Records the response to a call: a result for each message in order, or an error for all.
     pub fn enter(&mut self, mails: &[Mail<'_>], answer: Result<Vec<Row>, SendError>) {
         let (rows, error) = match answer {
-            Ok(rows) => (rows, no_sense()), // for those that have no row
+            Ok(rows) => (rows, no_sense()), // for messages without a row
             Err(error) => (Vec::new(), error),
         };
         let mut rows = rows.into_iter();
@@ -234,15 +237,16 @@ impl Tally {
                 entry.answered = true;
                 continue;
             }
-            // Of a batch, others may have their mail by another call. These do not, or nobody
-            // knows: then they stay unknown.
+            // Another call may have sent the message to other recipients of the batch. These did
+            // not get it, or their result stays unknown.
             if error.accepted() == Accepted::No {
                 for to in mail.to {
                     let why = StatusDetail::new(None, error.to_string());
                     entry.status.set(&to.key(), Status::Failed, None, Some(why));
                 }
             }
-            // One lost call is enough: what may be there must not be sent again.
+            // A single lost call is enough: a message that may have been accepted must not be sent
+            // again.
             if entry
                 .error
                 .as_ref()
@@ -253,7 +257,7 @@ impl Tally {
         }
     }
 
-    /// One result for each message: a status as soon as one of its calls was answered.
+    /// Returns one result per message: a status as soon as one of its calls succeeded.
     pub fn results(self) -> Vec<Result<SendStatus, SendError>> {
         let result = |entry: Entry| match entry.error {
             Some(error) if !entry.answered => Err(error),

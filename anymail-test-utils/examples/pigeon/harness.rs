@@ -2,7 +2,7 @@
 
 #![allow(
     clippy::indexing_slicing,
-    reason = "a JSON object has null for what is not there"
+    reason = "indexing a JSON object returns null for a missing key"
 )]
 
 use std::sync::Arc;
@@ -36,14 +36,14 @@ impl Harness for PigeonHarness {
 
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
         if request.uri().path() != "/v1/mails" {
-            return Err("Pigeon has no such path".into());
+            return Err("unknown path".into());
         }
         let json: Value = serde_json::from_slice(request.body())?;
         let mails = json["mails"]
             .as_array()
             .ok_or("there is no list of mails")?;
         if mails.len() > 100 {
-            return Err("Pigeon takes a hundred mails in a call".into());
+            return Err("Pigeon accepts at most 100 messages per call".into());
         }
         mails.iter().map(mail).collect()
     }
@@ -59,9 +59,9 @@ impl Harness for PigeonHarness {
                     Status::Invalid => "no_such_address",
                     Status::Rejected => "blocked",
                     Status::Failed => "failed",
-                    _ => return None, // Pigeon has no more to say
+                    _ => return None, // Pigeon reports no other status
                 };
-                // It writes addresses in lower case, whatever it was given.
+                // Pigeon writes addresses in lower case.
                 let email = recipient.address.key();
                 let why = if state == "failed" { &answer.words } else { "" };
                 people.push(json!({"email": email.as_str(), "state": state, "why": why}));
@@ -132,7 +132,7 @@ impl Signer for PigeonSigner {
 
 const AT: i64 = 1_790_000_000;
 
-/// What Pigeon posts of a mail.
+/// Returns what Pigeon posts about a message.
 fn news(sent: &Answer) -> Vec<Post> {
     let event = |id: u32, what: &str, why: &str, attempt: u32| {
         let email = sent.recipients.first().map(|it| it.address.ascii_email());
@@ -172,7 +172,7 @@ fn news(sent: &Answer) -> Vec<Post> {
     ]
 }
 
-/// Mails that came in.
+/// Returns inbound messages.
 fn mails() -> Vec<Post> {
     let form = |id: u32, text: &str, attempt: u32| {
         let files = r#"[{"name": "a.txt", "type": "text/plain", "data": "YSBmaWxl"}]"#;

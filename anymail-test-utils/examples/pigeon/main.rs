@@ -1,16 +1,16 @@
-//! A complete small backend for an ESP that does not exist, and the conformance suite on it.
+//! A small but complete backend for an ESP that does not exist, with the conformance suite.
 //!
-//! It is the backend of the page "Writing a backend"
-//! (`anymail_test_utils::guide::writing_a_backend`). The suite runs with
-//! `cargo test -p anymail-test-utils --example pigeon`.
+//! It is the backend of the guide "Writing a backend"
+//! (`anymail_test_utils::guide::writing_a_backend`). Run the suite with `cargo test -p
+//! anymail-test-utils --example pigeon`.
 
 #![allow(
     unreachable_pub,
-    reason = "they are the public items of a backend's own crate"
+    reason = "in a backend's own crate, these items are public"
 )]
 
 mod backend;
-#[allow(dead_code, reason = "the suite makes its backends itself")]
+#[allow(dead_code, reason = "the suite creates its backends itself")]
 mod factory;
 mod harness;
 mod signature;

@@ -1,4 +1,4 @@
-//! The signature: Pigeon signs what it posts, by HMAC-SHA256 over the time and the body.
+//! The signature: Pigeon signs its webhooks with HMAC-SHA256 over the time and the body.
 
 use anymail_core::{
     HmacSha256Keys, Secret, SignatureError, TimestampTolerance, WebhookAuthError, WebhookSignature,
@@ -17,10 +17,10 @@ pub struct PigeonSignature {
 }
 
 impl PigeonSignature {
-    /// Takes one key, or several while a key is being changed.
+    /// Accepts one key, or several during a key rotation.
     ///
     /// # Errors
-    /// [`WebhookAuthError`] for no key and for a blank one.
+    /// Returns [`WebhookAuthError`] if there is no key or a key is blank.
     pub fn new<K: Into<Secret>>(
         keys: impl IntoIterator<Item = K>,
     ) -> Result<Self, WebhookAuthError> {

@@ -1,4 +1,4 @@
-//! The webhooks: Pigeon posts a list of events as JSON, and each mail that came in as a form.
+//! The webhooks: Pigeon posts a list of events as JSON, and each inbound message as a form.
 
 use anymail_core::{
     Event, EventType, Form, InboundAddress, InboundAttachment, InboundEvent, InboundMessage,
@@ -12,14 +12,14 @@ use time::OffsetDateTime;
 
 use crate::backend::NAME;
 
-/// News of mail that was sent.
+/// Receives events about sent messages.
 #[derive(Debug)]
 pub struct PigeonWebhook {
     auth: WebhookAuth,
 }
 
 impl PigeonWebhook {
-    /// A webhook that lets these in.
+    /// Creates a webhook with this authentication.
     pub fn new(auth: WebhookAuth) -> Self {
         Self { auth }
     }
@@ -49,7 +49,7 @@ impl Webhook for PigeonWebhook {
     }
 }
 
-/// What is missing or new is no error: it is not known, or `Unknown`.
+/// A missing or unknown value is not an error: it becomes `None` or `Unknown`.
 fn event(json: &Value) -> Event {
     let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
     let number = |name: &str| json.get(name).and_then(Value::as_i64);
@@ -62,7 +62,7 @@ fn event(json: &Value) -> Event {
         _ => (EventType::Unknown, None),
     };
     let raw = json.to_string();
-    // Pigeon numbers its events; should a number be missing, the whole event stands for it.
+    // Pigeon numbers its events. If the number is missing, the whole event replaces it.
     let key = dedup_key(&[id.as_deref().unwrap_or(&raw)]);
     let mut event = TrackingEvent::new(NAME, event_type, key, RawBytes::new(raw));
     event.event_id = id;
@@ -89,14 +89,14 @@ fn reason(why: Option<&str>) -> RejectReason {
     }
 }
 
-/// Mail that came in.
+/// Receives inbound messages.
 #[derive(Debug)]
 pub struct PigeonInboundWebhook {
     auth: WebhookAuth,
 }
 
 impl PigeonInboundWebhook {
-    /// A webhook that lets these in.
+    /// Creates a webhook with this authentication.
     pub fn new(auth: WebhookAuth) -> Self {
         Self { auth }
     }
@@ -129,7 +129,7 @@ impl Webhook for PigeonInboundWebhook {
                 "subject" => message.subject = Some(value.into_owned()),
                 "text" => message.set_text(value),
                 "files" => attach(&mut message, &value),
-                _ => {} // whatever Pigeon will think of
+                _ => {} // fields that Pigeon may add
             }
         }
         if message == InboundMessage::default() {
@@ -147,7 +147,7 @@ impl Webhook for PigeonInboundWebhook {
     }
 }
 
-/// The files of a mail: a list in JSON, each with its content in base64.
+/// Reads the attachments of a message: a JSON list, each with its content in base64.
 fn attach(message: &mut InboundMessage, files: &str) {
     let files: Vec<Value> = serde_json::from_str(files).unwrap_or_default();
     for file in &files {

@@ -1,20 +1,20 @@
-//! What goes over the wire: a mail as Pigeon wants it, and its answer read.
+//! Writes a message in Pigeon's format, and reads the response.
 
 use anymail_core::{Address, AddressKey, PreparedMessage, SendStatus, Status, StatusDetail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-/// One mail: a whole message, or one recipient's mail of a batch.
+/// One message for Pigeon: a whole message, or one recipient's message of a batch.
 pub struct Mail<'a> {
-    /// Which of the messages it is of.
+    /// The index of the app's message.
     pub message: usize,
     prepared: &'a PreparedMessage,
-    /// Whom it goes to.
+    /// Its recipients.
     pub to: &'a [Address],
 }
 
-/// The mails that these messages make.
+/// Returns the messages for Pigeon that these messages consist of.
 pub fn mails(messages: &[PreparedMessage]) -> impl Iterator<Item = Mail<'_>> {
     messages.iter().enumerate().flat_map(|(message, prepared)| {
         let to: Vec<&[Address]> = match prepared.is_batch() {
@@ -30,10 +30,11 @@ pub fn mails(messages: &[PreparedMessage]) -> impl Iterator<Item = Mail<'_>> {
 }
 
 impl Mail<'_> {
-    /// The mail as Pigeon wants it. It takes empty lists and maps for none, but no null.
+    /// Writes the message in Pigeon's format. Pigeon treats empty lists and maps as missing, but
+    /// accepts no null.
     pub fn write(&self) -> Value {
         let message = self.prepared;
-        // In a batch the recipient's own values lie over those for all.
+        // In a batch, the recipient's own values take precedence over those for all recipients.
         let (headers, metadata, values) = match self.to {
             [to] if message.is_batch() => (
                 message.headers_for(to),
@@ -89,7 +90,7 @@ impl Mail<'_> {
         );
         set("template", message.template_id().map(Value::from));
         set("values", Some(values.into_owned().into()));
-        // In Pigeon's own words; they win over the fields above.
+        // Options under Pigeon's own names; they take precedence over the fields above.
         mail.extend(message.esp_extra().cloned().unwrap_or_default());
         mail.into()
     }
@@ -108,14 +109,14 @@ fn people(addresses: &[Address]) -> Value {
     addresses.iter().map(person).collect()
 }
 
-/// What Pigeon says of one mail.
+/// What Pigeon reports about one message.
 pub struct Row {
     id: Option<String>,
     people: Vec<(AddressKey, Status, String)>,
     raw: String,
 }
 
-/// The rows of an answer, in the order of the mails. What is not there is left out.
+/// Reads the rows of a response, in the order of the messages. Missing rows are omitted.
 pub fn results(answer: &Value) -> Vec<Row> {
     let rows = answer.get("results").and_then(Value::as_array);
     let row = |row: &Value| {
@@ -143,8 +144,8 @@ pub fn results(answer: &Value) -> Vec<Row> {
 }
 
 impl Row {
-    /// Enters it into the status of its message. Copies go with every mail of a batch: one that
-    /// was sent is enough.
+    /// Records it in the status of its message. Every message of a batch includes the copies: one
+    /// that was sent is enough.
     pub fn enter_into(self, status: &mut SendStatus) {
         for (key, new, why) in self.people {
             let before = status.by_key(&key).map(|it| it.status);

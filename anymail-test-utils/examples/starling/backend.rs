@@ -1,6 +1,6 @@
-//! The backend: what Starling can do, and a call for up to a thousand recipients of one message.
+//! The backend: Starling's capabilities, and one call for up to a thousand recipients of a message.
 //!
-//! What a request looks like is in `wire.rs`.
+//! `wire.rs` writes requests.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use serde_json::Value;
 use super::webhook::OWN_FIELDS;
 use super::wire;
 
-/// The name in statuses, errors and configuration.
+/// The name in statuses, errors and configurations.
 pub const NAME: &str = "starling";
-/// The longest answer that is read, in bytes: one without an end would fill the memory.
+/// The maximum length of a response in bytes. An endless response would exhaust the memory.
 const MAX_ANSWER: usize = 1024 * 1024;
-/// The status of Starling's yes.
+/// The status that means success.
 const ACCEPTED: u16 = 202;
 
 /// Sends through Starling.
@@ -32,12 +32,12 @@ pub struct Starling {
     capabilities: Capabilities,
 }
 
-/// Why there is no backend.
+/// Why the backend could not be created.
 #[derive(Debug)]
 pub enum StarlingError {
-    /// The key cannot stand in an HTTP header.
+    /// The key is not a valid header value.
     Key(InvalidHeaderValue),
-    /// There is no HTTP client.
+    /// The HTTP client could not be created.
     Http(reqwest::Error),
 }
 
@@ -46,21 +46,22 @@ impl std::error::Error for StarlingError {}
 impl std::fmt::Display for StarlingError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Key(_) => f.write_str("the key holds a character that no HTTP header can carry"),
-            Self::Http(error) => write!(f, "no HTTP client: {error}"),
+            Self::Key(_) => f.write_str("invalid API key: not a valid HTTP header value"),
+            Self::Http(error) => write!(f, "could not create the HTTP client: {error}"),
         }
     }
 }
 
 impl Starling {
-    /// A backend for the API at `url` (without a slash at its end).
+    /// Creates a backend for the API at `url` (without a trailing slash).
     ///
     /// # Errors
+    /// Returns [`StarlingError`] if a setting is invalid.
     /// [`StarlingError`].
     pub fn new(url: &str, key: Secret, timeout: Duration) -> Result<Self, StarlingError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
             .map_err(StarlingError::Key)?;
-        authorization.set_sensitive(true); // so that it does not print
+        authorization.set_sensitive(true); // so that `Debug` does not show it
         let mut http = reqwest::Client::builder()
             .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none()); // it would take the key elsewhere
@@ -95,7 +96,7 @@ impl Starling {
         })
     }
 
-    /// Makes one call: the id of its mails, where Starling gives one.
+    /// Makes one call and returns the id of its messages, if Starling sends one.
     async fn call(&self, request: &Value) -> Result<Option<String>, SendError> {
         let request = self.http.post(&self.url).json(request);
         let request = request.header("authorization", self.authorization.clone());
@@ -108,7 +109,8 @@ impl Starling {
         }
         let retry_after = header(RETRY_AFTER.as_str()).and_then(parse_retry_after);
         let body = read(answer).await.unwrap_or_default();
-        // Without Starling's own words the status alone has to do: a proxy may have written it.
+        // Without Starling's own error message, only the status is known, because a proxy may have
+        // sent it.
         let json: Option<Value> = serde_json::from_slice(&body).ok();
         let words = json.as_ref().and_then(wire::error);
         let error = SendError::from_http_status(NAME, http_status)
@@ -121,7 +123,7 @@ impl Starling {
     }
 }
 
-/// Reads an answer's body, up to the limit; `None` for one that is lost or longer.
+/// Reads the body of a response, up to the limit; `None` if it was lost or is longer.
 async fn read(mut answer: reqwest::Response) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(piece) = answer.chunk().await.ok()? {
@@ -133,7 +135,7 @@ async fn read(mut answer: reqwest::Response) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// Once the request was on its way, a lost answer may have been a yes.
+/// Once the request was sent, a lost response may have been a success.
 fn no_answer(error: reqwest::Error) -> SendError {
     let kind = match () {
         () if error.is_connect() => SendErrorKind::Connect,
@@ -160,7 +162,7 @@ impl EmailBackend for Starling {
             let words = "does not allow personalizations in `esp_extra`";
             objections.push(Objection::new(words, "personalizations"));
         }
-        // Starling posts metadata among the fields of an event, where these would be lost.
+        // Starling merges metadata into the fields of an event, which would hide these keys.
         let all = message.metadata.value().into_iter();
         let own = message.merge_metadata.value().into_iter();
         let own = own.flat_map(|map| map.iter().map(|(_, metadata)| metadata));
@@ -183,7 +185,7 @@ impl EmailBackend for Starling {
         for to in wire::calls(message) {
             match self.call(&wire::request(message, to)).await {
                 Ok(id) => {
-                    // The copies of the first call are enough to say that somebody has one.
+                    // If the first call sent a copy, the status of that recipient is settled.
                     let copies: &[_] = if taken {
                         &[]
                     } else {
@@ -195,7 +197,7 @@ impl EmailBackend for Starling {
                     taken = true;
                 }
                 Err(error) => {
-                    // Of a lost call nobody knows: its recipients stay unknown.
+                    // The result of a lost call is not known: its recipients stay unknown.
                     if error.accepted() == Accepted::No {
                         for to in to {
                             let why = StatusDetail::new(None, error.to_string());

@@ -1,4 +1,4 @@
-//! The factory: a configuration names Starling, and an app gets backend and webhooks.
+//! The factory: creates the backend and the webhooks when a configuration names Starling.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::webhook::{StarlingInboundWebhook, StarlingWebhook};
 
 const API_URL: &str = "https://api.starling.example";
 
-/// Makes Starling's backends and webhooks.
+/// Creates Starling's backends and webhooks.
 #[derive(Debug)]
 pub struct StarlingFactory;
 
@@ -25,7 +25,10 @@ impl BackendFactory for StarlingFactory {
     fn options(&self) -> &[OptionSpec] {
         const OPTIONS: [OptionSpec; 3] = [
             OptionSpec::secret("api_key", "the key from Starling's settings page").required(),
-            OptionSpec::text("api_url", "where the API is; Starling's own by default"),
+            OptionSpec::text(
+                "api_url",
+                "the base URL of the API; Starling's own by default",
+            ),
             OptionSpec::seconds("timeout", "the time limit of a call; 30 by default"),
         ];
         &OPTIONS
@@ -59,17 +62,18 @@ impl BackendFactory for StarlingFactory {
         const OPTIONS: [OptionSpec; 2] = [
             OptionSpec::text(
                 "webhook_verification_key",
-                "the public key that Starling shows",
+                "the public key from Starling's settings page",
             ),
             OptionSpec::text(
                 "webhook_verification_key_2",
-                "another, while it is being changed",
+                "a second key, during a key rotation",
             ),
         ];
         &OPTIONS
     }
 
-    /// The signature comes on top of `webhook_secret`. If neither is set, core refuses the webhooks.
+    /// The signature is checked in addition to `webhook_secret`. If neither is set, core refuses
+    /// the webhooks.
     fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
         let names = ["webhook_verification_key", "webhook_verification_key_2"];
         let keys = names.into_iter().filter_map(|name| options.text(name));

@@ -1,10 +1,10 @@
 //! Starling's side of the wire, for the conformance suite.
 //!
-//! What it posts to webhooks is in `posts.rs`.
+//! `posts.rs` contains what it posts to webhooks.
 
 #![allow(
     clippy::indexing_slicing,
-    reason = "a JSON object has null for what is not there"
+    reason = "indexing a JSON object returns null for a missing key"
 )]
 
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Harness for StarlingHarness {
 
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
         if request.uri().path() != "/v3/mail/send" {
-            return Err("Starling has no such path".into());
+            return Err("unknown path".into());
         }
         let json: Value = serde_json::from_slice(request.body())?;
         let mails = json["personalizations"].as_array();
@@ -43,7 +43,7 @@ impl Harness for StarlingHarness {
         let all = mails.iter();
         let all = all.flat_map(|mail| ["to", "cc", "bcc"].map(|list| count(mail, list)));
         if all.sum::<usize>() > 1000 || mails.is_empty() {
-            return Err("Starling takes 1 to 1,000 recipients in a call, copies included".into());
+            return Err("Starling accepts 1 to 1,000 recipients per call, including copies".into());
         }
         mails.iter().map(|mail| understood(&json, mail)).collect()
     }
@@ -58,7 +58,7 @@ impl Harness for StarlingHarness {
                 answer.body(Bytes::new()).ok()
             }
             () if all(Status::Failed) => Some(refusal(400, &first.words)),
-            // What becomes of each recipient is told to webhooks only.
+            // Only webhooks report the status of each recipient.
             () => None,
         }
     }
@@ -119,7 +119,7 @@ fn refusal(status: u16, words: &str) -> Response<Bytes> {
     response.body(body.into()).unwrap_or_default()
 }
 
-/// One mail; what it does not say itself holds for all.
+/// Reads one message; fields that it does not set come from the whole request.
 fn understood(all: &Value, mail: &Value) -> Result<Understood, HarnessError> {
     let text = |json: &Value| json.as_str().map(str::to_owned);
     let bodies = |wanted: &[&str], is: bool| {

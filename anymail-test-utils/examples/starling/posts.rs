@@ -1,4 +1,4 @@
-//! What Starling posts to webhooks, and how it signs that.
+//! What Starling posts to webhooks, and how it signs it.
 
 use std::sync::Arc;
 
@@ -22,16 +22,17 @@ const BOUNDARY: &str = "xYzZY";
 /// Signs as Starling does.
 pub struct StarlingSigner;
 
-/// The key pair for one of the suite's texts.
+/// Creates the key pair for one of the suite's texts.
 pub fn pair(text: &str) -> Result<SigningKey, HarnessError> {
     let secret = HmacSha256Keys::new([text])?.sign_hex(&[b"pair"]);
     let half = secret.get(..32).unwrap_or_default(); // 32 bytes that are surely in range
     Ok(SigningKey::from_slice(half.as_bytes())?)
 }
 
-/// The public key, as Starling's settings page shows it: a `SubjectPublicKeyInfo` (RFC 5480).
+/// Returns the public key as Starling's settings page shows it: a `SubjectPublicKeyInfo` (RFC
+/// 5480).
 pub fn public(text: &str) -> Result<String, HarnessError> {
-    // What stands before every uncompressed point of P-256.
+    // The prefix of every uncompressed point of P-256.
     const HEAD: &[u8] = b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\
           \x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
     let point = pair(text)?.verifying_key().to_sec1_point(false);
@@ -55,7 +56,7 @@ impl Signer for StarlingSigner {
     }
 }
 
-/// Both webhooks.
+/// Returns both webhooks.
 pub fn all(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
     vec![
         Posts {
@@ -72,7 +73,7 @@ pub fn all(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
 const AT: i64 = 1_790_000_000;
 const LINK: &str = "https://example.com/?a=b&c=%20d";
 
-/// What Starling posts of a mail, several events a post.
+/// Returns what Starling posts about a message, several events per post.
 fn news(sent: &Answer) -> Vec<Post> {
     let event = |id: &str, event: &str, more: Value| {
         let email = sent.recipients.first().map(|it| it.address.ascii_email());
@@ -82,7 +83,7 @@ fn news(sent: &Answer) -> Vec<Post> {
             "smtp-id": "<14c5d75ce93.dfd.64b469@ismtpd-555>"
         });
         if let (Some(json), Value::Object(more)) = (json.as_object_mut(), more) {
-            // A single category is no list, and metadata stands among the fields.
+            // A single category is not a list, and metadata is merged into the fields.
             match &*sent.mail.tags {
                 [] => {}
                 [one] => drop(json.insert("category".to_owned(), one.as_str().into())),
@@ -163,7 +164,7 @@ fn news(sent: &Answer) -> Vec<Post> {
     ]
 }
 
-/// Mails that came in, always in parts.
+/// Returns inbound messages, which are always multipart forms.
 fn mails() -> Vec<Post> {
     let post = |id: &str, text: &str, files: &[&[u8]]| {
         let headers = format!(

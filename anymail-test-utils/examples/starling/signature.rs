@@ -19,12 +19,12 @@ pub struct StarlingSignature {
     tolerance: TimestampTolerance,
 }
 
-/// Why there is nothing to verify with.
+/// Why there is no key to verify with.
 #[derive(Debug)]
 pub enum KeyError {
-    /// There is no key at all.
+    /// There is no key.
     None,
-    /// One is no public key in base64, as Starling's settings page shows it.
+    /// A key is not a public key in base64, as Starling's settings page shows it.
     Malformed,
 }
 
@@ -33,16 +33,17 @@ impl std::error::Error for KeyError {}
 impl std::fmt::Display for KeyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::None => "there is no key",
-            Self::Malformed => "it is no public key (P-256, DER in base64)",
+            Self::None => "no public key is configured",
+            Self::Malformed => "expected a P-256 public key (DER in base64)",
         })
     }
 }
 
 impl StarlingSignature {
-    /// Takes one public key, or several while a key is being changed: DER in base64.
+    /// Accepts one public key, or several during a key rotation, as DER in base64.
     ///
     /// # Errors
+    /// Returns [`KeyError`] if there is no key or a key is malformed.
     /// [`KeyError`].
     pub fn new<K: AsRef<str>>(keys: impl IntoIterator<Item = K>) -> Result<Self, KeyError> {
         let key = |text: K| {

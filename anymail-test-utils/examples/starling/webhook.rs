@@ -1,4 +1,4 @@
-//! The webhooks: Starling posts an array of events as JSON, and each mail that came in as a form.
+//! The webhooks: Starling posts an array of events as JSON, and each inbound message as a form.
 
 use anymail_core::{
     Event, EventType, Form, InboundAddress, InboundAttachment, InboundEvent, InboundMessage,
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::backend::NAME;
 
-/// The fields of an event that are Starling's. All others are the message's metadata.
+/// The fields of an event that belong to Starling. All others are the message's metadata.
 pub const OWN_FIELDS: [&str; 19] = [
     "asm_group_id",
     "attempt",
@@ -35,14 +35,14 @@ pub const OWN_FIELDS: [&str; 19] = [
     "useragent",
 ];
 
-/// News of mail that was sent.
+/// Receives events about sent messages.
 #[derive(Debug)]
 pub struct StarlingWebhook {
     auth: WebhookAuth,
 }
 
 impl StarlingWebhook {
-    /// A webhook that lets these in.
+    /// Creates a webhook with this authentication.
     pub fn new(auth: WebhookAuth) -> Self {
         Self { auth }
     }
@@ -72,7 +72,7 @@ impl Webhook for StarlingWebhook {
     }
 }
 
-/// What is missing or new is no error: it is not known, or `Unknown`.
+/// A missing or unknown value is not an error: it becomes `None` or `Unknown`.
 fn event(json: &Value) -> Event {
     let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
     let says = |name: &str| json.get(name).and_then(Value::as_str);
@@ -96,7 +96,7 @@ fn event(json: &Value) -> Event {
     event.event_id = id;
     let seconds = json.get("timestamp").and_then(Value::as_i64);
     event.timestamp = seconds.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-    // What stands behind the first dot names the mail of one recipient, and is in no answer.
+    // The part after the first dot identifies one recipient's message, and is not in any response.
     let message_id = says("sg_message_id").and_then(|id| id.split('.').next());
     event.message_id = message_id.map(str::to_owned);
     event.recipient = text("email");
@@ -128,7 +128,7 @@ fn bounced(kind: Option<&str>) -> RejectReason {
     }
 }
 
-/// Why Starling did not try.
+/// Returns why Starling did not try.
 fn dropped(reason: Option<&str>) -> RejectReason {
     match reason {
         Some("Invalid") => RejectReason::Invalid,
@@ -139,14 +139,14 @@ fn dropped(reason: Option<&str>) -> RejectReason {
     }
 }
 
-/// Mail that came in.
+/// Receives inbound messages.
 #[derive(Debug)]
 pub struct StarlingInboundWebhook {
     auth: WebhookAuth,
 }
 
 impl StarlingInboundWebhook {
-    /// A webhook that lets these in.
+    /// Creates a webhook with this authentication.
     pub fn new(auth: WebhookAuth) -> Self {
         Self { auth }
     }
@@ -174,7 +174,7 @@ impl Webhook for StarlingInboundWebhook {
             return Err(fail(WebhookErrorKind::WrongShape, words));
         }
         let raw = RawBytes::from(request.body().clone());
-        // Starling has no id for it. A mail to two addresses comes twice.
+        // Starling has no id for an inbound message. A message to two addresses arrives twice.
         let recipient = message.envelope_recipient.as_deref().unwrap_or_default();
         let key = match message.message_id() {
             Some(id) => dedup_key(&["inbound", id, recipient]),
@@ -230,7 +230,8 @@ fn mail(form: &Form) -> InboundMessage {
     message
 }
 
-/// The headers of a block, as the sender wrote them: one goes on in lines that begin with a space.
+/// Reads a block of headers as the sender wrote them. A line that starts with a space continues the
+/// previous one.
 fn headers(block: &str) -> Vec<(&str, String)> {
     let mut headers: Vec<(&str, String)> = Vec::new();
     for line in block.lines() {

@@ -1,14 +1,14 @@
-//! What goes over the wire: a message once, and who gets a mail of it.
+//! Writes a message once, with the recipients of each of its copies.
 
 use anymail_core::{Address, Attachment, PreparedMessage};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-/// The most recipients that Starling takes in one call, copies included.
+/// The maximum number of recipients in one call, including copies.
 pub const MAX_RECIPIENTS: usize = 1000;
 
-/// Who gets a mail by which call. In a batch the copies count once for each mail.
+/// The recipients of one call. In a batch, copies count once for each message.
 pub fn calls(message: &PreparedMessage) -> impl Iterator<Item = &[Address]> {
     let copies = message.cc().len().saturating_add(message.bcc().len());
     let size = match message.is_batch() {
@@ -18,7 +18,7 @@ pub fn calls(message: &PreparedMessage) -> impl Iterator<Item = &[Address]> {
     message.to().chunks(size.max(1))
 }
 
-/// One call for these of the recipients. Starling takes no null and no empty list.
+/// Writes one call for these recipients. Starling accepts no null and no empty list.
 pub fn request(message: &PreparedMessage, to: &[Address]) -> Value {
     let mails: Vec<Value> = match message.is_batch() {
         true => to
@@ -47,14 +47,14 @@ pub fn request(message: &PreparedMessage, to: &[Address]) -> Value {
     );
     set("template_id", message.template_id().map(Value::from));
     set("tracking_settings", tracking(message));
-    // In Starling's own words; they win over the fields above.
+    // Options under Starling's own names; they take precedence over the fields above.
     request.extend(message.esp_extra().cloned().unwrap_or_default());
     request.into()
 }
 
-/// One mail: all the recipients see each other.
+/// Writes one message, whose recipients all see each other.
 fn mail(message: &PreparedMessage, to: &[Address]) -> Value {
-    // In a batch the recipient's own values lie over those for all.
+    // In a batch, the recipient's own values take precedence over those for all recipients.
     let (headers, metadata, values) = match to {
         [to] if message.is_batch() => (
             message.headers_for(to),
@@ -87,7 +87,7 @@ fn mail(message: &PreparedMessage, to: &[Address]) -> Value {
 
 fn bodies(message: &PreparedMessage) -> impl Iterator<Item = Value> {
     let body = |kind: &str, text: &str| json!({"type": kind, "value": text});
-    // In the order in which programs prefer them, the last one first.
+    // In the order of preference of mail programs, which show the last one.
     let text = message.text_body().map(|text| body("text/plain", text));
     let html = message.html_body().map(|html| body("text/html", html));
     let others = message.alternatives().iter();
@@ -146,7 +146,7 @@ fn file(part: &Attachment) -> Value {
     file
 }
 
-/// What Starling says of a refused request: its first words.
+/// Returns the first error message of a refused request.
 pub fn error(json: &Value) -> Option<&str> {
     json.get("errors")?.get(0)?.get("message")?.as_str()
 }

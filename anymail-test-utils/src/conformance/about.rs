@@ -1,4 +1,4 @@
-//! What a backend says of itself.
+//! What a backend reports about itself.
 
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
@@ -6,18 +6,14 @@ use crate::fixtures::plain;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
+        trial("backend::has_a_valid_name", "EmailBackend::name", name),
         trial(
-            "backend::has_a_name_to_configure_it_by",
-            "EmailBackend::name",
-            name,
-        ),
-        trial(
-            "backend::says_the_same_of_itself_each_time",
+            "backend::never_changes_its_description",
             "EmailBackend::name, capabilities and max_batch",
             constant,
         ),
         trial(
-            "backend::has_nothing_against_a_plain_message",
+            "backend::accepts_a_plain_message",
             "EmailBackend::check",
             plain_is_fine,
         ),
@@ -29,12 +25,12 @@ async fn name(rig: Rig) -> Verdict {
     let fit = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     let fits = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fit);
     rig.ensure(fits, || {
-        format!("{name:?}: a name has lower case letters, digits, - and _ in it, a letter first")
+        format!("invalid backend name {name:?}: expected lower case letters, digits, - and _, starting with a letter")
     })?;
     let status = rig.send_ok(&plain()).await?;
     rig.ensure(status.esp == name, || {
         format!(
-            "the backend is called {name:?}, its statuses say {:?}",
+            "the backend's name is {name:?}, but its statuses contain {:?}",
             status.esp
         )
     })
@@ -45,13 +41,13 @@ async fn constant(rig: Rig) -> Verdict {
     rig.send_ok(&plain()).await?;
     let after = (rig.backend.capabilities().clone(), rig.backend.max_batch());
     rig.ensure(before == after && before.1 > 0, || {
-        format!("it said {before:?} before it sent a message, {after:?} afterwards")
+        format!("capabilities and max_batch were {before:?} before a message was sent, but {after:?} afterwards")
     })
 }
 
 async fn plain_is_fine(rig: Rig) -> Verdict {
     let found = rig.mailer.check(&plain());
     rig.ensure(found.is_ok(), || {
-        format!("a plain message must be sendable: {found}")
+        format!("the backend refuses a plain message: {found}")
     })
 }

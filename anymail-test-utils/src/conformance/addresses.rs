@@ -1,4 +1,4 @@
-//! Every kind of address arrives equal, in each place where addresses stand.
+//! Every kind of address arrives unchanged, in every field with addresses.
 
 use anymail_core::{Capabilities, Feature, Support};
 
@@ -7,7 +7,7 @@ use super::trial::{Trial, Verdict, trial};
 use super::understood::Part;
 use crate::fixtures::{address, addresses, plain};
 
-/// A kind of address, and one of that kind.
+/// The name of a kind of address, and an example.
 const KINDS: [(&str, &str); 13] = [
     ("a_bare_one", "bare@example.com"),
     ("a_name", "Ann Doe <name@example.com>"),
@@ -50,7 +50,7 @@ const KINDS: [(&str, &str); 13] = [
 ];
 
 pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
-    const LOOK_AT: &str = "how your backend writes addresses: Address::to_ascii gives the whole \
+    const LOOK_AT: &str = "how your backend writes addresses: Address::to_ascii returns the whole \
                            mailbox, Address::name and ascii_email its parts; Harness::read";
     let reply_to = can.support(Feature::ReplyTo) != Support::No;
     let mut trials: Vec<_> = KINDS
@@ -67,7 +67,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     ));
     trials.push(trial(
         "addresses::an_international_domain_goes_out_in_ascii",
-        "Address::to_ascii or ascii_email, in the place of email() or to_string()",
+        "use Address::to_ascii or ascii_email instead of email() or to_string()",
         in_ascii,
     ));
     trials
@@ -77,7 +77,7 @@ async fn equal(rig: Rig, text: &str, reply_to: bool) -> Verdict {
     let mut message = plain();
     let odd = address(text);
     message.from = odd.clone().into();
-    // Several, so that one which is not closed would swallow its neighbour.
+    // Several addresses, so that an unclosed one would swallow its neighbor.
     message.to = vec![odd.clone(), address("bob@example.com")].into();
     message.cc = vec![address("carol@example.com"), odd.clone()].into();
     if reply_to {
@@ -88,7 +88,7 @@ async fn equal(rig: Rig, text: &str, reply_to: bool) -> Verdict {
     Ok(())
 }
 
-/// By itself: some backends keep what everybody sees, and no bcc.
+/// Tested separately, because some backends keep only what every recipient sees, and no bcc.
 async fn equal_as_bcc(rig: Rig) -> Verdict {
     let mut message = plain();
     message.bcc = addresses(KINDS.map(|(_, text)| text)).into();
@@ -98,7 +98,7 @@ async fn equal_as_bcc(rig: Rig) -> Verdict {
 
 async fn in_ascii(rig: Rig) -> Verdict {
     if rig.is_local() {
-        return Ok(()); // what is kept here need not be ready for the wire
+        return Ok(()); // stored messages do not have to be ready for sending
     }
     let mut message = plain();
     message.from = address("sender@příklad.example").into();

@@ -1,4 +1,4 @@
-//! Answers that no ESP should give: never a panic, never a yes, never a no that is none.
+//! Invalid responses: they never cause a panic, and are neither a success nor a false refusal.
 
 use anymail_core::{Accepted, SendError, SendStatus, Status};
 use bytes::Bytes;
@@ -9,35 +9,35 @@ use super::trial::{Stop, Trial, Verdict, trial};
 use super::wire::{Bare, BareMeaning};
 use crate::fixtures::{batch_to, plain, plain_to};
 
-const LOOK_AT: &str = "how your backend reads the answer: take nothing in it for granted; what \
-                       makes no sense is SendErrorKind::InvalidResponse";
+const LOOK_AT: &str = "how your backend reads the response: do not trust any of it; an invalid \
+                       response is SendErrorKind::InvalidResponse";
 
 pub(super) fn trials(batch: bool) -> Vec<Trial> {
     vec![
         trial(
-            "answers::of_the_wrong_shape_are_no_yes",
+            "answers::of_the_wrong_shape_are_not_a_success",
             LOOK_AT,
             wrong_shape,
         ),
         trial(
-            "answers::of_a_bare_status_are_told_as_they_are",
+            "answers::with_only_a_status_are_reported_correctly",
             LOOK_AT,
             any_status,
         ),
         trial(
-            "answers::without_an_end_are_not_read_to_it",
-            "how your backend reads the answer's body: piece by piece, up to a limit of its own",
+            "answers::without_an_end_are_read_up_to_a_limit",
+            "how your backend reads the response's body: chunk by chunk, up to a fixed limit",
             endless,
         ),
         trial(
-            "answers::cut_or_changed_anywhere_cause_no_panic",
+            "answers::truncated_or_altered_anywhere_cause_no_panic",
             LOOK_AT,
             move |rig| changed(rig, batch),
         ),
     ]
 }
 
-/// Texts that a reader of JSON, XML, forms or text may stumble over.
+/// Texts that a parser of JSON, XML, forms or text may fail on.
 pub(super) fn nonsense() -> Vec<Bytes> {
     let texts: [&[u8]; 17] = [
         b"",
@@ -65,7 +65,7 @@ pub(super) fn nonsense() -> Vec<Bytes> {
     all
 }
 
-/// Whether a result claims neither that the ESP has the message nor that it has not.
+/// Whether a result claims neither that the ESP accepted the message nor that it did not.
 fn is_open(result: &Result<SendStatus, SendError>) -> bool {
     match result {
         Ok(status) => status.all(Status::Unknown),
@@ -75,14 +75,14 @@ fn is_open(result: &Result<SendStatus, SendError>) -> bool {
 
 async fn wrong_shape(rig: Rig) -> Verdict {
     if !rig.profile.answers_have_a_body {
-        return Err(Stop::skip("this ESP's answers have no body"));
+        return Err(Stop::skip("this ESP's responses have no body"));
     }
     for fault in &rig.faults()?.nonsense {
         rig.inject(fault)?;
         let result = rig.send(&plain()).await?;
         rig.ensure(is_open(&result), || {
             format!(
-                "the answer was {fault}; an error with Accepted::Maybe was expected, not \
+                "expected an error with Accepted::Maybe for the response {fault}, got \
                  {result:?}"
             )
         })?;
@@ -101,7 +101,7 @@ async fn any_status(rig: Rig) -> Verdict {
             BareMeaning::PerhapsYes => is_open(&result) || !rig.profile.answers_have_a_body,
         };
         rig.ensure(right, || {
-            format!("the answer was {fault}, the result is {result:?}")
+            format!("wrong result for the response {fault}: {result:?}")
         })?;
         rig.all_is_well();
         rig.wire.forget();
@@ -109,30 +109,30 @@ async fn any_status(rig: Rig) -> Verdict {
     Ok(())
 }
 
-/// A yes and a refusal, with more behind them than any answer has.
+/// A success and a refusal, followed by more than any real response contains.
 async fn endless(rig: Rig) -> Verdict {
     for trouble in [None, Some(TroubleKind::Refused)] {
         rig.plan(|plan| plan.trouble = trouble.map(|kind| (kind, "words".to_owned())));
         rig.inject(&rig.faults()?.endless)?;
         let result = rig.send(&plain()).await?;
         rig.ensure(!rig.wire.endless_was_read(), || {
-            "the backend has read 64 MiB of an answer, and would have read on".to_owned()
+            "the backend read 64 MiB of an endless response without stopping".to_owned()
         })?;
-        // A yes that is all in the status and the headers needs no end.
+        // If only the status and the headers report success, the end of the body does not matter.
         let bodiless = !rig.profile.answers_have_a_body;
         let right = match trouble {
             None => is_open(&result) || bodiless,
             Some(_) => is_open(&result) || result.is_err(),
         };
         rig.ensure(right, || {
-            format!("the answer had no end, the result is {result:?}")
+            format!("wrong result for an endless response: {result:?}")
         })?;
         rig.all_is_well();
     }
     Ok(())
 }
 
-/// The ESP's own yes, with its body cut and changed in many places.
+/// The ESP's own success response, with its body truncated and altered in many places.
 async fn changed(rig: Rig, batch: bool) -> Verdict {
     let mut messages = vec![plain_to(["ann@example.com", "bob@example.com"])];
     if batch {
@@ -146,7 +146,7 @@ async fn changed(rig: Rig, batch: bool) -> Verdict {
             if let Ok(status) = &result {
                 let told = status.recipients().len();
                 rig.ensure(told == 2, || {
-                    format!("2 recipients, {told} told of: {status:?}")
+                    format!("expected a status for 2 recipients, got {told}: {status:?}")
                 })?;
             }
             rig.all_is_well();

@@ -1,4 +1,4 @@
-//! Attachments arrive byte for byte, under their names and types.
+//! Attachments arrive byte for byte, with their filenames and media types.
 
 use anymail_core::{Attachment, Capabilities, Feature, Support};
 
@@ -7,7 +7,7 @@ use super::trial::{Stop, Trial, Verdict, trial};
 use super::understood::Part;
 use crate::fixtures::{file, inline, plain};
 
-/// File names that have been mangled before.
+/// Filenames that are known to cause problems.
 const NAMES: [&str; 14] = [
     "plain.txt",
     "no ending",
@@ -48,10 +48,14 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             }),
             one("five_megabytes_arrive", five_megabytes),
             trial("attachments::odd_names_arrive_equal", LOOK_AT, odd_names),
-            trial("attachments::one_without_a_name_arrives", LOOK_AT, |rig| {
-                let nameless = file(Attachment::new("x.pdf", "%PDF")).without_filename();
-                arrive(rig, vec![nameless])
-            }),
+            trial(
+                "attachments::one_without_a_filename_arrives",
+                LOOK_AT,
+                |rig| {
+                    let nameless = file(Attachment::new("x.pdf", "%PDF")).without_filename();
+                    arrive(rig, vec![nameless])
+                },
+            ),
             trial(
                 "attachments::types_arrive_with_their_parameters",
                 LOOK_AT,
@@ -84,23 +88,23 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         };
         trials.extend([
             inline(
-                "content_ids_arrive_as_the_html_names_them",
+                "content_ids_match_the_html",
                 "Attachment::content_id has neither angle brackets nor cid:; add what the ESP \
-                 wants, and take it off again in Harness::read",
+                 requires, and remove it again in Harness::read",
                 &[Part::ContentIds],
             ),
             inline(
-                "what_is_inline_arrives_inline",
-                "how your backend tells the ESP that a part is shown by the HTML; File::inline",
+                "inline_parts_arrive_inline",
+                "how your backend marks a part as inline; File::inline",
                 &[Part::Inline, Part::Attachments],
             ),
             trial(
-                "attachments::inline_parts_keep_their_names",
-                "how your backend writes the file name beside the content id",
+                "attachments::inline_parts_keep_their_filenames",
+                "how your backend writes the filename next to the content id",
                 |rig| async move {
                     if !rig.profile.inline_parts_have_names {
                         return Err(Stop::skip(
-                            "this ESP's inline parts have no name of their own",
+                            "this ESP's inline parts have no filenames of their own",
                         ));
                     }
                     inline_arrives(rig, &[Part::InlineNames]).await
@@ -119,7 +123,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
 }
 
 fn has_room(can: &Capabilities, feature: Feature) -> bool {
-    // One that needs another feature beside it is tried in `features`.
+    // A feature that needs another one is tested in `features`.
     !matches!(
         can.support(feature),
         Support::No | Support::AtMost(0) | Support::With(_)
@@ -135,7 +139,7 @@ async fn arrive(rig: Rig, files: Vec<Attachment>) -> Verdict {
     Ok(())
 }
 
-/// Two, so that one that takes the other's place is seen.
+/// Uses two parts, to notice if one replaces the other.
 async fn inline_arrives(rig: Rig, parts: &'static [Part]) -> Verdict {
     let can = rig
         .backend
@@ -153,7 +157,7 @@ async fn inline_arrives(rig: Rig, parts: &'static [Part]) -> Verdict {
     Ok(())
 }
 
-/// Each in a message of its own: a backend may take one attachment only.
+/// Uses a separate message for each, because a backend may support only one attachment.
 async fn odd_names(rig: Rig) -> Verdict {
     let mut expected = Vec::new();
     for name in NAMES {
@@ -173,7 +177,7 @@ fn mixed() -> Vec<Attachment> {
     ]
 }
 
-/// Bytes without a pattern that base64 or a buffer's size would hide a mistake behind.
+/// Bytes without a pattern, which could hide a mistake in base64 or in the size of a buffer.
 fn five_megabytes() -> Vec<u8> {
     let mut state = 0x2545_f491_u32;
     let mut next = move || {

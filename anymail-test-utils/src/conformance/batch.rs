@@ -1,4 +1,5 @@
-//! A batch: each `to` gets a mail of its own, with its own values, and sees no other.
+//! A batch: each `to` recipient gets a separate message with their own values, and sees no other
+//! recipient.
 
 use anymail_core::{Capabilities, Feature, Message, Support};
 use serde_json::Value;
@@ -18,22 +19,24 @@ const TO: [&str; 4] = [
 
 pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     if can.support(Feature::Batch) == Support::No {
-        return Vec::new(); // refused, as `features` sees to
+        return Vec::new(); // `features` tests that it is refused
     }
-    const APART: &str = "PreparedMessage::is_batch: one mail for each of to(), with the recipient's own values by \
-         headers_for, metadata_for and merge_data_for; Harness::read gives one Understood for each";
+    const APART: &str = "PreparedMessage::is_batch: one message for each of to(), with the recipient's own values from \
+         headers_for, metadata_for and merge_data_for; Harness::read returns one Understood for each";
     let mut trials = vec![
         trial(
-            "batch::each_to_gets_a_mail_and_sees_no_other",
+            "batch::each_recipient_gets_a_message_and_sees_no_other",
             APART,
             |rig| async move { apart(&rig, &batch_to(TO)).await },
         ),
-        trial("batch::of_one_is_a_mail_to_one", APART, |rig| async move {
-            apart(&rig, &batch_to(["ann@example.com"])).await
-        }),
-        trial("batch::copies_go_with_every_mail", APART, copies),
         trial(
-            "batch::more_recipients_than_a_call_takes_all_get_theirs",
+            "batch::of_one_recipient_is_one_message",
+            APART,
+            |rig| async move { apart(&rig, &batch_to(["ann@example.com"])).await },
+        ),
+        trial("batch::every_message_has_all_copies", APART, copies),
+        trial(
+            "batch::more_recipients_than_fit_in_a_call_all_get_theirs",
             APART,
             many,
         ),
@@ -41,13 +44,13 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     let values = can.support(Feature::MergeData);
     if !matches!(values, Support::No | Support::AtMost(_)) {
         trials.push(trial(
-            "batch::placeholders_in_values_are_not_filled_in",
-            "what your backend writes where a value looks like a place for another one: the ESP \
-             may fill it in; Profile::placeholder",
+            "batch::placeholders_in_values_are_not_substituted",
+            "how your backend writes a value that looks like a placeholder: the ESP \
+             may substitute it; Profile::placeholder",
             placeholders,
         ));
     }
-    // Where values by recipient are to be had, and what tells two recipients apart.
+    // The features that have values by recipient, and a text that distinguishes two recipients.
     for feature in [
         Feature::MergeData,
         Feature::MergeMetadata,
@@ -63,7 +66,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             _ => "headers",
         };
         trials.push(trial(
-            format!("batch::{what}_of_one_go_to_no_other"),
+            format!("batch::{what}_of_one_recipient_reach_no_other"),
             APART,
             move |rig| own_values(rig, feature),
         ));
@@ -71,7 +74,8 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     trials
 }
 
-/// Sends a batch and compares it whole; then looks for strangers in every corner of each mail.
+/// Sends a batch, compares every message completely, and then searches each one for other
+/// recipients.
 async fn apart(rig: &Rig, message: &Message) -> Verdict {
     let parts = [
         Part::From,
@@ -88,7 +92,7 @@ async fn apart(rig: &Rig, message: &Message) -> Verdict {
     for mail in rig.mails()? {
         let own: Vec<_> = mail.recipients().map(|it| it.key()).collect();
         let seen = Understood {
-            // Other people's addresses may stand wherever the app has put them.
+            // The app itself may mention other recipients' addresses anywhere.
             text: None,
             html: None,
             from: None,
@@ -99,7 +103,7 @@ async fn apart(rig: &Rig, message: &Message) -> Verdict {
             let stranger = !own.contains(&other.key());
             rig.ensure(!(stranger && seen.contains(other.key().as_str())), || {
                 format!(
-                    "{} can be seen in the mail to {own:?}",
+                    "{} is visible in the message to {own:?}",
                     other.key().as_str()
                 )
             })?;
@@ -115,7 +119,7 @@ async fn copies(rig: Rig) -> Verdict {
     apart(&rig, &message).await
 }
 
-/// One more than a call takes, where that can be tried in reasonable time.
+/// Uses one recipient more than fits in a call, if that takes a reasonable time.
 async fn many(rig: Rig) -> Verdict {
     let most = rig.profile.recipients_per_call;
     let n = match most.unwrap_or_else(|| rig.backend.max_batch()) {
@@ -132,8 +136,8 @@ async fn many(rig: Rig) -> Verdict {
     })
 }
 
-/// The ESP's own sign for a place stands in values, metadata and headers, for all and for one,
-/// and there is a value for that place.
+/// Puts the ESP's own placeholder into values, metadata and headers, for all recipients and for
+/// one, and provides a value for that placeholder.
 async fn placeholders(rig: Rig) -> Verdict {
     let can = rig.backend.capabilities();
     let place = (rig.profile.placeholder)("name");
@@ -165,7 +169,8 @@ async fn placeholders(rig: Rig) -> Verdict {
     Ok(())
 }
 
-/// Values for some, other values for all; keys in another case, and one that fits nobody.
+/// Values for some recipients and other values for all, with keys in another case and one key that
+/// matches no recipient.
 async fn own_values(rig: Rig, feature: Feature) -> Verdict {
     let can = rig.backend.capabilities();
     let mut message = at_esp(&rig).using(feature, 1, can);

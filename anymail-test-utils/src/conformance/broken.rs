@@ -20,38 +20,38 @@ use super::profile::Profile;
 use super::signer::Signer;
 use super::understood::Understood;
 
-/// What a send comes to.
+/// The result of a send.
 pub type SendResult = Result<SendStatus, SendError>;
 
-/// What reading a webhook's request comes to.
+/// The result of reading a webhook's request.
 pub type ReadResult = Result<Vec<Event>, WebhookError>;
 
-/// One way to break a backend, without a change of its code.
+/// One way to break a backend without changing its code.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Sabotage {
-    /// Each request is changed on its way to the ESP, as if the backend had written it so.
+    /// Changes each request on its way to the ESP, as if the backend had written it that way.
     Request(fn(&mut Request<Bytes>)),
-    /// Each answer is changed on its way back, as if the backend had read it so.
+    /// Changes each response on its way back, as if the backend had read it that way.
     Response(fn(&mut Response<Bytes>)),
-    /// Each message is changed before the backend gets it, as if the backend had read it so.
+    /// Changes each message before the backend gets it, as if the backend had read it that way.
     Message(fn(&mut Message)),
-    /// Each result is changed, for [`EmailBackend::send`] and for each message of
+    /// Changes each result of [`EmailBackend::send`], and the result for each message of
     /// [`send_many`](EmailBackend::send_many).
     Result(fn(&PreparedMessage, SendResult) -> SendResult),
-    /// The results of a `send_many` are changed together.
+    /// Changes the results of a `send_many` together.
     Results(fn(Vec<SendResult>) -> Vec<SendResult>),
-    /// It says that it can do something else, once the suite has listed the trials.
+    /// Changes the capabilities, after the suite has listed the trials.
     Capabilities(fn(&Capabilities) -> Capabilities),
-    /// [`EmailBackend::check`] finds something else.
+    /// Changes the result of [`EmailBackend::check`].
     Check(fn(Vec<Objection>) -> Vec<Objection>),
-    /// Its webhooks read something else.
+    /// Changes the result of the webhooks' `read`.
     Events(fn(&Request<Bytes>, ReadResult) -> ReadResult),
-    /// Its webhooks take this in place of the secrets that they were given.
+    /// Creates the webhooks with this authentication instead of the given one.
     WebhookAuth(fn(WebhookAuth) -> WebhookAuth),
-    /// Another backend in its place.
+    /// Replaces the backend.
     Backend(fn(&Target) -> Result<Arc<dyn EmailBackend>, HarnessError>),
-    /// The same for one that sends over SMTP. Requests, answers and webhooks cannot be broken
+    /// Replaces a backend that sends over SMTP. Requests, responses and webhooks cannot be changed
     /// there.
     SmtpBackend(fn(&SmtpTarget) -> Result<Arc<dyn EmailBackend>, HarnessError>),
 }
@@ -62,11 +62,11 @@ impl fmt::Debug for Sabotage {
     }
 }
 
-/// A harness that knows the same ESP; its backend is broken.
+/// A harness for the same ESP, with a broken backend.
 pub(super) struct Broken<H> {
     harness: H,
     sabotage: Sabotage,
-    /// Whether the suite has had the backend by which it lists the trials.
+    /// Whether the suite has already created the backend with which it lists the trials.
     listed: AtomicBool,
 }
 
@@ -79,7 +79,7 @@ impl<H> Broken<H> {
         }
     }
 
-    /// The backend: broken, once the suite has listed the trials.
+    /// Creates the backend, which is broken once the suite has listed the trials.
     fn broken(&self, backend: Arc<dyn EmailBackend>) -> Arc<dyn EmailBackend> {
         match self.listed.swap(true, Ordering::SeqCst) {
             true => Arc::new(BrokenBackend::new(backend, self.sabotage)),
@@ -226,7 +226,7 @@ impl EmailBackend for BrokenBackend {
 
     async fn send(&self, message: &PreparedMessage) -> SendResult {
         let result = match self.sabotage {
-            // Only core prepares messages, so the changed one goes through a mailer.
+            // Only core creates prepared messages, so the changed message goes through a mailer.
             Sabotage::Message(change) => {
                 let mut changed = message.message().clone();
                 change(&mut changed);

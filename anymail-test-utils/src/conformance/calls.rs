@@ -1,7 +1,7 @@
-//! A batch that takes several calls, one of which fails: who has the mail is told of each.
+//! A batch in several calls, one of which fails: every recipient is reported correctly.
 //!
-//! An error that says "not accepted" doubles the mail of those who have it, and a wrong status
-//! loses it for those who do not.
+//! An error that says "not accepted" leads to duplicates for recipients who have the message, and a
+//! wrong status loses it for those who do not.
 
 use anymail_core::{
     Accepted, AddressKey, Capabilities, Feature, SendError, SendStatus, Status, Support,
@@ -23,9 +23,9 @@ enum Failure {
 }
 
 pub(super) fn trials(can: &Capabilities, profile: &Profile, faults: &Faults) -> Vec<Trial> {
-    const LOOK_AT: &str = "EmailBackend::send, where a batch takes several calls: the result is a \
-                           status as soon as one of them was taken";
-    /// More recipients than this take too long to try.
+    const LOOK_AT: &str = "EmailBackend::send for a batch in several calls: the result is a \
+                           status as soon as one of them was accepted";
+    /// More recipients than this take too long to test.
     const MOST: usize = 10_000;
     if can.support(Feature::Batch) == Support::No
         || profile.recipients_per_call.is_none_or(|most| most > MOST)
@@ -33,31 +33,31 @@ pub(super) fn trials(can: &Capabilities, profile: &Profile, faults: &Faults) -> 
         return Vec::new();
     }
     let crash = match faults.a_crash_is_a_no {
-        true => "a_crash_at_the_{}_call_fails_for_its_own_recipients",
-        false => "a_crash_at_the_{}_call_leaves_its_own_recipients_open",
+        true => "a_server_error_in_the_{}_call_fails_only_its_recipients",
+        false => "a_server_error_in_the_{}_call_leaves_only_its_recipients_unknown",
     };
     let failures = [
         (
-            "a_refused_{}_call_fails_for_its_own_recipients",
+            "a_refused_{}_call_fails_only_its_recipients",
             Failure::Told(TroubleKind::Refused),
         ),
         (
-            "a_rate_limited_{}_call_fails_for_its_own_recipients",
+            "a_rate_limited_{}_call_fails_only_its_recipients",
             Failure::Told(TroubleKind::RateLimited),
         ),
         (crash, Failure::Told(TroubleKind::Crashed)),
         (
-            "a_lost_{}_call_leaves_its_own_recipients_open",
+            "a_lost_{}_call_leaves_only_its_recipients_unknown",
             Failure::Lost,
         ),
         (
-            "a_garbled_answer_to_the_{}_call_leaves_its_own_recipients_open",
+            "a_garbled_answer_to_the_{}_call_leaves_only_its_recipients_unknown",
             Failure::Garbled,
         ),
     ];
     let mut trials = vec![trial(
-        "batch::no_call_has_more_recipients_than_the_esp_takes",
-        "how your backend cuts a batch into calls; Profile::recipients_per_call",
+        "batch::no_call_has_more_recipients_than_the_esp_allows",
+        "how your backend splits a batch into calls; Profile::recipients_per_call",
         no_more,
     )];
     for (name, failure) in failures {
@@ -72,7 +72,7 @@ pub(super) fn trials(can: &Capabilities, profile: &Profile, faults: &Faults) -> 
     trials
 }
 
-/// Recipients for two calls and a bit.
+/// Returns enough recipients for two calls and part of a third.
 fn recipients(rig: &Rig) -> Vec<String> {
     let most = rig.profile.recipients_per_call.unwrap_or(1);
     let all = most.saturating_add(most.min(3)).max(3);
@@ -82,18 +82,18 @@ fn recipients(rig: &Rig) -> Vec<String> {
 async fn no_more(rig: Rig) -> Verdict {
     let to = recipients(&rig);
     let mut message = batch_to(to.iter().map(String::as_str));
-    // Some ESPs count them, too: then Harness::read refuses a call with too many.
+    // Some ESPs count copies, too. Harness::read then refuses a call with too many.
     message.cc = addresses(["copy@example.com"]).into();
     message.bcc = addresses(["hidden@example.com"]).into();
     let status = rig.send_ok(&message).await?;
     rig.ensure(status.all(rig.profile.accepts_as), || {
-        format!("everybody's mail was taken: {status:?}")
+        format!("expected every recipient to be accepted, got {status:?}")
     })?;
     let most = rig.profile.recipients_per_call.unwrap_or(usize::MAX);
     for call in rig.calls() {
         let people: usize = call.iter().map(|answer| answer.mail.to.len()).sum();
         rig.ensure(people <= most, || {
-            format!("a call with {people} recipients, and the ESP takes {most}")
+            format!("a call has {people} recipients, but the ESP allows {most}")
         })?;
     }
     Ok(())
@@ -102,7 +102,7 @@ async fn no_more(rig: Rig) -> Verdict {
 async fn one_fails(rig: Rig, failure: Failure, call: usize) -> Verdict {
     match failure {
         Failure::Told(kind) => {
-            rig.trouble(kind, "the reason in the ESP's own words");
+            rig.trouble(kind, "the reason as the ESP words it");
             rig.plan(|plan| plan.trouble_at = Some(call));
         }
         Failure::Lost => {
@@ -119,12 +119,12 @@ async fn one_fails(rig: Rig, failure: Failure, call: usize) -> Verdict {
     let people: Vec<Vec<AddressKey>> = rig.calls().iter().map(|call| keys(call)).collect();
     rig.ensure(people.len() > call, || {
         format!(
-            "{} recipients were to take several calls, and the ESP has got {}",
+            "expected several calls for {} recipients, but the ESP got {}",
             to.len(),
             people.len()
         )
     })?;
-    // Calls may be under way side by side, so a fault of the wire may hit another than was meant.
+    // Concurrent calls may overtake each other, so a fault may hit another call than intended.
     let hit: Vec<usize> = match failure {
         Failure::Told(_) => vec![call],
         Failure::Lost | Failure::Garbled => (0..people.len()).collect(),
@@ -151,7 +151,7 @@ fn keys(call: &[super::Answer]) -> Vec<AddressKey> {
     people.map(|address| address.key()).collect()
 }
 
-/// What is wrong with a result when the call `hit` has failed.
+/// Returns what is wrong with a result after the call `hit` has failed.
 fn judge(
     rig: &Rig,
     result: &Result<SendStatus, SendError>,
@@ -162,19 +162,19 @@ fn judge(
 ) -> Option<String> {
     let status = match result {
         Ok(status) => status,
-        // Nothing was taken: then an error says it all.
+        // If no call was accepted, an error is sufficient.
         Err(error) if people.len() == 1 => {
             let honest = match of_failed {
                 Status::Failed => Accepted::No,
                 _ => Accepted::Maybe,
             };
             return (error.accepted() != honest)
-                .then(|| format!("the only call failed; {honest:?} was expected, not {error:?}"));
+                .then(|| format!("expected {honest:?} after the only call failed, got {error:?}"));
         }
         Err(error) => {
             return Some(format!(
-                "{} calls were made, and one of them failed: a status was expected that tells \
-                 whose mail was taken, not an error with Accepted::{:?}: {error}",
+                "one of {} calls failed: expected a status that reports which recipients were \
+                 accepted, got an error with Accepted::{:?}: {error}",
                 people.len(),
                 error.accepted()
             ));
@@ -186,12 +186,12 @@ fn judge(
         let expected = match call {
             Some(call) if call == hit => of_failed,
             Some(_) => rig.profile.accepts_as,
-            None => Status::Failed, // nobody has tried
+            None => Status::Failed, // never attempted
         };
         let told = status.by_key(&key).map(|it| it.status);
         if told != Some(expected) {
             return Some(format!(
-                "call {} of {} failed, and {email} was in {}: expected {expected:?}, told {told:?}",
+                "call {} of {} failed, and {email} was in call {}: expected {expected:?}, reported {told:?}",
                 hit + 1,
                 people.len(),
                 call.map_or("none".to_owned(), |call| format!("call {}", call + 1)),

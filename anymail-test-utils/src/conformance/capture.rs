@@ -1,4 +1,4 @@
-//! [`Capture`]: all that is traced, as one text to search for what must not be there.
+//! [`Capture`]: everything that is traced, as one text to search for secrets.
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 
-/// Keeps spans and events of every level with all their fields.
+/// Records spans and events of every level with all their fields.
 #[derive(Clone, Default)]
 pub(super) struct Capture {
     text: Arc<Mutex<String>>,
@@ -16,17 +16,17 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    /// Runs `work`, keeping what is traced on this thread.
+    /// Runs `work` and records what is traced on this thread.
     pub(super) fn over<T>(&self, work: impl FnOnce() -> T) -> T {
-        // While there is one dispatcher in the process, tracing asks only the current thread
-        // whether a callsite is of interest, and keeps the answer for all threads: one that
-        // captures nothing would answer for this one.
+        // With a single dispatcher in the process, tracing asks only the current thread whether a
+        // callsite is of interest, and caches the answer for all threads. A thread that captures
+        // nothing would answer for this one.
         static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
         ANOTHER.get_or_init(|| Dispatch::new(Self::default()));
         tracing::dispatcher::with_default(&Dispatch::new(self.clone()), work)
     }
 
-    /// What was kept so far.
+    /// Returns what was recorded so far.
     pub(super) fn text(&self) -> String {
         self.lock().clone()
     }
@@ -44,7 +44,7 @@ impl Capture {
 
 struct Words<'a>(MutexGuard<'a, String>);
 
-/// Every other kind of value comes here, too: that is `Visit`'s default.
+/// All other kinds of values end up here: this is the default of `Visit`.
 impl Visit for Words<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let _ = write!(self.0, " {}={value:?}", field.name());

@@ -1,6 +1,6 @@
-//! [`Desk`]: where the ESP decides what to say, by the plan of a trial, and keeps what it said.
+//! [`Desk`]: decides what the ESP responds, by the plan of a trial, and records it.
 //!
-//! How it is said is the wire's (`wire`).
+//! The wire (`wire`) writes the responses.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,45 +11,45 @@ use super::harness::{Answer, Recipient, TroubleKind};
 use super::profile::{MessageIds, Profile};
 use super::understood::Understood;
 
-/// What the ESP says of a recipient.
+/// What the ESP reports for a recipient.
 pub(super) type StatusOf = Box<dyn Fn(&Address) -> Status + Send>;
 
-/// How the ESP answers from now on.
+/// How the ESP responds from now on.
 pub(super) struct Plan {
-    /// What it says of each recipient of each mail.
+    /// What it reports for each recipient of each message.
     pub(super) status_of: StatusOf,
-    /// What it says of every request instead.
+    /// The failure that it reports for every request instead.
     pub(super) trouble: Option<(TroubleKind, String)>,
-    /// The only call, by its number from 0 on, that is told of trouble.
+    /// The only call that fails, by its number starting at 0.
     pub(super) trouble_at: Option<usize>,
     pub(super) retry_after: Option<&'static str>,
-    /// The words of its refusals.
+    /// The text of its refusals.
     pub(super) words: String,
-    /// How many of a call's mails, at the end, its answer passes over in silence.
+    /// How many of the last messages of a call its response omits.
     pub(super) silent_about: usize,
 }
 
-/// The ESP, but for its language.
+/// The ESP, independent of its wire format.
 pub(super) struct Desk {
     profile: Profile,
     plan: Mutex<Plan>,
     log: Mutex<Log>,
-    /// Whenever a call has been answered.
+    /// Notifies when a call has been answered.
     pub(super) arrived: Notify,
 }
 
 #[derive(Default)]
 pub(super) struct Log {
-    /// The answers, call by call.
+    /// The responses, call by call.
     pub(super) calls: Vec<Vec<Answer>>,
-    /// What is wrong with the harness, or with a request by its lights.
+    /// What is wrong with the harness, or with a request according to it.
     pub(super) problems: Vec<String>,
-    /// What the ESP cannot say, though it was asked to.
+    /// What the trial requested that the ESP cannot report.
     pub(super) cannot_say: Option<Vec<Status>>,
     ids: u64,
 }
 
-/// What the ESP says of one call.
+/// What the ESP reports for one call.
 pub(super) struct Decided {
     answers: Vec<Answer>,
     silent_about: usize,
@@ -58,10 +58,10 @@ pub(super) struct Decided {
 }
 
 impl Decided {
-    /// The answers that are given.
+    /// Returns the responses that are given.
     pub(super) fn told(&self) -> &[Answer] {
         match self.answers.len().checked_sub(self.silent_about) {
-            // An answer about nothing at all is another matter.
+            // A response about no message at all would be a different case.
             Some(told @ 1..) => self.answers.get(..told).unwrap_or_default(),
             _ => &self.answers,
         }
@@ -78,7 +78,7 @@ impl Desk {
                 trouble: None,
                 trouble_at: None,
                 retry_after: None,
-                words: "the reason in the ESP's own words".to_owned(),
+                words: "the reason as the ESP words it".to_owned(),
                 silent_about: 0,
             }),
             log: Mutex::default(),
@@ -94,14 +94,15 @@ impl Desk {
         lock(&self.log)
     }
 
-    /// All mails of all calls.
+    /// Returns all messages of all calls.
     pub(super) fn mails(&self) -> Vec<Understood> {
         let log = self.log();
         let answers = log.calls.iter().flatten();
         answers.map(|answer| answer.mail.clone()).collect()
     }
 
-    /// The ids that the ESP gave to one recipient's mails: several for a copy of a batch.
+    /// Returns the ids that the ESP assigned to one recipient's messages: several for a copy of a
+    /// batch.
     pub(super) fn ids_of(&self, recipient: &AddressKey) -> Vec<String> {
         let mut ids = Vec::new();
         for answer in self.log().calls.iter().flatten() {
@@ -114,7 +115,7 @@ impl Desk {
         ids
     }
 
-    /// Takes the mails of a call: makes up ids, and looks up what to say.
+    /// Accepts the messages of a call: assigns ids and decides what to report.
     pub(super) fn decide(&self, mails: Vec<Understood>) -> Decided {
         let plan = self.plan();
         let answers = self.answers(&plan, mails);
@@ -132,7 +133,7 @@ impl Desk {
         }
     }
 
-    /// Notes that the ESP has no way to say this.
+    /// Records that the ESP cannot report this.
     pub(super) fn cannot_say(&self, told: &[Answer]) {
         let statuses = told.iter().flat_map(|answer| &answer.recipients);
         let statuses = statuses.map(|recipient| recipient.status).collect();

@@ -1,6 +1,6 @@
-//! What the events of a webhook say, compared with what the ESP posted.
+//! Compares the events of a webhook with what the ESP posted.
 //!
-//! The trial that asks is in `webhooks.rs`.
+//! `webhooks.rs` contains the trial.
 
 use anymail_core::{
     Address, AddressKey, Event, Feature, InboundAddress, InboundAttachment, InboundMessage,
@@ -15,13 +15,13 @@ use super::understood::{File, Part, Understood, differences};
 use super::webhooks::start_of;
 use crate::fixtures::{metadata, plain};
 
-/// News of a mail that was really sent.
+/// Events about a message that was really sent.
 pub(super) struct News {
     pub(super) sent: Answer,
     status: SendStatus,
 }
 
-/// What is compared of a mail that came in.
+/// What is compared of an inbound message.
 const INBOUND: [Part; 10] = [
     Part::From,
     Part::To,
@@ -36,7 +36,7 @@ const INBOUND: [Part; 10] = [
 ];
 
 impl News {
-    /// Sends a mail with as much to come back with events as the ESP takes.
+    /// Sends a message with everything that events repeat and the ESP supports.
     pub(super) async fn of_a_mail(rig: &Rig) -> Verdict<Self> {
         let can = rig.backend.capabilities();
         let has = |feature| matches!(can.support(feature), Support::Yes | Support::AtMost(1..));
@@ -55,22 +55,19 @@ impl News {
         let calls = rig.calls();
         match calls.into_iter().flatten().next() {
             Some(sent) => Ok(Self { sent, status }),
-            None => Err(rig.fail("a mail was sent, and the harness has read none")),
+            None => Err(rig.fail("a message was sent, but the harness has read none")),
         }
     }
 
-    /// Compares what was found in a post with what is in it.
+    /// Compares the events found in a post with the expected ones.
     pub(super) fn compare(&self, rig: &Rig, post: &Post, found: &[Event]) -> Verdict {
         let body = || start_of(post.request.body());
         rig.ensure(!post.events.is_empty(), || {
-            format!(
-                "a Post of the harness says of no event what is in it: {}",
-                body()
-            )
+            format!("a Post of the harness lists no events: {}", body())
         })?;
         rig.ensure(post.events.len() == found.len(), || {
             format!(
-                "expected {} event(s), got {}, of the post {}",
+                "expected {} event(s), got {}, in the post {}",
                 post.events.len(),
                 found.len(),
                 body()
@@ -80,7 +77,7 @@ impl News {
             let lines = match found {
                 Event::Tracking(event) => self.in_tracking(expected, event),
                 Event::Inbound(event) => in_inbound(expected, &event.message),
-                _ => vec!["an event of a kind that the suite does not know".to_owned()],
+                _ => vec!["an event of an unknown kind".to_owned()],
             };
             rig.ensure(lines.is_empty(), || {
                 format!("{}\nin the event of the post {}", lines.join("\n"), body())
@@ -94,7 +91,7 @@ impl News {
         let mut same = |what: &str, wanted: String, found: String| {
             if wanted != found {
                 lines.push(format!("expected   {what}: {wanted}"));
-                lines.push(format!("told       {what}: {found}"));
+                lines.push(format!("reported   {what}: {found}"));
             }
         };
         let key = |email: &Option<String>| format!("{:?}", email.as_deref().map(AddressKey::of));
@@ -141,7 +138,7 @@ impl News {
         lines
     }
 
-    /// The id that the sender was told of the mail.
+    /// The id that the sender got for the message.
     fn told_id<'e>(&'e self, expected: &'e Expected) -> Option<&'e str> {
         let id = expected.message_id.as_deref()?;
         let mut recipients = self.sent.recipients.iter();
@@ -164,13 +161,13 @@ fn show(metadata: &Metadata) -> String {
 fn in_inbound(expected: &Expected, message: &InboundMessage) -> Vec<String> {
     let Some(wanted) = &expected.inbound else {
         return vec![format!(
-            "expected   an event of the type {}\ntold       a mail that came in",
+            "expected   an event of the type {}\nreported   an inbound message",
             expected.event_type
         )];
     };
     let mut wanted = wanted.clone();
     for file in &mut wanted.attachments {
-        // Charset and name have places of their own in an event.
+        // Charset and filename have separate fields in an event.
         let kind = file.content_type.split(';').next().unwrap_or_default();
         file.content_type = kind.trim().to_owned();
     }
@@ -188,7 +185,7 @@ fn in_inbound(expected: &Expected, message: &InboundMessage) -> Vec<String> {
     ] {
         if wanted.is_some() && wanted != found {
             lines.push(format!("expected   {what} of the envelope: {wanted:?}"));
-            lines.push(format!("told       {what} of the envelope: {found:?}"));
+            lines.push(format!("reported   {what} of the envelope: {found:?}"));
         }
     }
     lines
@@ -197,7 +194,7 @@ fn in_inbound(expected: &Expected, message: &InboundMessage) -> Vec<String> {
 fn read(message: &InboundMessage) -> Result<Understood, String> {
     let one = |address: &InboundAddress| {
         let read = address.to_address();
-        read.map_err(|error| format!("the event has an address that is none: {error}"))
+        read.map_err(|error| format!("the event contains an invalid address: {error}"))
     };
     let all = |addresses: &[InboundAddress]| -> Result<Vec<Address>, String> {
         addresses.iter().map(one).collect()

@@ -1,17 +1,17 @@
-//! A request for a person's eyes: long texts cut, files as sizes.
+//! Formats a request for a person to read: long texts are shortened, files are shown as sizes.
 
 use bytes::Bytes;
 use http::{Request, header};
 use serde_json::Value;
 
-/// The most lines that are shown of a request.
+/// The maximum number of lines.
 const LINES: usize = 24;
-/// The most characters of a line.
+/// The maximum number of characters of a line.
 const LINE: usize = 900;
-/// The most characters of one value.
+/// The maximum number of characters of a value.
 const VALUE: usize = 120;
 
-/// The request, a line for each of its parts where it has several.
+/// Formats the request, with one line for each of its parts.
 pub(super) fn excerpt(request: &Request<Bytes>) -> Vec<String> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -65,12 +65,12 @@ fn shorten(json: &mut Value) {
     }
 }
 
-/// The parts of a multipart body, each with its name and what there is in it.
+/// Returns the parts of a multipart body, each with its name and its content.
 fn parts(body: &[u8], boundary: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for part in split(body, format!("--{boundary}").as_bytes()).skip(1) {
         if part.starts_with(b"--") {
-            break; // behind it comes what is no part
+            break; // the closing delimiter
         }
         let (head, content) = match find(part, b"\r\n\r\n") {
             Some(at) => (
@@ -118,7 +118,7 @@ fn text_or_size(bytes: &[u8], most: usize) -> String {
     }
 }
 
-/// A text of at most so many characters, and its length if there are more.
+/// Shortens a text to this many characters, followed by its length.
 pub(super) fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_shown_decoded_and_other_bytes_by_their_number() {
+    fn a_form_is_shown_decoded_and_other_bytes_as_their_size() {
         let form = shown("application/x-www-form-urlencoded", "a=1+2&b=%3C");
         assert_eq!(form[1..], ["a: 1 2", "b: <"]);
         assert_eq!(shown("", &b"\xff\xfe"[..])[1..], ["(2 bytes)"]);

@@ -1,4 +1,4 @@
-//! `esp_extra`: options of the ESP pass as they are, and say nothing that a field says.
+//! `esp_extra`: options of the ESP arrive unchanged and do not replace the message's own fields.
 
 use anymail_core::{Capabilities, Feature, JsonMap, SendErrorKind, Support};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::fixtures::{address, addresses, plain};
 
 pub(super) fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
     if local || can.support(Feature::EspExtra) == Support::No {
-        return Vec::new(); // what is kept is kept as it is
+        return Vec::new(); // stored messages keep it unchanged
     }
     vec![
         trial(
@@ -27,14 +27,14 @@ pub(super) fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
         ),
         trial(
             "features::esp_extra::replaces_a_field_or_is_refused",
-            "how your backend puts together esp_extra and the message's own fields; \
+            "how your backend merges esp_extra with the message's own fields; \
              Profile::subject_key",
             subject,
         ),
     ]
 }
 
-/// Each option by itself: one that is lost must not hide behind another.
+/// Tests each option separately, so that another one cannot hide a lost one.
 async fn types(rig: Rig) -> Verdict {
     let is_more_than_text = |value: &&Value| !value.is_string();
     if !rig
@@ -44,7 +44,7 @@ async fn types(rig: Rig) -> Verdict {
         .any(|it| is_more_than_text(&it))
     {
         return Err(Stop::skip(
-            "Profile::esp_extra names no flag, number, list or object of this ESP",
+            "Profile::esp_extra contains no flag, number, list or object of this ESP",
         ));
     }
     for (place, (key, value)) in rig.profile.esp_extra.iter().enumerate() {
@@ -70,8 +70,8 @@ async fn types(rig: Rig) -> Verdict {
 async fn recipients(rig: Rig) -> Verdict {
     if rig.profile.recipient_keys.is_empty() {
         return Err(Stop::fail(
-            "the backend declares esp_extra: name in Profile::recipient_keys the keys by which \
-             the ESP takes recipients, its bcc above all",
+            "the backend declares esp_extra, but Profile::recipient_keys is empty: add the keys by which \
+             the ESP takes recipients, most importantly bcc",
         ));
     }
     let mut message = plain();
@@ -89,9 +89,7 @@ async fn recipients(rig: Rig) -> Verdict {
 
 async fn subject(rig: Rig) -> Verdict {
     let Some(key) = rig.profile.subject_key.clone() else {
-        return Err(Stop::skip(
-            "Profile::subject_key names no key for a subject",
-        ));
+        return Err(Stop::skip("Profile::subject_key is not set"));
     };
     let mut message = plain();
     message.esp_extra = JsonMap::from_iter([(key.clone(), "From esp_extra".into())]).into();
@@ -102,7 +100,7 @@ async fn subject(rig: Rig) -> Verdict {
             rig.compare(&[expected], &[Part::To, Part::Subject, Part::Text])
         }
         Err(error) => rig.ensure(error.kind() == SendErrorKind::UnsupportedFeature, || {
-            format!("esp_extra has {key:?}: it may be refused before the call, not so: {error}")
+            format!("expected a refusal of {key:?} in esp_extra before the call, got: {error}")
         }),
     }
 }

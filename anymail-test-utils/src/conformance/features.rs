@@ -1,5 +1,5 @@
-//! Each feature on both sides: what is declared reaches the ESP; what is not is refused, or
-//! left out and reported.
+//! Each feature on both sides: declared features reach the ESP; others are refused, or left out and
+//! reported.
 
 use anymail_core::{Accepted, Capabilities, Feature, Message, SendErrorKind, Support};
 
@@ -8,7 +8,7 @@ use super::trial::{Trial, Verdict, trial};
 use super::understood::Part;
 use crate::fixtures::{AtEsp, addresses, headers, is_counted, metadata, object};
 
-/// What cannot be left out without changing who gets a message, or who sees whom.
+/// Features that cannot be left out without changing who gets a message or who sees whom.
 const NEVER_LEFT_OUT: [Feature; 4] = [
     Feature::Batch,
     Feature::InternationalFrom,
@@ -16,14 +16,14 @@ const NEVER_LEFT_OUT: [Feature; 4] = [
     Feature::WithoutTo,
 ];
 
-/// The most of a feature that is tried where a limit is larger still.
+/// The maximum amount of a feature that is tested if its limit is larger.
 const MOST: usize = 500;
 
 pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     let mut trials = vec![trial(
-        "features::what_is_declared_can_be_used",
+        "features::declared_features_can_be_used",
         "the table behind EmailBackend::capabilities; EmailBackend::check",
-        what_is_declared_can_be_used,
+        declared_features_can_be_used,
     )];
     for (feature, support) in can.iter() {
         let topic = format!("features::{}", slug(feature));
@@ -57,15 +57,15 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             trials.push(trial(name, &*look_at, cased_keys));
         }
         if feature == Feature::Tags && is_declared(support) {
-            let name = format!("{topic}::arrive_to_the_letter");
+            let name = format!("{topic}::arrive_unchanged");
             trials.push(trial(name, &*look_at, odd_tags));
         }
         if feature == Feature::Headers && is_declared(support) {
-            let name = format!("{topic}::values_arrive_to_the_letter");
+            let name = format!("{topic}::values_arrive_unchanged");
             trials.push(trial(name, &*look_at, odd_headers));
         }
         if matches!(feature, Feature::TrackOpens | Feature::TrackClicks) && is_declared(support) {
-            let name = format!("{topic}::off_is_said_too");
+            let name = format!("{topic}::off_is_sent_too");
             trials.push(trial(name, look_at, move |rig| off_is_said(rig, feature)));
         }
         if support == Support::Yes || (!is_counted(feature) && at_most(support)) {
@@ -95,7 +95,7 @@ fn is_declared(support: Support) -> bool {
     !matches!(support, Support::No | Support::AtMost(0))
 }
 
-/// The feature's name as in JSON: `reply_to`.
+/// The feature's name as in JSON, such as `reply_to`.
 fn slug(feature: Feature) -> String {
     let name = serde_json::to_value(feature).ok();
     let name = name.as_ref().and_then(|name| name.as_str());
@@ -113,7 +113,7 @@ pub(super) fn at_esp(rig: &Rig) -> AtEsp {
     }
 }
 
-/// As much of a feature as the backend declares.
+/// Returns a message that uses a feature as much as the backend declares.
 fn within(rig: &Rig, feature: Feature) -> Message {
     let can = rig.backend.capabilities();
     let n = match can.support(feature) {
@@ -123,7 +123,7 @@ fn within(rig: &Rig, feature: Feature) -> Message {
     at_esp(rig).using(feature, n, can)
 }
 
-/// More of a feature than the backend declares, by as little as possible.
+/// Returns a message that exceeds what the backend declares by as little as possible.
 fn beyond(rig: &Rig, feature: Feature) -> Message {
     let at = at_esp(rig);
     match rig.backend.capabilities().support(feature) {
@@ -133,14 +133,14 @@ fn beyond(rig: &Rig, feature: Feature) -> Message {
     }
 }
 
-async fn what_is_declared_can_be_used(rig: Rig) -> Verdict {
+async fn declared_features_can_be_used(rig: Rig) -> Verdict {
     for (feature, support) in rig.backend.capabilities().iter() {
         if is_declared(support) {
             let found = rig.mailer.check(&within(&rig, feature));
             rig.ensure(found.is_ok(), || {
                 format!(
-                    "{feature} is declared ({support:?}), but no message can use it, not even \
-                     one that uses nothing more than it must: {found}"
+                    "{feature} is declared ({support:?}), but the backend refuses even a message \
+                     that uses nothing else: {found}"
                 )
             })?;
         }
@@ -152,7 +152,7 @@ async fn arrives(rig: Rig, feature: Feature) -> Verdict {
     rig.ensure(
         feature != Feature::EspExtra || !rig.profile.esp_extra.is_empty() || rig.is_local(),
         || {
-            "the backend declares esp_extra: name an option of the ESP in Profile::esp_extra, \
+            "the backend declares esp_extra, but Profile::esp_extra is empty: add an option of the ESP \
              and read it into Understood::extra"
                 .to_owned()
         },
@@ -162,7 +162,7 @@ async fn arrives(rig: Rig, feature: Feature) -> Verdict {
     Ok(())
 }
 
-/// The parts by which a feature is seen.
+/// Returns the parts in which a feature is visible.
 fn seen_by(rig: &Rig, feature: Feature) -> Vec<Part> {
     let mut parts: Vec<_> = Part::of(feature).into_iter().chain([Part::To]).collect();
     if feature == Feature::InlineAttachments {
@@ -174,7 +174,7 @@ fn seen_by(rig: &Rig, feature: Feature) -> Vec<Part> {
     parts
 }
 
-/// Under the other of two conditions.
+/// Tests a feature under the second of two conditions.
 async fn arrives_with(rig: Rig, feature: Feature, other: Feature) -> Verdict {
     let mut message = at_esp(&rig).with(&[(other, 1), (feature, 2)]);
     if other == Feature::Batch {
@@ -184,7 +184,7 @@ async fn arrives_with(rig: Rig, feature: Feature, other: Feature) -> Verdict {
     Ok(())
 }
 
-/// A second one is an alternative like any other.
+/// A second AMP body is an ordinary alternative.
 async fn second_amp(rig: Rig) -> Verdict {
     let mut message = within(&rig, Feature::AmpHtml);
     if message.alternatives.items().len() < 2 {
@@ -216,7 +216,7 @@ async fn odd_tags(rig: Rig) -> Verdict {
         Support::AtMost(n) => n,
         _ => tags.len(),
     };
-    // In messages of their own, too, where just one goes with each.
+    // If only one tag is supported, each is tested in a separate message.
     for start in 0..tags.len() {
         let mut message = within(&rig, Feature::Tags);
         message.to = addresses([&*format!("to{start}@example.com")]).into();
@@ -278,9 +278,7 @@ async fn is_refused(rig: Rig, feature: Feature) -> Verdict {
 /// Whether a message was refused for a feature before anything was sent.
 fn refused(rig: &Rig, feature: Feature, error: Option<anymail_core::SendError>) -> Verdict {
     let Some(error) = error else {
-        return Err(rig.fail(format!(
-            "{feature} is not declared, and was sent all the same"
-        )));
+        return Err(rig.fail(format!("{feature} is not declared, but was sent anyway")));
     };
     let named = error.unsupported().iter();
     let named = named.filter(|it| it.feature == Some(feature)).count() == 1;
@@ -289,11 +287,11 @@ fn refused(rig: &Rig, feature: Feature, error: Option<anymail_core::SendError>) 
         || format!("expected an UnsupportedFeature error that names {feature} once, got: {error}"),
     )?;
     rig.ensure(error.accepted() == Accepted::No, || {
-        format!("nothing was sent, so Accepted::No was expected: {error}")
+        format!("expected Accepted::No because nothing was sent: {error}")
     })?;
     let calls = rig.wire.tries();
     rig.ensure(calls == 0 && rig.mails()?.is_empty(), || {
-        format!("it was refused, but {calls} call(s) were made")
+        format!("the message was refused, but {calls} call(s) were made")
     })
 }
 
@@ -311,14 +309,14 @@ async fn is_left_out(rig: Rig, feature: Feature) -> Verdict {
     let status = match result {
         Ok(status) => status,
         Err(error) => {
-            let why = format!("under UnsupportedPolicy::Drop it was not sent: {error}");
+            let why = format!("the message was not sent under UnsupportedPolicy::Drop: {error}");
             return Err(rig.fail(why));
         }
     };
     let reported = status.dropped.iter();
     let reported = reported.filter(|it| it.feature == Some(feature)).count();
     rig.ensure(reported == 1, || {
-        format!("{feature} was left out, but the status reports it {reported} times")
+        format!("expected the status to report {feature} as left out once, got {reported} times")
     })?;
     let Some(part) = Part::of(feature) else {
         return Ok(());
@@ -332,7 +330,7 @@ async fn is_left_out(rig: Rig, feature: Feature) -> Verdict {
         let (wanted, found) = (part.show(wanted), part.show(&found));
         rig.ensure(wanted == found, || {
             format!(
-                "expected   {}: {wanted}, after what is not declared was left out\n\
+                "expected   {}: {wanted}, with undeclared features left out\n\
                  understood {}: {found}",
                 part.name(),
                 part.name()
@@ -342,7 +340,7 @@ async fn is_left_out(rig: Rig, feature: Feature) -> Verdict {
     Ok(())
 }
 
-/// The message as it is when a feature has been left out.
+/// Returns the message without a feature.
 fn without(message: &Message, feature: Feature) -> Message {
     let mut left = message.clone();
     match feature {

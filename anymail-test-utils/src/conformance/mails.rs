@@ -1,5 +1,5 @@
-//! What every mail is made of: sender, recipients, subject, bodies; and that nothing else
-//! comes along.
+//! The basic parts of every message (sender, recipients, subject, bodies), and that nothing else is
+//! added.
 
 use anymail_core::{Capabilities, Feature, Message, Support};
 
@@ -18,7 +18,7 @@ const WHOLE: &[Part] = &[
     Part::Text,
     Part::Html,
 ];
-// A header could give away what `bcc` hides.
+// A header could reveal what `bcc` hides.
 const RECIPIENTS: &[Part] = &[Part::To, Part::Cc, Part::Bcc, Part::ReplyTo, Part::Headers];
 const BODIES: &[Part] = &[Part::Text, Part::Html];
 
@@ -51,16 +51,16 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             |rig| arrives(rig, plain(), WHOLE),
         ),
         trial(
-            "mails::nothing_comes_along_that_was_not_asked_for",
+            "mails::nothing_is_added",
             "what your backend writes into every request; Harness::read",
             |rig| arrives(rig, plain(), &Part::ALL),
         ),
         trial(
-            "mails::a_message_makes_one_mail",
-            "EmailBackend::send: it must make one call for a message that is no batch",
+            "mails::a_message_is_sent_once",
+            "EmailBackend::send: it must make one call for a message that is not a batch",
             one_mail,
         ),
-        recipients("several_to_share_one_mail", || {
+        recipients("several_to_share_one_message", || {
             plain_to(["ann@example.com", "bob@example.com", "eve@example.org"])
         }),
         recipients("cc_arrives_as_cc", || {
@@ -79,11 +79,11 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         bodies("text_and_html_arrive", || {
             with_bodies(Some(BODY), Some("<p>thewordsofthebody &amp; more</p>"))
         }),
-        bodies("no_body_is_made_up", || with_bodies(None, None)),
+        bodies("no_body_is_added", || with_bodies(None, None)),
         bodies("an_empty_body_is_no_body", || {
             with_bodies(Some(""), Some("<p></p>"))
         }),
-        bodies("lines_that_begin_with_a_dot_arrive", || {
+        bodies("lines_that_start_with_a_dot_arrive", || {
             with_bodies(Some("first\r\n.\r\n..\r\n.third\r\n\r\nlast"), None)
         }),
         bodies("every_character_arrives", || {
@@ -103,7 +103,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         }),
     ];
     if can.support(Feature::ReplyTo) != Support::No {
-        trials.push(recipients("reply_to_is_nobody_who_gets_the_mail", || {
+        trials.push(recipients("reply_to_does_not_get_the_message", || {
             let mut message = plain();
             message.reply_to = vec![address("answers@example.com")].into();
             message
@@ -122,7 +122,7 @@ async fn one_mail(rig: Rig) -> Verdict {
         .await?;
     let mails = rig.mails()?.len();
     rig.ensure(mails == 1, || {
-        format!("one message to two recipients, no batch, made {mails} mails")
+        format!("expected one message for two recipients without a batch, got {mails}")
     })
 }
 
@@ -149,7 +149,7 @@ fn with_subject(text: &str) -> Message {
     message
 }
 
-/// What templates, JSON, forms, SMTP and terminals have taken for something else before.
+/// Characters that templates, JSON, forms, SMTP and terminals have misinterpreted before.
 fn odd_text() -> String {
     let ascii: String = (' '..='~').collect();
     format!(

@@ -1,4 +1,4 @@
-//! Many unrelated messages: one result each, in order, whatever becomes of the others.
+//! Many unrelated messages: one result each, in order, whatever happens to the others.
 
 use anymail_core::{
     Accepted, Attachment, Capabilities, Feature, Message, SendStatus, Status, Support,
@@ -11,13 +11,13 @@ use super::understood::{Part, Understood};
 use crate::fixtures::{batch_to, file, plain, plain_to};
 
 const LOOK_AT: &str = "EmailBackend::send_many: which messages share a call, and which row of the \
-                       answer is about which of them; Harness::read and Harness::answer";
+                       response belongs to which of them; Harness::read and Harness::answer";
 
 pub(super) fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
     let can = can.clone();
     let mut trials = vec![
         trial(
-            "many::results_come_in_order_one_for_each",
+            "many::each_message_has_one_result_in_order",
             LOOK_AT,
             in_order,
         ),
@@ -27,8 +27,8 @@ pub(super) fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
             move |rig| all_kinds(rig, can.clone()),
         ),
         trial(
-            "many::more_than_a_call_takes_all_arrive_once",
-            "EmailBackend::max_batch, and send_many where a call is full",
+            "many::more_than_fit_in_a_call_all_arrive_once",
+            "EmailBackend::max_batch, and how send_many splits messages into calls",
             more_than_a_call,
         ),
     ];
@@ -37,19 +37,19 @@ pub(super) fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
     }
     for (name, status) in [("rejected", Status::Rejected), ("failed", Status::Failed)] {
         trials.push(trial(
-            format!("many::one_{name}_in_the_middle_spoils_no_other"),
+            format!("many::one_{name}_in_the_middle_affects_no_other"),
             LOOK_AT,
             move |rig| bad_middle(rig, status),
         ));
     }
     trials.extend([
         trial(
-            "many::a_lost_answer_marks_just_its_own_messages",
+            "many::a_lost_answer_affects_only_its_own_messages",
             LOOK_AT,
             lost_answer,
         ),
         trial(
-            "many::an_answer_that_passes_over_the_last_leaves_it_open",
+            "many::a_message_missing_from_the_answer_is_unknown",
             LOOK_AT,
             silence,
         ),
@@ -66,12 +66,12 @@ fn messages(n: usize) -> Vec<Message> {
     (0..n).map(one).collect()
 }
 
-/// Whether a result is a yes to its own message.
+/// Whether a result is the success of its own message.
 fn yes_to(rig: &Rig, message: &Message, status: &SendStatus) -> Verdict {
     let expected: Vec<_> = message.recipients().map(|to| to.email()).collect();
     let found: Vec<_> = status.recipients().map(|it| &*it.email).collect();
     rig.ensure(expected == found && status.may_be_accepted(), || {
-        format!("the result for {expected:?} is about {found:?}: {status:?}")
+        format!("the result for {expected:?} reports {found:?}: {status:?}")
     })?;
     match rig.is_local() {
         true => Ok(()),
@@ -85,14 +85,14 @@ async fn in_order(rig: Rig) -> Verdict {
     for (message, result) in messages.iter().zip(results) {
         match result {
             Ok(status) => yes_to(&rig, message, &status)?,
-            Err(error) => return Err(rig.fail(format!("it was not sent: {error}"))),
+            Err(error) => return Err(rig.fail(format!("the message was not sent: {error}"))),
         }
     }
     let expected: Vec<_> = messages.iter().flat_map(Understood::expected).collect();
     rig.compare(&expected, &[Part::To, Part::Subject])
 }
 
-/// Kinds that an ESP may want in calls of their own, side by side.
+/// Kinds of messages that an ESP may need separate calls for, next to each other.
 async fn all_kinds(rig: Rig, can: Capabilities) -> Verdict {
     let has = |feature| can.support(feature) != Support::No;
     let mut messages = vec![plain_to(["one@example.com"])];
@@ -121,7 +121,7 @@ async fn all_kinds(rig: Rig, can: Capabilities) -> Verdict {
     messages.push(plain_to(["eight@example.com"]));
     for result in rig.send_all(&messages).await? {
         if let Err(error) = result {
-            return Err(rig.fail(format!("it was not sent: {error}")));
+            return Err(rig.fail(format!("the message was not sent: {error}")));
         }
     }
     let expected: Vec<_> = messages.iter().flat_map(Understood::expected).collect();
@@ -135,13 +135,19 @@ async fn more_than_a_call(rig: Rig) -> Verdict {
     let results = rig.send_all(&messages).await?;
     let sent = results.iter().filter(|result| result.is_ok()).count();
     rig.ensure(sent == messages.len(), || {
-        format!("{} messages, {sent} of them sent", messages.len())
+        format!(
+            "{} messages, but only {sent} of them were sent",
+            messages.len()
+        )
     })?;
     let expected: Vec<_> = messages.iter().flat_map(Understood::expected).collect();
     rig.compare(&expected, &[Part::To])?;
     for call in rig.calls() {
         rig.ensure(call.len() <= most, || {
-            format!("a call with {} mails, but max_batch is {most}", call.len())
+            format!(
+                "a call has {} messages, but max_batch is {most}",
+                call.len()
+            )
         })?;
     }
     Ok(())
@@ -154,12 +160,12 @@ async fn bad_middle(rig: Rig, said: Status) -> Verdict {
     for (place, message) in messages.iter().enumerate() {
         match (place, results.next()) {
             (1, Some(Err(error))) => rig.ensure(error.accepted() == Accepted::No, || {
-                format!("the ESP has surely not taken it: {error:?}")
+                format!("expected Accepted::No, got {error:?}")
             })?,
             (0 | 2, Some(Ok(status))) => yes_to(&rig, message, &status)?,
             (_, result) => {
                 let what = if place == 1 { "not taken" } else { "taken" };
-                let why = format!("message {place} was {what}, its result says: {result:?}");
+                let why = format!("message {place} was {what}, but its result is {result:?}");
                 return Err(rig.fail(why));
             }
         }
@@ -173,7 +179,7 @@ async fn lost_answer(rig: Rig) -> Verdict {
     let results = rig.send_all(&messages).await?;
     let mails = rig.mails()?.len();
     rig.ensure(mails == messages.len(), || {
-        format!("{} messages made {mails} mails", messages.len())
+        format!("{} messages were sent as {mails} messages", messages.len())
     })?;
     let (mut marked, mut others) = (Vec::new(), Vec::new());
     for (message, result) in messages.iter().zip(results) {
@@ -181,20 +187,20 @@ async fn lost_answer(rig: Rig) -> Verdict {
             Err(error) if error.accepted() == Accepted::Maybe => marked.push(message.to.items()),
             Ok(status) => others.push((message, status)),
             Err(error) => {
-                let why = "an error with Accepted::Maybe was expected, or a status";
-                return Err(rig.fail(format!("{why}, not {error:?}")));
+                let why = "expected an error with Accepted::Maybe or a status";
+                return Err(rig.fail(format!("{why}, got {error:?}")));
             }
         }
     }
-    // Several calls may be under way at once, so any of them may be the one that was hit.
+    // Calls may be concurrent, so the fault may hit any of them.
     let is_marked = |call: &Vec<super::Answer>| {
         let whole = call.iter().all(|answer| marked.contains(&&*answer.mail.to));
         whole && call.len() == marked.len()
     };
     rig.ensure(rig.calls().iter().any(is_marked), || {
         format!(
-            "one call's answer was lost: its messages are to be marked, and no others; marked \
-             are those to {marked:?}"
+            "one call's response was lost: expected only its messages to be Accepted::Maybe, got \
+             those to {marked:?}"
         )
     })?;
     for (message, status) in others {
@@ -208,20 +214,18 @@ async fn silence(rig: Rig) -> Verdict {
     let mut messages = messages(3);
     let results = rig.send_all(&messages).await?;
     if rig.calls().iter().any(|call| call.len() < 3) {
-        return Err(Stop::skip(
-            "the backend puts each message into a call of its own",
-        ));
+        return Err(Stop::skip("the backend makes one call per message"));
     }
     let last = messages.pop().unwrap_or_else(plain);
     for (place, result) in results.iter().enumerate() {
         let open = match result {
-            // Where nobody can tell which row is missing, all may be open.
+            // If nobody can tell which row is missing, all results may be unknown.
             Ok(status) => place != messages.len() || status.all(Status::Unknown),
             Err(error) => error.accepted() == Accepted::Maybe,
         };
         rig.ensure(open, || {
             format!(
-                "the answer said nothing of the mail to {}; an error with Accepted::Maybe was \
+                "the response omitted the message to {}; an error with Accepted::Maybe was \
                  expected, not {result:?}",
                 last.to.items().first().map_or("", |to| to.email())
             )

@@ -1,4 +1,4 @@
-//! [`Understood::from_mime`]: a mail read as a mail program reads it.
+//! [`Understood::from_mime`]: parses a message as a mail program does.
 
 use anymail_core::{Address, AddressError};
 use base64::Engine;
@@ -9,7 +9,7 @@ use mail_parser::{Encoding, MessageParser, MessagePart, MimeHeaders, PartType};
 use super::harness::HarnessError;
 use super::understood::{File, Understood};
 
-/// What a message has fields for, and what every mail has.
+/// Headers for which a message has fields, and headers that every message has.
 const OWN: [&str; 12] = [
     "From",
     "Sender",
@@ -26,15 +26,15 @@ const OWN: [&str; 12] = [
 ];
 
 impl Understood {
-    /// Reads a mail (RFC 5322 and MIME): for an ESP that takes mails as they are, in a request
-    /// for example.
+    /// Parses a message (RFC 5322 and MIME), for an ESP that accepts raw messages, such as in a
+    /// request.
     ///
-    /// The mail does not say who gets it beside `to` and `cc`, nor where bounces go.
-    /// [`own_id`](Self::own_id) stays empty, too: whether the backend's `Message-ID` is the id
-    /// of the mail is the ESP's to say.
+    /// The message contains neither recipients other than those in `to` and `cc` nor the envelope
+    /// sender. [`own_id`](Self::own_id) stays empty, too: the ESP determines whether the backend's
+    /// `Message-ID` is the message id.
     ///
     /// # Errors
-    /// Bytes that are no mail, and addresses that are none.
+    /// Returns an error if the bytes are not a message or an address is invalid.
     pub fn from_mime(bytes: &[u8]) -> Result<Self, HarnessError> {
         read(bytes)
     }
@@ -46,7 +46,7 @@ fn read(bytes: &[u8]) -> Result<Understood, HarnessError> {
         .with_mime_headers()
         .with_address_headers()
         .parse(bytes)
-        .ok_or("it is no mail")?;
+        .ok_or("not a valid message")?;
     let raw = |name| parsed.header_raw(name);
     let mut mail = Understood {
         from: people(parsed.from(), raw("From"))?.pop(),
@@ -62,7 +62,8 @@ fn read(bytes: &[u8]) -> Result<Understood, HarnessError> {
         if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             continue;
         }
-        // As words where it is encoded, else as it stands there: a link is no words.
+        // As the decoded text if it is encoded, and otherwise unchanged, because a link is not
+        // text.
         let raw = parsed.header_raw(header.name.clone()).unwrap_or_default();
         let raw = raw.trim().replace("\r\n", "");
         let value = match header.value.as_text() {
@@ -77,7 +78,7 @@ fn read(bytes: &[u8]) -> Result<Understood, HarnessError> {
     Ok(mail)
 }
 
-/// Bodies and files. What stands in no file's place and is text is a body.
+/// Reads bodies and files. A text part that is not a file is a body.
 fn add(mail: &mut Understood, part: &MessagePart<'_>, whole: &[u8]) -> Result<(), HarnessError> {
     let kind = part.content_type().map(|it| match it.subtype() {
         Some(subtype) => format!("{}/{subtype}", it.ctype()),
@@ -103,14 +104,16 @@ fn add(mail: &mut Understood, part: &MessagePart<'_>, whole: &[u8]) -> Result<()
     Ok(())
 }
 
-/// The bytes of a file. Those that the parser gives are decoded to UTF-8, too.
+/// Returns the bytes of a file, because the parser decodes text to UTF-8.
 fn content(part: &MessagePart<'_>, whole: &[u8]) -> Result<Vec<u8>, HarnessError> {
     let range = part.raw_body_offset() as usize..part.raw_end_offset() as usize;
-    let lines = whole.get(range).ok_or("the part ends behind the mail")?;
+    let lines = whole
+        .get(range)
+        .ok_or("the part extends beyond the end of the message")?;
     Ok(match part.encoding {
         Encoding::None => lines.to_vec(),
         Encoding::QuotedPrintable => {
-            quoted_printable_decode(lines).ok_or("a part is no quoted-printable")?
+            quoted_printable_decode(lines).ok_or("a part is not valid quoted-printable")?
         }
         Encoding::Base64 => {
             let lines = lines.iter().filter(|byte| !byte.is_ascii_whitespace());
@@ -119,7 +122,7 @@ fn content(part: &MessagePart<'_>, whole: &[u8]) -> Result<Vec<u8>, HarnessError
     })
 }
 
-/// The type with the parameters that are not the file's name.
+/// Returns the media type with its parameters, except the filename.
 fn full_type(part: &MessagePart<'_>, kind: String) -> String {
     let given = part.content_type().and_then(|it| it.attributes.as_ref());
     let given = given.into_iter().flatten().filter(|it| it.name != "name");
@@ -128,9 +131,9 @@ fn full_type(part: &MessagePart<'_>, kind: String) -> String {
     })
 }
 
-/// The addresses of a header; `raw` is the header as it stands in the mail.
+/// Returns the addresses of a header; `raw` is the header as it appears in the message.
 ///
-/// The parser does not keep quoted local parts, so those are read from the raw header.
+/// The parser loses the quotes of local parts, so those addresses are read from the raw header.
 fn people(
     list: Option<&mail_parser::Address<'_>>,
     raw: Option<&str>,

@@ -1,8 +1,8 @@
-//! The conformance suite: whether a backend keeps what [`EmailBackend`] promises.
+//! The conformance suite tests whether a backend keeps the promises of [`EmailBackend`].
 //!
-//! A backend's author writes a [`Harness`], the ESP's side of the wire in a few lines, and gets
-//! one named trial for each rule. How to write both is told in
-//! [Writing a backend](crate::guide::writing_a_backend).
+//! A backend's author writes a [`Harness`], which implements the ESP's side of the wire in a few
+//! lines, and gets one named trial for each rule.
+//! [Writing a backend](crate::guide::writing_a_backend) explains how to write both.
 //!
 //! In the backend's `Cargo.toml`:
 //!
@@ -15,7 +15,7 @@
 //! harness = false
 //! ```
 //!
-//! In `tests/conformance.rs`, beside the harness:
+//! In `tests/conformance.rs`, next to the harness:
 //!
 //! ```no_run
 //! # use anymail_test_utils::conformance::{Harness, main};
@@ -24,8 +24,8 @@
 //! # }
 //! ```
 //!
-//! `cargo test --test conformance` runs it; a word behind that is a filter, `-- --list` lists
-//! the trials, which depend on what the backend declares.
+//! `cargo test --test conformance` runs the suite. Add a word to filter by name, or `-- --list` to
+//! list the trials, which depend on what the backend declares.
 //!
 //! [`EmailBackend`]: anymail_core::EmailBackend
 
@@ -80,17 +80,18 @@ pub use signer::{Signer, Signing};
 pub use suite::{Outcome, Suite};
 pub use understood::{File, Understood};
 
-/// Runs the whole suite on a backend of an ESP, as `cargo test` wants it, and ends the process.
+/// Runs the suite on a backend of an ESP with an HTTP API, with the command line of `cargo test`, and
+/// exits the process.
 pub fn main(harness: impl Harness) -> ! {
     Suite::new(harness).main()
 }
 
-/// The same for a backend that sends over SMTP.
+/// Runs the suite on a backend that sends over SMTP, and exits the process.
 pub fn main_smtp(harness: impl SmtpHarness) -> ! {
     Suite::smtp(harness).main()
 }
 
-/// The same for a backend that makes no calls.
+/// Runs the suite on a backend that makes no calls, and exits the process.
 pub fn main_local(harness: impl LocalHarness) -> ! {
     Suite::local(harness).main()
 }

@@ -1,6 +1,6 @@
-//! [`Mutants`]: backends that are broken on purpose, each with the trials that must catch it.
+//! [`Mutants`]: backends that are broken on purpose, each with the trials that must detect it.
 //!
-//! How one is broken is in `broken.rs`.
+//! `broken.rs` defines how a backend is broken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -12,11 +12,11 @@ use super::broken::{Broken, Sabotage};
 use super::harness::{Harness, SmtpHarness};
 use super::suite::{Outcome, Suite};
 
-/// Faults planted in one backend, one at a time.
+/// Faults that are planted in one backend, one at a time.
 ///
-/// They prove that a suite, with its harness and profile, finds what it is meant to find. Each
-/// fault names the trials that must fail. For each of these trials it is tried that the
-/// unbroken backend passes it, and the broken one does not.
+/// They prove that a suite, with its harness and profile, detects what it should. Each fault lists
+/// the trials that must fail. For each of these trials, the run checks that the original backend
+/// passes and the broken one fails.
 ///
 /// In `tests/mutants.rs`, with `harness = false` as for the suite itself:
 ///
@@ -32,9 +32,9 @@ use super::suite::{Outcome, Suite};
 ///         &["recipients::bcc_arrives_and_nobody_sees_it"],
 ///     )
 ///     .plant(
-///         "takes_every_answer_for_a_yes",
+///         "treats_every_answer_as_success",
 ///         Sabotage::Response(|response| *response.status_mut() = http::StatusCode::OK),
-///         &["network::a_refused_request_is_told_as_it_is"],
+///         &["network::a_refused_request_is_reported_correctly"],
 ///     );
 /// main_mutants([mutants])
 /// # }
@@ -60,7 +60,7 @@ fn lazy(make: impl FnOnce() -> Suite + Send + 'static) -> Arc<LazySuite> {
 }
 
 impl Mutants {
-    /// Of a backend with an HTTP API. `shape` is the name in the lists.
+    /// Creates faults for a backend with an HTTP API. `shape` is its name in lists.
     pub fn http<H: Harness>(shape: &'static str, harness: fn() -> H) -> Self {
         Self {
             shape,
@@ -71,7 +71,7 @@ impl Mutants {
         }
     }
 
-    /// Of a backend that sends over SMTP.
+    /// Creates faults for a backend that sends over SMTP.
     pub fn smtp<H: SmtpHarness>(shape: &'static str, harness: fn() -> H) -> Self {
         Self {
             shape,
@@ -89,7 +89,8 @@ impl Mutants {
         self.plant_suite(name, move || break_by(sabotage), caught_by)
     }
 
-    /// Plants a fault that no [`Sabotage`] is: `suite` makes the suite over the backend with it.
+    /// Plants a fault for which there is no [`Sabotage`]: `suite` creates the suite with the broken
+    /// backend.
     #[must_use]
     pub fn plant_suite(
         mut self,
@@ -105,15 +106,15 @@ impl Mutants {
         self
     }
 
-    /// Takes another suite for the unbroken backend: the one over whatever makes the mutants of
-    /// [`plant_suite`](Self::plant_suite), with no fault in it.
+    /// Uses another suite for the original backend: the one that [`plant_suite`](Self::plant_suite)
+    /// breaks, without any fault.
     #[must_use]
     pub fn unbroken(mut self, suite: impl FnOnce() -> Suite + Send + 'static) -> Self {
         self.unbroken = lazy(suite);
         self
     }
 
-    /// Asks for a fault for each trial of the suite.
+    /// Requires at least one fault for every trial of the suite.
     #[must_use]
     pub fn of_every_trial(mut self) -> Self {
         self.of_every_trial = true;
@@ -129,17 +130,17 @@ impl Mutants {
                 let name = format!("{}: {} is caught by {rule}", self.shape, planted.name);
                 trials.push(Trial::test(name, move || match suite.run(&own) {
                     Outcome::Failed(_) => Ok(()),
-                    other => Err(format!("the mutant was not caught: {other:?}").into()),
+                    other => Err(format!("the mutant was not detected: {other:?}").into()),
                 }));
             }
             if planted.caught_by.is_empty() {
                 let name = format!("{}: {} names a trial", self.shape, planted.name);
-                trials.push(Trial::test(name, || Err("it names none".into())));
+                trials.push(Trial::test(name, || Err("the fault lists no trial".into())));
             }
         }
         for rule in &named {
             let (suite, own) = (Arc::clone(&self.unbroken), rule.clone());
-            let name = format!("{}: the unbroken backend passes {rule}", self.shape);
+            let name = format!("{}: the original backend passes {rule}", self.shape);
             trials.push(Trial::test(name, move || match suite.run(&own) {
                 Outcome::Passed => Ok(()),
                 other => Err(format!("{other:?}").into()),
@@ -154,19 +155,18 @@ impl Mutants {
 }
 
 fn all_named(suite: &Suite, named: &BTreeSet<String>) -> Result<(), Failed> {
-    // That there are trials is no rule for backends.
+    // That there are trials is not a rule for backends.
     let names = suite.names().filter(|name| !name.starts_with("harness::"));
     let left: Vec<_> = names.filter(|name| !named.contains(*name)).collect();
     match left.is_empty() {
         true => Ok(()),
-        false => Err(format!("no mutant is meant for {left:#?}").into()),
+        false => Err(format!("these trials have no mutant: {left:#?}").into()),
     }
 }
 
-/// Runs the mutants as the command line says, and ends the process.
+/// Runs the mutants as the command line requests, and exits the process.
 ///
-/// With the argument `--topics` it prints instead how many faults are planted in each topic, and
-/// which.
+/// With the argument `--topics`, it prints the faults by topic with their numbers instead.
 pub fn main_mutants(all: impl IntoIterator<Item = Mutants>) -> ! {
     let all: Vec<_> = all.into_iter().collect();
     if std::env::args().any(|argument| argument == "--topics") {
@@ -175,7 +175,7 @@ pub fn main_mutants(all: impl IntoIterator<Item = Mutants>) -> ! {
             .write_all(by_topic(&all).as_bytes());
         std::process::exit(i32::from(printed.is_err()));
     }
-    // Some mutants panic, which the trials report; the backtraces would hide the rest.
+    // Some mutants panic, which the trials report; backtraces would hide the rest.
     std::panic::set_hook(Box::new(|_| {}));
     let mut trials = Vec::new();
     for mutants in &all {
@@ -184,8 +184,8 @@ pub fn main_mutants(all: impl IntoIterator<Item = Mutants>) -> ! {
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
 }
 
-/// The faults in numbers, and one by one. Each counts in the topic of the trial that it names
-/// first.
+/// Formats the faults by topic, with their numbers. Each counts in the topic of the first trial
+/// that it lists.
 fn by_topic(all: &[Mutants]) -> String {
     let mut topics: BTreeMap<&str, Vec<(usize, &Planted)>> = BTreeMap::new();
     for (shape, mutants) in all.iter().enumerate() {

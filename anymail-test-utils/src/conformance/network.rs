@@ -1,4 +1,4 @@
-//! What goes wrong between backend and ESP, and whether the caller may send again.
+//! What can go wrong between backend and ESP, and whether the caller may send again.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::trial::{Stop, Trial, Verdict, trial};
 use super::wire::{Faults, Lost, Teller, Told};
 use crate::fixtures::{plain, plain_to};
 
-const LOOK_AT: &str = "what your backend makes of its client's errors and of the answer's status: \
+const LOOK_AT: &str = "how your backend maps its client's errors and the response's status: \
                        SendErrorKind, SendError::from_http_status, with_accepted";
 
 pub(super) fn trials(faults: &Faults) -> Vec<Trial> {
     const AGAIN: &str = "EmailBackend::send: the backend makes its call once, and turns off its \
-                         HTTP client's own retries; sending again is the mailer's";
+                         HTTP client's own retries; the mailer retries";
     let mut trials = vec![
         trial(
             "network::a_refused_connection_is_safe_to_send_again",
@@ -23,17 +23,13 @@ pub(super) fn trials(faults: &Faults) -> Vec<Trial> {
             refused,
         ),
         trial(
-            "network::a_connection_that_was_closed_in_between_does_no_harm",
+            "network::a_connection_closed_while_idle_does_no_harm",
             LOOK_AT,
             reopened,
         ),
+        trial("network::a_slow_answer_is_read_completely", LOOK_AT, slow),
         trial(
-            "network::an_answer_that_comes_slowly_is_read_to_its_end",
-            LOOK_AT,
-            slow,
-        ),
-        trial(
-            "network::the_esps_own_words_are_passed_on",
+            "network::the_esps_error_message_is_passed_on",
             "SendError::with_message; Harness::trouble, which wrote them",
             words,
         ),
@@ -43,12 +39,12 @@ pub(super) fn trials(faults: &Faults) -> Vec<Trial> {
             sent_once,
         ),
         trial(
-            "retries::the_backend_leaves_them_to_the_mailer",
+            "retries::the_backend_leaves_retries_to_the_mailer",
             AGAIN,
             leaves_retries,
         ),
         trial(
-            "retries::the_mailer_sends_again_what_was_not_accepted",
+            "retries::the_mailer_retries_what_was_not_accepted",
             LOOK_AT,
             sent_again,
         ),
@@ -71,19 +67,19 @@ pub(super) fn trials(faults: &Faults) -> Vec<Trial> {
     }
     for lost in &faults.lost {
         let (name, own) = (&lost.name, lost.clone());
-        let name = format!("network::{name}_is_told_as_it_is");
+        let name = format!("network::{name}_is_reported_correctly");
         let trial = trial(name, LOOK_AT, move |rig| lost_answer(rig, own.clone()));
         trials.push(if lost.waits { trial.impatient() } else { trial });
     }
     for told in &faults.told {
         let (name, own) = (&told.name, told.clone());
-        let name = format!("network::{name}_is_told_as_it_is");
+        let name = format!("network::{name}_is_reported_correctly");
         trials.push(trial(name, LOOK_AT, move |rig| status(rig, own.clone())));
     }
     trials
 }
 
-/// Sends a message that must not be sent.
+/// Sends a message that must fail.
 pub(super) async fn error(rig: &Rig) -> Verdict<SendError> {
     error_of(rig, &plain()).await
 }
@@ -91,7 +87,7 @@ pub(super) async fn error(rig: &Rig) -> Verdict<SendError> {
 async fn error_of(rig: &Rig, message: &Message) -> Verdict<SendError> {
     match rig.send(message).await? {
         Err(error) => Ok(error),
-        Ok(status) => Err(rig.fail(format!("expected an error, not {status:?}"))),
+        Ok(status) => Err(rig.fail(format!("expected an error, got {status:?}"))),
     }
 }
 
@@ -108,13 +104,13 @@ fn judged(rig: &Rig, error: &SendError, accepted: Accepted, transient: bool) -> 
     })
 }
 
-/// Whether the backend goes on working when all is well again.
+/// Checks that the backend works again once the fault is over.
 async fn recovers(rig: &Rig) -> Verdict {
     rig.all_is_well();
     match rig.send(&plain()).await? {
         Ok(_) => Ok(()),
         Err(error) => Err(rig.fail(format!(
-            "all is well again, but the backend is not: {error}"
+            "the backend does not recover after the fault: {error}"
         ))),
     }
 }
@@ -143,7 +139,7 @@ async fn slow(rig: Rig) -> Verdict {
 async fn lost_answer(rig: Rig, lost: Lost) -> Verdict {
     if lost.in_body && !rig.profile.answers_have_a_body {
         return Err(Stop::skip(
-            "this ESP's answers have no body that could end early",
+            "this ESP's responses have no body that could end early",
         ));
     }
     rig.inject(&lost.fault)?;
@@ -158,7 +154,7 @@ async fn lost_answer(rig: Rig, lost: Lost) -> Verdict {
     recovers(&rig).await
 }
 
-/// More than sockets hold.
+/// More than socket buffers hold.
 fn long() -> Message {
     let mut message = plain();
     message.text_body = "A line of a long letter, as there are many.\r\n"
@@ -170,18 +166,18 @@ fn long() -> Message {
 async fn status(rig: Rig, told: Told) -> Verdict {
     let told_by_esp = matches!(told.by, Teller::Esp(_));
     match &told.by {
-        Teller::Esp(trouble) => rig.trouble(*trouble, "words of the ESP"),
+        Teller::Esp(trouble) => rig.trouble(*trouble, "error message of the ESP"),
         Teller::Anybody(fault) => rig.inject(fault)?,
     }
     let error = error(&rig).await?;
     if told_by_esp && told.accepted == Accepted::No && rig.wire.said_nothing() {
         return Err(Stop::skip(
-            "this ESP's error has no body that tells it from a proxy's",
+            "this ESP's error has no body that distinguishes it from a proxy's",
         ));
     }
     rig.ensure(error.kind() == told.kind, || {
         format!(
-            "expected   kind: {:?}\ntold       kind: {:?}: {error}",
+            "expected   kind: {:?}\nreported   kind: {:?}: {error}",
             told.kind,
             error.kind()
         )
@@ -195,7 +191,7 @@ async fn retry_after(rig: Rig, said: &'static str, right: fn(Duration) -> bool) 
     rig.plan(|plan| plan.retry_after = Some(said));
     let found = error(&rig).await?.retry_after();
     rig.ensure(found.is_some_and(right), || {
-        format!("expected   the wait of \"Retry-After: {said}\"\ntold       {found:?}")
+        format!("expected   the wait of \"Retry-After: {said}\"\nreported   {found:?}")
     })
 }
 
@@ -204,11 +200,11 @@ async fn words(rig: Rig) -> Verdict {
     rig.trouble(TroubleKind::Refused, words);
     let error = error(&rig).await?;
     rig.ensure(error.to_string().contains(words), || {
-        format!("expected   {words}\ntold       {error}")
+        format!("expected   {words}\nreported   {error}")
     })
 }
 
-/// Only the first try of each goes wrong: a second one would succeed, and be a second mail.
+/// Only the first attempt fails each time: a second one would succeed and send a duplicate.
 async fn sent_once(rig: Rig) -> Verdict {
     for (i, fault) in rig.faults()?.taken.iter().enumerate() {
         let to = format!("to{i}@example.com");
@@ -218,14 +214,14 @@ async fn sent_once(rig: Rig) -> Verdict {
         let mine = |mail: &&super::Understood| mail.to.iter().any(|it| it.email() == to);
         let copies = mails.iter().filter(mine).count();
         rig.ensure(copies == 1, || {
-            format!("after the fault \"{fault}\" the ESP has the mail {copies} times")
+            format!("after the fault \"{fault}\", the ESP has {copies} copies of the message")
         })?;
         rig.all_is_well();
     }
     Ok(())
 }
 
-/// Even what would be safe to send again: the caller has a say in how long that may take.
+/// Applies even to what would be safe to retry, because the caller limits the time for that.
 async fn leaves_retries(rig: Rig) -> Verdict {
     for kind in [TroubleKind::RateLimited, TroubleKind::Unavailable] {
         let before = rig.wire.tries();
@@ -233,7 +229,7 @@ async fn leaves_retries(rig: Rig) -> Verdict {
         error(&rig).await?;
         let made = rig.wire.tries().saturating_sub(before);
         rig.ensure(made == 1, || {
-            format!("one message, and {made} requests while the ESP answered {kind}")
+            format!("expected one request per message while the ESP answered {kind}, got {made}")
         })?;
     }
     Ok(())
@@ -250,7 +246,7 @@ async fn sent_again(rig: Rig) -> Verdict {
     match rig.send_by(&mailer, &plain()).await? {
         Ok(status) => super::statuses::ids(&rig, &status),
         Err(error) => Err(rig.fail(format!(
-            "the ESP asked for patience once and then all was well; the mailer should have sent again: {error}"
+            "expected the mailer to retry after a single temporary refusal: {error}"
         ))),
     }
 }

@@ -1,6 +1,6 @@
-//! [`Posts`]: what the ESP posts to a webhook, and what is in it.
+//! [`Posts`]: what the ESP posts to a webhook, and the events in it.
 //!
-//! What is tried with it is in `webhooks.rs`, `events.rs` and `signatures.rs`.
+//! `webhooks.rs`, `events.rs` and `signatures.rs` use it.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use super::understood::Understood;
 pub struct Posts {
     /// The webhook.
     pub webhook: Arc<dyn Webhook>,
-    /// What the ESP posts. No event is in two of them. At least one has
+    /// What the ESP posts. Every event appears in only one post. At least one post has
     /// [`others`](Post::others).
     pub posts: Vec<Post>,
 }
 
 impl Posts {
-    /// The posts as they are made first.
+    /// Returns the first attempts of all posts.
     pub(super) fn requests(&self) -> impl Iterator<Item = &Request<Bytes>> {
         self.posts.iter().map(|post| &post.request)
     }
@@ -31,23 +31,23 @@ impl Posts {
 /// One post of the ESP.
 #[derive(Debug, Clone)]
 pub struct Post {
-    /// The request as the ESP makes it, with all its headers but `Authorization`, which the
-    /// suite adds, and without its signature, be that in a header or in the body:
+    /// The request as the ESP makes it, with all its headers except `Authorization`, which the
+    /// suite adds, and without its signature, in a header or in the body:
     /// [`Signer::sign`](super::Signer::sign) adds it.
     pub request: Request<Bytes>,
-    /// The events that it holds, in order; at least one.
+    /// The events in the request, in order; at least one.
     pub events: Vec<Expected>,
-    /// The same post as the ESP makes it again, where the second try differs from the first: in
-    /// a header with the number of the try, or a time or signature of the try in the body. The
-    /// suite repeats the post as it is, too.
+    /// The same post as the ESP repeats it, if the second attempt differs from the first: for
+    /// example, in a header with the attempt number, or in a time or signature in the body. The
+    /// suite also repeats the unchanged post.
     pub repeats: Vec<Request<Bytes>>,
-    /// Posts of other events, which differ from this one in nothing but what makes an event
-    /// another one: the id of the event, for example, at the same time and for the same mail.
+    /// Posts with other events that differ from this one only in what distinguishes events, such as
+    /// the event id, at the same time and for the same message.
     pub others: Vec<Request<Bytes>>,
 }
 
 impl Post {
-    /// A post that holds these events.
+    /// Creates a post that contains these events.
     pub fn new(request: Request<Bytes>, events: impl IntoIterator<Item = Expected>) -> Self {
         Self {
             request,
@@ -72,7 +72,7 @@ impl Post {
     }
 }
 
-/// What an event must say, by the ESP's documentation.
+/// What an event must report, according to the ESP's documentation.
 ///
 /// ```
 /// use anymail_core::{EventType, RejectReason};
@@ -86,33 +86,34 @@ impl Post {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
-    /// What happened.
+    /// The event type.
     pub event_type: EventType,
-    /// Why it was rejected or bounced.
+    /// Why the message was rejected or bounced.
     pub reject_reason: Option<RejectReason>,
-    /// When it happened, in POSIX seconds.
+    /// When it happened, as a Unix timestamp in seconds.
     pub timestamp: Option<i64>,
-    /// Whom it is about.
+    /// The recipient that the event is about.
     pub recipient: Option<String>,
-    /// The id that the ESP gave to the mail. The event must bear it as the status told it.
+    /// The id that the ESP assigned to the message. The event must contain it as the status
+    /// reported it.
     pub message_id: Option<String>,
-    /// The metadata of the mail, as far as the ESP posts it.
+    /// The metadata of the message that the ESP posts.
     pub metadata: Metadata,
-    /// The tags of the mail, as far as the ESP posts them.
+    /// The tags of the message that the ESP posts.
     pub tags: Vec<String>,
     /// The link that was clicked, if one is expected.
     pub click_url: Option<String>,
-    /// The receiving server's words, if some are expected.
+    /// The receiving server's response text, if one is expected.
     pub mta_response: Option<String>,
-    /// The mail that came in. Compared are from, to, cc, subject, bodies and attachments, and the
-    /// envelope where one is expected: its recipient in [`recipient`](Self::recipient), its sender in
-    /// [`Understood::envelope_sender`].
+    /// The inbound message. The suite compares from, to, cc, subject, bodies and attachments. It
+    /// also compares the envelope if one is expected: its recipient in
+    /// [`recipient`](Self::recipient), its sender in [`Understood::envelope_sender`].
     pub inbound: Option<Understood>,
 }
 
 impl Expected {
-    /// News of a mail that was sent: of its first recipient, under its id, with its metadata
-    /// and tags. Where the ESP posts less, take it off.
+    /// Creates an event about a message that was sent, for its first recipient, with its id,
+    /// metadata and tags. If the ESP posts less, remove it.
     pub fn of(sent: &Answer, event_type: EventType) -> Self {
         let first = sent.recipients.first();
         let id = first.map_or(&sent.id, |first| &first.id);
@@ -125,7 +126,7 @@ impl Expected {
         }
     }
 
-    /// A mail that came in.
+    /// Creates an event with an inbound message.
     pub fn inbound(mail: Understood) -> Self {
         Self {
             inbound: Some(mail),
@@ -133,7 +134,7 @@ impl Expected {
         }
     }
 
-    /// An event of which nothing else is known.
+    /// Creates an event of which nothing else is known.
     pub fn nothing(event_type: EventType) -> Self {
         Self {
             event_type,
@@ -149,36 +150,36 @@ impl Expected {
         }
     }
 
-    /// The reason why it was rejected or bounced.
+    /// Sets the reason why it was rejected or bounced.
     #[must_use]
     pub fn reason(mut self, reason: RejectReason) -> Self {
         self.reject_reason = Some(reason);
         self
     }
 
-    /// The time when it happened, in POSIX seconds.
+    /// Sets when it happened, as a Unix timestamp in seconds.
     #[must_use]
     pub fn at(mut self, unix_seconds: i64) -> Self {
         self.timestamp = Some(unix_seconds);
         self
     }
 
-    /// The recipient, where it is another than [`of`](Self::of) takes; of a mail that came in,
-    /// whom it was delivered to.
+    /// Sets the recipient if it differs from the one of [`of`](Self::of); for an inbound message,
+    /// the recipient to whom it was delivered.
     #[must_use]
     pub fn to(mut self, recipient: impl Into<String>) -> Self {
         self.recipient = Some(recipient.into());
         self
     }
 
-    /// The link that was clicked.
+    /// Sets the link that was clicked.
     #[must_use]
     pub fn link(mut self, url: impl Into<String>) -> Self {
         self.click_url = Some(url.into());
         self
     }
 
-    /// The receiving server's words.
+    /// Sets the receiving server's response text.
     #[must_use]
     pub fn server_said(mut self, words: impl Into<String>) -> Self {
         self.mta_response = Some(words.into());

@@ -6,22 +6,23 @@ use super::harness::{Answer, Recipient};
 use super::understood::Understood;
 use crate::fixtures::plain;
 
-/// What a message id of the ESP stands for.
+/// What a message id of the ESP identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MessageIds {
-    /// One mail; its recipients share it.
+    /// One message; its recipients share the id.
     #[default]
     PerMail,
-    /// One recipient of one mail.
+    /// One recipient of one message.
     PerRecipient,
-    /// All the mails of one call.
+    /// All messages of one call.
     PerCall,
-    /// The ESP's answers have no ids.
+    /// The ESP's responses contain no ids.
     None,
 }
 
-/// What is special about an ESP, for the suite: plain data, with defaults that fit most.
+/// Describes for the suite what is special about an ESP, as plain data with defaults that fit most
+/// ESPs.
 ///
 /// ```
 /// use anymail_core::Status;
@@ -36,48 +37,46 @@ pub enum MessageIds {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// What the ESP's ordinary yes means: `Sent` (the default) or `Queued`.
+    /// The status that ordinary success means: `Sent` (the default) or `Queued`.
     pub accepts_as: Status,
-    /// What its message ids stand for. One mail, by default.
+    /// What its message ids identify. The default is one message.
     pub message_ids: MessageIds,
-    /// What makes the n-th message id, for an ESP whose ids have a form of their own. By
-    /// default a UUID.
+    /// Creates the n-th message id, for an ESP whose ids have a certain format. The default is a UUID.
     pub message_id: fn(u64) -> String,
-    /// Whether the answer's body says anything. `false` for an ESP whose HTTP status is the
-    /// whole answer. By default `true`.
+    /// Whether the response's body contains any result. Use `false` if the HTTP status is the complete
+    /// result. The default is `true`.
     pub answers_have_a_body: bool,
-    /// How many recipients of a batch the ESP takes in one call, by its documentation; 1 where
-    /// each needs a call of their own. By default `None`, no limit. With a limit the suite
-    /// sends batches of several calls, and lets one of those calls fail.
+    /// How many recipients of a batch the ESP accepts in one call according to its documentation; 1 if
+    /// each recipient needs a separate call. The default is `None`, no limit. With a limit, the suite
+    /// sends batches in several calls and makes one of those calls fail.
     pub recipients_per_call: Option<usize>,
-    /// Whether an inline part can have a file name beside its content id. `false` where the one
-    /// is the other. By default `true`.
+    /// Whether an inline part can have a filename in addition to its content id. Use `false` if the
+    /// content id is the filename. The default is `true`.
     pub inline_parts_have_names: bool,
-    /// A template's name or number that the ESP could have. `welcome` by default.
+    /// A valid name or number of a template at the ESP. The default is `welcome`.
     pub template_id: String,
-    /// How the ESP writes the place of a value in a template, for example
-    /// `|name| format!("%recipient.{name}%")`. By default `{{name}}`.
+    /// Formats the ESP's placeholder for a value in a template, for example
+    /// `|name| format!("%recipient.{name}%")`. The default is `{{name}}`.
     pub placeholder: fn(&str) -> String,
-    /// For a backend with `esp_extra`: options of the ESP, as far as it has them one whose value
-    /// is a text, one with a number, a flag, a list and an object. What [`Harness::read`] finds
-    /// of them goes to [`Understood::extra`].
+    /// For a backend with `esp_extra`: options of the ESP whose values are a string, a number, a boolean,
+    /// a list and an object, as far as the ESP has such options. [`Harness::read`] must copy those that
+    /// it finds to [`Understood::extra`].
     ///
     /// [`Harness::read`]: super::Harness::read
     /// [`Understood::extra`]: super::Understood::extra
     pub esp_extra: JsonMap,
-    /// For a backend with `esp_extra`: the keys by which the ESP takes recipients, each with a
-    /// value as the ESP takes it: `{"bcc": "spy@example.com"}`. The suite puts each into
-    /// `esp_extra`; it must be refused or have no effect.
+    /// For a backend with `esp_extra`: the ESP's keys for recipients, each with a valid value, such as
+    /// `{"bcc": "spy@example.com"}`. The suite puts each of them into `esp_extra`; it must be refused or
+    /// have no effect.
     pub recipient_keys: JsonMap,
-    /// For a backend with `esp_extra`: the key by which the ESP takes a subject, if a key of
-    /// `esp_extra` reaches the ESP as one. The suite sets it; it must be refused or replace the
-    /// message's own.
+    /// For a backend with `esp_extra`: the ESP's key for the subject, if `esp_extra` can set it. The
+    /// suite sets it; it must be refused or replace the message's subject.
     pub subject_key: Option<String>,
-    /// Trials that the backend is known to fail, each with the reason. They are run, and one
-    /// that passes after all is a failure: take it off the list.
+    /// Trials that the backend is known to fail, each with the reason. The suite runs them, and reports
+    /// one that passes as a failure, so that you remove it from the list.
     pub known_gaps: Vec<(&'static str, &'static str)>,
-    /// Trials that make no sense for this ESP, each with the reason. They are not run, and the
-    /// reason is printed.
+    /// Trials that do not apply to this ESP, each with the reason. The suite does not run them and prints
+    /// the reason.
     pub skips: Vec<(&'static str, &'static str)>,
 }
 
@@ -102,8 +101,8 @@ impl Default for Profile {
 }
 
 impl Profile {
-    /// What fits most backends that send over SMTP: a mail that the server takes is `Queued`, and
-    /// each recipient of a batch has a mail of their own, so a call takes one.
+    /// Returns the defaults for most backends that send over SMTP: an accepted message is `Queued`, and a
+    /// call contains one recipient of a batch, because each recipient gets a separate message.
     pub fn smtp() -> Self {
         Self {
             accepts_as: Status::Queued,
@@ -112,7 +111,7 @@ impl Profile {
         }
     }
 
-    /// A mail that was never sent, for posts whose words do not matter.
+    /// A message that was never sent, for posts whose contents do not matter.
     pub(super) fn some_mail(&self) -> Answer {
         let mail = Understood::from(&plain());
         let id = (self.message_id)(1);

@@ -1,4 +1,4 @@
-//! Whether the backend keeps to the protocol, where the suite's own server is a judge of that.
+//! Whether the backend follows the protocol, if the suite's own server checks that.
 
 use anymail_core::{Attachment, Capabilities, Feature, Message, Support};
 
@@ -27,7 +27,7 @@ pub(super) fn trials(can: &Capabilities, faults: &Faults) -> Vec<Trial> {
 fn judged(rig: &Rig, what: &str) -> Verdict {
     let violations = rig.wire.violations();
     rig.ensure(violations.is_empty(), || {
-        format!("{what} broke rules:\n{}", violations.join("\n"))
+        format!("{what} violated the protocol:\n{}", violations.join("\n"))
     })
 }
 
@@ -72,8 +72,8 @@ async fn kinds(rig: Rig, can: Capabilities) -> Verdict {
     Ok(())
 }
 
-/// What a backend does of the conversation that went wrong is its own business, but the next
-/// mail is begun as it should be.
+/// The backend decides how to end the conversation that failed, but the next message must start
+/// correctly.
 async fn errors(rig: Rig) -> Verdict {
     for Told { name, by, .. } in &rig.faults()?.told {
         match by {
@@ -83,7 +83,10 @@ async fn errors(rig: Rig) -> Verdict {
         let _ = rig.send(&plain()).await?;
         rig.all_is_well();
         rig.send_ok(&plain()).await?;
-        judged(&rig, &format!("a mail, or the one after it, with {name},"))?;
+        judged(
+            &rig,
+            &format!("a message with {name}, or the one after it,"),
+        )?;
     }
     Ok(())
 }

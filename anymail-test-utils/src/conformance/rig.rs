@@ -1,7 +1,6 @@
-//! [`Rig`]: one backend, the ESP it talks to, and all that was said, for one trial.
+//! [`Rig`]: one backend, the ESP it talks to, and everything that was said, for one trial.
 //!
-//! What it is made of is in `subject.rs`, the way to the ESP in `wire`; what is asserted, in the
-//! topics.
+//! `subject.rs` creates it, `wire` connects it to the ESP, and the topics make assertions.
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex};
@@ -25,14 +24,14 @@ use super::wire::{Faults, Wire, WireFault};
 
 /// One backend and its ESP.
 pub(super) struct Rig {
-    /// Refuses what is unsupported.
+    /// Refuses unsupported features.
     pub(super) mailer: Mailer,
     pub(super) backend: Arc<dyn EmailBackend>,
     pub(super) profile: Arc<Profile>,
     pub(super) secret: String,
-    /// All that was traced, where the trial asked for it.
+    /// Everything that was traced, if the trial requested it.
     pub(super) traced: Capture,
-    /// The way to the ESP.
+    /// The connection to the ESP.
     pub(super) wire: Box<dyn Wire>,
     subject: Subject,
     story: Mutex<Vec<String>>,
@@ -57,51 +56,52 @@ impl Rig {
         }
     }
 
-    /// A mailer over the same backend that leaves out what is unsupported.
+    /// Creates a mailer for the same backend that drops unsupported features.
     pub(super) fn dropping(&self) -> Mailer {
         let builder = Mailer::builder(Arc::clone(&self.backend));
         builder.unsupported(UnsupportedPolicy::Drop).build()
     }
 
-    /// The webhooks, made with these secrets.
+    /// Returns the webhooks, created with these secrets.
     pub(super) fn webhooks(&self, auth: WebhookAuth) -> Vec<Posts> {
         self.subject.webhooks(auth, &self.profile.some_mail())
     }
 
-    /// The same, with news of this mail.
+    /// Returns the webhooks, with events about this message.
     pub(super) fn webhooks_about(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
         self.subject.webhooks(auth, sent)
     }
 
-    /// How the ESP signs, if it does.
+    /// Returns how the ESP signs, if it does.
     pub(super) fn signer(&self) -> Option<Arc<dyn Signer>> {
         self.subject.signer()
     }
 
-    /// Whether nobody answers the backend.
+    /// Whether the backend makes no calls.
     pub(super) fn is_local(&self) -> bool {
         self.wire.desk().is_none()
     }
 
-    /// What can go wrong on the way to the ESP.
+    /// Returns the faults that can occur on the way to the ESP.
     pub(super) fn faults(&self) -> Verdict<Faults> {
         let none = || Stop::skip("the backend makes no calls");
         self.subject.faults().ok_or_else(none)
     }
 
-    /// Changes how the ESP answers.
+    /// Changes how the ESP responds.
     pub(super) fn plan(&self, change: impl FnOnce(&mut Plan)) {
         if let Some(desk) = self.wire.desk() {
             change(&mut desk.plan());
         }
     }
 
-    /// From now on the ESP says this of every request.
+    /// Makes the ESP fail every request in this way.
     pub(super) fn trouble(&self, kind: TroubleKind, words: impl Into<String>) {
         self.plan(|plan| plan.trouble = Some((kind, words.into())));
     }
 
-    /// From now on the ESP says this of the recipients that `of` picks, and yes to the others.
+    /// Makes the ESP report this status for the recipients that `of` selects, and success for the
+    /// others.
     pub(super) fn say(&self, status: Status, of: impl Fn(&Address) -> bool + Send + 'static) {
         let yes = self.profile.accepts_as;
         self.plan(|plan| {
@@ -109,35 +109,36 @@ impl Rig {
         });
     }
 
-    /// Lets this go wrong once.
+    /// Injects this fault once.
     pub(super) fn inject(&self, fault: &WireFault) -> Verdict {
         self.wire.inject(fault, 1)
     }
 
-    /// From now on all goes well again, and the ESP is in a good mood.
+    /// Removes all faults and restores the ESP's default behavior.
     pub(super) fn all_is_well(&self) {
         self.wire.clear_faults();
         self.plan(|plan| (plan.trouble, plan.trouble_at) = (None, None));
     }
 
-    /// The answers that the ESP has decided on, call by call.
+    /// Returns the responses of the ESP, call by call.
     pub(super) fn calls(&self) -> Vec<Vec<Answer>> {
         let desk = self.wire.desk();
         desk.map_or_else(Vec::new, |desk| desk.log().calls.clone())
     }
 
-    /// The ids that the ESP gave to one recipient's mails: several for a copy of a batch.
+    /// Returns the ids that the ESP assigned to one recipient's messages: several for a copy of a
+    /// batch.
     pub(super) fn ids_of(&self, recipient: &AddressKey) -> Vec<String> {
         let desk = self.wire.desk();
         desk.map_or_else(Vec::new, |desk| desk.ids_of(recipient))
     }
 
-    /// All mails that the ESP understood so far.
+    /// Returns all messages that the ESP has understood so far.
     pub(super) fn mails(&self) -> Verdict<Vec<Understood>> {
         self.wire.mails()
     }
 
-    /// Sends a message, whatever comes of it.
+    /// Sends a message and returns its result.
     pub(super) async fn send(&self, message: &Message) -> Verdict<Result<SendStatus, SendError>> {
         self.send_by(&self.mailer, message).await
     }
@@ -155,7 +156,7 @@ impl Rig {
         Ok(result)
     }
 
-    /// Sends messages, whatever comes of them.
+    /// Sends messages and returns their results.
     pub(super) async fn send_all(
         &self,
         messages: &[Message],
@@ -176,7 +177,7 @@ impl Rig {
         Ok(results)
     }
 
-    /// The mailer makes an error of a backend's panic; no backend may panic all the same.
+    /// The mailer turns a backend's panic into an error, but a backend must not panic.
     fn unpanicked(&self, result: &Result<SendStatus, SendError>) -> Verdict {
         let panicked = |error: &SendError| error.message().starts_with("the backend panicked");
         self.ensure(!result.as_ref().is_err_and(panicked), || {
@@ -184,22 +185,22 @@ impl Rig {
         })
     }
 
-    /// Sends a message that must be sent.
+    /// Sends a message that must succeed.
     pub(super) async fn send_ok(&self, message: &Message) -> Verdict<SendStatus> {
         match self.send(message).await? {
             Ok(status) => Ok(status),
-            Err(error) => Err(self.fail(format!("it was not sent: {error}"))),
+            Err(error) => Err(self.fail(format!("the message was not sent: {error}"))),
         }
     }
 
-    /// Sends a message that must be sent, and compares these parts of what arrived.
+    /// Sends a message that must succeed, and compares these parts of what arrived.
     pub(super) async fn arrives(&self, message: &Message, parts: &[Part]) -> Verdict<SendStatus> {
         let status = self.send_ok(message).await?;
         self.compare(&Understood::expected(message), parts)?;
         Ok(status)
     }
 
-    /// Compares all that arrived.
+    /// Compares everything that arrived.
     pub(super) fn compare(&self, expected: &[Understood], parts: &[Part]) -> Verdict {
         let carried = |mails: Vec<Understood>| -> Vec<_> {
             let mails = mails.into_iter();
@@ -216,7 +217,7 @@ impl Rig {
         }
     }
 
-    /// The call by which a mail came.
+    /// Returns the call that contained a message.
     fn call_of(&self, mail: usize) -> Option<usize> {
         let desk = self.wire.desk()?;
         let log = desk.log();
@@ -227,7 +228,7 @@ impl Rig {
         })
     }
 
-    /// Whether all that the trial saw until now can be relied on.
+    /// Fails or skips if what the trial saw so far cannot be trusted.
     pub(super) fn trust(&self) -> Verdict {
         let Some(desk) = self.wire.desk() else {
             return Ok(());
@@ -243,11 +244,11 @@ impl Rig {
             None => Ok(()),
             Some(what) if what.iter().all(|it| *it == self.profile.accepts_as) => {
                 Err(self.fail(format!(
-                    "Harness::answer gave no answer to the ordinary yes, {what:?}; \
+                    "Harness::answer returned None for ordinary success, {what:?}; \
                      is Profile::accepts_as right?"
                 )))
             }
-            Some(what) => Err(Stop::skip(format!("this ESP never says {what:?}"))),
+            Some(what) => Err(Stop::skip(format!("this ESP never reports {what:?}"))),
         }
     }
 
@@ -263,12 +264,12 @@ impl Rig {
         lock(&self.story).push(format!("{what:<10} {}", cut(&words.to_string(), MOST)));
     }
 
-    /// A failure with all that was said until now, and the last call.
+    /// Creates a failure with everything that was said so far, and the last call.
     pub(super) fn fail(&self, why: impl Display) -> Stop {
         self.fail_in(None, why)
     }
 
-    /// A failure that is to be seen in this call.
+    /// Creates a failure that shows this call.
     fn fail_in(&self, call: Option<usize>, why: impl Display) -> Stop {
         const LINES: usize = 8;
         let mut text = why.to_string();
@@ -285,7 +286,7 @@ impl Rig {
     }
 }
 
-/// A result in short: who fared how, and under which id.
+/// Summarizes a result: each recipient's status and id.
 fn show_result(result: &Result<SendStatus, SendError>) -> String {
     let status = match result {
         Ok(status) => status,

@@ -1,4 +1,4 @@
-//! Tokens and bodies: in no text that may be printed, and sent to nobody but the ESP.
+//! Tokens and bodies appear in no output, and are sent only to the ESP.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use crate::{Fault, LoopbackServer};
 
 pub(super) fn trials(faults: Option<&Faults>) -> Vec<Trial> {
     const PRINT: &str = "anymail_core::Secret for everything that holds a token; \
-                         HeaderValue::set_sensitive; Secret::redact for what a server said";
-    const BODIES: &str = "what your backend prints or traces of a message or a request: sizes and \
-                          counts will do";
+                         HeaderValue::set_sensitive; Secret::redact for text from a server";
+    const BODIES: &str = "what your backend prints or traces about a message or a request: sizes and \
+                          counts are sufficient";
     let mut trials = vec![
         trial(
             "secrets::a_body_is_in_no_debug_text_or_error",
@@ -36,7 +36,7 @@ pub(super) fn trials(faults: Option<&Faults>) -> Vec<Trial> {
     trials.extend([
         trial(
             "secrets::the_token_reaches_the_esp",
-            "what your backend authenticates with; Harness::credentials",
+            "how your backend authenticates; Harness::credentials",
             used,
         ),
         trial("secrets::the_token_is_in_no_debug_text", PRINT, undebugged),
@@ -51,13 +51,13 @@ pub(super) fn trials(faults: Option<&Faults>) -> Vec<Trial> {
     if faults.has_urls {
         trials.push(trial(
             "secrets::the_token_is_in_no_url",
-            "what your backend authenticates with: a header, not the URL",
+            "how your backend authenticates: with a header, not in the URL",
             not_logged,
         ));
     }
     if faults.redirects {
         trials.push(trial(
-            "secrets::a_redirect_takes_the_token_nowhere",
+            "secrets::a_redirect_does_not_forward_the_token",
             "turn redirects off in your HTTP client",
             not_redirected,
         ));
@@ -65,10 +65,10 @@ pub(super) fn trials(faults: Option<&Faults>) -> Vec<Trial> {
     trials
 }
 
-/// Whether a text holds the secret, bare or in base64 (as basic authentication has it).
+/// Whether a text contains the secret, plain or in base64 (as in basic authentication).
 pub(super) fn holds(text: &str, secret: &str) -> bool {
-    // Base64 goes by three bytes, so it depends on what stands before; the ends depend on the
-    // neighbours and are left out.
+    // Base64 encodes groups of three bytes, so the encoding depends on the offset. The ends depend
+    // on the neighboring bytes and are omitted.
     let encoded = (0..3).any(|before| {
         let padded = format!("{}{secret}", &"   "[..before]);
         let code = STANDARD.encode(padded);
@@ -83,13 +83,13 @@ fn unheard(rig: &Rig, whence: &str, text: &str) -> Verdict {
         let at = text.find(&rig.secret).unwrap_or_default();
         let line = text.get(..at).and_then(|before| before.lines().last());
         format!(
-            "{whence} holds the token, behind {:?}",
+            "{whence} contains the token, after {:?}",
             line.unwrap_or_default()
         )
     })
 }
 
-/// All that an error can print.
+/// Returns everything that an error can print.
 fn printed(error: &SendError) -> String {
     let mut text = format!("{error}\n{error:?}\n{error:#?}");
     let mut cause = error.source();
@@ -105,8 +105,8 @@ async fn used(rig: Rig) -> Verdict {
     match rig.wire.unauthorized() {
         None => Ok(()),
         Some(missing) => Err(rig.fail(
-            // What is missing has the secret in it.
-            format!("the ESP looks for {missing}; see Harness::credentials")
+            // What is missing contains the secret.
+            format!("the ESP did not find {missing}; see Harness::credentials")
                 .replace(&rig.secret, "[the secret]"),
         )),
     }
@@ -154,7 +154,7 @@ async fn in_no_error(rig: Rig) -> Verdict {
 
 async fn not_echoed(rig: Rig) -> Verdict {
     rig.send_ok(&plain()).await?;
-    // What the ESP may repeat: the token, and each text in which it came, in base64 for example.
+    // What the ESP may repeat: the token, and each form in which it arrived, such as base64.
     let mut echoes = vec![rig.secret.clone()];
     echoes.extend(rig.wire.bearers());
     for echo in &echoes {
@@ -200,7 +200,7 @@ async fn untraced(rig: Rig) -> Verdict {
 
 fn wordless(rig: &Rig, whence: &str, text: &str) -> Verdict {
     rig.ensure(!text.contains(BODY), || {
-        format!("{whence} holds the message's body")
+        format!("{whence} contains the message's body")
     })
 }
 
@@ -209,7 +209,7 @@ async fn body_unprinted(rig: Rig) -> Verdict {
     message.html_body = format!("<p>{BODY}</p>").into();
     match rig.send(&message).await? {
         Ok(status) => wordless(&rig, "the status's Debug", &format!("{status:?}"))?,
-        Err(error) => return Err(rig.fail(format!("it was not sent: {error}"))),
+        Err(error) => return Err(rig.fail(format!("the message was not sent: {error}"))),
     }
     wordless(&rig, "the backend's Debug", &format!("{:?}", rig.backend))?;
     if rig.is_local() {
@@ -234,7 +234,7 @@ async fn body_untraced(rig: Rig) -> Verdict {
 
 async fn not_redirected(rig: Rig) -> Verdict {
     let elsewhere = LoopbackServer::start(|_| Response::new(Bytes::from_static(b"{}")))
-        .map_err(|error| Stop::fail(format!("no loopback server: {error}")))?;
+        .map_err(|error| Stop::fail(format!("could not start a loopback server: {error}")))?;
     let elsewhere = Arc::new(elsewhere);
     for status in [301, 302, 303, 307, 308] {
         let response = Response::builder()
@@ -244,14 +244,16 @@ async fn not_redirected(rig: Rig) -> Verdict {
         rig.inject(&WireFault::Http(Fault::Replace(response)))?;
         if let Ok(told) = rig.send(&plain()).await? {
             return Err(rig.fail(format!(
-                "HTTP {status} is no yes, but the result is {told:?}"
+                "HTTP {status} is not a success, but the result is {told:?}"
             )));
         }
         for request in elsewhere.requests() {
             let text = format!("{} {:?}", request.uri(), request.headers());
             let body = String::from_utf8_lossy(request.body());
             rig.ensure(!holds(&text, &rig.secret) && !body.contains(BODY), || {
-                format!("HTTP {status} took the token or the body to another server")
+                format!(
+                    "HTTP {status} made the backend send the token or the body to another server"
+                )
             })?;
         }
     }
@@ -263,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_found_bare_and_in_base64_behind_anything() {
+    fn a_secret_is_found_plain_and_in_base64_at_any_offset() {
         let secret = "token0123456789abcdef";
         assert!(holds(&format!("key={secret}!"), secret));
         for user in ["", "u", "us", "use", "user:"] {

@@ -1,8 +1,7 @@
-//! Signed webhooks: which posts are let in, and what is told of the others.
+//! Signed webhooks: which posts are accepted, and what the response to others reveals.
 //!
-//! How an ESP signs is said by the harness (`signer.rs`); odd ways to write a signature and header
-//! names are in `spellings.rs`; what holds for every webhook is in
-//! `webhooks.rs`.
+//! The harness describes how an ESP signs (`signer.rs`). `spellings.rs` provides unusual spellings
+//! of signatures and header names, and `webhooks.rs` contains what holds for every webhook.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -35,20 +34,20 @@ pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
             on_desks(
                 kind,
                 "a_post_without_the_right_signature_is_not_read",
-                "your WebhookSignature::verify: the whole signature is compared, with \
-                 HmacSha256Keys, say; the webhook's auth() is what it was made with",
+                "your WebhookSignature::verify: compare the whole signature, for example \
+                 with HmacSha256Keys; the webhook's auth() must return what it was created with",
                 forged,
             ),
             on_desks(
                 kind,
-                "a_signature_counts_for_a_limited_time",
+                "a_signature_is_valid_for_a_limited_time",
                 "TimestampTolerance::check in your WebhookSignature::verify; Signer::tolerance",
                 limited,
             ),
             on_desks(
                 kind,
-                "nothing_is_read_of_a_post_that_is_not_signed",
-                "Webhook::parse is not to be overridden",
+                "an_unsigned_post_is_not_read",
+                "Webhook::parse must not be overridden",
                 verified_first,
             ),
             on_desks(
@@ -59,19 +58,19 @@ pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
             ),
             on_desks(
                 kind,
-                "without_a_key_nothing_is_read",
-                "what makes your WebhookSignature must refuse an empty key, and none at all",
+                "without_a_key_no_post_is_read",
+                "the constructor of your WebhookSignature must refuse an empty key and an empty list of keys",
                 keyless,
             ),
             on_desks(
                 kind,
-                "a_post_that_is_signed_anew_is_handled_once",
+                "a_post_that_is_signed_again_is_handled_once",
                 "your events' dedup_key must not depend on the signature or its time",
                 anew,
             ),
             on_desks(
                 kind,
-                "signing_keys_are_in_no_debug_text_answer_or_log",
+                "signing_keys_are_in_no_debug_output_answer_or_log",
                 "anymail_core::Secret or HmacSha256Keys for everything that holds a key",
                 unprinted,
             )
@@ -81,7 +80,7 @@ pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
     kinds.iter().flat_map(of_kind).collect()
 }
 
-/// A rule that is tried with each signed webhook of a kind.
+/// A rule that is tested with each signed webhook of a kind.
 fn on_desks<F, R>(kind: WebhookKind, name: &str, look_at: &str, check: F) -> Trial
 where
     F: Fn(Arc<Rig>, SigningDesk) -> R + Copy + Send + Sync + 'static,
@@ -97,7 +96,7 @@ where
     })
 }
 
-/// A webhook that takes signatures, the ESP that makes them, and the keys.
+/// A webhook that verifies signatures, the ESP that creates them, and the keys.
 struct SigningDesk {
     signer: Arc<dyn Signer>,
     posts: Posts,
@@ -132,7 +131,7 @@ impl SigningDesk {
         &*self.posts.webhook
     }
 
-    /// The request, signed; `None` if it cannot carry a signature that is spelt so.
+    /// Returns the signed request; `None` if it cannot carry a signature with this spelling.
     fn spelt(
         &self,
         request: &Request<Bytes>,
@@ -149,7 +148,7 @@ impl SigningDesk {
         Some(signed)
     }
 
-    /// The request, signed so many seconds from now.
+    /// Returns the request, signed this many seconds from now.
     fn signed(
         &self,
         rig: &Rig,
@@ -178,7 +177,7 @@ fn now() -> i64 {
     since.map_or(0, |since| since.as_secs().try_into().unwrap_or(i64::MAX))
 }
 
-/// Fails unless the request is refused for what it proves, and learns no more than that.
+/// Fails unless the request is refused for its signature, and the response reveals nothing else.
 async fn refused(
     rig: &Rig,
     webhook: &dyn Webhook,
@@ -188,7 +187,10 @@ async fn refused(
     let kind = match parse(rig, webhook, request)? {
         Err(error) => error.kind(),
         Ok(events) => {
-            return Err(rig.fail(format!("{what}: it was read, as {} events", events.len())));
+            return Err(rig.fail(format!(
+                "{what}: expected a refusal, but {} events were read",
+                events.len()
+            )));
         }
     };
     rig.ensure(
@@ -196,7 +198,7 @@ async fn refused(
             kind,
             WebhookErrorKind::NoSecret | WebhookErrorKind::WrongSecret
         ),
-        || format!("{what}: NoSecret or WrongSecret was expected, not {kind:?}"),
+        || format!("{what}: expected NoSecret or WrongSecret, got {kind:?}"),
     )?;
     let handled = AtomicUsize::new(0);
     let answer = answer(webhook, request, &handled).await;
@@ -206,10 +208,13 @@ async fn refused(
     let status = answer.status();
     rig.ensure(
         status == webhook.status(kind) && !status.is_success(),
-        || format!("{what}: the answer was {status}"),
+        || format!("{what}: the response was {status}"),
     )?;
     rig.ensure(answer.body().is_empty(), || {
-        format!("{what}: the answer says why: {}", start_of(answer.body()))
+        format!(
+            "{what}: the response reveals the reason: {}",
+            start_of(answer.body())
+        )
     })
 }
 
@@ -233,7 +238,10 @@ async fn read(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
                 let signed = desk.signed(&rig, request, key, seconds)?;
                 let found = events(&rig, desk.webhook(), &signed)?;
                 rig.ensure(!found.is_empty(), || {
-                    format!("a signed post gave no event: {}", start_of(request.body()))
+                    format!(
+                        "a signed post contains no event: {}",
+                        start_of(request.body())
+                    )
                 })?;
             }
         }
@@ -246,7 +254,8 @@ async fn any_case(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
         let signed = desk.signed(&rig, request, &desk.new, 0)?;
         for case in [str::to_ascii_uppercase, str::to_ascii_lowercase] {
             let arrived = over_the_wire(&signed, case).await;
-            let arrived = arrived.map_err(|error| rig.fail(format!("on loopback: {error}")))?;
+            let arrived = arrived
+                .map_err(|error| rig.fail(format!("loopback connection failed: {error}")))?;
             events(&rig, desk.webhook(), &arrived)?;
         }
     }
@@ -256,7 +265,7 @@ async fn any_case(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
 async fn of_other_bodies(rig: &Rig, desk: &SigningDesk, request: &Request<Bytes>) -> Verdict {
     let mut longer = desk.signed(rig, request, &desk.new, 0)?;
     *longer.body_mut() = [longer.body(), &b" "[..]].concat().into();
-    let what = "the signature of a body that is shorter by a space";
+    let what = "the signature of a body with one space less";
     refused(rig, desk.webhook(), &longer, what).await?;
     let others = desk.posts.requests();
     for other in others.filter(|other| other.body() != request.body()) {
@@ -268,11 +277,11 @@ async fn of_other_bodies(rig: &Rig, desk: &SigningDesk, request: &Request<Bytes>
     Ok(())
 }
 
-/// Whether a post has a signature before it is signed: then none of them shows what becomes of
-/// one that has none.
+/// Whether a post has a signature before it is signed. Such a post cannot show what happens to an
+/// unsigned one.
 fn has_a_signature(desk: &SigningDesk, request: &Request<Bytes>) -> bool {
     const MARK: &str = "markofasignature";
-    /// As much as names a field of JSON or of a form.
+    /// The length of a field name in JSON or in a form.
     const BEFORE: usize = 11;
     let Some(signed) = desk.spelt(request, &desk.new, &|_| MARK.into()) else {
         return false;
@@ -293,13 +302,13 @@ async fn forged(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
     let webhook = desk.webhook();
     for request in desk.posts.requests() {
         rig.ensure(!has_a_signature(&desk, request), || {
-            "a post of Harness::webhooks has a signature of its own: leave that out, \
+            "a post of Harness::webhooks already has a signature: remove it, \
              Signer::sign adds it"
                 .to_owned()
         })?;
         refused(&rig, webhook, request, "a post without a signature").await?;
         let by_another = desk.signed(&rig, request, &desk.other, 0)?;
-        refused(&rig, webhook, &by_another, "a signature by another key").await?;
+        refused(&rig, webhook, &by_another, "a signature with another key").await?;
 
         if desk.signer.covers_body() {
             of_other_bodies(&rig, &desk, request).await?;
@@ -315,13 +324,15 @@ async fn forged(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
             ("the first 8 characters of the right signature", |right| {
                 right.chars().take(8).collect()
             }),
-            ("the right signature without its beginning", |right| {
+            ("the right signature without its first part", |right| {
                 right.chars().skip(right.chars().count() / 2).collect()
             }),
             ("the right signature twice, as one word", |right| {
                 right.repeat(2)
             }),
-            ("zeros for a signature", |right| "0".repeat(right.len())),
+            ("zeros instead of a signature", |right| {
+                "0".repeat(right.len())
+            }),
             ("the right signature backwards", |right| {
                 right.chars().rev().collect()
             }),
@@ -339,7 +350,7 @@ async fn forged(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
 async fn limited(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
     const DAY: i64 = 86_400;
     let Some(tolerance) = desk.tolerance() else {
-        return Err(Stop::skip("this ESP signs no time"));
+        return Err(Stop::skip("this ESP does not sign a time"));
     };
     for request in desk.posts.requests() {
         for away in [
@@ -357,12 +368,12 @@ async fn limited(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
     Ok(())
 }
 
-/// Longer than this are few texts: they are tried with one post only.
+/// The length from which texts are tried with only one post.
 const LONG: usize = 10_000;
 
 async fn verified_first(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
     for (number, request) in desk.posts.requests().enumerate() {
-        // What is long takes its time: once is enough.
+        // Long texts take time, so one post is enough.
         let limit = match number {
             0 => desk.webhook().body_limit(),
             _ => LONG,
@@ -371,7 +382,7 @@ async fn verified_first(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
             if desk.signer.covers_body() {
                 let mut changed = desk.signed(&rig, request, &desk.new, 0)?;
                 *changed.body_mut() = body.clone();
-                let what = format!("the body {} with another's signature", start_of(&body));
+                let what = format!("the body {} with another body's signature", start_of(&body));
                 refused(&rig, desk.webhook(), &changed, &what).await?;
             }
             let mut unsigned = request.clone();
@@ -396,7 +407,7 @@ async fn any_bytes(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
                 continue;
             }
             let spelt = desk.spelt(request, &desk.other, &spell);
-            // One within the body may make that too long, which is another matter.
+            // A signature within the body may make the body too long, which is a different error.
             let limit = desk.webhook().body_limit();
             let Some(spelt) = spelt.filter(|spelt| spelt.body().len() <= limit) else {
                 continue;
@@ -440,11 +451,11 @@ async fn anew(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
             let second = desk.signed(&rig, request, &desk.old, 0)?;
             for request in [&first, &first, &second] {
                 let status = answer(&webhook, request, &handled).await.status();
-                rig.ensure(status.is_success(), || format!("the answer was {status}"))?;
+                rig.ensure(status.is_success(), || format!("the response was {status}"))?;
             }
             let handled = handled.into_inner();
             rig.ensure(handled == expected, || {
-                format!("{expected} events were posted three times, and {handled} were handled")
+                format!("{expected} events were posted three times, but {handled} were handled")
             })?;
         }
     }
@@ -478,6 +489,6 @@ async fn unprinted(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
 
 fn unheard(rig: &Rig, whence: &str, text: &str) -> Verdict {
     rig.ensure(!holds(text, &rig.secret), || {
-        format!("{whence} holds a signing key")
+        format!("{whence} contains a signing key")
     })
 }

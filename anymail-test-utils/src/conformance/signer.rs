@@ -1,6 +1,6 @@
-//! [`Signer`]: how an ESP signs what it posts, which the backend's author describes.
+//! [`Signer`]: how an ESP signs its posts, which the backend's author describes.
 //!
-//! What is tried with it is in `signatures.rs`.
+//! `signatures.rs` uses it.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use http::Request;
 
 use super::harness::HarnessError;
 
-/// The ESP's signature on its webhooks, for the suite.
+/// Describes the ESP's signature on its webhooks.
 ///
-/// The suite makes keys, has requests signed with them, and posts those and what a forger could
-/// make of them to the backend's webhooks. Write [`sign`](Self::sign) from the ESP's
-/// documentation, not from your `WebhookSignature`.
+/// The suite creates keys and signed requests, and posts both those and forged ones to the
+/// backend's webhooks. Write [`sign`](Self::sign) from the ESP's documentation, not from your
+/// `WebhookSignature`.
 ///
 /// ```
 /// use anymail_core::{StandardWebhooks, WebhookAuth};
@@ -50,51 +50,49 @@ use super::harness::HarnessError;
 /// }
 /// ```
 pub trait Signer: Send + Sync {
-    /// Makes what the backend's webhooks take: signatures by any of these keys. It is what the
-    /// backend's factory makes of the keys in a configuration.
+    /// Creates the authentication of the backend's webhooks, which accepts signatures with any of
+    /// these keys. It does what the backend's factory does with the keys in a configuration.
     ///
     /// # Errors
-    /// Any: for no keys, and for an empty one.
+    /// Must return an error for an empty list of keys and for an empty key.
     fn auth(&self, keys: &[&str]) -> Result<WebhookAuth, HarnessError>;
 
     /// Signs a request as the ESP does.
     ///
-    /// The signature passes [`Signing::spell`] on its way to its header or field, as the whole
-    /// value of it.
+    /// The whole value of the signature's header or field must pass through [`Signing::spell`].
     ///
     /// # Errors
-    /// Any. Where the suite spelt the signature in bytes that its header or field cannot carry,
-    /// that variant is passed over; else the trial fails.
+    /// Can return any error. If the suite spelled the signature in bytes that its header or field
+    /// cannot carry, the suite skips that variant; otherwise, the trial fails.
     fn sign(&self, request: &mut Request<Bytes>, how: &Signing<'_>) -> Result<(), HarnessError>;
 
-    /// How far the time of a signature may lie from now: five minutes by default, as with
-    /// `TimestampTolerance`. `None` if the ESP signs no time.
+    /// Returns how far the time of a signature may be from now, by default five minutes, as with
+    /// `TimestampTolerance`. `None` if the ESP does not sign a time.
     fn tolerance(&self) -> Option<Duration> {
         Some(Duration::from_secs(5 * 60))
     }
 
-    /// Whether the signature is one of the body as well, so that another body needs another
-    /// signature. `true` by default; `false` where the ESP signs a time and a token only.
+    /// Whether the signature covers the body, so that another body needs another signature. The
+    /// default is `true`; `false` if the ESP signs only a time and a token.
     fn covers_body(&self) -> bool {
         true
     }
 }
 
-/// What a [`Signer`] is to sign with.
+/// The key and the time for a [`Signer`].
 #[non_exhaustive]
 pub struct Signing<'s> {
-    /// The key, made of letters and digits. An ESP whose keys have a certain form gets them
-    /// from the text in some way that has the same result each time, and keeps the text whole
-    /// or in base64 where that is possible, so that the suite can look for it.
+    /// The key, which consists of letters and digits. If the ESP's keys have a certain format,
+    /// derive the key from the text in a way that always has the same result, and keep the text
+    /// whole or in base64 if possible, so that the suite can search for it.
     pub key: &'s str,
-    /// The time of signing, in seconds since 1970.
+    /// The time of signing, as a Unix timestamp in seconds.
     pub unix_seconds: i64,
     pub(super) spell: &'s (dyn Fn(&str) -> Vec<u8> + Send + Sync),
 }
 
 impl Signing<'_> {
-    /// What to put where the signature belongs: the signature, or what a forger would write
-    /// there.
+    /// Returns what to put in place of the signature: the signature, or what a forger would write.
     pub fn spell(&self, signature: &str) -> Vec<u8> {
         (self.spell)(signature)
     }

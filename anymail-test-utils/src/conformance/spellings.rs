@@ -1,6 +1,6 @@
-//! Odd ways to write a signature, and the names of the headers around it.
+//! Unusual spellings of a signature and of header names.
 //!
-//! What is asserted of them is in `signatures.rs`.
+//! `signatures.rs` makes the assertions.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::LoopbackServer;
 
-/// Changes a signature that is wrong already, so that no way to write it can make it right.
+/// Changes a signature that is already wrong, so that no spelling can make it right.
 pub(super) fn spellings(wrong: &str) -> Vec<Vec<u8>> {
     let text = |text: String| text.into_bytes();
     let without_the_last: String = wrong
@@ -49,7 +49,7 @@ pub(super) fn spellings(wrong: &str) -> Vec<Vec<u8>> {
     ]
 }
 
-/// What a server makes of a request whose header names are written like this.
+/// Returns what a server reads from a request with these spellings of header names.
 pub(super) async fn over_the_wire(
     request: &Request<Bytes>,
     case: fn(&str) -> String,

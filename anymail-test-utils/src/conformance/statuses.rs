@@ -1,4 +1,4 @@
-//! What a caller learns: each recipient's status and message id, for each thing an ESP can say.
+//! What a caller learns: each recipient's status and message id, for everything an ESP can report.
 
 use anymail_core::{
     Accepted, Capabilities, Feature, Message, SendErrorKind, SendStatus, Status, Support,
@@ -15,12 +15,12 @@ const SAID: [(&str, Status); 4] = [
     ("rejected", Status::Rejected),
     ("failed", Status::Failed),
 ];
-const LOOK_AT: &str = "how your backend reads the answer; Harness::answer, which wrote it";
+const LOOK_AT: &str = "how your backend reads the response; Harness::answer, which wrote it";
 
 pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     let mut trials = vec![
         trial(
-            "statuses::everybody_is_told_of_under_the_address_as_given",
+            "statuses::every_recipient_is_reported_under_the_address_as_given",
             LOOK_AT,
             as_given,
         ),
@@ -32,7 +32,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
         ),
         trial(
             "statuses::the_raw_answer_is_kept",
-            "SendStatus::esp_responses: push the answer's body, as text",
+            "SendStatus::esp_responses: push the response's body as text",
             raw_answer,
         ),
         trial(
@@ -59,7 +59,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     ];
     for (name, status) in SAID {
         trials.push(trial(
-            format!("statuses::one_who_is_{name}"),
+            format!("statuses::a_recipient_who_is_{name}"),
             LOOK_AT,
             move |rig| alone(rig, status),
         ));
@@ -97,7 +97,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     trials
 }
 
-/// Whether each accepted recipient has an id of the ESP's, and nobody else has any.
+/// Checks that each accepted recipient has an id of the ESP, and that no other recipient has one.
 pub(super) fn ids(rig: &Rig, status: &SendStatus) -> Verdict {
     for recipient in status.recipients() {
         let id = recipient.message_id.as_deref();
@@ -112,7 +112,7 @@ pub(super) fn ids(rig: &Rig, status: &SendStatus) -> Verdict {
         rig.ensure(right, || {
             let wanted = if none { Vec::new() } else { given };
             format!(
-                "expected   the message id of {}, who is {:?}: {wanted:?}\ntold       {id:?}",
+                "expected   the message id of {}, who is {:?}: {wanted:?}\nreported   {id:?}",
                 recipient.email, recipient.status
             )
         })?;
@@ -120,14 +120,14 @@ pub(super) fn ids(rig: &Rig, status: &SendStatus) -> Verdict {
     Ok(())
 }
 
-/// Whether just these recipients are told of, with these statuses.
+/// Checks that exactly these recipients are reported, with these statuses.
 fn told(rig: &Rig, status: &SendStatus, expected: &[(&str, Status)]) -> Verdict {
     let found: Vec<_> = status
         .recipients()
         .map(|it| (&*it.email, it.status))
         .collect();
     rig.ensure(found == expected, || {
-        format!("expected   {expected:?}\ntold       {found:?}")
+        format!("expected   {expected:?}\nreported   {found:?}")
     })
 }
 
@@ -158,13 +158,13 @@ async fn copies(rig: Rig) -> Verdict {
 async fn raw_answer(rig: Rig) -> Verdict {
     let status = rig.send_ok(&plain()).await?;
     if !rig.profile.answers_have_a_body {
-        return Err(Stop::skip("this ESP's answers have no body"));
+        return Err(Stop::skip("this ESP's responses have no body"));
     }
     let kept = status.esp_responses.iter().any(|answer| !answer.is_empty());
     rig.ensure(kept, || "SendStatus::esp_responses is empty".to_owned())
 }
 
-/// One recipient, of whom the ESP says this.
+/// Sends to one recipient, for whom the ESP reports this status.
 async fn alone(rig: Rig, said: Status) -> Verdict {
     rig.say(said, |_| true);
     let result = rig.send(&plain()).await?;
@@ -174,12 +174,18 @@ async fn alone(rig: Rig, said: Status) -> Verdict {
                 told(&rig, &status, &[("ann@example.com", said)])?;
                 ids(&rig, &status)
             }
-            Err(error) => Err(rig.fail(format!("the ESP has taken it: {error}"))),
+            Err(error) => Err(rig.fail(format!(
+                "the ESP accepted the message, but the result is an error: {error}"
+            ))),
         };
     }
     let error = match result {
         Err(error) => error,
-        Ok(status) => return Err(rig.fail(format!("the ESP has not taken it: {status:?}"))),
+        Ok(status) => {
+            return Err(rig.fail(format!(
+                "the ESP refused the message, but the result is a status: {status:?}"
+            )));
+        }
     };
     let kind = match said.is_refused() {
         true => SendErrorKind::RecipientsRefused,
@@ -187,13 +193,13 @@ async fn alone(rig: Rig, said: Status) -> Verdict {
     };
     rig.ensure(error.kind() == kind, || {
         format!(
-            "expected   an error of kind {kind:?}\ntold       {:?}: {error}",
+            "expected   an error of kind {kind:?}\nreported   {:?}: {error}",
             error.kind()
         )
     })?;
     rig.ensure(
         error.accepted() == Accepted::No && !error.is_transient(),
-        || format!("the ESP has surely not taken it, and will not later: {error:?}"),
+        || format!("expected a permanent error with Accepted::No, got {error:?}"),
     )?;
     match error.status() {
         Some(status) => {
@@ -201,12 +207,12 @@ async fn alone(rig: Rig, said: Status) -> Verdict {
             ids(&rig, status)
         }
         None => rig.ensure(!said.is_refused(), || {
-            format!("the error must tell who was refused, by its status: {error:?}")
+            format!("the error must contain a status with the refused recipients: {error:?}")
         }),
     }
 }
 
-/// Several recipients, of whom the ESP says this of one.
+/// Sends to several recipients, for one of whom the ESP reports this status.
 async fn one_of(rig: Rig, message: Message, whom: &'static str, said: Status) -> Verdict {
     rig.say(said, move |address| address.email() == whom);
     let status = rig.send_ok(&message).await?;
@@ -221,16 +227,18 @@ async fn one_of(rig: Rig, message: Message, whom: &'static str, said: Status) ->
     ids(&rig, &status)
 }
 
-/// All recipients rejected, one after the other in an answer of its own or all in one.
+/// Rejects all recipients, with one call for each or one for all.
 async fn nobody(rig: Rig) -> Verdict {
     rig.say(Status::Rejected, |_| true);
     let to = ["ann@example.com", "bob@example.com"];
     match rig.send(&plain_to(to)).await? {
-        Ok(status) => Err(rig.fail(format!("nobody has been sent it: {status:?}"))),
+        Ok(status) => Err(rig.fail(format!(
+            "expected an error because every recipient was refused, got {status:?}"
+        ))),
         Err(error) => {
             let status = error.status().ok_or_else(|| {
                 rig.fail(format!(
-                    "the error must tell who was refused, by its status: {error:?}"
+                    "the error must contain a status with the refused recipients: {error:?}"
                 ))
             })?;
             told(&rig, status, &to.map(|email| (email, Status::Rejected)))

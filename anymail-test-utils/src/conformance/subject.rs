@@ -1,4 +1,4 @@
-//! [`Subject`]: what is tested, by whichever harness its author wrote.
+//! [`Subject`]: the backend under test, with any kind of harness.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::signer::Signer;
 use super::trial::{Stop, Verdict};
 use super::wire::{Faults, HttpWire, LocalWire, SMTP_USER, SmtpWire, http_faults, smtp_faults};
 
-/// What makes a backend, and knows the other side of it.
+/// Creates a backend and knows the ESP's side.
 #[derive(Clone)]
 pub(super) enum Subject {
     Http(Arc<dyn Harness>),
@@ -34,10 +34,10 @@ impl Subject {
         }
     }
 
-    /// A backend that nothing is sent through.
+    /// Creates a backend that sends nothing.
     pub(super) fn idle_backend(&self) -> Verdict<Arc<dyn EmailBackend>> {
         let made = match self {
-            // Port 9 is "discard": should it be called all the same, nobody is there.
+            // Port 9 is "discard": if the backend makes a call anyway, nothing listens there.
             Self::Http(harness) => harness.backend(&Target {
                 url: "http://127.0.0.1:9".to_owned(),
                 secret: secret(),
@@ -51,7 +51,7 @@ impl Subject {
         made.map_err(no_backend)
     }
 
-    /// What can go wrong on the way to the ESP; `None` where there is no way.
+    /// Returns the faults that can occur on the way to the ESP; `None` if there are no calls.
     pub(super) fn faults(&self) -> Option<Faults> {
         match self {
             Self::Http(_) => Some(http_faults()),
@@ -60,7 +60,7 @@ impl Subject {
         }
     }
 
-    /// The webhooks, made with these secrets, and news of a mail for them.
+    /// Returns the webhooks, created with these secrets, and events about a message.
     pub(super) fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
         match self {
             Self::Http(harness) => harness.webhooks(auth, sent),
@@ -68,7 +68,7 @@ impl Subject {
         }
     }
 
-    /// How the ESP signs what it posts, if it does.
+    /// Returns how the ESP signs, if it does.
     pub(super) fn signer(&self) -> Option<Arc<dyn Signer>> {
         match self {
             Self::Http(harness) => harness.signer(),
@@ -76,7 +76,7 @@ impl Subject {
         }
     }
 
-    /// Which webhooks there are.
+    /// Returns the names of the webhooks.
     pub(super) fn webhook_kinds(&self) -> Vec<WebhookKind> {
         let mut kinds = Vec::new();
         let profile = self.profile();
@@ -88,7 +88,7 @@ impl Subject {
         kinds
     }
 
-    /// A fresh rig. The backend gets this time limit for its calls.
+    /// Creates a new rig. The backend gets this time limit for its calls.
     pub(super) fn rig(&self, timeout: Duration) -> Verdict<Rig> {
         let own = self.clone();
         match self {
@@ -132,7 +132,7 @@ fn smtp_target(port: u16, secret: String, timeout: Duration) -> SmtpTarget {
 }
 
 fn no_backend(error: HarnessError) -> Stop {
-    Stop::fail(format!("the harness made no backend: {error}"))
+    Stop::fail(format!("the harness could not create a backend: {error}"))
 }
 
 fn secret() -> String {

@@ -18,44 +18,44 @@ use super::{
 
 /// The trials that apply to one backend.
 ///
-/// [`main`](super::main) is all that a backend needs. This type is for those who want a single
-/// trial: to prove, say, that a fault would be found.
+/// Most backends only need [`main`](super::main). Use this type to run a single trial, for example
+/// to prove that it detects a fault.
 pub struct Suite {
     subject: Subject,
     profile: Profile,
     trials: Vec<Trial>,
-    /// Why there are none.
+    /// Why there are no trials.
     cannot_start: Option<String>,
 }
 
-/// The trial that there are trials. Without it, a harness that makes no backend would pass, and
-/// so would a list that names no trial.
-const STARTS: &str = "harness::makes_a_backend_and_names_trials_that_exist";
+/// The trial that checks that there are trials. Without it, a harness that cannot create a backend,
+/// or a list with a wrong name, would go unnoticed.
+const STARTS: &str = "harness::creates_a_backend_and_lists_only_existing_trials";
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The rule holds; or it is a known gap, and does not.
+    /// The rule is kept, or it is broken and a known gap.
     Passed,
-    /// It does not, and this is why; or it is a known gap that has closed.
+    /// The rule is broken, for this reason; or it is a known gap that has closed.
     Failed(String),
-    /// It was not tried, for this reason.
+    /// The trial was not run, for this reason.
     Skipped(String),
 }
 
 impl Suite {
-    /// The suite for a backend of an ESP.
+    /// Creates the suite for a backend of an ESP with an HTTP API.
     pub fn new(harness: impl Harness) -> Self {
         Self::over(Subject::Http(Arc::new(harness)))
     }
 
-    /// The suite for a backend that sends over SMTP.
+    /// Creates the suite for a backend that sends over SMTP.
     pub fn smtp(harness: impl SmtpHarness) -> Self {
         Self::over(Subject::Smtp(Arc::new(harness)))
     }
 
-    /// The suite for a backend that makes no calls.
+    /// Creates the suite for a backend that makes no calls.
     pub fn local(harness: impl LocalHarness) -> Self {
         Self::over(Subject::Local(Arc::new(harness)))
     }
@@ -83,26 +83,26 @@ impl Suite {
         }
     }
 
-    /// The names of the trials, `topic::what_a_user_relies_on`.
+    /// Returns the names of the trials, `topic::what_a_user_relies_on`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let trials = self.trials.iter().map(|trial| &*trial.name);
         std::iter::once(STARTS).chain(trials)
     }
 
-    /// Runs one trial, with the backend's skips and known gaps in force.
+    /// Runs one trial, subject to the backend's skips and known gaps.
     ///
-    /// A name that is no trial's has failed.
+    /// An unknown name is a failure.
     pub fn run(&self, name: &str) -> Outcome {
         if name == STARTS {
             return self.starts().map_or(Outcome::Passed, Outcome::Failed);
         }
         match self.trials.iter().find(|trial| trial.name == name) {
             Some(trial) => run(trial, &self.subject, &self.profile),
-            None => Outcome::Failed(format!("there is no trial {name:?} for this backend")),
+            None => Outcome::Failed(format!("unknown trial {name:?} for this backend")),
         }
     }
 
-    /// Runs the suite as the command line says, and ends the process.
+    /// Runs the suite as the command line requests, and exits the process.
     pub fn main(self) -> ! {
         let arguments = Arguments::from_args();
         let suite = Arc::new(self);
@@ -123,7 +123,7 @@ impl Suite {
         libtest_mimic::run(&arguments, mimics).exit()
     }
 
-    /// What is wrong with the harness as a whole.
+    /// Returns what is wrong with the harness as a whole.
     fn starts(&self) -> Option<String> {
         if let Some(why) = &self.cannot_start {
             return Some(why.clone());
@@ -136,7 +136,7 @@ impl Suite {
             for (name, _) in entries {
                 if !self.trials.iter().any(|trial| trial.name == *name) {
                     return Some(format!(
-                        "Profile::{list} names {name:?}, which is no trial for this backend; \
+                        "Profile::{list} contains {name:?}, which is not a trial for this backend; \
                          `-- --list` lists them"
                     ));
                 }
@@ -144,18 +144,18 @@ impl Suite {
         }
         let skipped = |trial: &Trial| listed(&self.profile.skips, &trial.name).is_some();
         let all = self.trials.iter().all(skipped);
-        all.then(|| "every trial is on Profile::skips".to_owned())
+        all.then(|| "Profile::skips contains every trial".to_owned())
     }
 }
 
-/// Names the trials.
+/// Lists the names of the trials.
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.names()).finish()
     }
 }
 
-/// `faults`: what can go wrong; `None` where nobody answers.
+/// `faults` are the faults that can occur; `None` for a backend that makes no calls.
 fn trials(can: &Capabilities, profile: &Profile, faults: Option<&Faults>) -> Vec<Trial> {
     let local = faults.is_none();
     let mut trials = about::trials();
@@ -195,7 +195,7 @@ fn run(trial: &Trial, subject: &Subject, profile: &Profile) -> Outcome {
         (Err(Stop::Skip(why)), _) => Outcome::Skipped(why),
         (Err(Stop::Fail(why)), None) => Outcome::Failed(why),
         (Ok(()), Some(reason)) => Outcome::Failed(format!(
-            "this is a known gap ({reason}), and it has closed: take it off Profile::known_gaps"
+            "this known gap has closed ({reason}): remove it from Profile::known_gaps"
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! One backend, many tasks; and futures that are dropped on the way.
+//! Concurrent tasks with one backend, and cancelled futures.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::fixtures::{plain, plain_to};
 pub(super) fn trials(local: bool) -> Vec<Trial> {
     let mut trials = vec![
         trial(
-            "tasks::many_at_once_each_get_their_own_result",
+            "tasks::concurrent_tasks_each_get_their_own_result",
             "what your backend shares between calls",
             at_once,
         )
         .on_threads(),
     ];
     if !local {
-        const DROPPED: &str = "what your backend holds over an await: a lock, a place in a queue";
+        const DROPPED: &str = "what your backend holds across an await: a lock, a place in a queue";
         trials.extend([
             trial(
                 "tasks::a_dropped_future_leaves_the_backend_usable",
@@ -55,31 +55,35 @@ async fn at_once(rig: Rig) -> Verdict {
         match result {
             Ok(status) => {
                 let own = status.recipients().any(|it| it.email == to);
-                rig.ensure(own, || format!("the task of {to} was told {status:?}"))?;
+                rig.ensure(own, || {
+                    format!("the task of {to} got the result {status:?}")
+                })?;
                 if !rig.is_local() {
                     ids(&rig, &status)?;
                 }
             }
-            Err(error) => return Err(rig.fail(format!("the mail to {to} was not sent: {error}"))),
+            Err(error) => {
+                return Err(rig.fail(format!("the message to {to} was not sent: {error}")));
+            }
         }
     }
     let mails = rig.mails()?.len();
     rig.ensure(mails == TASKS, || {
-        format!("{TASKS} tasks made {mails} mails")
+        format!("{TASKS} tasks sent {mails} messages")
     })
 }
 
 async fn dropped(rig: Rig) -> Verdict {
-    // More than a backend is likely to have connections, permits or workers.
+    // More than a backend's likely limit of connections, permits or workers.
     for _ in 0..20 {
         rig.inject(&rig.faults()?.taken_then_silent)?;
         let message = plain();
         let sending = rig.mailer.send(&message);
         tokio::select! {
             result = sending => {
-                return Err(rig.fail(format!("the ESP was silent, the result is {result:?}")));
+                return Err(rig.fail(format!("expected no result while the ESP does not respond, got {result:?}")));
             }
-            () = rig.wire.next_call() => {} // the ESP has it: the future is dropped here
+            () = rig.wire.next_call() => {} // the ESP has the message; drop the future
         }
     }
     usable(&rig).await
@@ -123,7 +127,7 @@ async fn usable(rig: &Rig) -> Verdict {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended.map_err(|error| Stop::fail(error.to_string()))? {
             return Err(rig.fail(format!(
-                "after futures were dropped, the backend no longer works: {error}"
+                "the backend does not work after futures were dropped: {error}"
             )));
         }
     }

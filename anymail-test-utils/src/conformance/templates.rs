@@ -1,5 +1,5 @@
-//! A template's values: all of them arrive, each as the JSON it is, for a single mail and for
-//! each recipient of a batch.
+//! Template values: all of them arrive with their JSON types, for a single message and for each
+//! recipient of a batch.
 
 use anymail_core::{Capabilities, Feature, JsonMap, Message, Support};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     if !has(Feature::Template) {
         return Vec::new();
     }
-    // Some have values by recipient in bodies of the message's own only.
+    // Some ESPs support values by recipient only in the message's own bodies.
     let in_batches = has(Feature::MergeGlobalData) && has(Feature::Batch);
     let own = has(Feature::MergeData)
         && has(Feature::Batch)
@@ -48,7 +48,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     }
     if in_batches {
         trials.push(trial(
-            "templates::values_for_all_reach_everybody_of_a_batch",
+            "templates::values_for_all_reach_every_recipient_of_a_batch",
             VALUES,
             move |rig| async move {
                 let mut message = template(&rig);
@@ -61,8 +61,8 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     }
     if own || has(Feature::MergeGlobalData) {
         trials.push(trial(
-            "templates::placeholders_in_values_are_not_filled_in",
-            "what your backend writes beside a value that looks like a place for another one; \
+            "templates::placeholders_in_values_are_not_substituted",
+            "how your backend writes a value that looks like a placeholder; \
              Profile::placeholder",
             move |rig| async move { placeholders(&rig, own).await },
         ));
@@ -70,7 +70,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     trials
 }
 
-/// A message that is a template and nothing else.
+/// A message that uses only a template.
 fn template(rig: &Rig) -> Message {
     at_esp(rig).using(Feature::Template, 1, rig.backend.capabilities())
 }
@@ -86,11 +86,11 @@ fn with_own(mut message: Message, anns: JsonMap, bobs: JsonMap) -> Message {
     message
 }
 
-/// Sends it, unless it is more than the backend says that it can do.
+/// Sends the message, unless it exceeds the declared capabilities.
 async fn arrives(rig: &Rig, message: Message) -> Verdict {
     if !rig.mailer.check(&message).is_ok() {
         return Err(super::trial::Stop::skip(
-            "the backend declares no such values with a template",
+            "the backend does not support such values with a template",
         ));
     }
     rig.arrives(&message, &PARTS).await?;
@@ -119,7 +119,7 @@ fn rich() -> JsonMap {
     }
 }
 
-/// Values with the ESP's own signs for a place, and with other template languages'.
+/// Values that contain the placeholders of the ESP and of other template languages.
 async fn placeholders(rig: &Rig, own: bool) -> Verdict {
     let marks = [
         (rig.profile.placeholder)("name"),

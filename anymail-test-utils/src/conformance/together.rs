@@ -1,7 +1,7 @@
-//! Everything at once: what arrives by itself arrives beside all else, in a single mail, in a batch
-//! and with a template.
+//! Everything at once: what arrives in a message of its own also arrives together with everything
+//! else, in a single message, in a batch and with a template.
 //!
-//! Each of these is a path of its own in many backends, and forgets something.
+//! In many backends, each of these is a separate code path that omits something.
 
 use anymail_core::{Capabilities, Feature, Message, Support};
 
@@ -11,7 +11,7 @@ use super::trial::{Trial, Verdict, trial};
 use super::understood::Part;
 use crate::fixtures::{addresses, plain};
 
-/// What a message can ask for beside everything else.
+/// The features that a message can use together.
 const FEATURES: [Feature; 18] = [
     Feature::EnvelopeSender,
     Feature::ReplyTo,
@@ -33,7 +33,7 @@ const FEATURES: [Feature; 18] = [
     Feature::MergeHeaders,
 ];
 
-/// Where it is asked for.
+/// The kinds of messages that use them.
 #[derive(Clone, Copy, PartialEq)]
 enum Path {
     Single,
@@ -54,13 +54,13 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     let paths = paths.into_iter().filter(|(there, _, _)| *there);
     let trials = paths.map(|(_, topic, path)| {
         let name = match path {
-            Path::TemplateBatch => "all_that_is_declared_arrives_at_once_in_a_batch",
-            _ => "all_that_is_declared_arrives_at_once",
+            Path::TemplateBatch => "all_declared_features_arrive_together_in_a_batch",
+            _ => "all_declared_features_arrive_together",
         };
         trial(
             format!("{topic}::{name}"),
-            "what your backend writes for a batch or a template and leaves out of other mails, or \
-             the other way round",
+            "what your backend writes for a batch or a template and omits from other messages, or \
+             vice versa",
             move |rig| arrives(rig, path),
         )
     });
@@ -90,7 +90,7 @@ async fn arrives(rig: Rig, path: Path) -> Verdict {
         }
         let mut more: Message = message.clone();
         at.add(feature, if by_recipient { 2 } else { 1 }, &mut more);
-        // Whatever goes with what is there already.
+        // Adds each feature that the backend supports together with those already used.
         if rig.mailer.check(&more).is_ok() {
             message = more;
         }

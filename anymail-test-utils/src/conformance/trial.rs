@@ -1,6 +1,6 @@
 //! [`Trial`]: one rule, its name, and how it is run.
 //!
-//! What a trial sees is a [`Rig`] (`rig.rs`); which trials there are is said by the topics.
+//! A trial uses a [`Rig`] (`rig.rs`); the topics list the trials.
 
 use std::any::Any;
 use std::future::Future;
@@ -12,7 +12,7 @@ use super::rig::Rig;
 use super::subject::Subject;
 use super::wire::IMPATIENT;
 
-/// Why a trial ended before its end.
+/// Why a trial ended early.
 #[derive(Debug)]
 pub(super) enum Stop {
     Fail(String),
@@ -29,7 +29,7 @@ impl Stop {
     }
 }
 
-/// What comes of a trial, or of a step of one.
+/// The result of a trial or of one of its steps.
 pub(super) type Verdict<T = ()> = Result<T, Stop>;
 
 type Run = dyn Fn(Rig) -> Pin<Box<dyn Future<Output = Verdict> + Send>> + Send + Sync;
@@ -38,7 +38,7 @@ type Run = dyn Fn(Rig) -> Pin<Box<dyn Future<Output = Verdict> + Send>> + Send +
 pub(super) struct Trial {
     /// `topic::what_a_user_relies_on`.
     pub(super) name: String,
-    /// Where an author looks when it fails.
+    /// Where an author should look when it fails.
     look_at: String,
     timeout: Duration,
     threads: bool,
@@ -46,10 +46,10 @@ pub(super) struct Trial {
     run: Box<Run>,
 }
 
-/// How long a trial may take. A backend has ended its calls long before, by its time limit.
+/// The time limit of a trial. A backend's own time limit is much shorter.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A rule that is tried by `run`.
+/// Creates a rule that `run` tests.
 pub(super) fn trial<F, R>(name: impl Into<String>, look_at: impl Into<String>, run: F) -> Trial
 where
     F: Fn(Rig) -> R + Send + Sync + 'static,
@@ -66,25 +66,25 @@ where
 }
 
 impl Trial {
-    /// The backend gives up a call soon.
+    /// Gives the backend a short time limit for calls.
     pub(super) fn impatient(mut self) -> Self {
         self.timeout = IMPATIENT;
         self
     }
 
-    /// Tasks run on several threads.
+    /// Runs tasks on several threads.
     pub(super) fn on_threads(mut self) -> Self {
         self.threads = true;
         self
     }
 
-    /// All that is traced is kept, from the backend's making on.
+    /// Records everything that is traced after the backend was created.
     pub(super) fn traced(mut self) -> Self {
         self.traced = true;
         self
     }
 
-    /// Runs it on a fresh rig.
+    /// Runs the trial with a new rig.
     pub(super) fn run(&self, subject: &Subject) -> Verdict {
         let mut builder = match self.threads {
             true => tokio::runtime::Builder::new_multi_thread(),
@@ -94,7 +94,7 @@ impl Trial {
             .enable_all()
             .worker_threads(4)
             .build()
-            .map_err(|error| Stop::fail(format!("no tokio runtime: {error}")))?;
+            .map_err(|error| Stop::fail(format!("could not start a tokio runtime: {error}")))?;
         let traced = Capture::default();
         let trial = || runtime.block_on(self.run_on(subject, &traced));
         let verdict = match self.traced {
@@ -113,14 +113,14 @@ impl Trial {
     async fn run_on(&self, subject: &Subject, traced: &Capture) -> Verdict {
         let mut rig = subject.rig(self.timeout)?;
         rig.traced = traced.clone();
-        // A task of its own, so that a panic is one of the trial's.
+        // A separate task, so that a panic fails only this trial.
         let running = tokio::spawn((self.run)(rig));
         match tokio::time::timeout(PATIENCE, running).await {
             Ok(Ok(verdict)) => verdict,
             Ok(Err(ended)) => Err(Stop::Fail(panicked(ended.try_into_panic().ok()))),
             Err(_) => Err(Stop::fail(format!(
-                "it has not ended after {PATIENCE:?}, though the backend's time limit is {:?}: \
-                 does the harness pass Target::timeout on?",
+                "the trial did not finish within {PATIENCE:?}, although the backend's time limit is {:?}: \
+                 does the harness pass on Target::timeout?",
                 self.timeout
             ))),
         }

@@ -1,7 +1,7 @@
-//! [`Understood`]: what an ESP understood of a request; and what it should have understood.
+//! [`Understood`]: what an ESP understood of a request, and what it should have understood.
 //!
-//! The second is worked out here from the message alone, so that a mistake of core's is found
-//! as well as one of the backend's.
+//! The latter is computed from the message alone, to detect mistakes of core as well as of the
+//! backend.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,71 +10,72 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use anymail_core::{Address, Feature, JsonMap, Message, Metadata};
 use bytes::Bytes;
 
-/// One mail that the ESP would send, as it understood the request.
+/// One message that the ESP would send, as it understood the request.
 ///
-/// A batch is a mail for each recipient, each with that recipient's headers, metadata and
-/// template values, however the ESP's request says it. What the ESP has no place for stays as
-/// it is by default.
+/// A batch is one message for each recipient, each with that recipient's headers, metadata and
+/// template values, whatever the format of the ESP's request. Keep the default for everything that
+/// the ESP does not support.
 ///
 /// Fields may be added: write `..Understood::default()`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Understood {
-    /// The author.
+    /// The sender.
     pub from: Option<Address>,
-    /// The recipients whom all recipients see.
+    /// The `to` recipients.
     pub to: Vec<Address>,
-    /// Likewise, for a copy.
+    /// The `cc` recipients.
     pub cc: Vec<Address>,
-    /// The recipients whom nobody sees.
+    /// The `bcc` recipients, whom nobody sees.
     pub bcc: Vec<Address>,
-    /// Where answers go.
+    /// The Reply-To addresses.
     pub reply_to: Vec<Address>,
-    /// The address, or just its domain, that bounces go to.
+    /// The address that bounces go to, or only its domain.
     pub envelope_sender: Option<String>,
     /// The subject.
     pub subject: Option<String>,
-    /// The plain text.
+    /// The plain text body.
     pub text: Option<String>,
-    /// The HTML.
+    /// The HTML body.
     pub html: Option<String>,
     /// Other bodies: media type and content.
     pub alternatives: Vec<(String, String)>,
     /// Custom headers: name and value.
     pub headers: Vec<(String, String)>,
-    /// Files, attached and inline.
+    /// Attachments, including inline ones.
     pub attachments: Vec<File>,
-    /// Values that come back with events.
+    /// Metadata, which events repeat.
     pub metadata: Metadata,
     /// Tags.
     pub tags: Vec<String>,
-    /// Whether openings are reported; `None` where the request does not say.
+    /// Whether opens are tracked; `None` if the request does not say.
     pub track_opens: Option<bool>,
-    /// Whether clicks are reported; `None` where the request does not say.
+    /// Whether clicks are tracked; `None` if the request does not say.
     pub track_clicks: Option<bool>,
-    /// When to send it, in POSIX seconds.
+    /// When to send the message, as a Unix timestamp in seconds.
     pub send_at: Option<i64>,
     /// The template's name or number.
     pub template_id: Option<String>,
-    /// The template's values for this mail: the recipient's own over those for all.
+    /// The template's values for this message. The recipient's own take precedence over those for
+    /// all.
     pub merge_data: JsonMap,
-    /// What of [`Profile::esp_extra`](super::Profile::esp_extra) the request holds, under the
-    /// same names.
+    /// The keys of [`Profile::esp_extra`](super::Profile::esp_extra) in the request, with their
+    /// values.
     pub extra: JsonMap,
-    /// The id that the backend itself gave to the mail, if it does so: then events bear this
-    /// one, and the status must tell it.
+    /// The id that the backend itself assigned to the message, if it does so. Events then contain
+    /// this id, and the status must report it.
     pub own_id: Option<String>,
 }
 
 /// An attachment, decoded.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct File {
-    /// The file name; `None` or empty where it has none.
+    /// The filename; `None` or empty if it has none.
     pub name: Option<String>,
     /// The media type with its parameters.
     pub content_type: String,
     /// The bytes.
     pub content: Bytes,
-    /// Whether it is a part that the HTML shows, not a file beside the mail.
+    /// Whether it is an inline part, which the HTML shows, rather than a regular attachment.
     pub inline: bool,
     /// The content id without angle brackets or `cid:`.
     pub content_id: Option<String>,
@@ -86,7 +87,7 @@ impl fmt::Debug for File {
     }
 }
 
-/// One thing to compare about mails.
+/// A part of messages to compare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     From,
@@ -102,9 +103,9 @@ pub(super) enum Part {
     Alternatives,
     Headers,
     Attachments,
-    /// Inline parts: type and content.
+    /// Media type and content of inline parts.
     Inline,
-    /// The file names of inline parts.
+    /// The filenames of inline parts.
     InlineNames,
     /// The content ids of inline parts.
     ContentIds,
@@ -146,7 +147,7 @@ impl Part {
         Self::Extra,
     ];
 
-    /// The part by which a feature is seen on the wire.
+    /// Returns the part in which a feature is visible.
     pub(super) fn of(feature: Feature) -> Option<Self> {
         Some(match feature {
             Feature::EnvelopeSender => Self::EnvelopeSender,
@@ -202,8 +203,8 @@ impl Part {
         }
     }
 
-    /// The part as text: equal where the mails agree, and fit for a person's eyes. Orders that
-    /// mean nothing are evened out.
+    /// Formats the part as text that is equal if the messages agree, and readable. Normalizes
+    /// orders that have no meaning.
     pub(super) fn show(self, mail: &Understood) -> String {
         let amp = |kind: &str| kind.to_ascii_lowercase().starts_with("text/x-amp-html");
         let bodies = |wanted: bool| {
@@ -285,7 +286,7 @@ fn show_content(content: &Bytes) -> String {
     format!("({} bytes, hash {:x})", content.len(), hash(content))
 }
 
-/// A file beside the mail may have a content id of its own: nobody sees it.
+/// A regular attachment may have a content id that nobody sees.
 fn show_file(file: &File) -> String {
     let inline = if file.inline { " inline" } else { "" };
     format!(
@@ -302,7 +303,7 @@ fn hash(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Addresses with their domains in ASCII and lower case, and all else to the letter.
+/// Formats addresses with their domains in ASCII and lower case, and everything else unchanged.
 fn show_addresses(addresses: &[Address]) -> String {
     let shown: Vec<_> = addresses.iter().map(show_address).collect();
     format!("[{}]", shown.join(", "))
@@ -318,12 +319,13 @@ pub(super) fn show_address(address: &Address) -> String {
 }
 
 impl Understood {
-    /// The recipients, in the order to, cc, bcc.
+    /// Returns the recipients in the order to, cc, bcc.
     pub(super) fn recipients(&self) -> impl Iterator<Item = &Address> {
         self.to.iter().chain(&self.cc).chain(&self.bcc)
     }
 
-    /// What an ESP must understand of a message: one mail, or one for each `to` of a batch.
+    /// Returns what an ESP must understand of a message: one message, or one for each `to` of a
+    /// batch.
     pub(super) fn expected(message: &Message) -> Vec<Self> {
         if message.is_batch() {
             let to = message.to.items().iter();
@@ -332,7 +334,7 @@ impl Understood {
         vec![Self::from(message)]
     }
 
-    /// All but `to`, as it is for everybody.
+    /// Returns everything except `to`, as it is for all recipients.
     fn shared(message: &Message) -> Self {
         let text = |body: Option<&String>| body.filter(|body| !body.is_empty()).cloned();
         let files = message.attachments.items().iter().map(|part| File {
@@ -377,7 +379,7 @@ impl Understood {
         }
     }
 
-    /// One recipient's mail of a batch.
+    /// Returns one recipient's message of a batch.
     fn own_copy(message: &Message, to: &Address) -> Self {
         let mut mail = Self {
             to: vec![to.clone()],
@@ -398,7 +400,8 @@ impl Understood {
     }
 }
 
-/// A message that is no batch, as one mail: for a backend that keeps messages as they are.
+/// Returns a message that is not a batch as one message, for a backend that stores messages
+/// unchanged.
 impl From<&Message> for Understood {
     fn from(message: &Message) -> Self {
         Self {
@@ -415,17 +418,17 @@ fn owned(headers: Option<&anymail_core::Headers>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Where mails differ from what was expected.
+/// How messages differ from what was expected.
 pub(super) struct Differences {
-    /// Whose mail, what was expected and what was understood; empty where nothing differs.
+    /// The recipient, the expected and the understood parts; empty if nothing differs.
     pub(super) lines: Vec<String>,
-    /// The place of the first mail that differs, among those understood.
+    /// The position of the first different message among those understood.
     pub(super) first: Option<usize>,
 }
 
-/// Compares mails.
+/// Compares messages.
 ///
-/// The order of mails means nothing: the calls of a batch may overtake each other.
+/// The order of messages has no meaning, because the calls of a batch may overtake each other.
 pub(super) fn differences(
     expected: &[Understood],
     understood: &[Understood],
@@ -434,7 +437,7 @@ pub(super) fn differences(
     let (mut lines, mut first) = (Vec::new(), None);
     if expected.len() != understood.len() {
         lines.push(format!(
-            "expected {} mail(s), the ESP understood {}",
+            "expected {} message(s), the ESP understood {}",
             expected.len(),
             understood.len()
         ));
@@ -443,10 +446,10 @@ pub(super) fn differences(
     for mail in expected {
         let whose = Part::To.show(mail);
         let same = |(_, other): &(usize, &Understood)| Part::To.show(other) == whose;
-        // A mail to nobody that was expected is compared with the one that is there instead.
+        // If an expected message has no recipients, compare it with the one that exists instead.
         let place = left.iter().position(same);
         let Some(place) = place.or((!left.is_empty()).then_some(0)) else {
-            lines.push(format!("no mail to {whose}"));
+            lines.push(format!("no message to {whose}"));
             continue;
         };
         let (number, found) = left.remove(place);
@@ -461,14 +464,14 @@ pub(super) fn differences(
         if lines.len() > before {
             first = first.or(Some(number));
             if expected.len() > 1 {
-                lines.insert(before, format!("in the mail to {whose}:"));
+                lines.insert(before, format!("in the message to {whose}:"));
             }
         }
     }
     Differences { lines, first }
 }
 
-/// Most ESPs take no more of an envelope sender than its domain.
+/// Most ESPs use only the domain of an envelope sender.
 fn same_domain(expected: &Understood, understood: &Understood) -> bool {
     let wanted = expected.envelope_sender.as_deref();
     let domain = wanted

@@ -1,4 +1,4 @@
-//! Webhooks: who may post, what any bytes give, and by what a repeated event is known.
+//! Webhooks: who may post, what any bytes lead to, and how a repeated event is recognized.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,7 +20,7 @@ use super::trial::{Stop, Trial, Verdict, trial};
 const USER: &str = "hook";
 
 pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
-    const READ: &str = "your Webhook::read; the requests that Harness::webhooks gives";
+    const READ: &str = "your Webhook::read; the requests from Harness::webhooks";
     let mut trials = Vec::new();
     for &kind in kinds {
         let mut add = |name: &str, look_at: &str, check: fn(&Rig, &Posts) -> Verdict| {
@@ -33,29 +33,29 @@ pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
         add("a_post_with_the_right_secret_is_read", READ, read);
         add(
             "a_post_without_the_right_secret_is_not_read",
-            "Webhook::auth must give the WebhookAuth that the webhook was made with; \
-             Webhook::parse is not to be overridden",
+            "Webhook::auth must return the WebhookAuth that the webhook was created with; \
+             Webhook::parse must not be overridden",
             refused,
         );
         add(
             "a_repeated_event_has_the_same_key",
-            "how your webhook makes an event's dedup_key; Post::repeats",
+            "how your webhook creates an event's dedup_key; Post::repeats",
             same_keys,
         );
         add(
             "two_events_never_have_the_same_key",
-            "how your webhook makes an event's dedup_key; Post::others",
+            "how your webhook creates an event's dedup_key; Post::others",
             other_keys,
         );
         add("any_bytes_give_events_or_an_error", READ, any_bytes);
         add(
-            "what_is_no_post_or_too_long_is_not_read",
+            "other_methods_and_long_bodies_are_not_read",
             "Webhook::parse, Webhook::body_limit",
             limits,
         );
         add(
-            "secrets_and_payloads_are_in_no_debug_text_or_error",
-            "the words of your WebhookErrors; WebhookAuth does not print its secrets",
+            "secrets_and_payloads_are_in_no_debug_output_or_error",
+            "the texts of your WebhookErrors; WebhookAuth does not print its secrets",
             unprinted,
         );
         trials.push(trial(
@@ -72,7 +72,7 @@ fn run(rig: &Rig, kind: WebhookKind, check: fn(&Rig, &Posts) -> Verdict) -> Verd
     let posts = posts.filter(|posts| posts.webhook.kind() == kind);
     for posts in posts {
         rig.ensure(!posts.posts.is_empty(), || {
-            "Harness::webhooks gives a webhook without a request to try".to_owned()
+            "Harness::webhooks returns a webhook without any posts".to_owned()
         })?;
         check(rig, &posts)?;
     }
@@ -111,7 +111,7 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-/// The request with this secret, or none.
+/// Returns the request with this secret, or without one.
 fn bearing(request: &Request<Bytes>, secret: Option<&str>) -> Request<Bytes> {
     let mut request = request.clone();
     request.headers_mut().remove(header::AUTHORIZATION);
@@ -125,7 +125,7 @@ fn authorized(rig: &Rig, request: &Request<Bytes>) -> Request<Bytes> {
     bearing(request, Some(&basic(USER, &new_secret(rig))))
 }
 
-/// Parses; a panic is a failure of its own.
+/// Parses a request; a panic is reported as a separate failure.
 pub(super) fn parse(
     rig: &Rig,
     webhook: &dyn Webhook,
@@ -153,7 +153,7 @@ pub(super) fn events(
     parse(rig, webhook, request)?.map_err(|error| {
         let body = start_of(request.body());
         rig.fail(format!(
-            "events were expected, not \"{error}\"; the body was {body}"
+            "expected events, got \"{error}\"; the body was {body}"
         ))
     })
 }
@@ -166,7 +166,7 @@ fn read(rig: &Rig, posts: &Posts) -> Verdict {
             let events = events(rig, webhook, &request)?;
             rig.ensure(!events.is_empty(), || {
                 format!(
-                    "a sample of the harness gave no event: {}",
+                    "a post of the harness contains no event: {}",
                     start_of(request.body())
                 )
             })?;
@@ -174,7 +174,7 @@ fn read(rig: &Rig, posts: &Posts) -> Verdict {
                 let inbound = event.event_type() == EventType::Inbound;
                 rig.ensure(inbound == (webhook.kind() == WebhookKind::Inbound), || {
                     format!(
-                        "the {} webhook gave {:?}",
+                        "the {} webhook returned {:?}",
                         webhook.kind(),
                         event.event_type()
                     )
@@ -186,7 +186,7 @@ fn read(rig: &Rig, posts: &Posts) -> Verdict {
                 };
                 rig.ensure(event.esp() == rig.backend.name() && payload > 0, || {
                     format!(
-                        "an event must name its ESP ({:?}) and keep its payload: {event:?}",
+                        "an event must contain the name of its ESP ({:?}) and its payload: {event:?}",
                         rig.backend.name()
                     )
                 })?;
@@ -220,11 +220,11 @@ fn refused(rig: &Rig, posts: &Posts) -> Verdict {
                 Some(_) => WebhookErrorKind::WrongSecret,
             };
             rig.ensure(kind.as_ref().err() == Some(&wanted), || {
-                format!("with the Authorization {secret:?}, {wanted:?} was expected, not {kind:?}")
+                format!("expected {wanted:?} with the Authorization {secret:?}, got {kind:?}")
             })?;
             let status = posts.webhook.status(wanted);
             rig.ensure(!status.is_success(), || {
-                format!("to {wanted:?} the ESP is answered {status}, and forgets the event")
+                format!("the response to {wanted:?} is {status}, so the ESP discards the event")
             })?;
         }
     }
@@ -237,7 +237,7 @@ fn keys_of(rig: &Rig, posts: &Posts, request: &Request<Bytes>) -> Verdict<Vec<St
     Ok(events.into_iter().map(key).collect())
 }
 
-/// A post that is repeated has the keys it had, also where the ESP's second try differs.
+/// Checks that a repeated post has the same keys, even if the ESP's second attempt differs.
 fn same_keys(rig: &Rig, posts: &Posts) -> Verdict {
     for Post {
         request, repeats, ..
@@ -248,7 +248,7 @@ fn same_keys(rig: &Rig, posts: &Posts) -> Verdict {
             let second = keys_of(rig, posts, repeat)?;
             rig.ensure(first == second, || {
                 format!(
-                    "a post gave the keys {first:?}, and its repeat {second:?}; the repeat was {}",
+                    "a post has the keys {first:?}, but its repeat has {second:?}; the repeat was {}",
                     start_of(repeat.body())
                 )
             })?;
@@ -257,13 +257,13 @@ fn same_keys(rig: &Rig, posts: &Posts) -> Verdict {
     Ok(())
 }
 
-/// Events that are not the same have keys that are not, also where little else differs.
+/// Checks that different events have different keys, even if they differ little.
 fn other_keys(rig: &Rig, posts: &Posts) -> Verdict {
     let others = posts.posts.iter().flat_map(|post| &post.others);
     rig.ensure(others.clone().count() > 0, || {
         format!(
-            "Harness::webhooks gives the {} webhook no Post with `others`: say of at least one \
-             what another event looks like that differs from it in nothing but its id",
+            "Harness::webhooks returns no Post with `others` for the {} webhook: add to at least one \
+             post another event that differs from it only in its id",
             posts.webhook.kind()
         )
     })?;
@@ -272,7 +272,7 @@ fn other_keys(rig: &Rig, posts: &Posts) -> Verdict {
         for key in keys_of(rig, posts, request)? {
             rig.ensure(!key.is_empty() && !seen.contains(&key), || {
                 format!(
-                    "two events that are not the same have the key {key:?}; the second was in {}",
+                    "two different events have the key {key:?}; the second one was in {}",
                     start_of(request.body())
                 )
             })?;
@@ -358,7 +358,7 @@ fn limits(rig: &Rig, posts: &Posts) -> Verdict {
     ] {
         let found = parse(rig, &*posts.webhook, &request)?.map_err(|error| error.kind());
         rig.ensure(found.as_ref().err() == Some(&wanted), || {
-            format!("{wanted:?} was expected, not {found:?}")
+            format!("expected {wanted:?}, got {found:?}")
         })?;
     }
     Ok(())
@@ -379,14 +379,14 @@ fn unprinted(rig: &Rig, posts: &Posts) -> Verdict {
             if let Err(error) = parse(rig, webhook, &changed)? {
                 let text = format!("{error} {error:?} {}", error.response_text());
                 rig.ensure(!text.contains(WORD) && !holds(&text, &rig.secret), || {
-                    format!("an error quotes the payload or the secret: {text}")
+                    format!("an error contains the payload or the secret: {text}")
                 })?;
             }
         }
     }
-    // Printed at last: it may have kept something of what it read.
+    // Format the webhook last, because it may have kept something of what it read.
     let debug = format!("{webhook:?} {webhook:#?}");
     rig.ensure(!debug.contains(WORD) && !holds(&debug, &rig.secret), || {
-        format!("the webhook's Debug holds a payload or a secret: {debug}")
+        format!("the webhook's Debug contains a payload or a secret: {debug}")
     })
 }

@@ -1,4 +1,4 @@
-//! The console backend shows mails to people; here they are read off the screen.
+//! The console backend shows messages to people; these tests read them from its output.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,17 +25,18 @@ impl LocalHarness for ConsoleHarness {
     }
 
     fn profile(&self) -> Profile {
-        const LINES: &str = "line ends are the terminal's, and what could command it is shown";
+        const LINES: &str =
+            "line ends are those of the terminal, and control characters are escaped";
         const FILES: [&str; 13] = [
             "attachments::one_byte_arrives",
             "attachments::every_byte_arrives",
             "attachments::five_megabytes_arrive",
             "attachments::line_ends_arrive_as_they_are",
             "attachments::odd_names_arrive_equal",
-            "attachments::one_without_a_name_arrives",
+            "attachments::one_without_a_filename_arrives",
             "attachments::types_arrive_with_their_parameters",
             "attachments::two_of_one_name_both_arrive",
-            "attachments::what_is_inline_arrives_inline",
+            "attachments::inline_parts_arrive_inline",
             "attachments::attached_and_inline_are_kept_apart",
             "features::attachments::arrives",
             "features::inline_attachments::arrives",
@@ -45,7 +46,7 @@ impl LocalHarness for ConsoleHarness {
         let lines = [
             ("bodies::every_character_arrives", LINES),
             ("bodies::a_megabyte_arrives", LINES),
-            ("bodies::lines_that_begin_with_a_dot_arrive", LINES),
+            ("bodies::lines_that_start_with_a_dot_arrive", LINES),
         ];
         Profile {
             known_gaps: files.into_iter().chain(lines).collect(),
@@ -69,9 +70,9 @@ impl io::Write for Screen {
     }
 }
 
-/// The line that ends a mail.
+/// The line that ends a message.
 const END: &str = "\n==========\n";
-/// What stands before the media type of a body.
+/// The prefix of a body's media type.
 const BODY: &str = "\n---------- ";
 
 fn mail(shown: &str) -> Result<Understood, HarnessError> {
@@ -122,7 +123,7 @@ fn people(list: &str) -> Result<Vec<Address>, AddressError> {
     Address::parse_list(list)
 }
 
-/// `name (type, 7 bytes, inline as cid:id)`: all but the content.
+/// `name (type, 7 bytes, inline as cid:id)`: everything except the content.
 fn file(shown: &str) -> Result<File, HarnessError> {
     let (name, about) = shown.rsplit_once(" (").ok_or("a file without a type")?;
     let about = about.strip_suffix(')').ok_or("a file without an end")?;

@@ -1,5 +1,5 @@
-//! The file backend writes mails as they stand in a mailbox, so what belongs to the envelope is
-//! not in them.
+//! The file backend writes messages as they appear in a mailbox, without the parts that belong to
+//! the envelope.
 
 use std::fs;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ impl LocalHarness for FileHarness {
     }
 
     fn profile(&self) -> Profile {
-        const ENVELOPE: &str = "a mail does not say who else got it";
+        const ENVELOPE: &str = "a message file does not contain its envelope recipients";
         Profile {
             known_gaps: vec![
                 ("recipients::bcc_arrives_and_nobody_sees_it", ENVELOPE),
                 ("addresses::every_kind_arrives_equal_as_bcc", ENVELOPE),
-                ("batch::copies_go_with_every_mail", ENVELOPE),
+                ("batch::every_message_has_all_copies", ENVELOPE),
                 (
                     "bodies::every_character_arrives",
                     "a line of a text ends with CR LF in a mail (RFC 2046, 4.1.1)",
@@ -41,7 +41,7 @@ impl LocalHarness for FileHarness {
     }
 }
 
-/// What the backend knows beside the mail stands in headers of its own.
+/// Headers contain what the backend knows in addition to the message.
 fn mail(bytes: &[u8]) -> Result<Understood, HarnessError> {
     let mut mail = Understood::from_mime(bytes)?;
     for (name, value) in std::mem::take(&mut mail.headers) {
@@ -61,7 +61,7 @@ fn mail(bytes: &[u8]) -> Result<Understood, HarnessError> {
                 )?;
                 mail.send_at = Some(at.unix_timestamp());
             }
-            Some(other) => return Err(format!("what is X-Anymail-{other}?").into()),
+            Some(other) => return Err(format!("unexpected header X-Anymail-{other}").into()),
         }
     }
     Ok(mail)

@@ -1,12 +1,13 @@
-//! The conformance suite on the backends that need no ESP, and on those over other backends.
+//! Runs the conformance suite on the backends that need no ESP, and on those that use other
+//! backends.
 
 #![allow(
     clippy::indexing_slicing,
-    reason = "a JSON object has null for what is not there"
+    reason = "indexing a JSON object returns null for a missing key"
 )]
 #![allow(
     unreachable_pub,
-    reason = "Pigeon's are the public items of a crate of its own"
+    reason = "in Pigeon's own crate, these items are public"
 )]
 
 #[path = "../../examples/pigeon/backend.rs"]

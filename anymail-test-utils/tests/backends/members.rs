@@ -1,9 +1,7 @@
-//! Failover and round robin over accounts at Pigeon: to who sends through them they are backends
-//! like any other.
+//! Failover and round robin over several Pigeon accounts behave like any other backend.
 //!
-//! What a group does otherwise than a backend of its own stands on its list of gaps, and is run
-//! all the same: were it to go away, the trial would fail. Webhooks are each ESP's own, so a
-//! group has none.
+//! Differences from a single backend are on the list of known gaps, whose trials run as well: if a
+//! gap closes, the trial fails. Webhooks belong to each ESP, so a group has none.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +16,7 @@ use http::{Request, Response};
 use crate::backend::{Pigeon, PigeonError};
 use crate::harness::PigeonHarness;
 
-/// Backends over Pigeons.
+/// Backends that use several Pigeons.
 pub(crate) struct Group {
     make: fn(&Target) -> Result<Arc<dyn EmailBackend>, PigeonError>,
     gaps: Vec<(&'static str, &'static str)>,
@@ -42,7 +40,7 @@ impl Group {
         }
     }
 
-    /// Every message goes by way of a member that is not there.
+    /// Every message is first tried with an unreachable member.
     pub(crate) fn failover_in_an_outage() -> Self {
         Self {
             make: |target| {
@@ -70,50 +68,50 @@ fn two(target: &Target) -> Result<[Member; 2], PigeonError> {
 }
 
 const NAME: (&str, &str) = (
-    "backend::has_a_name_to_configure_it_by",
+    "backend::has_a_valid_name",
     "its statuses name the ESP that sent the mail",
 );
 
-/// A gap or none, as it happens.
+/// Whether the trial fails depends on chance.
 const RESET: (&str, &str) = (
-    "network::a_connection_reset_at_once_is_told_as_it_is",
+    "network::a_connection_reset_at_once_is_reported_correctly",
     "where it is seen as no connection, the other member takes the message",
 );
 
 fn asks_the_other() -> Vec<(&'static str, &'static str)> {
-    const ONCE: &str = "it happens to one call, and the other member takes the message";
+    const ONCE: &str = "only one call fails, and the other member accepts the message";
     vec![
         NAME,
         (
-            "retries::the_backend_leaves_them_to_the_mailer",
+            "retries::the_backend_leaves_retries_to_the_mailer",
             "the other member is asked",
         ),
         (
-            "network::too_many_requests_without_a_body_is_told_as_it_is",
+            "network::too_many_requests_without_a_body_is_reported_correctly",
             ONCE,
         ),
         (
-            "network::too_many_requests_by_a_proxys_page_is_told_as_it_is",
+            "network::too_many_requests_by_a_proxys_page_is_reported_correctly",
             ONCE,
         ),
         (
-            "network::a_proxy_that_finds_it_too_large_is_told_as_it_is",
+            "network::a_proxy_that_refuses_a_large_request_is_reported_correctly",
             ONCE,
         ),
-        ("answers::of_a_bare_status_are_told_as_they_are", ONCE),
+        ("answers::with_only_a_status_are_reported_correctly", ONCE),
     ]
 }
 
 fn told_as_the_outage() -> Vec<(&'static str, &'static str)> {
-    const PASSING: &str = "the error is that of the member that may be there again later; this \
+    const PASSING: &str = "the error is the one of the member that may recover; this \
                            one's is among its member_errors";
     vec![
         NAME,
-        ("statuses::one_who_is_failed", PASSING),
-        ("network::a_bad_token_is_told_as_it_is", PASSING),
-        ("network::a_refused_request_is_told_as_it_is", PASSING),
+        ("statuses::a_recipient_who_is_failed", PASSING),
+        ("network::a_bad_token_is_reported_correctly", PASSING),
+        ("network::a_refused_request_is_reported_correctly", PASSING),
         (
-            "network::a_proxy_that_finds_it_too_large_is_told_as_it_is",
+            "network::a_proxy_that_refuses_a_large_request_is_reported_correctly",
             PASSING,
         ),
     ]

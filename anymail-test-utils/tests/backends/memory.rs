@@ -1,4 +1,4 @@
-//! The memory backend keeps messages as they are.
+//! The memory backend stores messages unchanged.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The SMTP backend of anymail-core, by the suite's own server and reader.
+//! The SMTP backend of anymail-core, with the suite's own server and parser.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The example `dove`, as an app's crate would have it.
+//! The example `dove`, as an app's crate would contain it.
 
 #[path = "../../examples/dove/backend.rs"]
 pub mod backend;

@@ -1,4 +1,4 @@
-//! The example `magpie`, as an app's crate would have it.
+//! The example `magpie`, as an app's crate would contain it.
 
 #[path = "../../examples/magpie/backend.rs"]
 pub mod backend;

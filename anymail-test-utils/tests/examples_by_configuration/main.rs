@@ -1,4 +1,4 @@
-//! The examples, chosen by configuration: what an app has of their factories.
+//! The examples, selected by a configuration: how an app uses their factories.
 #![allow(
     clippy::unwrap_used,
     unreachable_pub,
@@ -28,11 +28,11 @@ fn mailers(settings: &[(&str, &str)]) -> Result<Mailers, ConfigError> {
 }
 
 const MAGPIE: &str = "magpie://s3cret@127.0.0.1:9/?domain=mg.example.com";
-/// What the documentation of `WebhookSignature` has, too.
+/// The same key as in the documentation of `WebhookSignature`.
 const PUBLIC_KEY: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEDr2LjtURuePQzplybdC+u4CwrqDqBaWjcMMsTbhdbcwHBcepxo7yAQGhHPTnlvFYPAZFceEu/1FwCM/QmGUhA==";
 
 #[test]
-fn one_url_makes_each_backend() {
+fn one_url_configures_each_backend() {
     for (name, url) in [
         ("dove", "dove://s3cret@127.0.0.1"),
         ("magpie", MAGPIE),
@@ -50,7 +50,7 @@ fn one_url_makes_each_backend() {
 }
 
 #[test]
-fn a_domain_that_fits_no_url_is_told_by_its_option() {
+fn an_invalid_domain_is_reported_with_its_option() {
     for domain in ["", "?domain=mg.example.com%2Fv3"] {
         let url = format!("magpie://s3cret@127.0.0.1:9/{domain}");
         let error = mailers(&[("ANYMAIL_URL", &url)]).unwrap_err().to_string();
@@ -59,7 +59,7 @@ fn a_domain_that_fits_no_url_is_told_by_its_option() {
     }
 }
 
-/// What Magpie posts, signed with a key, of either kind.
+/// A post by Magpie, of either kind, signed with a key.
 fn posts(key: &str) -> [(&'static str, Request<Bytes>); 2] {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let (time, token) = (now.as_secs().to_string(), "a-token");
@@ -86,7 +86,7 @@ fn posts(key: &str) -> [(&'static str, Request<Bytes>); 2] {
 }
 
 #[test]
-fn signing_keys_of_the_configuration_guard_magpies_webhooks() {
+fn signing_keys_in_the_configuration_protect_magpies_webhooks() {
     let mailers = mailers(&[
         ("ANYMAIL_URL", MAGPIE),
         ("ANYMAIL_MAGPIE_WEBHOOK_SIGNING_KEY", "new-key"),
@@ -105,7 +105,7 @@ fn signing_keys_of_the_configuration_guard_magpies_webhooks() {
 }
 
 #[test]
-fn a_public_key_that_is_none_is_told_by_its_name() {
+fn an_invalid_public_key_is_reported_with_its_option() {
     let url = "starling://s3cret@127.0.0.1:9/";
     let with = |key: &str| {
         let key = ("ANYMAIL_STARLING_WEBHOOK_VERIFICATION_KEY", key);

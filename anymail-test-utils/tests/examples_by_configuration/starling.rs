@@ -1,4 +1,4 @@
-//! The example `starling`, as an app's crate would have it.
+//! The example `starling`, as an app's crate would contain it.
 
 #[path = "../../examples/starling/backend.rs"]
 pub mod backend;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::caller::Caller;
 
-/// A hard bounce of `a@example.com` and a soft one of `b@example.com`.
+/// Creates a hard bounce of `a@example.com` and a soft bounce of `b@example.com`.
 async fn bounced() -> (Caller, Vec<String>) {
     let caller = Caller::new().await;
     let mut ids = Vec::new();
@@ -68,7 +68,7 @@ async fn bounces_are_listed_and_found() {
 }
 
 #[tokio::test]
-async fn an_address_is_activated_again_unless_it_complained() {
+async fn an_address_can_be_reactivated_unless_it_complained() {
     let (caller, ids) = bounced().await;
     let list = caller.get("bounces?count=1&offset=1").await.ok();
     let id = list["Bounces"][0]["ID"].as_i64().unwrap();

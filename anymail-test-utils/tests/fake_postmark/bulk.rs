@@ -105,7 +105,7 @@ async fn suppressed_and_unrenderable_messages_count_as_failed() {
 }
 
 #[tokio::test]
-async fn a_bulk_request_is_accepted_whole_or_not_at_all() {
+async fn a_bulk_request_is_accepted_completely_or_not_at_all() {
     let caller = Caller::new().await;
     let one = |changes| {
         let request = bulk(changes);

@@ -5,13 +5,13 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-/// A fake and a client that calls it with the default token.
+/// A fake, and a client that calls it with the default token.
 pub(crate) struct Caller {
     pub(crate) postmark: FakePostmark,
     client: Client,
 }
 
-/// What came back.
+/// The response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -25,14 +25,14 @@ impl Answer {
             .unwrap_or_else(|_| panic!("not JSON: {} {:?}", self.status, self.text))
     }
 
-    /// Holds a refusal against its HTTP status, code and words.
+    /// Asserts a refusal with this HTTP status, code and message.
     pub(crate) fn refused(&self, status: u16, code: i64, words: &str) {
         assert_eq!(self.json(), json!({"ErrorCode": code, "Message": words}));
         assert_eq!(self.status, status, "{words}");
         assert_eq!(self.headers["x-pm-apierrorcode"], code.to_string());
     }
 
-    /// The JSON of an answer with HTTP 200.
+    /// Asserts HTTP 200 and returns the JSON of the response.
     pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text);
         self.json()
@@ -51,14 +51,14 @@ impl Caller {
         }
     }
 
-    /// A request without any header.
+    /// Creates a request without headers.
     pub(crate) fn bare(&self, method: &str, path: &str) -> RequestBuilder {
         let method: Method = method.parse().unwrap();
         let url = format!("{}/{path}", self.postmark.url());
         self.client.request(method, url)
     }
 
-    /// A request as a client makes it.
+    /// Creates a request as a client does.
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.bare(method, path)
             .header("Accept", "application/json")
@@ -82,7 +82,7 @@ impl Caller {
         send(self.request("DELETE", path)).await
     }
 
-    /// Sends what [`email`] makes of `changes`.
+    /// Sends the message that [`email`] creates from `changes`.
     pub(crate) async fn email(&self, changes: Value) -> Answer {
         self.post("email", &email(changes)).await
     }
@@ -97,7 +97,7 @@ pub(crate) async fn send(request: RequestBuilder) -> Answer {
     }
 }
 
-/// A good message with some fields changed; `null` takes one out.
+/// Creates a valid message with some fields changed; `null` removes one.
 pub(crate) fn email(changes: Value) -> Value {
     let mut email = json!({
         "From": "sender@example.com",

@@ -1,4 +1,4 @@
-//! What happens to messages, and the webhooks that tell of it.
+//! What happens to messages, and the webhooks that report it.
 
 use anymail_test_utils::{BounceType, FakePostmark, StoredTemplate, TriggerError};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::caller::Caller;
 use crate::receiver::{Receiver, keys, kinds};
 
-/// A fake whose events go to a receiver, and the id of a message in it.
+/// Starts a fake that posts events to a receiver, and sends a message; returns its id.
 async fn sent(changes: Value) -> (Caller, Receiver, String) {
     let caller = Caller::new().await;
     let receiver = Receiver::new();
@@ -112,7 +112,7 @@ async fn every_kind_of_bounce_has_the_documented_shape() {
 }
 
 #[tokio::test]
-async fn a_hard_bounce_and_a_complaint_suppress_and_tell_why() {
+async fn a_hard_bounce_and_a_complaint_suppress_the_address_with_the_reason() {
     for (kind, reason) in [
         (BounceType::HardBounce, "HardBounce"),
         (BounceType::SpamComplaint, "SpamComplaint"),
@@ -207,7 +207,7 @@ async fn opens_and_clicks_have_the_documented_shape() {
 }
 
 #[tokio::test]
-async fn unsubscribing_is_a_change_of_the_recipients_own() {
+async fn unsubscribing_is_reported_as_the_recipients_change() {
     let (caller, _receiver, id) = sent(json!({"MessageStream": "broadcast"})).await;
     let reports = caller.postmark.unsubscribe(&id).await.unwrap();
     assert_eq!(kinds(&reports), ["SubscriptionChange"]);
@@ -216,11 +216,11 @@ async fn unsubscribing_is_a_change_of_the_recipients_own() {
     assert_eq!(payload["Origin"], "Recipient");
     assert_eq!(payload["MessageStream"], "broadcast");
     assert_eq!(payload["Tag"], Value::Null);
-    caller.email(json!({})).await.ok(); // the other stream is another matter
+    caller.email(json!({})).await.ok(); // the other stream is not affected
 }
 
 #[tokio::test]
-async fn a_recipients_address_decides_its_fate() {
+async fn the_recipients_address_determines_the_event() {
     let cases: [(&str, &[&str], Option<&str>); 9] = [
         ("ann@example.com", &["Delivery"], None),
         (
@@ -291,7 +291,7 @@ async fn every_active_recipient_has_an_event_of_their_own() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_rendered_bounces() {
+async fn a_message_that_cannot_be_rendered_bounces() {
     let (caller, _receiver, _) = sent(json!({})).await;
     let template = StoredTemplate::new("t").subject("Hi");
     caller
@@ -311,7 +311,7 @@ async fn what_cannot_be_rendered_bounces() {
 }
 
 #[tokio::test]
-async fn nothing_happens_to_a_message_that_is_not_there() {
+async fn events_of_an_unknown_message_are_errors() {
     let postmark = FakePostmark::start().unwrap();
     let error = postmark.deliver("nothing").await.unwrap_err();
     assert_eq!(error, TriggerError::UnknownMessage("nothing".to_owned()));
@@ -322,7 +322,7 @@ async fn nothing_happens_to_a_message_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_fake_may_deliver_at_once() {
+async fn a_fake_can_deliver_at_once() {
     let receiver = Receiver::new();
     let caller = Caller::of(FakePostmark::builder().deliver_at_once(true)).await;
     caller.postmark.add_webhook(&receiver.url());
@@ -342,7 +342,7 @@ async fn a_fake_may_deliver_at_once() {
 }
 
 #[tokio::test]
-async fn changes_through_the_api_are_told_as_the_customers() {
+async fn changes_through_the_api_are_reported_as_the_customers() {
     let (caller, receiver, _) = sent(json!({})).await;
     let path = "message-streams/outbound/suppressions";
     let body = json!({"Suppressions": [{"EmailAddress": "a@example.com"}]});

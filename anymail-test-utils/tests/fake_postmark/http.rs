@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::caller::{Caller, email, send};
 
 #[tokio::test]
-async fn paths_match_in_any_case_with_double_slashes_and_one_at_the_end() {
+async fn paths_ignore_case_double_slashes_and_a_trailing_slash() {
     let caller = Caller::new().await;
     for path in ["email", "email/", "Email", "/email", "EMAIL//"] {
         caller.post(path, &email(json!({}))).await.ok();
@@ -21,7 +21,7 @@ async fn paths_match_in_any_case_with_double_slashes_and_one_at_the_end() {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_wrong_methods_have_their_statuses() {
+async fn unknown_paths_and_wrong_methods_have_distinct_statuses() {
     let caller = Caller::new().await;
     assert_eq!(caller.get("nowhere").await.status, 404);
     assert_eq!(caller.post("", &json!({})).await.status, 404);
@@ -31,7 +31,7 @@ async fn unknown_paths_and_wrong_methods_have_their_statuses() {
 }
 
 #[tokio::test]
-async fn a_token_is_wanted_and_only_one() {
+async fn exactly_one_token_is_required() {
     let caller = Caller::of(FakePostmark::builder().token("one").token("Two")).await;
     let with = |tokens: &[(&'static str, &str)]| {
         let mut request = caller
@@ -76,7 +76,7 @@ async fn the_401_is_the_75_bytes_that_were_seen_on_the_wire() {
 }
 
 #[tokio::test]
-async fn the_test_token_checks_and_keeps_nothing() {
+async fn messages_of_the_test_token_are_validated_but_not_kept() {
     let caller = Caller::of(FakePostmark::builder().senders(["example.org"])).await;
     let test = |method, path, body: serde_json::Value| {
         let request = caller
@@ -110,7 +110,7 @@ async fn the_test_token_checks_and_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn both_media_type_headers_are_wanted() {
+async fn both_media_type_headers_are_required() {
     let caller = Caller::new().await;
     let body = email(json!({})).to_string();
     let with = |accept: &'static str, content_type: &'static str| {
@@ -129,7 +129,7 @@ async fn both_media_type_headers_are_wanted() {
 }
 
 #[tokio::test]
-async fn malformed_json_and_wrong_types_are_told_apart() {
+async fn malformed_json_and_wrong_types_have_distinct_errors() {
     let caller = Caller::new().await;
     for body in ["{\"From\": ", "", "{'From': 1}", "[{]"] {
         let answer = send(caller.request("POST", "email").body(body)).await;
@@ -185,7 +185,7 @@ async fn gzip_bodies_are_unpacked_up_to_the_limit() {
 }
 
 #[tokio::test]
-async fn a_message_has_10_mb_and_a_batch_50() {
+async fn a_message_can_have_10_mb_and_a_batch_50() {
     let caller = Caller::new().await;
     let padded = |path: &'static str, inner: String, size: usize| {
         let body = inner.clone() + &" ".repeat(size - inner.len());
@@ -203,7 +203,7 @@ async fn a_message_has_10_mb_and_a_batch_50() {
 }
 
 #[tokio::test]
-async fn a_listener_that_panics_about_one_message_does_not_touch_the_others() {
+async fn a_listener_that_panics_for_one_message_does_not_affect_others() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listener = {
         let heard = Arc::clone(&heard);

@@ -1,4 +1,4 @@
-//! Received mail, as the inbound webhook shows it.
+//! Inbound messages, as the inbound webhook shows them.
 
 use anymail_test_utils::FakePostmark;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ async fn received(mail: &str, recipient: Option<&str>) -> Value {
 }
 
 #[tokio::test]
-async fn a_mail_is_taken_apart() {
+async fn a_message_is_parsed_into_fields() {
     let mail = received(MAIL, None).await;
     let expected = [
         "Attachments",
@@ -108,7 +108,7 @@ async fn a_mail_is_taken_apart() {
 }
 
 #[tokio::test]
-async fn headers_begin_with_the_envelope_and_leave_out_what_has_a_field() {
+async fn headers_start_with_the_envelope_and_omit_those_with_a_field() {
     let mail = received(MAIL, None).await;
     let headers = mail["Headers"].as_array().unwrap();
     let names: Vec<_> = headers
@@ -136,7 +136,7 @@ async fn headers_begin_with_the_envelope_and_leave_out_what_has_a_field() {
 }
 
 #[tokio::test]
-async fn a_recipient_that_the_mail_does_not_name_is_in_bcc() {
+async fn a_recipient_who_is_not_in_the_header_is_in_bcc() {
     let mail = received(MAIL, Some("hidden+x@inbound.example.com")).await;
     assert_eq!(mail["Bcc"], "hidden+x@inbound.example.com");
     assert_eq!(mail["BccFull"][0]["MailboxHash"], "x");
@@ -145,7 +145,7 @@ async fn a_recipient_that_the_mail_does_not_name_is_in_bcc() {
 }
 
 #[tokio::test]
-async fn a_mail_with_one_kind_of_body_has_no_other() {
+async fn a_message_with_one_kind_of_body_has_no_other() {
     let head = "From: a@example.com\nTo: b@example.com\nSubject: x\n";
     let plain = received(&format!("{head}\nHello\n> quoted\n"), None).await;
     assert_eq!(
@@ -165,7 +165,7 @@ async fn a_mail_with_one_kind_of_body_has_no_other() {
 }
 
 #[tokio::test]
-async fn the_source_comes_along_when_it_is_wanted() {
+async fn the_source_is_included_on_request() {
     let postmark = FakePostmark::start().unwrap();
     let receiver = Receiver::new();
     postmark.set_inbound_webhook(&receiver.url());
@@ -176,13 +176,13 @@ async fn the_source_comes_along_when_it_is_wanted() {
 }
 
 #[tokio::test]
-async fn received_mail_without_a_webhook_goes_nowhere() {
+async fn an_inbound_message_without_a_webhook_is_not_posted() {
     let postmark = FakePostmark::start().unwrap();
     assert!(postmark.receive(MAIL.as_bytes()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_mail_of_mails_without_end_is_refused() {
+async fn a_message_with_too_many_nested_messages_is_refused() {
     let postmark = FakePostmark::start().unwrap();
     let head = "From: a@example.com\nTo: b@example.com\n";
     let deep = head.to_owned() + &"Content-Type: Message/RFC822\n\n".repeat(50_000);

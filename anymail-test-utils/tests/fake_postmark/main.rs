@@ -1,4 +1,4 @@
-//! The fake Postmark, endpoint by endpoint, spoken to in plain HTTP.
+//! The fake Postmark, endpoint by endpoint, over plain HTTP.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! An app's end of the webhooks: a server that answers with the statuses it is told.
+//! An app's side of the webhooks: a server that responds with given statuses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Answers with these statuses, one after the other, and with the last one from then on.
+    /// Responds with these statuses in order, and then always with the last one.
     pub(crate) fn answering(statuses: &'static [u16]) -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
         let server = LoopbackServer::start(move |_| {
@@ -49,7 +49,7 @@ impl Receiver {
     }
 }
 
-/// The record types of reports, in order.
+/// Returns the record types of reports, in order.
 pub(crate) fn kinds(reports: &[WebhookReport]) -> Vec<&str> {
     let kind = |report| -> &str {
         let report: &WebhookReport = report;
@@ -58,7 +58,7 @@ pub(crate) fn kinds(reports: &[WebhookReport]) -> Vec<&str> {
     reports.iter().map(kind).collect()
 }
 
-/// The keys of an object, sorted.
+/// Returns the keys of an object, sorted.
 pub(crate) fn keys(json: &Value) -> Vec<&str> {
     let mut keys: Vec<_> = json
         .as_object()

@@ -1,4 +1,4 @@
-//! `email` and `email/batch`: what is accepted, what is refused, and in which words.
+//! `email` and `email/batch`: what is accepted, what is refused, and with which error message.
 
 use anymail_test_utils::{FakePostmark, Fault, InactiveReason, StreamKind};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::caller::{Caller, email};
 
 #[tokio::test]
-async fn a_full_message_arrives_whole() {
+async fn a_message_with_all_fields_arrives_completely() {
     let caller = Caller::new().await;
     let answer = caller
         .email(json!({
@@ -63,7 +63,7 @@ async fn a_full_message_arrives_whole() {
 }
 
 #[tokio::test]
-async fn field_names_come_in_any_case_and_null_is_absent() {
+async fn field_names_are_case_insensitive_and_null_is_absent() {
     let caller = Caller::new().await;
     let body = json!({
         "from": "a@example.com", "TO": "b@example.com", "HTMLBody": "<p>", "textBody": null,
@@ -80,7 +80,7 @@ async fn field_names_come_in_any_case_and_null_is_absent() {
 }
 
 #[tokio::test]
-async fn a_message_may_go_to_cc_or_bcc_alone_and_its_answer_has_no_to() {
+async fn a_message_can_have_only_cc_or_bcc_and_its_answer_has_no_to() {
     let caller = Caller::new().await;
     for field in ["Cc", "Bcc"] {
         let answer = caller
@@ -91,7 +91,7 @@ async fn a_message_may_go_to_cc_or_bcc_alone_and_its_answer_has_no_to() {
 }
 
 #[tokio::test]
-async fn bad_messages_are_refused_in_postmarks_words() {
+async fn invalid_messages_are_refused_with_postmarks_error_messages() {
     let caller = Caller::new().await;
     let long_key = "onboarding_experiment";
     let metadata_words = format!(
@@ -155,7 +155,7 @@ async fn bad_messages_are_refused_in_postmarks_words() {
     assert_eq!(caller.postmark.accepted(), 0);
 }
 
-/// At the limit a message is accepted, one over it is refused with `code`.
+/// Asserts that a message at the limit is accepted, and that one over it is refused with `code`.
 async fn limit(caller: &Caller, code: i64, at: Value, over: Value) {
     caller.email(at).await.ok();
     let answer = caller.email(over).await;
@@ -166,7 +166,7 @@ async fn limit(caller: &Caller, code: i64, at: Value, over: Value) {
 }
 
 #[tokio::test]
-async fn limits_hold_to_the_last_one_allowed() {
+async fn limits_are_exact() {
     let caller = Caller::new().await;
     let list = |n: usize, kind: &str| -> String {
         let one = |i| format!("{kind}{i}@example.com");
@@ -174,7 +174,7 @@ async fn limits_hold_to_the_last_one_allowed() {
     };
     let split = |n| json!({"To": list(20, "to"), "Cc": list(20, "cc"), "Bcc": list(n, "bcc")});
     limit(&caller, 300, split(10), split(11)).await;
-    // UTF-16: an emoji counts two.
+    // UTF-16: an emoji counts as two.
     let subject = |n: usize| json!({"Subject": "😀".to_owned() + &"x".repeat(n - 2)});
     limit(&caller, 300, subject(2000), subject(2001)).await;
     let tag = |n: usize| json!({"Tag": "t".repeat(n)});
@@ -203,7 +203,7 @@ async fn limits_hold_to_the_last_one_allowed() {
 }
 
 #[tokio::test]
-async fn headers_and_attachments_must_be_possible() {
+async fn invalid_headers_and_attachments_are_refused() {
     let caller = Caller::new().await;
     for header in [
         json!({"Name": "", "Value": "x"}),
@@ -261,7 +261,7 @@ async fn inactive_recipients_are_refused_or_left_out() {
     assert_eq!(message.recipients().count(), 1);
     assert_eq!(message.inactive, ["hard@example.com", "spam@example.com"]);
 
-    // A suppression is the stream's own.
+    // A suppression applies to its stream only.
     let mut elsewhere = all;
     elsewhere["MessageStream"] = json!("broadcast");
     caller.email(elsewhere).await.ok();
@@ -296,7 +296,7 @@ async fn a_batch_has_a_row_for_each_message_in_order() {
 }
 
 #[tokio::test]
-async fn a_batch_takes_500_messages_and_not_501() {
+async fn a_batch_can_have_500_messages_but_not_501() {
     let caller = Caller::new().await;
     let rows = |n: usize| Value::Array(vec![email(json!({})); n]);
     let answer = caller.post("email/batch", &rows(500)).await.ok();
@@ -308,7 +308,7 @@ async fn a_batch_takes_500_messages_and_not_501() {
 }
 
 #[tokio::test]
-async fn senders_and_approval_are_the_accounts() {
+async fn senders_and_approval_depend_on_the_account() {
     let builder = FakePostmark::builder().senders(["example.com", "me@example.org"]);
     let caller = Caller::of(builder).await;
     caller
@@ -342,14 +342,14 @@ async fn senders_and_approval_are_the_accounts() {
 }
 
 #[tokio::test]
-async fn streams_of_ones_own_can_be_added() {
+async fn custom_streams_can_be_added() {
     let builder = FakePostmark::builder().stream("alerts", StreamKind::Transactional);
     let caller = Caller::of(builder).await;
     caller.email(json!({"MessageStream": "alerts"})).await.ok();
 }
 
 #[tokio::test]
-async fn an_api_error_of_ones_own_is_a_fault() {
+async fn a_custom_api_error_is_a_fault() {
     let caller = Caller::new().await;
     let words = "This account is not approved to send email.";
     let fault = FakePostmark::api_error(422, 413, words);
@@ -362,7 +362,7 @@ async fn an_api_error_of_ones_own_is_a_fault() {
 }
 
 #[tokio::test]
-async fn what_was_sent_is_found_again() {
+async fn sent_messages_can_be_searched() {
     let caller = Caller::new().await;
     let sent = caller
         .email(json!({
@@ -454,7 +454,7 @@ async fn what_was_sent_is_found_again() {
 }
 
 #[tokio::test]
-async fn the_search_may_lag_behind() {
+async fn the_search_can_lag_behind() {
     let hour = std::time::Duration::from_secs(3600);
     let caller = Caller::of(FakePostmark::builder().search_lag(hour)).await;
     let sent = caller.email(json!({})).await.ok();
@@ -468,7 +468,7 @@ async fn the_search_may_lag_behind() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_a_message_accepted() {
+async fn a_message_with_a_lost_answer_is_accepted() {
     let caller = Caller::new().await;
     let server = caller.postmark.server();
     for fault in Fault::one_of_each() {

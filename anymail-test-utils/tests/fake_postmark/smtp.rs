@@ -1,4 +1,4 @@
-//! The SMTP door: any program's mail, as it arrives and is seen.
+//! SMTP: messages from any program, as they arrive and are shown.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use crate::receiver::Receiver;
 use crate::smtp_sender::{by_hand, deliver, emails, hello, mailer, only, port, start};
 
 #[tokio::test]
-async fn a_full_mail_of_the_smtp_backend_arrives_like_one_by_http() {
+async fn a_message_from_the_smtp_backend_arrives_like_one_over_http() {
     let caller = start(FakePostmark::builder()).await;
     let id = ContentId::new("logo").unwrap();
     let logo = Attachment::new("logo.png", &b"\x89PNG"[..])
@@ -78,7 +78,7 @@ async fn a_full_mail_of_the_smtp_backend_arrives_like_one_by_http() {
 }
 
 #[tokio::test]
-async fn the_mail_that_goes_out_has_postmarks_ids_and_none_of_its_orders() {
+async fn the_outgoing_message_has_postmarks_ids_and_none_of_its_commands() {
     let caller = start(FakePostmark::builder()).await;
     for keep in ["false", "true"] {
         let message = Message::builder()
@@ -109,7 +109,7 @@ async fn the_mail_that_goes_out_has_postmarks_ids_and_none_of_its_orders() {
 }
 
 #[tokio::test]
-async fn who_gets_it_is_said_by_the_envelope() {
+async fn the_envelope_determines_the_recipients() {
     let caller = start(FakePostmark::builder()).await;
     let mail = "From: me@example.com\r\nTo: Ann <ANN@example.com>, absent@example.com\r\n\
                 Cc: bob@example.com\r\nBcc: Blind <blind@example.com>\r\n\
@@ -156,7 +156,7 @@ async fn an_smtp_token_sends_to_its_stream() {
 }
 
 #[tokio::test]
-async fn the_page_shows_what_came_by_smtp_and_why_it_is_refused() {
+async fn the_page_shows_messages_over_smtp_and_why_they_are_refused() {
     let caller = start(FakePostmark::builder()).await;
     let page = async |path: &str| send(caller.bare("GET", path)).await.text;
     let address = caller.postmark.smtp().unwrap().address().to_string();
@@ -180,7 +180,7 @@ async fn the_page_shows_what_came_by_smtp_and_why_it_is_refused() {
 }
 
 #[tokio::test]
-async fn deliveries_are_told_to_webhooks_as_of_any_message() {
+async fn deliveries_are_posted_to_webhooks_as_for_any_message() {
     let caller = start(FakePostmark::builder().deliver_at_once(true)).await;
     let receiver = Receiver::new();
     caller.postmark.add_webhook(&receiver.url());
@@ -196,7 +196,7 @@ async fn deliveries_are_told_to_webhooks_as_of_any_message() {
 }
 
 #[tokio::test]
-async fn an_invitation_and_a_mail_within_the_mail_arrive_as_attachments() {
+async fn an_invitation_and_an_attached_message_arrive_as_attachments() {
     let caller = start(FakePostmark::builder()).await;
     let mail = "From: me@example.com\r\nTo: you@example.com\r\n\
         Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n\
@@ -284,7 +284,7 @@ async fn pythons_smtplib_sends() {
 
 #[cfg(feature = "smtp-tls")]
 #[tokio::test]
-async fn starttls_is_offered_where_it_is_asked_for() {
+async fn starttls_is_announced_if_it_is_configured() {
     use anymail_core::{Mailer, SmtpBackend, SmtpConfig};
 
     let builder = FakePostmark::builder().smtp_tls(anymail_test_utils::LoopbackTls::StartTls);
@@ -296,7 +296,7 @@ async fn starttls_is_offered_where_it_is_asked_for() {
         .password("server-token", "server-token");
     let secured = Mailer::new(SmtpBackend::new(config).unwrap());
     secured.send(&hello("you@example.com")).await.unwrap();
-    // In clear text a login is taken as well.
+    // A login in clear text is accepted as well.
     deliver(&caller.postmark, &hello("you@example.com"))
         .await
         .unwrap();

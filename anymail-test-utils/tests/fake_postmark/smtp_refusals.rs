@@ -1,4 +1,4 @@
-//! The SMTP door: who may not log in, and what is not sent.
+//! SMTP: who may not log in, and what is not sent.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +10,7 @@ use crate::receiver::Receiver;
 use crate::smtp_sender::{by_hand, deliver, hello, mailer, only, start};
 
 #[tokio::test]
-async fn a_wrong_token_is_refused_and_the_right_one_must_be_both() {
+async fn a_wrong_token_is_refused_and_the_right_one_must_be_user_and_password() {
     let builder = FakePostmark::builder().token("one").token("two");
     let caller = start(builder).await;
     let hello = hello("you@example.com");
@@ -32,7 +32,7 @@ async fn a_wrong_token_is_refused_and_the_right_one_must_be_both() {
 }
 
 #[tokio::test]
-async fn logins_fail_while_smtp_is_switched_off() {
+async fn logins_fail_while_smtp_is_disabled() {
     let caller = start(FakePostmark::builder()).await;
     let hello = hello("you@example.com");
     for (active, accepted) in [(false, 0), (true, 1)] {
@@ -45,7 +45,7 @@ async fn logins_fail_while_smtp_is_switched_off() {
 }
 
 #[tokio::test]
-async fn the_test_token_checks_and_keeps_nothing() {
+async fn messages_of_the_test_token_are_validated_but_not_kept() {
     let caller = start(FakePostmark::builder()).await;
     let mailer = mailer(&caller.postmark, "POSTMARK_API_TEST", "POSTMARK_API_TEST");
     mailer.send(&hello("you@example.com")).await.unwrap();
@@ -64,7 +64,7 @@ async fn the_test_token_checks_and_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn suppressed_recipients_bounce_after_the_mail_was_taken() {
+async fn suppressed_recipients_bounce_after_the_message_was_accepted() {
     let caller = start(FakePostmark::builder()).await;
     let receiver = Receiver::new();
     caller.postmark.add_webhook(&receiver.url());
@@ -93,7 +93,7 @@ async fn suppressed_recipients_bounce_after_the_mail_was_taken() {
     assert!(dump.contains("406") && dump.contains("Subject: Hello"));
     assert!(receiver.requests().is_empty());
 
-    // The others still get theirs, and now the webhook is to know.
+    // The other recipients still get theirs, and now the webhook is notified.
     let settings = json!({"EnableSmtpApiErrorHooks": true});
     caller.put("server", &settings).await.ok();
     let both = Message::builder()
@@ -118,7 +118,7 @@ async fn suppressed_recipients_bounce_after_the_mail_was_taken() {
 }
 
 #[tokio::test]
-async fn what_breaks_a_rule_is_taken_and_refused_in_the_apis_words() {
+async fn a_message_that_breaks_a_rule_is_accepted_and_then_refused_with_the_apis_error() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let builder = FakePostmark::builder()
         .senders(["example.com"])
@@ -164,7 +164,7 @@ async fn what_breaks_a_rule_is_taken_and_refused_in_the_apis_words() {
     assert!(caller.postmark.messages().is_empty());
     let path = "bounces?count=50&offset=0&type=SMTPApiError";
     assert_eq!(caller.get(path).await.ok()["TotalCount"], 7);
-    // Nothing more can become of them.
+    // Nothing more can happen to these messages.
     let id = caller.postmark.refused()[0].id.clone();
     caller.postmark.deliver(&id).await.unwrap();
     caller
@@ -176,7 +176,7 @@ async fn what_breaks_a_rule_is_taken_and_refused_in_the_apis_words() {
 }
 
 #[tokio::test]
-async fn what_is_no_mail_or_too_large_is_refused_at_once() {
+async fn invalid_or_too_large_messages_are_refused_at_once() {
     let caller = start(FakePostmark::builder()).await;
     let nested = "Content-Type: message/rfc822\r\n\r\n".repeat(600);
     let one = &["you@example.com"][..];

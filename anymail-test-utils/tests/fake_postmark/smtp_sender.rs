@@ -1,4 +1,4 @@
-//! Senders for the SMTP door: anymail-core's backend, and a client that sends what it is told.
+//! SMTP senders: anymail-core's backend, and a client that sends what it is told.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) fn port(postmark: &FakePostmark) -> u16 {
     postmark.smtp().unwrap().port()
 }
 
-/// A mailer of anymail-core's SMTP backend, logged in like this.
+/// Creates a mailer with anymail-core's SMTP backend and this login.
 pub(crate) fn mailer(postmark: &FakePostmark, user: &str, password: &str) -> Mailer {
     let config = SmtpConfig::new("127.0.0.1")
         .port(port(postmark))
@@ -48,7 +48,7 @@ pub(crate) fn only(messages: Vec<Arc<SentMessage>>) -> Arc<SentMessage> {
     messages.into_iter().next().unwrap()
 }
 
-/// Sends a mail as it stands, and gives the reply to its end.
+/// Sends a raw message and returns the reply to its end.
 pub(crate) async fn by_hand(postmark: &FakePostmark, to: &[&str], mail: &str) -> String {
     let address = postmark.smtp().unwrap().address();
     let mut lines = vec![

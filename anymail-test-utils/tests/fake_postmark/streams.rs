@@ -33,7 +33,7 @@ fn addresses(emails: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn suppressions_are_made_listed_and_taken_back() {
+async fn suppressions_are_created_listed_and_removed() {
     let caller = Caller::new().await;
     let path = "message-streams/outbound/suppressions";
     let spam = InactiveReason::SpamComplaint;
@@ -82,7 +82,7 @@ async fn suppressions_are_made_listed_and_taken_back() {
 }
 
 #[tokio::test]
-async fn suppressions_are_limited_to_50_a_call() {
+async fn suppressions_are_limited_to_50_per_call() {
     let caller = Caller::new().await;
     let path = "message-streams/outbound/suppressions";
     let emails: Vec<String> = (0..51).map(|i| format!("a{i}@example.com")).collect();

@@ -17,7 +17,7 @@ fn write(folder: &Path, files: &[(&str, &str)]) {
     }
 }
 
-/// What the tool's documentation shows: a layout, and a template in it.
+/// The example in the tool's documentation: a layout, and a template that uses it.
 fn pulled() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     write(
@@ -59,7 +59,7 @@ fn mail(alias: &str, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_the_tool_has_pulled_can_be_sent_with_one_by_one_and_in_batches() {
+async fn pulled_templates_can_be_used_for_single_messages_and_batches() {
     let folder = pulled();
     let caller = reading(folder.path()).await;
     assert_eq!(caller.postmark.template_problems(), [""; 0]);
@@ -85,11 +85,11 @@ async fn what_the_tool_has_pulled_can_be_sent_with_one_by_one_and_in_batches() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_is_read_again_and_its_template_keeps_its_id() {
+async fn a_changed_file_is_read_again_and_its_template_keeps_its_id() {
     let folder = pulled();
     let caller = reading(folder.path()).await;
     let id = caller.get("templates/welcome").await.ok()["TemplateId"].clone();
-    // As long as before, and at once: neither its size nor its time need tell the change.
+    // The same length, and immediately: neither the size nor the time has to show the change.
     write(
         folder.path(),
         &[("welcome/content.html", "<b>Dear {{name}}</b>")],
@@ -126,7 +126,7 @@ async fn a_file_that_changes_is_read_again_and_its_template_keeps_its_id() {
 }
 
 #[tokio::test]
-async fn a_broken_file_is_told_with_its_path_and_place_until_it_is_mended() {
+async fn an_invalid_file_is_reported_with_its_path_and_position_until_it_is_fixed() {
     let folder = pulled();
     let caller = reading(folder.path()).await;
     for (file, text, place) in [
@@ -188,7 +188,7 @@ async fn a_broken_file_is_told_with_its_path_and_place_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_there_is_told_when_the_fake_starts() {
+async fn a_missing_folder_is_an_error_when_the_fake_starts() {
     let error = FakePostmark::builder()
         .templates("no/such/folder")
         .start()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::caller::{Answer, Caller};
 
-/// A message with a template, with some fields changed; `null` takes one out.
+/// Creates a message with a template and with some fields changed; `null` removes one.
 fn with_template(changes: Value) -> Value {
     let mut email = crate::caller::email(json!({"Subject": null, "TextBody": null}));
     email["TemplateAlias"] = json!("welcome");
@@ -61,7 +61,7 @@ async fn a_template_is_rendered_for_its_recipient() {
 }
 
 #[tokio::test]
-async fn bad_uses_of_templates_are_refused_in_postmarks_words() {
+async fn invalid_uses_of_templates_are_refused_with_postmarks_error_messages() {
     let (caller, _) = with_welcome().await;
     let alias =
         "The Template's 'Alias' associated with this request is not valid or was not found.";
@@ -117,7 +117,7 @@ async fn a_batch_with_templates_is_an_object_with_rows() {
 }
 
 #[tokio::test]
-async fn the_test_token_looks_up_no_template() {
+async fn templates_are_not_looked_up_for_the_test_token() {
     let caller = Caller::new().await;
     let request = caller
         .bare("POST", "email/withTemplate")
@@ -130,7 +130,7 @@ async fn the_test_token_looks_up_no_template() {
 }
 
 #[tokio::test]
-async fn a_template_that_cannot_be_rendered_is_seen_on_the_message() {
+async fn a_message_shows_that_its_template_cannot_be_rendered() {
     let caller = Caller::new().await;
     let template = StoredTemplate::new("welcome").subject("Hi");
     caller
@@ -208,7 +208,7 @@ async fn templates_are_created_read_edited_listed_and_deleted() {
 }
 
 #[tokio::test]
-async fn bad_templates_are_refused() {
+async fn invalid_templates_are_refused() {
     let caller = Caller::new().await;
     create(&caller, json!({"Alias": "taken"})).await.ok();
     for (changes, code) in [
@@ -240,7 +240,7 @@ async fn bad_templates_are_refused() {
 }
 
 #[tokio::test]
-async fn a_layout_goes_around_its_templates() {
+async fn a_layout_surrounds_its_templates() {
     let caller = Caller::new().await;
     let layout = json!({
         "Name": "Frame", "Alias": "frame", "TemplateType": "Layout", "Subject": null,
@@ -278,7 +278,7 @@ async fn a_layout_goes_around_its_templates() {
 }
 
 #[tokio::test]
-async fn validation_renders_and_guesses_the_model() {
+async fn validation_renders_and_suggests_a_model() {
     let caller = Caller::new().await;
     let good = json!({
         "Subject": "{{#company}}{{name}}{{/company}} {{subjectHeadline}}",

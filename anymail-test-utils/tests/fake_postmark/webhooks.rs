@@ -1,4 +1,4 @@
-//! `webhooks`: setting them up, and how they are called.
+//! `webhooks`: how they are configured, and how they are called.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ async fn send_one(caller: &Caller) -> String {
 }
 
 #[tokio::test]
-async fn tries_follow_the_rule_for_tracking() {
+async fn retries_follow_the_schedule_for_tracking() {
     let cases: [(&'static [u16], usize, bool); 7] = [
         (&[200], 1, true),
         (&[204], 1, true),
@@ -54,7 +54,7 @@ async fn tries_follow_the_rule_for_tracking() {
 }
 
 #[tokio::test]
-async fn tries_follow_the_rule_for_received_mail() {
+async fn retries_follow_the_schedule_for_inbound_mail() {
     let cases: [(&'static [u16], usize, bool); 5] = [
         (&[200], 1, true),
         (&[403], 1, false),
@@ -80,7 +80,7 @@ async fn tries_follow_the_rule_for_received_mail() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_breaks_off_is_tried_again() {
+async fn a_receiver_that_disconnects_is_retried() {
     let caller = Caller::new().await;
     let receiver = Receiver::new();
     caller.postmark.add_webhook(&receiver.url());
@@ -124,7 +124,7 @@ async fn credentials_come_from_the_url_or_the_settings() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_set_up_read_changed_and_removed() {
+async fn a_webhook_is_created_read_changed_and_removed() {
     let caller = Caller::new().await;
     let receiver = Receiver::new();
     let hook = json!({
@@ -187,7 +187,7 @@ async fn a_webhook_is_set_up_read_changed_and_removed() {
 }
 
 #[tokio::test]
-async fn only_wanted_events_are_posted() {
+async fn only_enabled_events_are_posted() {
     let caller = Caller::new().await;
     let receiver = Receiver::new();
     let hook = json!({"Url": receiver.url(), "Triggers": {
@@ -207,7 +207,7 @@ async fn only_wanted_events_are_posted() {
     let content = reports[0].payload["Content"].as_str().unwrap();
     assert!(content.contains("receiver@example.com") && content.contains(&id));
 
-    // On the other stream there is no webhook.
+    // The other stream has no webhook.
     let answer = caller
         .email(json!({"MessageStream": "broadcast"}))
         .await
@@ -253,7 +253,7 @@ async fn a_webhook_must_answer_200_to_be_verified() {
 }
 
 #[tokio::test]
-async fn bad_webhooks_are_refused() {
+async fn invalid_webhooks_are_refused() {
     let caller = Caller::new().await;
     let receiver = Receiver::new();
     let url = receiver.url();
@@ -281,7 +281,7 @@ async fn bad_webhooks_are_refused() {
 }
 
 #[tokio::test]
-async fn the_servers_own_hooks_get_the_events_of_its_default_stream() {
+async fn the_servers_own_hooks_get_the_events_of_the_default_stream() {
     let caller = Caller::new().await;
     let receiver = Receiver::new();
     let hooks = json!({

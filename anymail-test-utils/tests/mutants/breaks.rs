@@ -1,4 +1,4 @@
-//! [`Mutant`]: a name, what is broken, and the trials that are meant for it.
+//! [`Mutant`]: a name, what is broken, and the trials that must detect it.
 
 use anymail_core::{
     Capabilities, Event, Message, PreparedMessage, SendError, SendStatus, WebhookError,
@@ -27,33 +27,33 @@ pub fn mutant(name: &'static str, broken: Break, caught_by: &'static [&'static s
 pub type SendResult = Result<SendStatus, SendError>;
 pub type ReadResult = Result<Vec<Event>, WebhookError>;
 
-/// Where it is broken.
+/// What is broken.
 #[derive(Clone, Copy)]
 pub enum Break {
     Nowhere,
-    /// In the JSON of each mail.
+    /// The JSON of each message.
     Mail(fn(&mut Map<String, Value>, &Message)),
-    /// In which mails make up a call.
+    /// Which messages a call contains.
     Call(fn(Vec<Value>) -> Vec<Value>),
-    /// In what is read of an answer's JSON.
+    /// How the JSON of a response is read.
     Answer(fn(Value) -> Value),
-    /// In what is made of a call that failed.
+    /// The error for a failed call.
     Error(fn(SendError) -> SendError),
-    /// In one message's result.
+    /// The result of one message.
     Result(fn(&PreparedMessage, SendResult) -> SendResult),
-    /// In the results of a call.
+    /// The results of a call.
     Results(fn(Vec<SendResult>) -> Vec<SendResult>),
-    /// In what it says it can do, once the suite has looked.
+    /// The capabilities, after the suite has listed the trials.
     Capabilities(fn(&Capabilities) -> Capabilities),
-    /// In what it reads of a webhook's request.
+    /// How a webhook's request is read.
     Events(fn(&Request<Bytes>, ReadResult) -> ReadResult),
-    /// In how it verifies a signature.
+    /// How a signature is verified.
     Signature(Forgery),
-    /// In the backend's own workings.
+    /// The backend's internals.
     Own(Own),
 }
 
-/// What no function can be put in the place of.
+/// Faults that no function can express.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Own {
     HasANameInCapitals,
@@ -91,7 +91,7 @@ pub enum Own {
     TracesTheSigningKey,
 }
 
-/// What a careless verifier lets in, or dies of.
+/// What a careless verifier accepts or panics on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgery {
     NeverVerifies,
@@ -110,7 +110,7 @@ pub enum Forgery {
     ToleratesNoDelay,
 }
 
-/// Changes a text of the mail.
+/// Changes a text of the message.
 pub fn edit(mail: &mut Map<String, Value>, name: &str, change: impl Fn(&str) -> String) {
     if let Some(Value::String(text)) = mail.get_mut(name) {
         *text = change(text);

@@ -1,5 +1,5 @@
-//! [`Careless`]: a backend that writes what the honest one writes, and is careless about the rest
-//! of the call: the key, the answer, the next call.
+//! [`Careless`]: a backend that writes correct requests but handles the rest of the call
+//! carelessly: the key, the response, the next call.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use reqwest::RequestBuilder;
 
 use crate::breaks::SendResult;
 
-/// What it is careless about.
+/// What it handles carelessly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carelessness {
     CountsNoCopies,
@@ -28,7 +28,7 @@ pub enum Carelessness {
     OtherCredentials,
     PrintsTheKey,
     ReadsToTheEnd,
-    /// Not the base64 of it, as basic authentication has it.
+    /// Not its base64 form, as in basic authentication.
     RedactsTheKeyAlone,
     RetriesWhateverFailed,
     SendsTheFirstCallOnly,
@@ -38,18 +38,18 @@ pub enum Carelessness {
 
 use Carelessness as C;
 
-/// What an ESP's calls look like.
+/// How an ESP's calls work.
 #[derive(Clone, Copy)]
 pub struct Calls {
     pub path: &'static str,
-    /// The user of basic authentication; without one the key is a bearer's.
+    /// The user name of basic authentication; without one, the key is a bearer token.
     pub user: Option<&'static str>,
     pub most: usize,
     pub body: fn(RequestBuilder, &PreparedMessage, &[Address]) -> RequestBuilder,
-    /// The id in an answer: a header's value, or a body.
+    /// The id in a response: a header's value, or part of the body.
     pub id: fn(Option<&str>, &str) -> Option<String>,
     pub yes: u16,
-    /// The ESP's words in the body of a refusal.
+    /// The ESP's error message in the body of a refusal.
     pub words: fn(&str) -> Option<String>,
 }
 

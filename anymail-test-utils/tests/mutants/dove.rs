@@ -1,4 +1,4 @@
-//! The example over SMTP with a header of the ESP's own, and how that header is written wrong.
+//! The example with SMTP and an ESP's own header, and faults in that header.
 
 #[path = "../../examples/dove/backend.rs"]
 pub mod backend;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use self::harness::DoveHarness;
 
-/// Dove, with something wrong in each header.
+/// Dove with a fault in each header.
 struct Wrong(fn(&mut String));
 
 impl SmtpHarness for Wrong {
@@ -45,7 +45,7 @@ fn json(header: &mut String, change: impl FnOnce(&mut Value)) {
     *header = value.to_string();
 }
 
-/// Faults in the header, and the trials that are meant for them.
+/// Faults in the header, and the trials that must detect them.
 type Planted = (&'static str, fn(&mut String), &'static [&'static str]);
 
 const PLANTED: [Planted; 8] = [
@@ -108,14 +108,14 @@ const PLANTED: [Planted; 8] = [
                 }
             });
         },
-        &["batch::metadata_of_one_go_to_no_other"],
+        &["batch::metadata_of_one_recipient_reach_no_other"],
     ),
     (
-        "takes_off_for_unsaid",
+        "treats_off_as_unset",
         |header| *header = header.replace("{\"settings\":{\"enable\":0}}", "null"),
         &[
-            "features::track_opens::off_is_said_too",
-            "features::track_clicks::off_is_said_too",
+            "features::track_opens::off_is_sent_too",
+            "features::track_clicks::off_is_sent_too",
         ],
     ),
     (
@@ -145,7 +145,7 @@ pub fn mutants() -> Mutants {
         all = all.plant_suite(name, move || Suite::smtp(Wrong(wrong)), caught_by);
     }
     all.plant(
-        "takes_the_clock_of_send_at_for_utc",
+        "treats_the_local_time_of_send_at_as_utc",
         S::Message(|message| {
             if let Some(at) = message.send_at.value_mut() {
                 *at = at.replace_offset(time::UtcOffset::UTC);
@@ -173,12 +173,12 @@ pub fn mutants() -> Mutants {
                 message.merge_metadata.value_or_default().clear();
             }
         }),
-        &["batch::metadata_of_one_go_to_no_other"],
+        &["batch::metadata_of_one_recipient_reach_no_other"],
     )
     .plant(
-        "makes_one_mail_of_a_batch_by_metadata",
+        "sends_a_batch_with_metadata_as_one_message",
         S::Message(|message| message.merge_metadata = Default::default()),
-        &["batch::metadata_of_one_go_to_no_other"],
+        &["batch::metadata_of_one_recipient_reach_no_other"],
     )
     .plant(
         "forgets_the_bcc",
@@ -192,22 +192,22 @@ pub fn mutants() -> Mutants {
             status.esp = "smtp".into();
             Ok(status)
         }),
-        &["backend::has_a_name_to_configure_it_by"],
+        &["backend::has_a_valid_name"],
     )
     .plant(
-        "says_no_of_a_lost_reply",
+        "treats_a_lost_reply_as_a_refusal",
         S::Result(|_, result| {
             result.map_err(|error| error.with_accepted(anymail_core::Accepted::No))
         }),
-        &["network::a_reset_at_the_end_is_told_as_it_is"],
+        &["network::a_reset_at_the_end_is_reported_correctly"],
     )
     .plant(
-        "tells_refused_recipients_by_an_error_alone",
+        "reports_refused_recipients_only_as_an_error",
         S::Result(|_, result| {
             result.map_err(|error| anymail_core::SendError::new(error.kind(), "dove", "refused"))
         }),
         &[
-            "statuses::one_who_is_invalid",
+            "statuses::a_recipient_who_is_invalid",
             "statuses::a_message_without_accepted_recipients_is_an_error",
         ],
     )

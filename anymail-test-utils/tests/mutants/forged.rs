@@ -21,7 +21,7 @@ type Expected = fn(&str, &Request<Bytes>) -> Result<String, HarnessError>;
 pub struct Scheme {
     pub signer: Arc<dyn Signer>,
     pub time_and_signature: TimeAndSignature,
-    /// The signature by a key, where there is just one.
+    /// Returns the signature with a key, if there is only one.
     pub expected: Option<Expected>,
     pub is_right: fn(&str, &Request<Bytes>, &str) -> bool,
 }
@@ -50,8 +50,8 @@ pub fn plant<H: Harness>(mut all: Mutants, harness: fn() -> H, scheme: Scheme) -
         "signatures::inbound::a_post_without_the_right_signature_is_not_read",
     ];
     const AGED: &[&str] = &[
-        "signatures::tracking::a_signature_counts_for_a_limited_time",
-        "signatures::inbound::a_signature_counts_for_a_limited_time",
+        "signatures::tracking::a_signature_is_valid_for_a_limited_time",
+        "signatures::inbound::a_signature_is_valid_for_a_limited_time",
     ];
     let mut add = |name: &str, forgery: Forgery, caught_by: &[&str]| {
         let scheme = scheme.clone();
@@ -69,18 +69,18 @@ pub fn plant<H: Harness>(mut all: Mutants, harness: fn() -> H, scheme: Scheme) -
         add("compares_a_prefix", F::ComparesAPrefix, FORGED);
     }
     add(
-        "takes_json_unverified",
+        "accepts_unverified_json",
         F::TakesJsonUnverified,
         &FORGED[..1],
     );
     add(
-        "takes_forms_unverified",
+        "accepts_unverified_forms",
         F::TakesFormsUnverified,
         &FORGED[1..],
     );
     add("ignores_the_age", F::IgnoresTheAge, AGED);
     add(
-        "takes_what_comes_from_the_future",
+        "accepts_signatures_from_the_future",
         F::ChecksTheAgeOneWay,
         AGED,
     );
@@ -93,7 +93,7 @@ pub fn plant<H: Harness>(mut all: Mutants, harness: fn() -> H, scheme: Scheme) -
         ],
     );
     add(
-        "decodes_signatures_without_looking",
+        "decodes_signatures_without_checks",
         F::DecodesWithoutLooking,
         &[
             "signatures::tracking::any_bytes_for_a_signature_are_refused",
@@ -103,17 +103,17 @@ pub fn plant<H: Harness>(mut all: Mutants, harness: fn() -> H, scheme: Scheme) -
     add(
         "needs_no_key",
         F::TakesNoKey,
-        &["signatures::tracking::without_a_key_nothing_is_read"],
+        &["signatures::tracking::without_a_key_no_post_is_read"],
     );
     add(
         "traces_the_keys",
         F::TracesTheKeys,
-        &["signatures::tracking::signing_keys_are_in_no_debug_text_answer_or_log"],
+        &["signatures::tracking::signing_keys_are_in_no_debug_output_answer_or_log"],
     );
     all
 }
 
-/// Knows the same ESP; the signature is verified carelessly.
+/// Knows the same ESP, but verifies the signature carelessly.
 struct Forged<H> {
     harness: H,
     scheme: Scheme,
@@ -167,7 +167,7 @@ impl<H: Harness> Harness for Forged<H> {
     }
 }
 
-/// Signs as the ESP does; what verifies is careless.
+/// Signs as the ESP does; only the verifier is careless.
 struct Forger {
     scheme: Scheme,
     forgery: Forgery,

@@ -1,4 +1,4 @@
-//! Backends that read answers wrong, or tell the caller something else.
+//! Backends that misread responses, or report something else to the caller.
 
 use anymail_core::{
     Accepted, AddressKey, PreparedMessage, SendError, SendErrorKind, SendStatus, Status,
@@ -22,7 +22,7 @@ pub fn mutants() -> Vec<Mutant> {
     .concat()
 }
 
-/// Changes what is told of each recipient.
+/// Changes what is reported for each recipient.
 pub fn retell(
     result: SendResult,
     change: impl Fn(usize, &AddressKey, Status, Option<String>) -> (Status, Option<String>),
@@ -92,31 +92,31 @@ fn statuses() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "takes_queued_for_sent",
+            "treats_queued_as_sent",
             Result(|_, result| takes_for(result, Status::Queued, Status::Sent)),
-            &["statuses::one_who_is_queued"],
+            &["statuses::a_recipient_who_is_queued"],
         ),
         mutant(
-            "takes_invalid_for_rejected",
+            "treats_invalid_as_rejected",
             Result(|_, result| takes_for(result, Status::Invalid, Status::Rejected)),
-            &["statuses::one_who_is_invalid"],
+            &["statuses::a_recipient_who_is_invalid"],
         ),
         mutant(
-            "takes_rejected_for_sent",
+            "treats_rejected_as_sent",
             Result(|_, result| takes_for(result, Status::Rejected, Status::Sent)),
             &[
-                "statuses::one_who_is_rejected",
+                "statuses::a_recipient_who_is_rejected",
                 "statuses::a_message_without_accepted_recipients_is_an_error",
-                "many::one_rejected_in_the_middle_spoils_no_other",
+                "many::one_rejected_in_the_middle_affects_no_other",
             ],
         ),
         mutant(
-            "takes_failed_for_sent",
+            "treats_failed_as_sent",
             Result(|_, result| takes_for(result, Status::Failed, Status::Sent)),
-            &["statuses::one_who_is_failed"],
+            &["statuses::a_recipient_who_is_failed"],
         ),
         mutant(
-            "takes_one_refusal_for_the_messages",
+            "treats_one_refusal_as_the_whole_messages",
             Result(|_, result| {
                 let status = result?;
                 let mut people = status.recipients();
@@ -143,7 +143,7 @@ fn statuses() -> Vec<Mutant> {
             &["statuses::cc_and_bcc_have_a_status_too"],
         ),
         mutant(
-            "tells_addresses_as_the_esp_spells_them",
+            "reports_addresses_as_the_esp_spells_them",
             Result(|message, result| {
                 let told = result?;
                 let mut lower = message.message().clone();
@@ -158,10 +158,10 @@ fn statuses() -> Vec<Mutant> {
                 }
                 Ok(status)
             }),
-            &["statuses::everybody_is_told_of_under_the_address_as_given"],
+            &["statuses::every_recipient_is_reported_under_the_address_as_given"],
         ),
         mutant(
-            "keeps_no_answer",
+            "does_not_keep_the_answer",
             Result(|_, result| {
                 result.map(|mut status| {
                     status.esp_responses.clear();
@@ -176,7 +176,7 @@ fn statuses() -> Vec<Mutant> {
 fn ids() -> Vec<Mutant> {
     vec![
         mutant(
-            "makes_up_message_ids",
+            "invents_message_ids",
             Result(|_, result| {
                 retell(result, |i, _, status, id| {
                     (status, id.map(|_| format!("made-up-{i}")))
@@ -188,7 +188,7 @@ fn ids() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "gives_all_of_a_batch_the_first_id",
+            "gives_every_recipient_of_a_batch_the_first_id",
             Answer(|mut answer| {
                 let first = answer["results"][0]["id"].clone();
                 for row in answer["results"].as_array_mut().into_iter().flatten() {
@@ -199,7 +199,7 @@ fn ids() -> Vec<Mutant> {
             &["message_ids::each_of_a_batch_has_its_own"],
         ),
         mutant(
-            "gives_the_refused_an_id",
+            "gives_refused_recipients_an_id",
             Result(|_, result| {
                 retell(result, |_, _, status, id| {
                     (status, id.or(Some("an id".to_owned())))
@@ -217,15 +217,15 @@ fn lost(_: &PreparedMessage) -> SendError {
 fn many() -> Vec<Mutant> {
     vec![
         mutant(
-            "gives_results_in_another_order",
+            "returns_results_in_another_order",
             Results(|mut results| {
                 results.reverse();
                 results
             }),
-            &["many::results_come_in_order_one_for_each"],
+            &["many::each_message_has_one_result_in_order"],
         ),
         mutant(
-            "lets_one_bad_message_spoil_all",
+            "lets_one_bad_message_fail_all",
             Results(|results| {
                 let sent = |result: &SendResult| {
                     let status = result.as_ref().ok();
@@ -238,12 +238,12 @@ fn many() -> Vec<Mutant> {
                 results.iter().map(|_| Err(error.clone())).collect()
             }),
             &[
-                "many::one_failed_in_the_middle_spoils_no_other",
-                "many::one_rejected_in_the_middle_spoils_no_other",
+                "many::one_failed_in_the_middle_affects_no_other",
+                "many::one_rejected_in_the_middle_affects_no_other",
             ],
         ),
         mutant(
-            "takes_silence_for_a_yes",
+            "treats_a_missing_row_as_success",
             Result(|message, result| match result {
                 Err(error) if error.kind() == SendErrorKind::InvalidResponse => {
                     Ok(status_of(message.message(), Status::Sent))
@@ -251,12 +251,12 @@ fn many() -> Vec<Mutant> {
                 other => other,
             }),
             &[
-                "many::an_answer_that_passes_over_the_last_leaves_it_open",
-                "answers::of_the_wrong_shape_are_no_yes",
+                "many::a_message_missing_from_the_answer_is_unknown",
+                "answers::of_the_wrong_shape_are_not_a_success",
             ],
         ),
         mutant(
-            "takes_silence_for_a_no",
+            "treats_a_missing_row_as_a_refusal",
             Result(|message, result| match result {
                 Err(error) if error.kind() == SendErrorKind::InvalidResponse => {
                     Err(lost(message).with_accepted(Accepted::No))
@@ -264,35 +264,35 @@ fn many() -> Vec<Mutant> {
                 other => other,
             }),
             &[
-                "many::an_answer_that_passes_over_the_last_leaves_it_open",
-                "answers::of_the_wrong_shape_are_no_yes",
-                "answers::of_a_bare_status_are_told_as_they_are",
+                "many::a_message_missing_from_the_answer_is_unknown",
+                "answers::of_the_wrong_shape_are_not_a_success",
+                "answers::with_only_a_status_are_reported_correctly",
             ],
         ),
     ]
 }
 
-/// Where a batch takes several calls.
+/// For batches in several calls.
 fn calls() -> Vec<Mutant> {
     const REFUSED: [&str; 2] = [
-        "batch::a_refused_first_call_fails_for_its_own_recipients",
-        "batch::a_refused_second_call_fails_for_its_own_recipients",
+        "batch::a_refused_first_call_fails_only_its_recipients",
+        "batch::a_refused_second_call_fails_only_its_recipients",
     ];
     const LIMITED: [&str; 2] = [
-        "batch::a_rate_limited_first_call_fails_for_its_own_recipients",
-        "batch::a_rate_limited_second_call_fails_for_its_own_recipients",
+        "batch::a_rate_limited_first_call_fails_only_its_recipients",
+        "batch::a_rate_limited_second_call_fails_only_its_recipients",
     ];
     const OPEN: [&str; 6] = [
-        "batch::a_crash_at_the_first_call_leaves_its_own_recipients_open",
-        "batch::a_crash_at_the_second_call_leaves_its_own_recipients_open",
-        "batch::a_lost_first_call_leaves_its_own_recipients_open",
-        "batch::a_lost_second_call_leaves_its_own_recipients_open",
-        "batch::a_garbled_answer_to_the_first_call_leaves_its_own_recipients_open",
-        "batch::a_garbled_answer_to_the_second_call_leaves_its_own_recipients_open",
+        "batch::a_server_error_in_the_first_call_leaves_only_its_recipients_unknown",
+        "batch::a_server_error_in_the_second_call_leaves_only_its_recipients_unknown",
+        "batch::a_lost_first_call_leaves_only_its_recipients_unknown",
+        "batch::a_lost_second_call_leaves_only_its_recipients_unknown",
+        "batch::a_garbled_answer_to_the_first_call_leaves_only_its_recipients_unknown",
+        "batch::a_garbled_answer_to_the_second_call_leaves_only_its_recipients_unknown",
     ];
     vec![
         mutant(
-            "makes_an_error_of_a_batch_when_one_call_fails",
+            "returns_an_error_for_a_batch_when_one_call_fails",
             Result(|_, result| match result {
                 Ok(status) if status.recipients().any(|it| it.status == Status::Failed) => Err(
                     SendError::new(SendErrorKind::Refused, NAME, "a call failed"),
@@ -302,7 +302,7 @@ fn calls() -> Vec<Mutant> {
             const { &[REFUSED[0], REFUSED[1], LIMITED[0], LIMITED[1]] },
         ),
         mutant(
-            "says_of_a_batch_that_it_was_not_accepted_when_one_call_is_lost",
+            "reports_a_batch_as_not_accepted_when_one_call_is_lost",
             Result(|message, result| match result {
                 Ok(status)
                     if message.is_batch()
@@ -319,7 +319,7 @@ fn calls() -> Vec<Mutant> {
             &OPEN,
         ),
         mutant(
-            "says_of_a_batch_that_it_may_be_accepted_when_one_call_is_lost",
+            "reports_a_batch_as_possibly_accepted_when_one_call_is_lost",
             Result(|message, result| match result {
                 Ok(status)
                     if message.is_batch()
@@ -336,27 +336,27 @@ fn calls() -> Vec<Mutant> {
             &OPEN,
         ),
         mutant(
-            "tells_those_of_a_failed_call_as_queued",
+            "reports_recipients_of_a_failed_call_as_queued",
             Result(|_, result| takes_for(result, Status::Failed, Status::Queued)),
             const { &[REFUSED[0], REFUSED[1], LIMITED[0], LIMITED[1]] },
         ),
         mutant(
-            "tells_those_of_a_failed_call_as_unknown",
+            "reports_recipients_of_a_failed_call_as_unknown",
             Result(|_, result| takes_for(result, Status::Failed, Status::Unknown)),
             const { &[REFUSED[0], REFUSED[1], LIMITED[0], LIMITED[1]] },
         ),
         mutant(
-            "tells_those_of_a_lost_call_as_failed",
+            "reports_recipients_of_a_lost_call_as_failed",
             Result(|_, result| takes_for(result, Status::Unknown, Status::Failed)),
             &OPEN,
         ),
         mutant(
-            "tells_those_of_a_lost_call_as_sent",
+            "reports_recipients_of_a_lost_call_as_sent",
             Result(|_, result| takes_for(result, Status::Unknown, Status::Sent)),
             &OPEN,
         ),
         mutant(
-            "tells_all_of_a_batch_as_the_last_call_went",
+            "reports_the_last_calls_result_for_a_whole_batch",
             Result(|message, result| {
                 let Ok(status) = &result else { return result };
                 let last = status.recipients().last().unwrap().status;
@@ -371,9 +371,9 @@ fn calls() -> Vec<Mutant> {
             const { &[REFUSED[0], LIMITED[0], OPEN[0], OPEN[2], OPEN[4]] },
         ),
         mutant(
-            "sends_a_batch_whole_however_many_they_are",
+            "sends_a_batch_of_any_size_in_one_call",
             Own(O::SendsMoreInACallThanTheEspTakes),
-            &["batch::no_call_has_more_recipients_than_the_esp_takes"],
+            &["batch::no_call_has_more_recipients_than_the_esp_allows"],
         ),
     ]
 }
@@ -381,9 +381,9 @@ fn calls() -> Vec<Mutant> {
 fn nonsense() -> Vec<Mutant> {
     vec![
         mutant(
-            "reads_answers_without_an_end",
+            "reads_answers_without_a_limit",
             Own(O::ReadsAnswersWithoutAnEnd),
-            &["answers::without_an_end_are_not_read_to_it"],
+            &["answers::without_an_end_are_read_up_to_a_limit"],
         ),
         mutant(
             "trusts_the_shape_of_answers",
@@ -396,12 +396,12 @@ fn nonsense() -> Vec<Mutant> {
                 json!({ "results": rows.collect::<Vec<_>>() })
             }),
             &[
-                "answers::cut_or_changed_anywhere_cause_no_panic",
-                "answers::of_the_wrong_shape_are_no_yes",
+                "answers::truncated_or_altered_anywhere_cause_no_panic",
+                "answers::of_the_wrong_shape_are_not_a_success",
             ],
         ),
         mutant(
-            "tells_only_of_those_whom_the_answer_names",
+            "reports_only_recipients_that_the_answer_names",
             Result(|message, result| {
                 let told = result?;
                 let mut named = message.message().clone();
@@ -422,7 +422,7 @@ fn nonsense() -> Vec<Mutant> {
                 }
                 Ok(status)
             }),
-            &["answers::cut_or_changed_anywhere_cause_no_panic"],
+            &["answers::truncated_or_altered_anywhere_cause_no_panic"],
         ),
         mutant(
             "panics_on_an_id_that_is_no_uuid",
@@ -433,7 +433,7 @@ fn nonsense() -> Vec<Mutant> {
                 }
                 answer
             }),
-            &["answers::cut_or_changed_anywhere_cause_no_panic"],
+            &["answers::truncated_or_altered_anywhere_cause_no_panic"],
         ),
     ]
 }
@@ -443,17 +443,17 @@ fn about_itself() -> Vec<Mutant> {
         mutant(
             "has_a_name_in_capitals",
             Own(O::HasANameInCapitals),
-            &["backend::has_a_name_to_configure_it_by"],
+            &["backend::has_a_valid_name"],
         ),
         mutant(
-            "answers_for_max_batch_as_it_likes",
+            "changes_max_batch",
             Own(O::AnswersForMaxBatchAsItLikes),
-            &["backend::says_the_same_of_itself_each_time"],
+            &["backend::never_changes_its_description"],
         ),
         mutant(
             "objects_to_everything",
             Own(O::ObjectsToEverything),
-            &["backend::has_nothing_against_a_plain_message"],
+            &["backend::accepts_a_plain_message"],
         ),
     ]
 }

@@ -1,5 +1,5 @@
-//! Faults that any ESP's backend may have, in those whose ESP has one answer for all recipients of
-//! a call: what is told of recipients, calls and errors, and what is let through.
+//! Faults of backends for ESPs with one response for all recipients of a call: in what they report
+//! about recipients, calls and errors, and in what they accept.
 
 use anymail_core::{Accepted, PreparedMessage, SendError, SendErrorKind as K, Status};
 use anymail_test_utils::conformance::{Mutants, Sabotage as S};
@@ -12,7 +12,7 @@ fn failed(result: SendResult, change: fn(SendError) -> SendError) -> SendResult 
     result.map_err(change)
 }
 
-/// A batch of which somebody has this status.
+/// A batch in which a recipient has this status.
 fn is_mixed(message: &PreparedMessage, result: &SendResult, with: Status) -> bool {
     let has = |it: &anymail_core::SendStatus| it.recipients().any(|it| it.status == with);
     message.is_batch() && result.as_ref().is_ok_and(has)
@@ -34,11 +34,11 @@ pub fn plant(mutants: Mutants) -> Mutants {
 fn people(mutants: Mutants) -> Mutants {
     mutants
         .plant(
-            "tells_all_as_sent",
+            "reports_all_as_sent",
             S::Result(|_, result| takes_for(result, Status::Queued, Status::Sent)),
             &[
-                "statuses::everybody_is_told_of_under_the_address_as_given",
-                "statuses::one_who_is_queued",
+                "statuses::every_recipient_is_reported_under_the_address_as_given",
+                "statuses::a_recipient_who_is_queued",
             ],
         )
         .plant(
@@ -53,7 +53,7 @@ fn people(mutants: Mutants) -> Mutants {
             &["statuses::cc_and_bcc_have_a_status_too"],
         )
         .plant(
-            "makes_up_message_ids",
+            "invents_message_ids",
             S::Result(|_, result| {
                 retell(result, |_, key, status, id| {
                     (status, id.map(|_| format!("<{}>", key.as_str())))
@@ -85,15 +85,15 @@ fn people(mutants: Mutants) -> Mutants {
             &["features::esp_extra::replaces_a_field_or_is_refused"],
         )
         .plant(
-            "writes_a_batch_as_one_mail",
+            "sends_a_batch_as_one_message",
             S::Message(|message| {
                 message.merge_data = Default::default();
                 message.merge_headers = Default::default();
                 message.merge_metadata = Default::default();
             }),
             &[
-                "batch::each_to_gets_a_mail_and_sees_no_other",
-                "batch::copies_go_with_every_mail",
+                "batch::each_recipient_gets_a_message_and_sees_no_other",
+                "batch::every_message_has_all_copies",
             ],
         )
         .plant(
@@ -103,7 +103,7 @@ fn people(mutants: Mutants) -> Mutants {
                     message.attachments = Default::default();
                 }
             }),
-            &["batch::all_that_is_declared_arrives_at_once"],
+            &["batch::all_declared_features_arrive_together"],
         )
         .plant(
             "forgets_tags_and_tracking_of_a_batch",
@@ -113,18 +113,18 @@ fn people(mutants: Mutants) -> Mutants {
                     message.track_opens = Default::default();
                 }
             }),
-            &["batch::all_that_is_declared_arrives_at_once"],
+            &["batch::all_declared_features_arrive_together"],
         )
         .plant(
-            "forgets_answers_beside_a_template",
+            "forgets_reply_to_with_a_template",
             S::Message(|message| {
                 if message.template_id.value().is_some() {
                     message.reply_to = Default::default();
                 }
             }),
             &[
-                "templates::all_that_is_declared_arrives_at_once",
-                "templates::all_that_is_declared_arrives_at_once_in_a_batch",
+                "templates::all_declared_features_arrive_together",
+                "templates::all_declared_features_arrive_together_in_a_batch",
             ],
         )
         .plant(
@@ -133,7 +133,7 @@ fn people(mutants: Mutants) -> Mutants {
             &["features::send_at::arrives"],
         )
         .plant(
-            "says_that_all_can_be_done",
+            "declares_every_feature",
             S::Capabilities(|_| anymail_core::Capabilities::all()),
             &[
                 "features::envelope_sender::is_refused",
@@ -145,11 +145,11 @@ fn people(mutants: Mutants) -> Mutants {
         )
 }
 
-/// Where a batch takes several calls.
+/// For batches in several calls.
 fn calls(mutants: Mutants) -> Mutants {
     mutants
         .plant(
-            "makes_an_error_of_a_batch_when_one_call_is_refused",
+            "returns_an_error_for_a_batch_when_one_call_is_refused",
             S::Result(
                 |message, result| match is_mixed(message, &result, Status::Failed) {
                     true => error(K::Refused, &result),
@@ -157,13 +157,13 @@ fn calls(mutants: Mutants) -> Mutants {
                 },
             ),
             &[
-                "batch::a_refused_first_call_fails_for_its_own_recipients",
-                "batch::a_refused_second_call_fails_for_its_own_recipients",
-                "batch::a_rate_limited_second_call_fails_for_its_own_recipients",
+                "batch::a_refused_first_call_fails_only_its_recipients",
+                "batch::a_refused_second_call_fails_only_its_recipients",
+                "batch::a_rate_limited_second_call_fails_only_its_recipients",
             ],
         )
         .plant(
-            "says_of_a_batch_that_it_was_not_accepted_when_one_call_is_lost",
+            "reports_a_batch_as_not_accepted_when_one_call_is_lost",
             S::Result(
                 |message, result| match is_mixed(message, &result, Status::Unknown) {
                     true => error(K::Connect, &result),
@@ -171,79 +171,79 @@ fn calls(mutants: Mutants) -> Mutants {
                 },
             ),
             &[
-                "batch::a_lost_second_call_leaves_its_own_recipients_open",
-                "batch::a_crash_at_the_second_call_leaves_its_own_recipients_open",
+                "batch::a_lost_second_call_leaves_only_its_recipients_unknown",
+                "batch::a_server_error_in_the_second_call_leaves_only_its_recipients_unknown",
             ],
         )
         .plant(
-            "tells_those_of_a_failed_call_as_queued",
+            "reports_recipients_of_a_failed_call_as_queued",
             S::Result(|_, result| takes_for(result, Status::Failed, Status::Queued)),
             &[
-                "batch::a_refused_second_call_fails_for_its_own_recipients",
-                "batch::a_rate_limited_first_call_fails_for_its_own_recipients",
+                "batch::a_refused_second_call_fails_only_its_recipients",
+                "batch::a_rate_limited_first_call_fails_only_its_recipients",
             ],
         )
         .plant(
-            "tells_those_of_a_lost_call_as_failed",
+            "reports_recipients_of_a_lost_call_as_failed",
             S::Result(|_, result| takes_for(result, Status::Unknown, Status::Failed)),
             &[
-                "batch::a_lost_first_call_leaves_its_own_recipients_open",
-                "batch::a_lost_second_call_leaves_its_own_recipients_open",
-                "batch::a_garbled_answer_to_the_second_call_leaves_its_own_recipients_open",
+                "batch::a_lost_first_call_leaves_only_its_recipients_unknown",
+                "batch::a_lost_second_call_leaves_only_its_recipients_unknown",
+                "batch::a_garbled_answer_to_the_second_call_leaves_only_its_recipients_unknown",
             ],
         )
         .plant(
-            "tells_those_of_a_lost_call_as_queued",
+            "reports_recipients_of_a_lost_call_as_queued",
             S::Result(|_, result| takes_for(result, Status::Unknown, Status::Queued)),
-            &["batch::a_garbled_answer_to_the_first_call_leaves_its_own_recipients_open"],
+            &["batch::a_garbled_answer_to_the_first_call_leaves_only_its_recipients_unknown"],
         )
 }
 
 fn errors(mutants: Mutants) -> Mutants {
     mutants
         .plant(
-            "takes_a_lost_answer_for_a_no",
+            "treats_a_lost_answer_as_a_refusal",
             S::Result(|_, result| failed(result, |error| error.with_accepted(Accepted::No))),
             &[
-                "network::a_reset_in_place_of_the_answer_is_told_as_it_is",
-                "network::no_answer_in_time_though_accepted_is_told_as_it_is",
-                "network::a_crash_of_the_esp_is_told_as_it_is",
-                "many::a_lost_answer_marks_just_its_own_messages",
+                "network::a_reset_instead_of_the_answer_is_reported_correctly",
+                "network::no_answer_in_time_though_accepted_is_reported_correctly",
+                "network::a_server_error_of_the_esp_is_reported_correctly",
+                "many::a_lost_answer_affects_only_its_own_messages",
             ],
         )
         .plant(
-            "takes_every_failure_for_a_maybe",
+            "treats_every_failure_as_possibly_accepted",
             S::Result(|_, result| failed(result, |error| error.with_accepted(Accepted::Maybe))),
             &[
                 "network::a_refused_connection_is_safe_to_send_again",
-                "network::a_refused_request_is_told_as_it_is",
-                "network::too_many_requests_is_told_as_it_is",
-                "statuses::one_who_is_failed",
+                "network::a_refused_request_is_reported_correctly",
+                "network::too_many_requests_is_reported_correctly",
+                "statuses::a_recipient_who_is_failed",
             ],
         )
         .plant(
-            "takes_every_refusal_for_the_esps_own",
+            "treats_every_refusal_as_the_esps_own",
             S::Result(|_, result| failed(result, SendError::said_by_esp)),
             &[
-                "network::a_refusal_by_a_page_is_told_as_it_is",
-                "network::maintenance_by_a_proxys_page_is_told_as_it_is",
-                "network::maintenance_by_a_gateways_json_is_told_as_it_is",
+                "network::a_refusal_by_a_page_is_reported_correctly",
+                "network::maintenance_by_a_proxys_page_is_reported_correctly",
+                "network::maintenance_by_a_gateways_json_is_reported_correctly",
             ],
         )
         .plant(
-            "takes_every_failure_for_final",
+            "treats_every_failure_as_final",
             S::Result(|_, result| failed(result, |error| error.with_transient(false))),
-            &["network::too_many_requests_is_told_as_it_is"],
+            &["network::too_many_requests_is_reported_correctly"],
         )
         .plant(
-            "hears_no_retry_after",
+            "ignores_retry_after",
             S::Result(|_, result| failed(result, |error| error.with_retry_after(None))),
             &["network::retry_after_in_seconds_is_passed_on"],
         )
         .plant(
-            "keeps_the_esps_words_to_itself",
+            "hides_the_esps_error_message",
             S::Result(|_, result| failed(result, |error| error.with_message("no"))),
-            &["network::the_esps_own_words_are_passed_on"],
+            &["network::the_esps_error_message_is_passed_on"],
         )
 }
 
@@ -252,12 +252,12 @@ fn events(mutants: Mutants) -> Mutants {
     const INBOUND: &[&str] = &["webhooks::inbound::events_say_what_the_esp_said"];
     mutants
         .plant(
-            "tells_no_link",
+            "does_not_report_the_link",
             S::Events(|_, events| told(events, |event| event.click_url = None)),
             TRACKING,
         )
         .plant(
-            "tells_the_servers_words_as_the_esps",
+            "reports_the_servers_text_as_the_esps",
             S::Events(|_, events| {
                 told(events, |event| {
                     event.description = event.mta_response.take()
@@ -266,12 +266,12 @@ fn events(mutants: Mutants) -> Mutants {
             TRACKING,
         )
         .plant(
-            "tells_no_envelope",
+            "does_not_report_the_envelope",
             S::Events(|_, events| came(events, |mail| mail.envelope_recipient = None)),
             INBOUND,
         )
         .plant(
-            "takes_the_author_for_the_sender_of_the_envelope",
+            "treats_from_as_the_envelope_sender",
             S::Events(|_, events| {
                 came(events, |mail| {
                     mail.envelope_sender = Some("Ann <ann@example.com>".to_owned());

@@ -1,4 +1,4 @@
-//! Backends that put the wrong mails into a call, or use what they did not declare.
+//! Backends that put the wrong messages into a call, or use undeclared features.
 
 use anymail_core::{Capabilities, Feature, Message, Support};
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ pub fn mutants() -> Vec<Mutant> {
             "leaks_the_others_of_a_batch",
             Mail(everybody_to_all),
             &[
-                "batch::each_to_gets_a_mail_and_sees_no_other",
+                "batch::each_recipient_gets_a_message_and_sees_no_other",
                 "features::batch::arrives",
             ],
         ),
@@ -38,7 +38,7 @@ pub fn mutants() -> Vec<Mutant> {
                     .unwrap()
                     .insert("X-All".into(), json!(all.join(",")));
             }),
-            &["batch::each_to_gets_a_mail_and_sees_no_other"],
+            &["batch::each_recipient_gets_a_message_and_sees_no_other"],
         ),
         mutant(
             "forgets_the_files_of_a_batch",
@@ -47,7 +47,7 @@ pub fn mutants() -> Vec<Mutant> {
                     mail["files"] = json!([]);
                 }
             }),
-            &["batch::all_that_is_declared_arrives_at_once"],
+            &["batch::all_declared_features_arrive_together"],
         ),
         mutant(
             "forgets_the_html_of_a_batch",
@@ -56,36 +56,36 @@ pub fn mutants() -> Vec<Mutant> {
                     mail.remove("html");
                 }
             }),
-            &["batch::all_that_is_declared_arrives_at_once"],
+            &["batch::all_declared_features_arrive_together"],
         ),
         mutant(
-            "forgets_the_answers_of_a_batch",
+            "forgets_reply_to_in_a_batch",
             Mail(|mail, message| {
                 if message.is_batch() {
                     mail.remove("reply_to");
                 }
             }),
-            &["batch::all_that_is_declared_arrives_at_once"],
+            &["batch::all_declared_features_arrive_together"],
         ),
         mutant(
-            "forgets_the_labels_beside_files",
+            "forgets_tags_and_metadata_with_attachments",
             Mail(|mail, _| {
                 if mail["files"] != json!([]) {
                     mail["labels"] = json!([]);
                 }
             }),
-            &["mails::all_that_is_declared_arrives_at_once"],
+            &["mails::all_declared_features_arrive_together"],
         ),
         mutant(
-            "forgets_metadata_beside_a_template",
+            "forgets_metadata_with_a_template",
             Mail(|mail, _| {
                 if mail.contains_key("template") {
                     mail["metadata"] = json!({});
                 }
             }),
             &[
-                "templates::all_that_is_declared_arrives_at_once",
-                "templates::all_that_is_declared_arrives_at_once_in_a_batch",
+                "templates::all_declared_features_arrive_together",
+                "templates::all_declared_features_arrive_together_in_a_batch",
             ],
         ),
         mutant(
@@ -96,7 +96,7 @@ pub fn mutants() -> Vec<Mutant> {
                 }
                 mails
             }),
-            &["batch::copies_go_with_every_mail"],
+            &["batch::every_message_has_all_copies"],
         ),
         mutant(
             "sends_a_batch_of_one_to_nobody",
@@ -108,7 +108,7 @@ pub fn mutants() -> Vec<Mutant> {
                 }
                 mails
             }),
-            &["batch::of_one_is_a_mail_to_one"],
+            &["batch::of_one_recipient_is_one_message"],
         ),
         mutant(
             "sends_the_last_mail_of_a_call_twice",
@@ -116,41 +116,41 @@ pub fn mutants() -> Vec<Mutant> {
                 mails.extend(mails.last().cloned());
                 mails
             }),
-            &["mails::a_message_makes_one_mail"],
+            &["mails::a_message_is_sent_once"],
         ),
         mutant(
             "makes_a_call_for_each_recipient",
             Own(O::MakesACallForEachRecipient),
-            &["mails::a_message_makes_one_mail"],
+            &["mails::a_message_is_sent_once"],
         ),
         mutant(
             "sends_the_first_call_only",
             Own(O::SendsTheFirstCallOnly),
-            &["batch::more_recipients_than_a_call_takes_all_get_theirs"],
+            &["batch::more_recipients_than_fit_in_a_call_all_get_theirs"],
         ),
         mutant(
-            "sends_more_in_a_call_than_the_esp_takes",
+            "sends_more_messages_per_call_than_the_esp_allows",
             Own(O::SendsMoreInACallThanTheEspTakes),
-            &["batch::more_recipients_than_a_call_takes_all_get_theirs"],
+            &["batch::more_recipients_than_fit_in_a_call_all_get_theirs"],
         ),
         mutant(
-            "says_that_a_call_takes_more",
+            "declares_a_larger_max_batch",
             Own(O::SaysThatACallTakesMore),
-            &["many::more_than_a_call_takes_all_arrive_once"],
+            &["many::more_than_fit_in_a_call_all_arrive_once"],
         ),
         mutant(
-            "declares_what_nobody_can_use",
+            "declares_a_feature_that_cannot_be_used",
             Declares(|can| {
                 with(
                     can,
                     &[(Feature::TemplateSubject, Support::With(Feature::AmpHtml))],
                 )
             }),
-            &["features::what_is_declared_can_be_used"],
+            &["features::declared_features_can_be_used"],
         ),
-        // Core refuses what is not declared. These let it through, as if core forgot to.
+        // Core refuses undeclared features. These faults let them through, as if core did not.
         mutant(
-            "is_asked_for_everything",
+            "gets_undeclared_features",
             Declares(|_| Capabilities::all()),
             &[
                 "features::alternatives::is_left_out_and_reported",

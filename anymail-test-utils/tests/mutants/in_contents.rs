@@ -1,4 +1,4 @@
-//! Backends that write bodies and files wrong.
+//! Backends that write bodies and attachments incorrectly.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ pub fn mutants() -> Vec<Mutant> {
     [contents(), inline_parts()].concat()
 }
 
-/// Changes every file of the mail.
+/// Changes every attachment of the message.
 fn each_file(mail: &mut Map<String, Value>, change: impl Fn(&mut Map<String, Value>)) {
     let files = mail.get_mut("files").and_then(Value::as_array_mut);
     files
@@ -50,29 +50,29 @@ fn contents() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "makes_up_a_text",
+            "adds_a_text",
             Mail(|mail, _| {
                 mail.entry("text").or_insert("see the HTML".into());
             }),
             &[
-                "bodies::no_body_is_made_up",
+                "bodies::no_body_is_added",
                 "bodies::an_empty_body_is_no_body",
             ],
         ),
         mutant(
-            "trims_bodies_and_mends_their_line_ends",
+            "trims_bodies_and_changes_their_line_ends",
             Mail(|mail, _| edit(mail, "text", |text| text.trim().replace("\r\n", "\n"))),
             &["bodies::every_character_arrives"],
         ),
         mutant(
-            "takes_a_dot_for_the_end",
+            "treats_a_dot_as_the_end",
             Mail(|mail, _| {
                 edit(mail, "text", |text| {
                     let end = text.find("\r\n.\r\n").unwrap_or(text.len());
                     text[..end].to_owned()
                 });
             }),
-            &["bodies::lines_that_begin_with_a_dot_arrive"],
+            &["bodies::lines_that_start_with_a_dot_arrive"],
         ),
         mutant(
             "cuts_long_bodies",
@@ -109,7 +109,7 @@ fn contents() -> Vec<Mutant> {
             &["attachments::an_empty_one_arrives"],
         ),
         mutant(
-            "takes_attachments_for_text",
+            "treats_attachments_as_text",
             Mail(|mail, _| {
                 each_file(mail, |file| {
                     let text = String::from_utf8_lossy(&bytes(file)).replace("\r\n", "\n");
@@ -136,7 +136,7 @@ fn contents() -> Vec<Mutant> {
             &["attachments::five_megabytes_arrive"],
         ),
         mutant(
-            "writes_file_names_in_ascii",
+            "writes_filenames_in_ascii",
             Mail(|mail, _| {
                 each_file(mail, |file| {
                     edit(file, "name", |name| {
@@ -147,7 +147,7 @@ fn contents() -> Vec<Mutant> {
             &["attachments::odd_names_arrive_equal"],
         ),
         mutant(
-            "makes_up_file_names",
+            "invents_filenames",
             Mail(|mail, _| {
                 each_file(mail, |file| {
                     edit(file, "name", |name| match name {
@@ -156,7 +156,7 @@ fn contents() -> Vec<Mutant> {
                     });
                 });
             }),
-            &["attachments::one_without_a_name_arrives"],
+            &["attachments::one_without_a_filename_arrives"],
         ),
         mutant(
             "drops_the_parameters_of_types",
@@ -178,12 +178,12 @@ fn contents() -> Vec<Mutant> {
                 });
             }),
             &[
-                "attachments::content_ids_arrive_as_the_html_names_them",
+                "attachments::content_ids_match_the_html",
                 "features::inline_attachments::arrives",
             ],
         ),
         mutant(
-            "attaches_what_is_inline",
+            "sends_inline_parts_as_attachments",
             Mail(|mail, _| each_file(mail, |file| drop(file.insert("cid".into(), "".into())))),
             &["attachments::attached_and_inline_are_kept_apart"],
         ),
@@ -192,13 +192,13 @@ fn contents() -> Vec<Mutant> {
             Mail(|mail, _| {
                 mail.entry("track_opens").or_insert(true.into());
             }),
-            &["mails::nothing_comes_along_that_was_not_asked_for"],
+            &["mails::nothing_is_added"],
         ),
     ]
 }
 
 fn inline_parts() -> Vec<Mutant> {
-    const IDS: &str = "attachments::content_ids_arrive_as_the_html_names_them";
+    const IDS: &str = "attachments::content_ids_match_the_html";
     vec![
         mutant(
             "sends_inline_parts_as_files",
@@ -206,7 +206,7 @@ fn inline_parts() -> Vec<Mutant> {
                 each_file(mail, |file| drop(file.insert("cid".into(), "".into())));
             }),
             &[
-                "attachments::what_is_inline_arrives_inline",
+                "attachments::inline_parts_arrive_inline",
                 "attachments::attached_and_inline_are_kept_apart",
             ],
         ),
@@ -216,7 +216,7 @@ fn inline_parts() -> Vec<Mutant> {
             &[IDS],
         ),
         mutant(
-            "takes_the_file_name_for_the_content_id",
+            "treats_the_filename_as_the_content_id",
             Mail(|mail, _| {
                 each_file(mail, |file| {
                     if file["cid"] != "" {
@@ -227,7 +227,7 @@ fn inline_parts() -> Vec<Mutant> {
             &[IDS, "features::inline_attachments::arrives"],
         ),
         mutant(
-            "takes_the_content_id_for_the_file_name",
+            "treats_the_content_id_as_the_filename",
             Mail(|mail, _| {
                 each_file(mail, |file| {
                     if file["cid"] != "" {
@@ -235,7 +235,7 @@ fn inline_parts() -> Vec<Mutant> {
                     }
                 });
             }),
-            &["attachments::inline_parts_keep_their_names"],
+            &["attachments::inline_parts_keep_their_filenames"],
         ),
         mutant(
             "sends_inline_parts_as_pngs",
@@ -246,7 +246,7 @@ fn inline_parts() -> Vec<Mutant> {
                     }
                 });
             }),
-            &["attachments::what_is_inline_arrives_inline"],
+            &["attachments::inline_parts_arrive_inline"],
         ),
     ]
 }

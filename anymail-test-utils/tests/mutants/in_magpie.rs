@@ -1,4 +1,4 @@
-//! Magpies that write a form wrong.
+//! Magpies that write a form incorrectly.
 
 use anymail_core::{Address, Feature, Support};
 use anymail_test_utils::conformance::{Mutants, Sabotage as S};
@@ -20,7 +20,7 @@ fn is_person(name: &str) -> bool {
 
 fn people(all: Mutants) -> Mutants {
     all.plant(
-        "puts_no_quotes_around_names",
+        "does_not_quote_names",
         S::Request(|it| texts(it, is_person, |text| Some(text.replace('"', "")))),
         &[
             "addresses::a_name_with_a_comma_arrives_equal",
@@ -59,7 +59,7 @@ fn people(all: Mutants) -> Mutants {
                 });
             });
         }),
-        &["recipients::several_to_share_one_mail"],
+        &["recipients::several_to_share_one_message"],
     )
     .plant(
         "writes_a_bcc_header",
@@ -84,7 +84,7 @@ fn people(all: Mutants) -> Mutants {
         &["recipients::cc_arrives_as_cc"],
     )
     .plant(
-        "writes_one_address_for_answers",
+        "writes_only_one_reply_to_address",
         S::Request(|it| {
             let first = |text: &str| text.split(">, ").next().map(str::to_owned);
             texts(
@@ -99,7 +99,7 @@ fn people(all: Mutants) -> Mutants {
 
 fn contents(all: Mutants) -> Mutants {
     all.plant(
-        "mends_the_line_ends_of_texts",
+        "changes_the_line_ends_of_texts",
         S::Request(|it| {
             texts(
                 it,
@@ -125,7 +125,7 @@ fn contents(all: Mutants) -> Mutants {
         &["features::amp_html::arrives"],
     )
     .plant(
-        "says_that_it_can_do_any_alternative",
+        "declares_every_alternative",
         S::Capabilities(|can| {
             let more = [(Feature::Alternatives, Support::Yes)];
             can.iter().chain(more).collect()
@@ -133,7 +133,7 @@ fn contents(all: Mutants) -> Mutants {
         &["features::amp_html::a_second_one_is_refused"],
     )
     .plant(
-        "writes_file_names_in_percents",
+        "writes_filenames_in_percents",
         S::Request(|it| {
             files(it, "attachment", |part| {
                 let name = part.filename.take().unwrap_or_default();
@@ -144,7 +144,7 @@ fn contents(all: Mutants) -> Mutants {
         &["attachments::odd_names_arrive_equal"],
     )
     .plant(
-        "names_files_that_have_no_name",
+        "names_attachments_without_a_filename",
         S::Request(|it| {
             files(it, "attachment", |part| {
                 if part.filename.as_deref().unwrap_or_default().is_empty() {
@@ -152,7 +152,7 @@ fn contents(all: Mutants) -> Mutants {
                 }
             });
         }),
-        &["attachments::one_without_a_name_arrives"],
+        &["attachments::one_without_a_filename_arrives"],
     )
     .plant(
         "writes_no_types_of_files",
@@ -160,7 +160,7 @@ fn contents(all: Mutants) -> Mutants {
         &["attachments::types_arrive_with_their_parameters"],
     )
     .plant(
-        "takes_files_for_text",
+        "treats_files_as_text",
         S::Request(|it| {
             files(it, "attachment", |part| {
                 part.content = String::from_utf8_lossy(&part.content).into_owned().into();
@@ -189,9 +189,9 @@ fn contents(all: Mutants) -> Mutants {
 }
 
 fn inline_parts(all: Mutants) -> Mutants {
-    const IDS: &str = "attachments::content_ids_arrive_as_the_html_names_them";
+    const IDS: &str = "attachments::content_ids_match_the_html";
     all.plant(
-        "takes_the_file_name_for_the_content_id",
+        "treats_the_filename_as_the_content_id",
         S::Request(|it| {
             files(it, "inline", |part| {
                 part.filename = Some("logo.png".to_owned())
@@ -212,7 +212,7 @@ fn inline_parts(all: Mutants) -> Mutants {
         "sends_inline_parts_as_files",
         S::Request(|it| files(it, "inline", |part| part.name = "attachment".to_owned())),
         &[
-            "attachments::what_is_inline_arrives_inline",
+            "attachments::inline_parts_arrive_inline",
             "attachments::attached_and_inline_are_kept_apart",
         ],
     )
@@ -257,14 +257,14 @@ fn values(all: Mutants) -> Mutants {
         &["features::tags::arrives"],
     )
     .plant(
-        "says_only_that_opens_and_clicks_are_tracked",
+        "writes_only_enabled_tracking",
         S::Request(|it| {
             let is = |name: &str| name.starts_with("o:tracking");
             texts(it, is, |text| (text == "yes").then(|| text.to_owned()));
         }),
         &[
-            "features::track_opens::off_is_said_too",
-            "features::track_clicks::off_is_said_too",
+            "features::track_opens::off_is_sent_too",
+            "features::track_clicks::off_is_sent_too",
         ],
     )
     .plant(
@@ -279,7 +279,7 @@ fn values(all: Mutants) -> Mutants {
         &["features::track_opens::arrives"],
     )
     .plant(
-        "takes_the_clock_of_send_at_for_utc",
+        "treats_the_local_time_of_send_at_as_utc",
         S::Message(|message| {
             if let Some(at) = message.send_at.value_mut() {
                 *at = at.replace_offset(time::UtcOffset::UTC);
@@ -303,12 +303,12 @@ fn values(all: Mutants) -> Mutants {
         &["features::template_subject::arrives"],
     )
     .plant(
-        "leaves_out_template_values",
+        "omits_template_values",
         S::Request(|it| texts(it, |name| name == "t:variables", |_| None)),
         &[FOR_ALL, "features::merge_global_data::arrives"],
     )
     .plant(
-        "turns_template_values_into_texts",
+        "turns_template_values_into_strings",
         S::Request(|it| {
             texts(
                 it,
@@ -327,23 +327,26 @@ fn values(all: Mutants) -> Mutants {
         &[FOR_ALL],
     )
     .plant(
-        "leaves_out_template_values_in_a_batch",
+        "omits_template_values_in_a_batch",
         S::Request(|it| {
             change(it, |parts| {
                 let batch = parts.iter().any(|part| part.name == "recipient-variables");
                 parts.retain(|part| !(batch && part.name == "t:variables"));
             });
         }),
-        &["templates::values_for_all_reach_everybody_of_a_batch"],
+        &["templates::values_for_all_reach_every_recipient_of_a_batch"],
     )
 }
 
 fn batches(all: Mutants) -> Mutants {
-    const VALUES: &str = "batch::template_values_of_one_go_to_no_other";
+    const VALUES: &str = "batch::template_values_of_one_recipient_reach_no_other";
     all.plant(
-        "leaves_out_the_variables_by_recipient",
+        "omits_the_variables_by_recipient",
         S::Request(|it| texts(it, |name| name == "recipient-variables", |_| None)),
-        &["batch::each_to_gets_a_mail_and_sees_no_other", VALUES],
+        &[
+            "batch::each_recipient_gets_a_message_and_sees_no_other",
+            VALUES,
+        ],
     )
     .plant(
         "looks_variables_up_by_name_and_address",
@@ -357,7 +360,7 @@ fn batches(all: Mutants) -> Mutants {
         &[VALUES, "features::merge_metadata::arrives"],
     )
     .plant(
-        "turns_values_by_recipient_into_texts",
+        "turns_values_by_recipient_into_strings",
         S::Request(|it| {
             variables(it, |own| {
                 for value in own.values_mut().filter(|value| !value.is_string()) {
@@ -368,7 +371,7 @@ fn batches(all: Mutants) -> Mutants {
         &[VALUES],
     )
     .plant(
-        "leaves_out_values_for_all_in_a_batch",
+        "omits_values_for_all_in_a_batch",
         S::Message(|message| {
             if message.is_batch() {
                 message.merge_global_data = Default::default();
@@ -377,25 +380,25 @@ fn batches(all: Mutants) -> Mutants {
         &["features::merge_global_data::arrives_with_batch", VALUES],
     )
     .plant(
-        "leaves_out_what_a_recipient_lacks",
+        "omits_variables_that_a_recipient_lacks",
         S::Request(|it| variables(it, |own| own.retain(|_, value| value != ""))),
         &[
-            "batch::metadata_of_one_go_to_no_other",
-            "batch::headers_of_one_go_to_no_other",
+            "batch::metadata_of_one_recipient_reach_no_other",
+            "batch::headers_of_one_recipient_reach_no_other",
         ],
     )
     .plant(
         "writes_values_for_all_beside_variables",
         S::Message(|message| {
-            // What the ESP would fill in, had the backend not made a variable of it.
+            // What the ESP would substitute if the backend had not turned it into a variable.
             let fill = |text: &mut String| *text = text.replace("%recipient.name%", "Ann");
             let metadata = message.metadata.value_mut().into_iter();
             metadata.flat_map(|it| it.values_mut()).for_each(fill);
         }),
-        &["batch::placeholders_in_values_are_not_filled_in"],
+        &["batch::placeholders_in_values_are_not_substituted"],
     )
     .plant(
-        "fills_in_placeholders_of_values",
+        "substitutes_placeholders_of_values",
         S::Request(|it| {
             variables(it, |own| {
                 let name = own.get("name").cloned().unwrap_or_default();
@@ -407,10 +410,10 @@ fn batches(all: Mutants) -> Mutants {
                 }
             });
         }),
-        &["batch::placeholders_in_values_are_not_filled_in"],
+        &["batch::placeholders_in_values_are_not_substituted"],
     )
     .plant(
-        "gives_everybody_the_first_ones_variables",
+        "gives_every_recipient_the_first_ones_variables",
         S::Request(|it| {
             texts(
                 it,
@@ -425,8 +428,8 @@ fn batches(all: Mutants) -> Mutants {
         }),
         &[
             VALUES,
-            "batch::metadata_of_one_go_to_no_other",
-            "batch::headers_of_one_go_to_no_other",
+            "batch::metadata_of_one_recipient_reach_no_other",
+            "batch::headers_of_one_recipient_reach_no_other",
         ],
     )
 }

@@ -1,4 +1,4 @@
-//! Magpies that lose options, or make something else of a call and its answer.
+//! Magpies that lose options, or misinterpret a call and its response.
 
 use std::sync::Arc;
 
@@ -66,38 +66,38 @@ fn calls(all: Mutants) -> Mutants {
         };
     }
     all.plant(
-        "sends_a_batch_whole_however_many_they_are",
+        "sends_a_batch_of_any_size_in_one_call",
         careless!(OneCallForAll),
-        &["batch::no_call_has_more_recipients_than_the_esp_takes"],
+        &["batch::no_call_has_more_recipients_than_the_esp_allows"],
     )
     .plant(
         "sends_the_first_call_only",
         careless!(SendsTheFirstCallOnly),
-        &["batch::more_recipients_than_a_call_takes_all_get_theirs"],
+        &["batch::more_recipients_than_fit_in_a_call_all_get_theirs"],
     )
     .plant(
-        "stops_at_an_error_and_says_it_of_all",
+        "stops_at_an_error_and_reports_it_for_all",
         careless!(ErrorOfACallIsThatOfTheMessage),
         &[
-            "batch::a_refused_second_call_fails_for_its_own_recipients",
-            "batch::a_lost_second_call_leaves_its_own_recipients_open",
+            "batch::a_refused_second_call_fails_only_its_recipients",
+            "batch::a_lost_second_call_leaves_only_its_recipients_unknown",
         ],
     )
     .plant(
-        "retries_whatever_failed",
+        "retries_every_failure",
         careless!(RetriesWhateverFailed),
         &["retries::what_may_have_been_accepted_is_not_sent_again"],
     )
     .plant(
-        "takes_any_success_for_a_yes",
+        "treats_any_2xx_as_success",
         careless!(TakesAnySuccess),
         &[
-            "answers::of_the_wrong_shape_are_no_yes",
-            "answers::of_a_bare_status_are_told_as_they_are",
+            "answers::of_the_wrong_shape_are_not_a_success",
+            "answers::with_only_a_status_are_reported_correctly",
         ],
     )
     .plant(
-        "is_another_user",
+        "uses_another_user_name",
         careless!(OtherCredentials),
         &["secrets::the_token_reaches_the_esp"],
     )
@@ -132,13 +132,13 @@ fn calls(all: Mutants) -> Mutants {
         &[ECHO],
     )
     .plant(
-        "reads_answers_to_their_end",
+        "reads_answers_without_a_limit",
         careless!(ReadsToTheEnd),
-        &["answers::without_an_end_are_not_read_to_it"],
+        &["answers::without_an_end_are_read_up_to_a_limit"],
     )
     .plant(
         "follows_redirects",
         careless!(FollowsRedirects),
-        &["secrets::a_redirect_takes_the_token_nowhere"],
+        &["secrets::a_redirect_does_not_forward_the_token"],
     )
 }

@@ -1,4 +1,4 @@
-//! Magpie's webhooks, read wrong; and its signature, verified carelessly.
+//! Magpie's webhooks that misread posts, and a careless verification of its signature.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub fn plant(all: Mutants) -> Mutants {
 
 fn tracking(all: Mutants) -> Mutants {
     all.plant(
-        "tells_message_ids_without_angle_brackets",
+        "reports_message_ids_without_angle_brackets",
         S::Events(|_, events| {
             told(events, |event| {
                 let id = event.message_id.take();
@@ -34,7 +34,7 @@ fn tracking(all: Mutants) -> Mutants {
         TRACKING,
     )
     .plant(
-        "tells_failures_that_pass_as_bounces",
+        "reports_temporary_failures_as_bounces",
         S::Events(|_, events| {
             told(events, |event| {
                 if event.event_type == EventType::Deferred {
@@ -45,7 +45,7 @@ fn tracking(all: Mutants) -> Mutants {
         TRACKING,
     )
     .plant(
-        "tells_every_failure_as_deferred",
+        "reports_every_failure_as_deferred",
         S::Events(|_, events| {
             told(events, |event| {
                 if event.event_type == EventType::Bounced {
@@ -56,17 +56,17 @@ fn tracking(all: Mutants) -> Mutants {
         TRACKING,
     )
     .plant(
-        "tells_no_reason",
+        "does_not_report_the_reason",
         S::Events(|_, events| told(events, |event| event.reject_reason = None)),
         TRACKING,
     )
     .plant(
-        "tells_no_metadata",
+        "does_not_report_metadata",
         S::Events(|_, events| told(events, |event| event.metadata.clear())),
         TRACKING,
     )
     .plant(
-        "tells_the_time_of_the_signature",
+        "reports_the_time_of_the_signature",
         S::Events(|_, events| {
             told(events, |event| {
                 event.timestamp = event.timestamp.map(|at| at + time::Duration::SECOND);
@@ -78,17 +78,17 @@ fn tracking(all: Mutants) -> Mutants {
 
 fn inbound(all: Mutants) -> Mutants {
     all.plant(
-        "drops_files_that_come_in",
+        "drops_inbound_attachments",
         S::Events(|_, events| came(events, |mail| drop(retain(mail, |_| false)))),
         INBOUND,
     )
     .plant(
-        "drops_files_that_come_in_inline",
+        "drops_inbound_inline_parts",
         S::Events(|_, events| came(events, |mail| drop(retain(mail, |file| !file.is_inline())))),
         INBOUND,
     )
     .plant(
-        "attaches_what_comes_in_inline",
+        "reports_inbound_inline_parts_as_attachments",
         S::Events(|_, events| {
             came(events, |mail| {
                 let inline = retain(mail, |file| !file.is_inline());
@@ -100,12 +100,12 @@ fn inbound(all: Mutants) -> Mutants {
         INBOUND,
     )
     .plant(
-        "takes_the_text_without_its_quotes",
+        "reports_the_text_without_its_quotes",
         S::Events(|_, events| came(events, |mail| mail.set_text("what is not quoted"))),
         INBOUND,
     )
     .plant(
-        "takes_the_envelope_for_the_recipients",
+        "treats_the_envelope_as_the_recipients",
         S::Events(|_, events| {
             came(events, |mail| {
                 let to = mail.envelope_recipient.clone().unwrap_or_default();
@@ -115,7 +115,7 @@ fn inbound(all: Mutants) -> Mutants {
         INBOUND,
     )
     .plant(
-        "takes_the_envelope_for_the_author",
+        "treats_the_envelope_sender_as_from",
         S::Events(|_, events| {
             came(events, |mail| {
                 let from = mail.envelope_sender.clone().unwrap_or_default();
@@ -126,7 +126,7 @@ fn inbound(all: Mutants) -> Mutants {
     )
 }
 
-/// Takes files off a mail, but for these.
+/// Removes the attachments of a message, except these.
 pub fn retain(
     mail: &mut anymail_core::InboundMessage,
     keep: impl Fn(&InboundAttachment) -> bool,
@@ -159,12 +159,12 @@ fn keys(all: Mutants) -> Mutants {
         "webhooks::inbound::a_repeated_event_has_the_same_key",
     ];
     all.plant(
-        "takes_the_whole_post_for_the_events_key",
+        "uses_the_whole_post_as_the_events_key",
         S::Events(|request, events| Ok(keyed(events?, |_| dedup_key(&[request.body()])))),
         AGAIN,
     )
     .plant(
-        "takes_the_token_for_the_events_key",
+        "uses_the_token_as_the_events_key",
         S::Events(|request, events| {
             let [_, token, _] = signed(request);
             Ok(keyed(events?, |_| token.clone().unwrap_or_default()))
@@ -172,7 +172,7 @@ fn keys(all: Mutants) -> Mutants {
         AGAIN,
     )
     .plant(
-        "takes_the_time_for_the_events_key",
+        "uses_the_time_as_the_events_key",
         S::Events(|_, events| {
             Ok(keyed(events?, |event| match event {
                 Event::Tracking(event) => format!("{:?}", event.timestamp),
@@ -186,7 +186,7 @@ fn keys(all: Mutants) -> Mutants {
         ],
     )
     .plant(
-        "lets_anybody_in",
+        "accepts_anybody",
         S::WebhookAuth(|_| WebhookAuth::none()),
         &[
             "webhooks::tracking::a_post_without_the_right_secret_is_not_read",
@@ -197,8 +197,8 @@ fn keys(all: Mutants) -> Mutants {
         "quotes_posts_in_errors",
         S::Events(crate::in_webhooks::quoting),
         &[
-            "webhooks::tracking::secrets_and_payloads_are_in_no_debug_text_or_error",
-            "webhooks::inbound::secrets_and_payloads_are_in_no_debug_text_or_error",
+            "webhooks::tracking::secrets_and_payloads_are_in_no_debug_output_or_error",
+            "webhooks::inbound::secrets_and_payloads_are_in_no_debug_output_or_error",
         ],
     )
 }

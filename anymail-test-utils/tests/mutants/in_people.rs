@@ -1,11 +1,11 @@
-//! Backends that write senders and recipients wrong.
+//! Backends that write senders and recipients incorrectly.
 
 use serde_json::{Map, Value, json};
 
 use crate::breaks::Break::Mail;
 use crate::breaks::{Mutant, edit, mutant};
 
-/// Changes every person of the mail.
+/// Changes every address of the message.
 fn each_person(mail: &mut Map<String, Value>, change: impl Fn(&mut Map<String, Value>)) {
     for list in ["from", "to", "cc", "bcc", "reply_to"] {
         let Some(people) = mail.get_mut(list) else {
@@ -52,21 +52,21 @@ pub fn mutants() -> Vec<Mutant> {
         mutant(
             "sends_to_the_first_recipient_only",
             Mail(|mail, _| mail["to"].as_array_mut().unwrap().truncate(1)),
-            &["recipients::several_to_share_one_mail"],
+            &["recipients::several_to_share_one_message"],
         ),
         mutant(
-            "sends_answers_to_the_sender",
+            "sets_the_sender_as_reply_to",
             Mail(|mail, _| {
                 let from = mail["from"].clone();
                 mail.entry("reply_to").and_modify(|it| *it = from);
             }),
             &[
                 "features::reply_to::arrives",
-                "recipients::reply_to_is_nobody_who_gets_the_mail",
+                "recipients::reply_to_does_not_get_the_message",
             ],
         ),
         mutant(
-            "sends_as_somebody_else",
+            "changes_the_sender",
             Mail(|mail, _| drop(mail.insert("from".into(), json!({"email": "me@example.com"})))),
             &[
                 "mails::a_plain_message_arrives_whole",
@@ -107,7 +107,7 @@ pub fn mutants() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "takes_specials_out_of_names",
+            "removes_specials_from_names",
             Mail(|mail, _| {
                 each_person(mail, |person| {
                     edit(person, "name", |name| name.replace(['(', '<'], ""))
@@ -148,7 +148,7 @@ pub fn mutants() -> Vec<Mutant> {
             &["addresses::upper_case_and_a_tag_arrives_equal"],
         ),
         mutant(
-            "takes_tags_off_addresses",
+            "removes_tags_from_addresses",
             Mail(|mail, _| {
                 each_person(mail, |person| {
                     edit(person, "email", |email| {
@@ -173,7 +173,7 @@ pub fn mutants() -> Vec<Mutant> {
             &["addresses::odd_but_valid_characters_arrives_equal"],
         ),
         mutant(
-            "takes_the_quotes_off_local_parts",
+            "removes_the_quotes_of_local_parts",
             Mail(|mail, _| {
                 each_person(mail, |person| {
                     edit(person, "email", |email| {
@@ -184,7 +184,7 @@ pub fn mutants() -> Vec<Mutant> {
             &["addresses::a_quoted_local_part_arrives_equal"],
         ),
         mutant(
-            "drops_an_international_domains_first_label",
+            "drops_the_first_label_of_an_international_domain",
             Mail(|mail, _| {
                 each_person(mail, |person| {
                     edit(person, "email", |email| match email.split_once("@xn--") {
@@ -211,7 +211,7 @@ pub fn mutants() -> Vec<Mutant> {
             &["addresses::an_international_domain_goes_out_in_ascii"],
         ),
         mutant(
-            "writes_an_international_domain_of_answers_as_it_was_given",
+            "writes_an_international_domain_of_reply_to_as_it_was_given",
             Mail(|mail, message| {
                 if let (Some(person), Some(first)) =
                     (mail.get_mut("reply_to"), message.reply_to.items().first())

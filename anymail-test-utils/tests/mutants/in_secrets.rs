@@ -1,4 +1,4 @@
-//! Backends that tell what nobody should hear.
+//! Backends that reveal secrets.
 
 use crate::breaks::Break::Own;
 use crate::breaks::{Mutant, Own as O, mutant};
@@ -34,14 +34,14 @@ pub fn mutants() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "passes_on_what_the_esp_repeats",
+            "prints_secrets_that_the_esp_repeats",
             Own(O::PassesOnTheAnswer),
             &["secrets::a_token_that_the_esp_repeats_is_not_printed"],
         ),
         mutant(
             "follows_redirects",
             Own(O::FollowsRedirects),
-            &["secrets::a_redirect_takes_the_token_nowhere"],
+            &["secrets::a_redirect_does_not_forward_the_token"],
         ),
         mutant(
             "sends_no_key",

@@ -58,28 +58,28 @@ pub fn mutants() -> Vec<Mutant> {
             "ignores_the_age",
             Signature(F::IgnoresTheAge),
             &[
-                "signatures::tracking::a_signature_counts_for_a_limited_time",
-                "signatures::inbound::a_signature_counts_for_a_limited_time",
+                "signatures::tracking::a_signature_is_valid_for_a_limited_time",
+                "signatures::inbound::a_signature_is_valid_for_a_limited_time",
             ],
         ),
         mutant(
-            "takes_what_comes_from_the_future",
+            "accepts_signatures_from_the_future",
             Signature(F::ChecksTheAgeOneWay),
             &[
-                "signatures::tracking::a_signature_counts_for_a_limited_time",
-                "signatures::inbound::a_signature_counts_for_a_limited_time",
+                "signatures::tracking::a_signature_is_valid_for_a_limited_time",
+                "signatures::inbound::a_signature_is_valid_for_a_limited_time",
             ],
         ),
         mutant(
             "verifies_after_reading",
             Own(O::VerifiesAfterReading),
             &[
-                "signatures::tracking::nothing_is_read_of_a_post_that_is_not_signed",
-                "signatures::inbound::nothing_is_read_of_a_post_that_is_not_signed",
+                "signatures::tracking::an_unsigned_post_is_not_read",
+                "signatures::inbound::an_unsigned_post_is_not_read",
             ],
         ),
         mutant(
-            "decodes_signatures_without_looking",
+            "decodes_signatures_without_checks",
             Signature(F::DecodesWithoutLooking),
             &[
                 "signatures::tracking::any_bytes_for_a_signature_are_refused",
@@ -87,7 +87,7 @@ pub fn mutants() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "takes_what_it_cannot_decode",
+            "accepts_what_it_cannot_decode",
             Signature(F::TakesOtherSpellings),
             &[
                 "signatures::tracking::any_bytes_for_a_signature_are_refused",
@@ -95,7 +95,7 @@ pub fn mutants() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "looks_for_the_header_by_its_spelling",
+            "matches_header_names_case_sensitively",
             Signature(F::LooksForTheHeaderByItsSpelling),
             &[
                 "signatures::tracking::header_names_may_be_in_any_case",
@@ -106,53 +106,53 @@ pub fn mutants() -> Vec<Mutant> {
             "needs_no_key",
             Signature(F::NeedsNoKey),
             &[
-                "signatures::tracking::without_a_key_nothing_is_read",
-                "signatures::inbound::without_a_key_nothing_is_read",
+                "signatures::tracking::without_a_key_no_post_is_read",
+                "signatures::inbound::without_a_key_no_post_is_read",
             ],
         ),
         mutant(
-            "takes_an_empty_key",
+            "accepts_an_empty_key",
             Signature(F::TakesAnEmptyKey),
             &[
-                "signatures::tracking::without_a_key_nothing_is_read",
-                "signatures::inbound::without_a_key_nothing_is_read",
+                "signatures::tracking::without_a_key_no_post_is_read",
+                "signatures::inbound::without_a_key_no_post_is_read",
             ],
         ),
         mutant(
-            "takes_the_signature_for_the_events_key",
+            "uses_the_signature_as_the_events_key",
             Events(|request, events| {
                 let signature = request.headers().get("pigeon-signature");
                 let key = |event: &Event| format!("{} {signature:?}", event.dedup_key());
                 Ok(keyed(events?, key))
             }),
             &[
-                "signatures::tracking::a_post_that_is_signed_anew_is_handled_once",
-                "signatures::inbound::a_post_that_is_signed_anew_is_handled_once",
+                "signatures::tracking::a_post_that_is_signed_again_is_handled_once",
+                "signatures::inbound::a_post_that_is_signed_again_is_handled_once",
             ],
         ),
         mutant(
             "prints_the_signing_key",
             Own(O::PrintsTheSigningKey),
             &[
-                "signatures::tracking::signing_keys_are_in_no_debug_text_answer_or_log",
-                "signatures::inbound::signing_keys_are_in_no_debug_text_answer_or_log",
+                "signatures::tracking::signing_keys_are_in_no_debug_output_answer_or_log",
+                "signatures::inbound::signing_keys_are_in_no_debug_output_answer_or_log",
             ],
         ),
         mutant(
             "traces_the_signing_key",
             Own(O::TracesTheSigningKey),
             &[
-                "signatures::tracking::signing_keys_are_in_no_debug_text_answer_or_log",
-                "signatures::inbound::signing_keys_are_in_no_debug_text_answer_or_log",
+                "signatures::tracking::signing_keys_are_in_no_debug_output_answer_or_log",
+                "signatures::inbound::signing_keys_are_in_no_debug_output_answer_or_log",
             ],
         ),
     ]
 }
 
-/// The keys of all webhooks so far: several trials make theirs at once.
+/// The keys of all webhooks so far, because several trials create theirs concurrently.
 pub type Keys = Arc<Mutex<Vec<String>>>;
 
-/// Signs as Pigeon does; what verifies is the broken one.
+/// Signs as Pigeon does; only the verifier is broken.
 pub struct MutantSigner {
     broken: Break,
     keys: Keys,
@@ -191,7 +191,7 @@ impl Signer for MutantSigner {
         if !how.key.is_empty() {
             return PigeonSigner.sign(request, how);
         }
-        // HMAC pads a key with zeros, so this one stands for the empty one.
+        // HMAC pads a key with zeros, so this key is equivalent to the empty one.
         let signed = [
             how.unix_seconds.to_string().as_bytes(),
             b".",
@@ -206,9 +206,9 @@ impl Signer for MutantSigner {
     }
 }
 
-/// Verifies Pigeon's signature, but for one thing.
+/// Verifies Pigeon's signature with one exception.
 struct Careless {
-    /// None: it is right, and traces its key.
+    /// No exception, but it traces its key.
     forgery: Option<F>,
     keys: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! SMTP clients that say the wrong thing, or make the wrong thing of what they hear.
+//! SMTP clients that send the wrong thing, or misinterpret a reply.
 
 use anymail_core::{Message, Status};
 use anymail_test_utils::conformance::{Mutants, Sabotage, Suite};
@@ -46,7 +46,7 @@ pub enum Fault {
 
 use Fault as F;
 
-/// A fault and the trials that are meant for it.
+/// A fault and the trials that must detect it.
 const PLANTED: &[(Fault, &[&str])] = &[
     (
         F::AsksForNoUtf8,
@@ -58,7 +58,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
     (
         F::DiesOfAnError,
         &[
-            "network::a_reset_at_mail_is_told_as_it_is",
+            "network::a_reset_at_mail_is_reported_correctly",
             "protocol::is_kept_after_an_error",
         ],
     ),
@@ -95,17 +95,17 @@ const PLANTED: &[(Fault, &[&str])] = &[
     (
         F::MakesAnErrorOfABatch,
         &[
-            "batch::a_refused_second_call_fails_for_its_own_recipients",
-            "batch::a_rate_limited_second_call_fails_for_its_own_recipients",
-            "batch::a_crash_at_the_second_call_fails_for_its_own_recipients",
-            "batch::a_lost_second_call_leaves_its_own_recipients_open",
+            "batch::a_refused_second_call_fails_only_its_recipients",
+            "batch::a_rate_limited_second_call_fails_only_its_recipients",
+            "batch::a_server_error_in_the_second_call_fails_only_its_recipients",
+            "batch::a_lost_second_call_leaves_only_its_recipients_unknown",
         ],
     ),
     (
         F::PanicsOnAShortReply,
         &[
-            "answers::of_the_wrong_shape_are_no_yes",
-            "answers::cut_or_changed_anywhere_cause_no_panic",
+            "answers::of_the_wrong_shape_are_not_a_success",
+            "answers::truncated_or_altered_anywhere_cause_no_panic",
         ],
     ),
     (
@@ -118,7 +118,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
     ),
     (
         F::ReadsRepliesWithoutAnEnd,
-        &["answers::without_an_end_are_not_read_to_it"],
+        &["answers::without_an_end_are_read_up_to_a_limit"],
     ),
     (
         F::RetriesALostReply,
@@ -126,41 +126,41 @@ const PLANTED: &[(Fault, &[&str])] = &[
     ),
     (
         F::RetriesWhatIsRefusedForNow,
-        &["retries::the_backend_leaves_them_to_the_mailer"],
+        &["retries::the_backend_leaves_retries_to_the_mailer"],
     ),
     (
         F::SaysMaybeInTheContent,
         &[
-            "network::a_reset_in_the_content_is_told_as_it_is",
-            "network::a_close_in_the_content_is_told_as_it_is",
-            "network::silence_in_the_content_is_told_as_it_is",
+            "network::a_reset_in_the_content_is_reported_correctly",
+            "network::a_close_in_the_content_is_reported_correctly",
+            "network::silence_in_the_content_is_reported_correctly",
         ],
     ),
     (
         F::SaysMaybeOfAnyBreak,
         &[
-            "network::a_reset_at_mail_is_told_as_it_is",
-            "network::a_close_at_rcpt_is_told_as_it_is",
-            "network::a_reset_at_data_is_told_as_it_is",
-            "network::silence_at_mail_is_told_as_it_is",
+            "network::a_reset_at_mail_is_reported_correctly",
+            "network::a_close_at_rcpt_is_reported_correctly",
+            "network::a_reset_at_data_is_reported_correctly",
+            "network::silence_at_mail_is_reported_correctly",
         ],
     ),
     (
         F::SaysNoOfALostReply,
         &[
-            "network::a_reset_at_the_end_is_told_as_it_is",
-            "network::a_close_once_kept_is_told_as_it_is",
-            "network::silence_once_kept_is_told_as_it_is",
-            "network::a_reply_once_kept_and_cut_is_told_as_it_is",
-            "network::nonsense_at_the_end_is_told_as_it_is",
-            "many::a_lost_answer_marks_just_its_own_messages",
+            "network::a_reset_at_the_end_is_reported_correctly",
+            "network::a_close_once_kept_is_reported_correctly",
+            "network::silence_once_kept_is_reported_correctly",
+            "network::a_reply_once_kept_and_cut_is_reported_correctly",
+            "network::an_invalid_reply_at_the_end_is_reported_correctly",
+            "many::a_lost_answer_affects_only_its_own_messages",
         ],
     ),
     (
         F::SendsABatchAsOneMail,
         &[
-            "batch::each_to_gets_a_mail_and_sees_no_other",
-            "batch::no_call_has_more_recipients_than_the_esp_takes",
+            "batch::each_recipient_gets_a_message_and_sees_no_other",
+            "batch::no_call_has_more_recipients_than_the_esp_allows",
         ],
     ),
     (
@@ -174,49 +174,49 @@ const PLANTED: &[(Fault, &[&str])] = &[
     (
         F::StuffsNoDots,
         &[
-            "bodies::lines_that_begin_with_a_dot_arrive",
+            "bodies::lines_that_start_with_a_dot_arrive",
             "protocol::is_kept_by_every_kind_of_mail",
         ],
     ),
     (
         F::TakesAnyCodeForAYes,
-        &["answers::of_a_bare_status_are_told_as_they_are"],
+        &["answers::with_only_a_status_are_reported_correctly"],
     ),
     (
         F::TakesAnyTextForAYes,
-        &["answers::of_the_wrong_shape_are_no_yes"],
+        &["answers::of_the_wrong_shape_are_not_a_success"],
     ),
     (
         F::TakesClosingForARefusal,
         &[
-            "network::a_server_that_closes_at_mail_is_told_as_it_is",
-            "network::a_server_that_closes_at_the_end_is_told_as_it_is",
-            "network::maintenance_is_told_as_it_is",
+            "network::a_server_that_closes_at_mail_is_reported_correctly",
+            "network::a_server_that_closes_at_the_end_is_reported_correctly",
+            "network::maintenance_is_reported_correctly",
         ],
     ),
     (
         F::TakesForGoodForForNow,
         &[
-            "network::a_refused_mail_is_told_as_it_is",
-            "network::a_sender_who_is_refused_is_told_as_it_is",
-            "network::content_that_is_too_large_is_told_as_it_is",
+            "network::a_refused_mail_is_reported_correctly",
+            "network::a_refused_sender_is_reported_correctly",
+            "network::content_that_is_too_large_is_reported_correctly",
         ],
     ),
     (
         F::TakesForNowForForGood,
         &[
-            "network::a_crash_of_the_esp_is_told_as_it_is",
-            "network::a_sender_who_is_refused_for_now_is_told_as_it_is",
+            "network::a_server_error_of_the_esp_is_reported_correctly",
+            "network::a_temporarily_refused_sender_is_reported_correctly",
         ],
     ),
     (
         F::TakesTheFirstLine,
-        &["answers::of_the_wrong_shape_are_no_yes"],
+        &["answers::of_the_wrong_shape_are_not_a_success"],
     ),
     (
         F::TellsAllRefusedAsRejected,
         &[
-            "statuses::one_who_is_invalid",
+            "statuses::a_recipient_who_is_invalid",
             "statuses::one_of_a_batch_is_invalid",
         ],
     ),
@@ -224,8 +224,8 @@ const PLANTED: &[(Fault, &[&str])] = &[
     (
         F::TellsLostMailsAsFailed,
         &[
-            "batch::a_lost_first_call_leaves_its_own_recipients_open",
-            "batch::a_garbled_answer_to_the_second_call_leaves_its_own_recipients_open",
+            "batch::a_lost_first_call_leaves_only_its_recipients_unknown",
+            "batch::a_garbled_answer_to_the_second_call_leaves_only_its_recipients_unknown",
         ],
     ),
     (
@@ -279,7 +279,7 @@ pub fn mutants() -> Mutants {
         &["addresses::a_name_arrives_equal"],
     )
     .plant(
-        "says_sent_where_the_server_has_queued",
+        "reports_queued_messages_as_sent",
         Sabotage::Result(|message, result| {
             let mut status = result?;
             let id = status.message_id().map(str::to_owned);
@@ -288,10 +288,10 @@ pub fn mutants() -> Mutants {
             }
             Ok(status)
         }),
-        &["statuses::everybody_is_told_of_under_the_address_as_given"],
+        &["statuses::every_recipient_is_reported_under_the_address_as_given"],
     )
     .plant(
-        "keeps_no_answer",
+        "does_not_keep_the_answer",
         Sabotage::Result(|_, result| {
             let mut status = result?;
             status.esp_responses.clear();
@@ -301,7 +301,7 @@ pub fn mutants() -> Mutants {
     )
 }
 
-/// `SaysNoOfALostReply` as `says_no_of_a_lost_reply`.
+/// Turns `SaysNoOfALostReply` into `says_no_of_a_lost_reply`.
 fn snake(name: &str) -> String {
     let mut snake = String::new();
     for c in name.chars() {

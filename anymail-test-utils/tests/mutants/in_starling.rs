@@ -1,4 +1,4 @@
-//! Starlings that write a request wrong.
+//! Starlings that write a request incorrectly.
 
 use anymail_test_utils::conformance::{Mutants, Sabotage as S};
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ pub fn mutants() -> Mutants {
     crate::in_starling_hooks::plant(all)
 }
 
-/// Changes each person of each mail.
+/// Changes each address of each message.
 fn each_person(mail: &mut Map<String, Value>, edit: impl Fn(&mut Map<String, Value>)) {
     for list in ["to", "cc", "bcc"] {
         items(mail, list, &edit);
@@ -59,8 +59,8 @@ fn people(all: Mutants) -> Mutants {
             });
         }),
         &[
-            "mails::a_message_makes_one_mail",
-            "recipients::several_to_share_one_mail",
+            "mails::a_message_is_sent_once",
+            "recipients::several_to_share_one_message",
         ],
     )
     .plant(
@@ -79,7 +79,7 @@ fn people(all: Mutants) -> Mutants {
         &["recipients::bcc_arrives_and_nobody_sees_it"],
     )
     .plant(
-        "writes_the_first_address_for_answers",
+        "writes_only_the_first_reply_to_address",
         S::Request(|it| {
             change(it, |json| {
                 if let Some(Value::Array(list)) = json.get_mut("reply_to_list") {
@@ -101,7 +101,7 @@ fn people(all: Mutants) -> Mutants {
 }
 
 fn contents(all: Mutants) -> Mutants {
-    const IDS: &str = "attachments::content_ids_arrive_as_the_html_names_them";
+    const IDS: &str = "attachments::content_ids_match_the_html";
     all.plant(
         "writes_one_body",
         S::Request(|it| {
@@ -135,7 +135,7 @@ fn contents(all: Mutants) -> Mutants {
                     .or_insert(json!([{"type": "text/plain", "value": " "}]));
             });
         }),
-        &["bodies::no_body_is_made_up"],
+        &["bodies::no_body_is_added"],
     )
     .plant(
         "sends_inline_parts_as_files",
@@ -146,10 +146,10 @@ fn contents(all: Mutants) -> Mutants {
                 });
             });
         }),
-        &["attachments::what_is_inline_arrives_inline"],
+        &["attachments::inline_parts_arrive_inline"],
     )
     .plant(
-        "takes_the_file_name_for_the_content_id",
+        "treats_the_filename_as_the_content_id",
         S::Request(|it| {
             change(it, |json| {
                 items(json, "attachments", |file| {
@@ -173,7 +173,7 @@ fn contents(all: Mutants) -> Mutants {
         &[IDS],
     )
     .plant(
-        "takes_the_content_id_for_the_file_name",
+        "treats_the_content_id_as_the_filename",
         S::Request(|it| {
             change(it, |json| {
                 items(json, "attachments", |file| {
@@ -183,7 +183,7 @@ fn contents(all: Mutants) -> Mutants {
                 });
             });
         }),
-        &["attachments::inline_parts_keep_their_names"],
+        &["attachments::inline_parts_keep_their_filenames"],
     )
     .plant(
         "writes_no_parameters_of_types",
@@ -237,7 +237,7 @@ fn values(all: Mutants) -> Mutants {
         &["features::tags::arrives"],
     )
     .plant(
-        "leaves_out_that_nothing_is_tracked",
+        "omits_disabled_tracking",
         S::Request(|it| {
             change(it, |json| {
                 if let Some(Value::Object(settings)) = json.get_mut("tracking_settings") {
@@ -246,12 +246,12 @@ fn values(all: Mutants) -> Mutants {
             });
         }),
         &[
-            "features::track_opens::off_is_said_too",
-            "features::track_clicks::off_is_said_too",
+            "features::track_opens::off_is_sent_too",
+            "features::track_clicks::off_is_sent_too",
         ],
     )
     .plant(
-        "takes_the_clock_of_send_at_for_utc",
+        "treats_the_local_time_of_send_at_as_utc",
         S::Message(|message| {
             if let Some(at) = message.send_at.value_mut() {
                 *at = at.replace_offset(time::UtcOffset::UTC);
@@ -260,12 +260,12 @@ fn values(all: Mutants) -> Mutants {
         &["features::send_at::arrives"],
     )
     .plant(
-        "leaves_out_template_values",
+        "omits_template_values",
         S::Request(|it| mails(it, |mail| drop(mail.remove(VALUES)))),
         &[FOR_ALL, OWN],
     )
     .plant(
-        "leaves_out_template_values_of_a_single_mail",
+        "omits_template_values_of_a_single_mail",
         S::Message(|message| {
             if !message.is_batch() {
                 message.merge_global_data = Default::default();
@@ -274,7 +274,7 @@ fn values(all: Mutants) -> Mutants {
         &[FOR_ALL],
     )
     .plant(
-        "turns_numbers_in_template_values_into_texts",
+        "turns_numbers_in_template_values_into_strings",
         S::Request(|it| {
             maps(it, VALUES, |map| {
                 for value in map.values_mut().filter(|value| value.is_number()) {
@@ -285,7 +285,7 @@ fn values(all: Mutants) -> Mutants {
         &[FOR_ALL, OWN],
     )
     .plant(
-        "turns_lists_and_objects_in_template_values_into_texts",
+        "turns_lists_and_objects_in_template_values_into_strings",
         S::Request(|it| {
             maps(it, VALUES, |map| {
                 for value in map.values_mut() {
@@ -298,16 +298,16 @@ fn values(all: Mutants) -> Mutants {
         &[FOR_ALL, OWN],
     )
     .plant(
-        "leaves_out_values_for_all_in_a_batch",
+        "omits_values_for_all_in_a_batch",
         S::Message(|message| {
             if message.is_batch() {
                 message.merge_global_data = Default::default();
             }
         }),
-        &["templates::values_for_all_reach_everybody_of_a_batch"],
+        &["templates::values_for_all_reach_every_recipient_of_a_batch"],
     )
     .plant(
-        "fills_in_placeholders_in_values",
+        "substitutes_placeholders_in_values",
         S::Request(|it| {
             maps(it, VALUES, |map| {
                 for value in map.values_mut() {
@@ -318,15 +318,15 @@ fn values(all: Mutants) -> Mutants {
             });
         }),
         &[
-            "templates::placeholders_in_values_are_not_filled_in",
-            "batch::placeholders_in_values_are_not_filled_in",
+            "templates::placeholders_in_values_are_not_substituted",
+            "batch::placeholders_in_values_are_not_substituted",
         ],
     )
 }
 
 fn batches(all: Mutants) -> Mutants {
     all.plant(
-        "writes_values_of_all_for_all",
+        "writes_every_recipients_values_for_all",
         S::Request(|it| {
             change(it, |json| {
                 let Some(first) = json["personalizations"].get(0).cloned() else {
@@ -343,9 +343,9 @@ fn batches(all: Mutants) -> Mutants {
             });
         }),
         &[
-            "batch::template_values_of_one_go_to_no_other",
-            "batch::metadata_of_one_go_to_no_other",
-            "batch::headers_of_one_go_to_no_other",
+            "batch::template_values_of_one_recipient_reach_no_other",
+            "batch::metadata_of_one_recipient_reach_no_other",
+            "batch::headers_of_one_recipient_reach_no_other",
         ],
     )
     .plant(
@@ -359,7 +359,7 @@ fn batches(all: Mutants) -> Mutants {
                 }
             });
         }),
-        &["batch::copies_go_with_every_mail"],
+        &["batch::every_message_has_all_copies"],
     )
     .plant(
         "writes_the_headers_of_a_batch_for_all",
@@ -374,10 +374,10 @@ fn batches(all: Mutants) -> Mutants {
                 json.insert("headers".into(), all.into());
             });
         }),
-        &["batch::headers_of_one_go_to_no_other"],
+        &["batch::headers_of_one_recipient_reach_no_other"],
     )
     .plant(
-        "leaves_out_the_last_mail_of_a_call",
+        "omits_the_last_mail_of_a_call",
         S::Request(|it| {
             change(it, |json| {
                 let mails = json["personalizations"].as_array_mut().unwrap();
@@ -386,16 +386,16 @@ fn batches(all: Mutants) -> Mutants {
                 }
             });
         }),
-        &["batch::each_to_gets_a_mail_and_sees_no_other"],
+        &["batch::each_recipient_gets_a_message_and_sees_no_other"],
     )
     .plant(
-        "makes_no_batch_of_one",
+        "sends_a_batch_of_one_as_a_single_message",
         S::Message(|message| {
             if message.to.items().len() == 1 && message.is_batch() {
                 message.to = Default::default();
                 message.cc = vec!["ann@example.com".parse().unwrap()].into();
             }
         }),
-        &["batch::of_one_is_a_mail_to_one"],
+        &["batch::of_one_recipient_is_one_message"],
     )
 }

@@ -1,4 +1,4 @@
-//! Starlings that lose options, or make something else of a call and its answer.
+//! Starlings that lose options, or misinterpret a call and its response.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn options(all: Mutants) -> Mutants {
     );
     let all = lose(
         all,
-        "turns_numbers_in_esp_extra_into_texts",
+        "turns_numbers_in_esp_extra_into_strings",
         S::Request(|it| {
             change(it, |json| {
                 json.entry("batch_number")
@@ -55,20 +55,20 @@ fn options(all: Mutants) -> Mutants {
 
 fn answers(all: Mutants) -> Mutants {
     all.plant(
-        "takes_every_answer_for_a_yes",
+        "treats_every_answer_as_success",
         S::Response(|answer| {
             *answer.status_mut() = StatusCode::ACCEPTED;
             let id = "an-id".parse().unwrap();
             answer.headers_mut().insert("x-message-id", id);
         }),
         &[
-            "network::a_refused_request_is_told_as_it_is",
-            "network::a_bad_token_is_told_as_it_is",
-            "network::maintenance_is_told_as_it_is",
+            "network::a_refused_request_is_reported_correctly",
+            "network::a_bad_token_is_reported_correctly",
+            "network::maintenance_is_reported_correctly",
         ],
     )
     .plant(
-        "takes_the_status_of_a_yes_for_200",
+        "treats_the_status_of_a_yes_as_200",
         S::Response(|answer| {
             if answer.status() == StatusCode::ACCEPTED {
                 *answer.status_mut() = StatusCode::NO_CONTENT;
@@ -109,32 +109,32 @@ fn calls(all: Mutants) -> Mutants {
         };
     }
     all.plant(
-        "sends_a_batch_whole_however_many_they_are",
+        "sends_a_batch_of_any_size_in_one_call",
         careless!(OneCallForAll),
-        &["batch::no_call_has_more_recipients_than_the_esp_takes"],
+        &["batch::no_call_has_more_recipients_than_the_esp_allows"],
     )
     .plant(
         "sends_the_first_call_only",
         careless!(SendsTheFirstCallOnly),
-        &["batch::more_recipients_than_a_call_takes_all_get_theirs"],
+        &["batch::more_recipients_than_fit_in_a_call_all_get_theirs"],
     )
     .plant(
-        "stops_at_an_error_and_says_it_of_all",
+        "stops_at_an_error_and_reports_it_for_all",
         careless!(ErrorOfACallIsThatOfTheMessage),
-        &["batch::a_rate_limited_second_call_fails_for_its_own_recipients"],
+        &["batch::a_rate_limited_second_call_fails_only_its_recipients"],
     )
     .plant(
-        "retries_whatever_failed",
+        "retries_every_failure",
         careless!(RetriesWhateverFailed),
         &[
             "retries::what_may_have_been_accepted_is_not_sent_again",
-            "retries::the_backend_leaves_them_to_the_mailer",
+            "retries::the_backend_leaves_retries_to_the_mailer",
         ],
     )
     .plant(
         "counts_no_copies_among_the_recipients_of_a_call",
         careless!(CountsNoCopies),
-        &["batch::no_call_has_more_recipients_than_the_esp_takes"],
+        &["batch::no_call_has_more_recipients_than_the_esp_allows"],
     )
     .plant(
         "authenticates_as_for_smtp",
@@ -157,13 +157,13 @@ fn calls(all: Mutants) -> Mutants {
         &["secrets::a_token_that_the_esp_repeats_is_not_printed"],
     )
     .plant(
-        "reads_refusals_to_their_end",
+        "reads_refusals_without_a_limit",
         careless!(ReadsToTheEnd),
-        &["answers::without_an_end_are_not_read_to_it"],
+        &["answers::without_an_end_are_read_up_to_a_limit"],
     )
     .plant(
         "follows_redirects",
         careless!(FollowsRedirects),
-        &["secrets::a_redirect_takes_the_token_nowhere"],
+        &["secrets::a_redirect_does_not_forward_the_token"],
     )
 }

@@ -1,4 +1,4 @@
-//! Starling's webhooks, read wrong; and its signature, verified carelessly.
+//! Starling's webhooks that misread posts, and a careless verification of its signature.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub fn plant(all: Mutants) -> Mutants {
 
 fn tracking(all: Mutants) -> Mutants {
     all.plant(
-        "tells_the_whole_sg_message_id",
+        "reports_the_whole_sg_message_id",
         S::Events(|_, events| {
             told(events, |event| {
                 let id = event.message_id.take();
@@ -43,7 +43,7 @@ fn tracking(all: Mutants) -> Mutants {
         TRACKING,
     )
     .plant(
-        "tells_deferrals_as_bounces",
+        "reports_deferrals_as_bounces",
         S::Events(|_, events| {
             told(events, |event| {
                 if event.event_type == EventType::Deferred {
@@ -54,7 +54,7 @@ fn tracking(all: Mutants) -> Mutants {
         TRACKING,
     )
     .plant(
-        "tells_blocks_as_bounces_for_good",
+        "reports_blocks_as_permanent_bounces",
         S::Events(|_, events| {
             told(events, |event| {
                 if event.reject_reason == Some(RejectReason::Blocked) {
@@ -65,7 +65,7 @@ fn tracking(all: Mutants) -> Mutants {
         TRACKING,
     )
     .plant(
-        "tells_drops_as_bounces",
+        "reports_drops_as_bounces",
         S::Events(|_, events| {
             told(events, |event| {
                 if event.event_type == EventType::Rejected {
@@ -76,7 +76,7 @@ fn tracking(all: Mutants) -> Mutants {
         TRACKING,
     )
     .plant(
-        "takes_fields_of_the_event_for_metadata",
+        "treats_fields_of_the_event_as_metadata",
         S::Events(|_, events| {
             told(events, |event| {
                 let status = ("status".to_owned(), "5.1.1".to_owned());
@@ -91,7 +91,7 @@ fn tracking(all: Mutants) -> Mutants {
         TRACKING,
     )
     .plant(
-        "takes_the_sender_for_the_recipient",
+        "treats_the_sender_as_the_recipient",
         S::Events(|_, events| {
             told(events, |event| {
                 event.recipient = Some("sender@example.com".to_owned())
@@ -103,12 +103,12 @@ fn tracking(all: Mutants) -> Mutants {
 
 fn inbound(all: Mutants) -> Mutants {
     all.plant(
-        "drops_files_that_come_in",
+        "drops_inbound_attachments",
         S::Events(|_, events| came(events, |mail| drop(retain(mail, |_| false)))),
         INBOUND,
     )
     .plant(
-        "names_files_that_come_in_by_their_fields",
+        "names_inbound_attachments_after_their_fields",
         S::Events(|_, events| {
             came(events, |mail| {
                 for file in retain(mail, |_| false) {
@@ -119,7 +119,7 @@ fn inbound(all: Mutants) -> Mutants {
         INBOUND,
     )
     .plant(
-        "attaches_what_comes_in_inline",
+        "reports_inbound_inline_parts_as_attachments",
         S::Events(|_, events| {
             came(events, |mail| {
                 for file in retain(mail, |file| !file.is_inline()) {
@@ -130,12 +130,12 @@ fn inbound(all: Mutants) -> Mutants {
         INBOUND,
     )
     .plant(
-        "passes_over_headers_that_are_no_fields",
+        "skips_headers_without_a_field",
         S::Events(|_, events| came(events, |mail| mail.cc.clear())),
         INBOUND,
     )
     .plant(
-        "cuts_names_that_come_in_at_a_comma",
+        "cuts_inbound_names_at_a_comma",
         S::Events(|_, events| {
             came(events, |mail| {
                 for address in &mut mail.cc {
@@ -149,7 +149,7 @@ fn inbound(all: Mutants) -> Mutants {
 
 fn access(all: Mutants) -> Mutants {
     all.plant(
-        "takes_the_time_for_the_events_key",
+        "uses_the_time_as_the_events_key",
         S::Events(|_, events| {
             Ok(keyed(events?, |event| match event {
                 Event::Tracking(event) => format!("{:?}", event.timestamp),
@@ -163,7 +163,7 @@ fn access(all: Mutants) -> Mutants {
         ],
     )
     .plant(
-        "takes_type_and_mail_for_the_events_key",
+        "uses_type_and_mail_as_the_events_key",
         S::Events(|_, events| {
             Ok(keyed(events?, |event| match event {
                 Event::Tracking(it) => format!("{} {:?}", it.event_type, it.message_id),
@@ -173,7 +173,7 @@ fn access(all: Mutants) -> Mutants {
         &["webhooks::tracking::two_events_never_have_the_same_key"],
     )
     .plant(
-        "takes_the_whole_request_for_the_events_key",
+        "uses_the_whole_request_as_the_events_key",
         S::Events(|request, events| {
             let all = format!("{:?}", request.headers());
             Ok(keyed(events?, |event| {
@@ -182,25 +182,25 @@ fn access(all: Mutants) -> Mutants {
         }),
         &[
             "webhooks::tracking::a_repeated_event_has_the_same_key",
-            "signatures::tracking::a_post_that_is_signed_anew_is_handled_once",
-            "signatures::inbound::a_post_that_is_signed_anew_is_handled_once",
+            "signatures::tracking::a_post_that_is_signed_again_is_handled_once",
+            "signatures::inbound::a_post_that_is_signed_again_is_handled_once",
         ],
     )
     .plant(
-        "lets_anybody_in",
+        "accepts_anybody",
         S::WebhookAuth(|_| WebhookAuth::none()),
         &[
             "webhooks::tracking::a_post_without_the_right_secret_is_not_read",
             "signatures::inbound::a_post_without_the_right_signature_is_not_read",
-            "signatures::tracking::nothing_is_read_of_a_post_that_is_not_signed",
+            "signatures::tracking::an_unsigned_post_is_not_read",
         ],
     )
     .plant(
         "quotes_posts_in_errors",
         S::Events(quoting),
         &[
-            "webhooks::tracking::secrets_and_payloads_are_in_no_debug_text_or_error",
-            "webhooks::inbound::secrets_and_payloads_are_in_no_debug_text_or_error",
+            "webhooks::tracking::secrets_and_payloads_are_in_no_debug_output_or_error",
+            "webhooks::inbound::secrets_and_payloads_are_in_no_debug_output_or_error",
         ],
     )
     .plant(

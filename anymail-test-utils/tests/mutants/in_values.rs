@@ -1,4 +1,4 @@
-//! Backends that write metadata, template values and options wrong.
+//! Backends that write metadata, template values and options incorrectly.
 
 use anymail_core::{JsonMap, Message};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn extra(message: &Message) -> JsonMap {
     message.esp_extra.value().cloned().unwrap_or_default()
 }
 
-/// Changes every template value of the mail, however deep.
+/// Changes every template value of the message at any depth.
 fn each_value(json: &mut Value, change: fn(&mut Value)) {
     match json {
         Value::Array(items) => items.iter_mut().for_each(|it| each_value(it, change)),
@@ -68,7 +68,7 @@ fn values() -> Vec<Mutant> {
                     *tag = tag.as_str().unwrap().to_lowercase().into();
                 }
             }),
-            &["features::tags::arrive_to_the_letter"],
+            &["features::tags::arrive_unchanged"],
         ),
         mutant(
             "writes_tags_in_words",
@@ -77,7 +77,7 @@ fn values() -> Vec<Mutant> {
                     *tag = tag.as_str().unwrap().replace([' ', ','], "-").into();
                 }
             }),
-            &["features::tags::arrive_to_the_letter"],
+            &["features::tags::arrive_unchanged"],
         ),
         mutant(
             "writes_headers_in_ascii",
@@ -91,7 +91,7 @@ fn values() -> Vec<Mutant> {
                         .into();
                 }
             }),
-            &["features::headers::values_arrive_to_the_letter"],
+            &["features::headers::values_arrive_unchanged"],
         ),
         mutant(
             "cuts_headers_at_a_semicolon",
@@ -100,7 +100,7 @@ fn values() -> Vec<Mutant> {
                     *value = value.as_str().unwrap().split(';').next().unwrap().into();
                 }
             }),
-            &["features::headers::values_arrive_to_the_letter"],
+            &["features::headers::values_arrive_unchanged"],
         ),
         mutant(
             "drops_open_tracking",
@@ -108,13 +108,13 @@ fn values() -> Vec<Mutant> {
             &["features::track_opens::arrives"],
         ),
         mutant(
-            "says_only_that_opens_are_tracked",
+            "writes_only_enabled_open_tracking",
             Mail(|mail, _| {
                 if mail.get("track_opens") == Some(&false.into()) {
                     mail.remove("track_opens");
                 }
             }),
-            &["features::track_opens::off_is_said_too"],
+            &["features::track_opens::off_is_sent_too"],
         ),
         mutant(
             "writes_times_in_milliseconds",
@@ -142,7 +142,7 @@ fn values() -> Vec<Mutant> {
             &["features::esp_extra::arrives"],
         ),
         mutant(
-            "gives_everybody_the_first_ones_values",
+            "gives_every_recipient_the_first_ones_values",
             Mail(|mail, message| {
                 let first = message.to.items().first();
                 let own = message
@@ -154,10 +154,10 @@ fn values() -> Vec<Mutant> {
                     mail.insert("values".into(), own.clone().into());
                 }
             }),
-            &["batch::template_values_of_one_go_to_no_other"],
+            &["batch::template_values_of_one_recipient_reach_no_other"],
         ),
         mutant(
-            "takes_metadata_by_the_letter_of_the_address",
+            "looks_up_metadata_by_the_spelling_of_the_address",
             Mail(|mail, message| {
                 let to = mail["to"][0]["email"]
                     .as_str()
@@ -171,19 +171,19 @@ fn values() -> Vec<Mutant> {
                     mail.insert("metadata".into(), json!(all));
                 }
             }),
-            &["batch::metadata_of_one_go_to_no_other"],
+            &["batch::metadata_of_one_recipient_reach_no_other"],
         ),
         mutant(
-            "fills_in_placeholders_in_metadata",
+            "substitutes_placeholders_in_metadata",
             Mail(|mail, _| {
                 for value in mail["metadata"].as_object_mut().unwrap().values_mut() {
                     *value = value.as_str().unwrap().replace("{{name}}", "Ann").into();
                 }
             }),
-            &["batch::placeholders_in_values_are_not_filled_in"],
+            &["batch::placeholders_in_values_are_not_substituted"],
         ),
         mutant(
-            "lets_everybodys_headers_win",
+            "lets_headers_for_all_take_precedence",
             Mail(|mail, message| {
                 for (name, value) in message.headers.value().into_iter().flat_map(|it| it.iter()) {
                     let headers = mail["headers"].as_object_mut().unwrap();
@@ -191,7 +191,7 @@ fn values() -> Vec<Mutant> {
                     headers.insert(name.into(), value.into());
                 }
             }),
-            &["batch::headers_of_one_go_to_no_other"],
+            &["batch::headers_of_one_recipient_reach_no_other"],
         ),
     ]
 }
@@ -201,21 +201,24 @@ fn templates() -> Vec<Mutant> {
     const OWN: &str = "templates::values_by_recipient_keep_their_json_types";
     vec![
         mutant(
-            "leaves_out_template_values",
+            "omits_template_values",
             Mail(|mail, _| drop(mail.remove("values"))),
             &[FOR_ALL, OWN],
         ),
         mutant(
-            "leaves_out_the_template_values_of_a_batch",
+            "omits_the_template_values_of_a_batch",
             Mail(|mail, message| {
                 if message.is_batch() {
                     mail.remove("values");
                 }
             }),
-            &[OWN, "templates::values_for_all_reach_everybody_of_a_batch"],
+            &[
+                OWN,
+                "templates::values_for_all_reach_every_recipient_of_a_batch",
+            ],
         ),
         mutant(
-            "leaves_out_the_template_values_of_a_single_mail",
+            "omits_the_template_values_of_a_single_mail",
             Mail(|mail, message| {
                 if !message.is_batch() {
                     mail.remove("values");
@@ -224,7 +227,7 @@ fn templates() -> Vec<Mutant> {
             &[FOR_ALL],
         ),
         mutant(
-            "leaves_out_the_values_for_all_in_a_batch",
+            "omits_the_values_for_all_in_a_batch",
             Mail(|mail, message| {
                 let own = |key: &String| {
                     let maps = message
@@ -241,10 +244,10 @@ fn templates() -> Vec<Mutant> {
                         .retain(|key, _| own(key));
                 }
             }),
-            &["templates::values_for_all_reach_everybody_of_a_batch"],
+            &["templates::values_for_all_reach_every_recipient_of_a_batch"],
         ),
         mutant(
-            "turns_numbers_in_template_values_into_texts",
+            "turns_numbers_in_template_values_into_strings",
             Mail(|mail, _| {
                 each_value(&mut mail["values"], |value| {
                     if value.is_number() {
@@ -255,7 +258,7 @@ fn templates() -> Vec<Mutant> {
             &[FOR_ALL, OWN],
         ),
         mutant(
-            "turns_lists_in_template_values_into_texts",
+            "turns_lists_in_template_values_into_strings",
             Mail(|mail, _| {
                 let values = mail["values"].as_object_mut().unwrap();
                 values
@@ -266,7 +269,7 @@ fn templates() -> Vec<Mutant> {
             &[FOR_ALL, OWN],
         ),
         mutant(
-            "turns_objects_in_template_values_into_texts",
+            "turns_objects_in_template_values_into_strings",
             Mail(|mail, _| {
                 let values = mail["values"].as_object_mut().unwrap();
                 values
@@ -289,7 +292,7 @@ fn templates() -> Vec<Mutant> {
             &[FOR_ALL, OWN],
         ),
         mutant(
-            "leaves_out_template_values_that_are_nothing",
+            "omits_null_template_values",
             Mail(|mail, _| {
                 let values = mail["values"].as_object_mut().unwrap();
                 values.retain(|_, it| !it.is_null() && *it != false && *it != "");
@@ -297,7 +300,7 @@ fn templates() -> Vec<Mutant> {
             &[FOR_ALL, OWN],
         ),
         mutant(
-            "fills_in_placeholders_in_template_values",
+            "substitutes_placeholders_in_template_values",
             Mail(|mail, _| {
                 each_value(&mut mail["values"], |value| {
                     if let Value::String(text) = value {
@@ -305,10 +308,10 @@ fn templates() -> Vec<Mutant> {
                     }
                 });
             }),
-            &["templates::placeholders_in_values_are_not_filled_in"],
+            &["templates::placeholders_in_values_are_not_substituted"],
         ),
         mutant(
-            "takes_percent_signs_out_of_template_values",
+            "removes_percent_signs_from_template_values",
             Mail(|mail, _| {
                 each_value(&mut mail["values"], |value| {
                     if let Value::String(text) = value {
@@ -316,7 +319,7 @@ fn templates() -> Vec<Mutant> {
                     }
                 });
             }),
-            &["templates::placeholders_in_values_are_not_filled_in"],
+            &["templates::placeholders_in_values_are_not_substituted"],
         ),
     ]
 }
@@ -326,7 +329,7 @@ fn options() -> Vec<Mutant> {
     const RECIPIENTS: &str = "features::esp_extra::adds_no_recipient";
     vec![
         mutant(
-            "turns_options_into_texts",
+            "turns_options_into_strings",
             Mail(|mail, message| {
                 for key in extra(message).keys() {
                     to_text(&mut mail[key]);
@@ -406,7 +409,7 @@ fn options() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "takes_the_clock_of_send_at_for_utc",
+            "treats_the_local_time_of_send_at_as_utc",
             Mail(|mail, message| {
                 if let Some(at) = message.send_at.value() {
                     let wall = at.replace_offset(time::UtcOffset::UTC);

@@ -1,4 +1,4 @@
-//! Webhooks that let in whoever comes, or read wrong.
+//! Webhooks that accept anybody, or misread posts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,13 +29,13 @@ pub fn mutants() -> Vec<Mutant> {
     [access(), readings()].concat()
 }
 
-/// Events that say something else than the ESP.
+/// Events that differ from what the ESP posted.
 fn readings() -> Vec<Mutant> {
     const TRACKING: &[&str] = &["webhooks::tracking::events_say_what_the_esp_said"];
     const INBOUND: &[&str] = &["webhooks::inbound::events_say_what_the_esp_said"];
     vec![
         mutant(
-            "tells_message_ids_in_angle_brackets",
+            "reports_message_ids_in_angle_brackets",
             Events(|_, events| {
                 told(events, |event| {
                     event.message_id = event.message_id.take().map(|id| format!("<{id}>"));
@@ -44,12 +44,12 @@ fn readings() -> Vec<Mutant> {
             TRACKING,
         ),
         mutant(
-            "tells_the_events_id_as_the_messages",
+            "reports_the_events_id_as_the_messages",
             Events(|_, events| told(events, |event| event.message_id = event.event_id.clone())),
             TRACKING,
         ),
         mutant(
-            "tells_delays_as_bounces",
+            "reports_delays_as_bounces",
             Events(|_, events| {
                 told(events, |event| {
                     if event.event_type == EventType::Deferred {
@@ -60,7 +60,7 @@ fn readings() -> Vec<Mutant> {
             TRACKING,
         ),
         mutant(
-            "tells_every_bounce_as_an_invalid_address",
+            "reports_every_bounce_as_an_invalid_address",
             Events(|_, events| {
                 told(events, |event| {
                     event.reject_reason = event
@@ -71,17 +71,17 @@ fn readings() -> Vec<Mutant> {
             TRACKING,
         ),
         mutant(
-            "tells_no_reason",
+            "does_not_report_the_reason",
             Events(|_, events| told(events, |event| event.reject_reason = None)),
             TRACKING,
         ),
         mutant(
-            "tells_no_time",
+            "does_not_report_the_time",
             Events(|_, events| told(events, |event| event.timestamp = None)),
             TRACKING,
         ),
         mutant(
-            "tells_the_time_in_milliseconds",
+            "reports_the_time_in_milliseconds",
             Events(|_, events| {
                 told(events, |event| {
                     event.timestamp = event.timestamp.map(|at| {
@@ -93,12 +93,12 @@ fn readings() -> Vec<Mutant> {
             TRACKING,
         ),
         mutant(
-            "tells_no_metadata",
+            "does_not_report_metadata",
             Events(|_, events| told(events, |event| event.metadata.clear())),
             TRACKING,
         ),
         mutant(
-            "tells_metadata_as_json",
+            "reports_metadata_as_json",
             Events(|_, events| {
                 told(events, |event| {
                     for value in event.metadata.values_mut() {
@@ -109,17 +109,17 @@ fn readings() -> Vec<Mutant> {
             TRACKING,
         ),
         mutant(
-            "tells_no_tags",
+            "does_not_report_tags",
             Events(|_, events| told(events, |event| event.tags.clear())),
             TRACKING,
         ),
         mutant(
-            "tells_no_recipient",
+            "does_not_report_the_recipient",
             Events(|_, events| told(events, |event| event.recipient = None)),
             TRACKING,
         ),
         mutant(
-            "passes_over_events_that_it_does_not_know",
+            "skips_unknown_events",
             Events(|_, events| {
                 let mut events = events?;
                 events.retain(|event| event.event_type() != EventType::Unknown);
@@ -128,7 +128,7 @@ fn readings() -> Vec<Mutant> {
             TRACKING,
         ),
         mutant(
-            "drops_attachments_that_come_in",
+            "drops_inbound_attachments",
             Events(|_, events| {
                 came(events, |message| {
                     let mut bare = InboundMessage::default();
@@ -143,7 +143,7 @@ fn readings() -> Vec<Mutant> {
             INBOUND,
         ),
         mutant(
-            "takes_the_envelope_for_the_recipients",
+            "treats_the_envelope_as_the_recipients",
             Events(|_, events| {
                 came(events, |message| {
                     let to = message.envelope_recipient.clone().unwrap_or_default();
@@ -153,7 +153,7 @@ fn readings() -> Vec<Mutant> {
             INBOUND,
         ),
         mutant(
-            "trims_texts_that_come_in",
+            "trims_inbound_texts",
             Events(|_, events| {
                 came(events, |message| {
                     let text = message.text().unwrap_or_default().replace('.', "");
@@ -165,11 +165,11 @@ fn readings() -> Vec<Mutant> {
     ]
 }
 
-/// Who is let in, and what is kept, printed and given out.
+/// Who is accepted, and what is kept, printed and returned.
 fn access() -> Vec<Mutant> {
     vec![
         mutant(
-            "lets_anybody_in",
+            "accepts_anybody",
             Own(O::IgnoresWebhookSecrets),
             &[
                 "webhooks::tracking::a_post_without_the_right_secret_is_not_read",
@@ -177,23 +177,23 @@ fn access() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "parses_by_itself",
+            "overrides_parse",
             Own(O::ParsesWebhooksItself),
             &[
-                "webhooks::tracking::what_is_no_post_or_too_long_is_not_read",
-                "webhooks::inbound::what_is_no_post_or_too_long_is_not_read",
+                "webhooks::tracking::other_methods_and_long_bodies_are_not_read",
+                "webhooks::inbound::other_methods_and_long_bodies_are_not_read",
             ],
         ),
         mutant(
             "prints_webhook_secrets",
             Own(O::PrintsWebhookSecrets),
             &[
-                "webhooks::tracking::secrets_and_payloads_are_in_no_debug_text_or_error",
-                "webhooks::inbound::secrets_and_payloads_are_in_no_debug_text_or_error",
+                "webhooks::tracking::secrets_and_payloads_are_in_no_debug_output_or_error",
+                "webhooks::inbound::secrets_and_payloads_are_in_no_debug_output_or_error",
             ],
         ),
         mutant(
-            "gives_no_events",
+            "returns_no_events",
             Events(|_, events| events.map(|_| Vec::new())),
             &[
                 "webhooks::tracking::a_post_with_the_right_secret_is_read",
@@ -215,7 +215,7 @@ fn access() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "numbers_events_as_they_come",
+            "numbers_events_in_order_of_arrival",
             Events(|_, events| {
                 static NEXT: AtomicU64 = AtomicU64::new(0);
                 let next = |_: &Event| NEXT.fetch_add(1, Ordering::SeqCst).to_string();
@@ -227,7 +227,7 @@ fn access() -> Vec<Mutant> {
             ],
         ),
         mutant(
-            "takes_the_mails_id_for_the_events_key",
+            "uses_the_mails_id_as_the_events_key",
             Events(|_, events| {
                 Ok(keyed(events?, |event| {
                     let id = match event {
@@ -241,7 +241,7 @@ fn access() -> Vec<Mutant> {
             BOTH_APART,
         ),
         mutant(
-            "takes_the_time_for_the_events_key",
+            "uses_the_time_as_the_events_key",
             Events(|_, events| {
                 Ok(keyed(events?, |event| match event {
                     Event::Tracking(event) => format!("{:?}", event.timestamp),
@@ -252,7 +252,7 @@ fn access() -> Vec<Mutant> {
             BOTH_APART,
         ),
         mutant(
-            "takes_mail_type_and_time_for_the_events_key",
+            "uses_mail_type_and_time_as_the_events_key",
             Events(|_, events| {
                 Ok(keyed(events?, |event| match event {
                     Event::Tracking(it) => {
@@ -264,7 +264,7 @@ fn access() -> Vec<Mutant> {
             &["webhooks::tracking::two_events_never_have_the_same_key"],
         ),
         mutant(
-            "takes_the_whole_post_for_the_events_key",
+            "uses_the_whole_post_as_the_events_key",
             Events(|request, events| {
                 let mut events = events?;
                 for (place, event) in events.iter_mut().enumerate() {
@@ -276,7 +276,7 @@ fn access() -> Vec<Mutant> {
             BOTH_AGAIN,
         ),
         mutant(
-            "takes_one_key_for_all_events_of_a_post",
+            "treats_one_key_as_all_events_of_a_post",
             Events(|_, events| {
                 let events = events?;
                 let first = events.first().map(|it| it.dedup_key().to_owned());
@@ -317,8 +317,8 @@ fn access() -> Vec<Mutant> {
             "quotes_payloads_in_errors",
             Events(quoting),
             &[
-                "webhooks::tracking::secrets_and_payloads_are_in_no_debug_text_or_error",
-                "webhooks::inbound::secrets_and_payloads_are_in_no_debug_text_or_error",
+                "webhooks::tracking::secrets_and_payloads_are_in_no_debug_output_or_error",
+                "webhooks::inbound::secrets_and_payloads_are_in_no_debug_output_or_error",
             ],
         ),
     ]
@@ -329,7 +329,7 @@ pub fn each(mut events: Vec<Event>, change: impl Fn(&mut Event)) -> Vec<Event> {
     events
 }
 
-/// Errors that hold what was posted.
+/// Errors that contain what was posted.
 pub fn quoting(request: &Request<Bytes>, events: ReadResult) -> ReadResult {
     events.map_err(|error| {
         let body = String::from_utf8_lossy(request.body());
@@ -338,7 +338,7 @@ pub fn quoting(request: &Request<Bytes>, events: ReadResult) -> ReadResult {
     })
 }
 
-/// Changes each event about a mail that was sent.
+/// Changes each event about a sent message.
 pub fn told(events: ReadResult, change: fn(&mut TrackingEvent)) -> ReadResult {
     Ok(each(events?, |event| {
         if let Event::Tracking(event) = event {
@@ -347,7 +347,7 @@ pub fn told(events: ReadResult, change: fn(&mut TrackingEvent)) -> ReadResult {
     }))
 }
 
-/// Changes each mail that came in.
+/// Changes each inbound message.
 pub fn came(events: ReadResult, change: fn(&mut InboundMessage)) -> ReadResult {
     Ok(each(events?, |event| {
         if let Event::Inbound(event) = event {
@@ -372,7 +372,7 @@ pub fn keyed(events: Vec<Event>, key: impl Fn(&Event) -> String) -> Vec<Event> {
 pub struct MutantWebhook {
     pigeon: Arc<dyn Webhook>,
     broken: Break,
-    /// Of the last request that was let in.
+    /// From the last request that was accepted.
     seen: std::sync::Mutex<String>,
     signing_keys: Keys,
 }

@@ -1,7 +1,6 @@
-//! Lark: an SMTP client small enough to break. One connection for each mail.
+//! Lark: an SMTP client that is small enough to break. It uses one connection per message.
 //!
-//! How it is broken is in `in_smtp.rs`. Nobody should send real mail by it: anymail-core has an
-//! SMTP backend.
+//! `in_smtp.rs` breaks it. Do not send real messages with it: anymail-core has an SMTP backend.
 
 use std::fmt;
 use std::future::Future;
@@ -23,10 +22,10 @@ use tokio::net::TcpStream;
 use crate::in_smtp::Fault;
 
 const NAME: &str = "lark";
-/// The longest reply that is read, in bytes.
+/// The maximum length of a reply in bytes.
 const MAX_REPLY: usize = 64 * 1024;
 
-/// A Lark with a fault, or without.
+/// A Lark, with or without a fault.
 pub struct LarkHarness(pub Option<Fault>);
 
 impl SmtpHarness for LarkHarness {
@@ -79,7 +78,7 @@ impl fmt::Debug for Lark {
     }
 }
 
-/// How far the conversation is.
+/// How far the conversation has got.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Login,
@@ -95,7 +94,7 @@ struct Reply {
     text: String,
 }
 
-/// What became of one mail.
+/// The result of one message.
 #[derive(Default)]
 struct Delivery {
     id: String,
@@ -116,8 +115,8 @@ impl Lark {
         self.secrets.iter().fold(text.to_owned(), redact)
     }
 
-    /// What a broken conversation means: before the end of the content nothing can have been
-    /// delivered.
+    /// Classifies a broken conversation: nothing can have been delivered before the end of the
+    /// content.
     fn lost(&self, stage: Stage, kind: SendErrorKind, words: &str) -> SendError {
         let maybe = match self.fault {
             Some(Fault::SaysNoOfALostReply) => false,
@@ -129,7 +128,7 @@ impl Lark {
         SendError::new(kind, NAME, self.words(words)).with_accepted(accepted)
     }
 
-    /// What a negative reply means.
+    /// Classifies a negative reply.
     fn refused(&self, stage: Stage, reply: &Reply) -> SendError {
         let says = |code: &str| reply.text.starts_with(code);
         let transient = match self.fault {
@@ -276,7 +275,7 @@ impl Talk<'_> {
         }
     }
 
-    /// A whole reply, of one line or several.
+    /// Reads a complete reply of one or several lines.
     async fn reply(&mut self, stage: Stage) -> Result<Reply, SendError> {
         let (lark, socket) = (self.lark, &mut self.socket);
         lark.in_time(stage, read(lark, socket)).await
@@ -296,7 +295,7 @@ impl Talk<'_> {
         self.must(Stage::Login, &login, 235).await
     }
 
-    /// Says who gets it. Whether anybody is taken.
+    /// Sends the recipients. Returns whether any was accepted.
     async fn recipients(
         &mut self,
         mail: &Message,
@@ -351,12 +350,12 @@ impl Talk<'_> {
             let reply = self.reply(Stage::Content).await?;
             return Err(self.lark.refused(Stage::Content, &reply));
         }
-        // From its first byte on the end may be at the server.
+        // From its first byte on, the server may have received the end.
         self.say(Stage::End, ".").await
     }
 
-    /// Writes all but the end, unless the server closes or speaks before that. Whether it did
-    /// neither.
+    /// Writes everything except the end, unless the server closes or replies before that. Returns
+    /// whether it did neither.
     async fn write_content(&mut self, mut content: &[u8]) -> Result<bool, SendError> {
         let (mut hear, mut tell) = self.socket.get_mut().split();
         let write = async {

@@ -1,5 +1,5 @@
-//! The example like Mailgun, and what changes a form of it. How it is broken is in `in_magpie.rs`
-//! and `in_magpie_hooks.rs`.
+//! The example that is similar to Mailgun, and functions that change its forms. `in_magpie.rs` and
+//! `in_magpie_hooks.rs` break it.
 
 #[path = "../../examples/magpie/backend.rs"]
 pub mod backend;
@@ -45,7 +45,7 @@ pub fn careless(
 
 /// Changes the fields of a request.
 pub fn change(request: &mut Request<Bytes>, change: impl FnOnce(&mut Vec<Part>)) {
-    // What is no form is no matter of a mutant.
+    // Leave requests unchanged that are not forms.
     if let Ok(mut parts) = read_form(request) {
         change(&mut parts);
         let kind = format!("multipart/form-data; boundary={}", posts::BOUNDARY);
@@ -56,7 +56,7 @@ pub fn change(request: &mut Request<Bytes>, change: impl FnOnce(&mut Vec<Part>))
     }
 }
 
-/// Changes the text of these fields; `None` takes a field out.
+/// Changes the text of these fields; `None` removes a field.
 pub fn texts(
     request: &mut Request<Bytes>,
     is_one: impl Fn(&str) -> bool,

@@ -1,9 +1,9 @@
-//! Backends that are broken on purpose: each names the trials that must catch it, and together
-//! they name every trial there is. So each trial can fail, and fails for what it is meant for.
-//! `cargo test --test mutants -- --topics` lists them.
+//! Backends that are broken on purpose. Each fault lists the trials that must detect it, and
+//! together they list every trial. This proves that each trial can fail, and fails for the right
+//! reason. `cargo test --test mutants -- --topics` lists the faults.
 //!
-//! What is broken is the backend of the guide (`examples/pigeon`), those of the other examples, and
-//! a small SMTP client.
+//! The broken backends are the guide's (`examples/pigeon`), those of the other examples, and a
+//! small SMTP client.
 
 #![allow(
     clippy::indexing_slicing,
@@ -71,7 +71,7 @@ fn mutants() -> Vec<Mutant> {
 }
 
 fn main() {
-    // What makes a mutant is not itself what is caught.
+    // The suite that creates the mutants must not detect a fault without one.
     let unbroken = || suite_of(mutant("unbroken", Break::Nowhere, &[]));
     let mut pigeon = Mutants::http("pigeon", || PigeonHarness)
         .unbroken(unbroken)

@@ -1,4 +1,4 @@
-//! The backend of the guide, broken in one way.
+//! The guide's backend, broken in one way.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -204,7 +204,7 @@ impl Broken {
         answer
     }
 
-    /// With a client that follows redirects; with errors that hold all that came back.
+    /// With a client that follows redirects, or with errors that contain the whole response.
     async fn careless_call(&self, own: Own, request: &Value) -> Result<Value, SendError> {
         let call = reqwest::Client::builder()
             .no_proxy()
@@ -333,7 +333,7 @@ impl EmailBackend for Broken {
     }
 }
 
-/// A mail for each recipient.
+/// Returns one message per recipient.
 fn apart(mail: &Value) -> Vec<Value> {
     let to = mail["to"].as_array().unwrap().iter();
     to.map(|person| {
@@ -358,7 +358,7 @@ impl fmt::Debug for Broken {
     }
 }
 
-/// A status that says the same of everybody.
+/// Returns a status that is the same for every recipient.
 pub fn status_of(message: &Message, status: anymail_core::Status) -> SendStatus {
     let mut told = SendStatus::unknown(NAME, message);
     for recipient in message.recipients() {

@@ -1,5 +1,5 @@
-//! The example like SendGrid, and what changes a request of it. How it is broken is in
-//! `in_starling.rs` and `in_starling_hooks.rs`.
+//! The example that is similar to SendGrid, and functions that change its requests.
+//! `in_starling.rs` and `in_starling_hooks.rs` break it.
 
 #[path = "../../examples/starling/backend.rs"]
 pub mod backend;
@@ -48,7 +48,7 @@ pub fn careless(
 
 /// Changes the JSON of a request.
 pub fn change(request: &mut Request<Bytes>, change: impl FnOnce(&mut Map<String, Value>)) {
-    // What is no JSON is no matter of a mutant.
+    // Leave requests unchanged that are not JSON.
     if let Ok(Value::Object(mut json)) = serde_json::from_slice(request.body()) {
         change(&mut json);
         *request.body_mut() = Value::from(json).to_string().into();
@@ -62,12 +62,12 @@ pub fn items(json: &mut Map<String, Value>, list: &str, edit: impl Fn(&mut Map<S
     items.filter_map(Value::as_object_mut).for_each(edit);
 }
 
-/// Changes each mail of a request.
+/// Changes each message of a request.
 pub fn mails(request: &mut Request<Bytes>, edit: impl Fn(&mut Map<String, Value>)) {
     change(request, |json| items(json, "personalizations", edit));
 }
 
-/// Changes a map of each mail.
+/// Changes a map of each message.
 pub fn maps(request: &mut Request<Bytes>, name: &str, edit: impl Fn(&mut Map<String, Value>)) {
     mails(request, |mail| {
         if let Some(map) = mail.get_mut(name).and_then(Value::as_object_mut) {

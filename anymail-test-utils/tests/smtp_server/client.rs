@@ -1,4 +1,4 @@
-//! A client that says exactly what it is told, right or wrong.
+//! A client that sends exactly what it is told, valid or not.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use anymail_test_utils::LoopbackSmtp;
 pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
-    /// Connects, and reads nothing yet.
+    /// Connects without reading anything.
     pub(crate) fn connect(server: &LoopbackSmtp) -> Self {
         let stream = TcpStream::connect(server.address()).unwrap();
         stream
@@ -19,7 +19,7 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    /// Connects, and says EHLO.
+    /// Connects and sends EHLO.
     pub(crate) fn greeted(server: &LoopbackSmtp) -> Self {
         let mut client = Self::connect(server);
         assert!(client.reply().unwrap().starts_with("220 "));
@@ -28,11 +28,11 @@ impl Client {
     }
 
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        // What cannot be sent is noticed by the reply that does not come.
+        // A failed write becomes visible as a missing reply.
         let _ = self.0.get_mut().write_all(bytes.as_ref());
     }
 
-    /// One reply, all its lines, with `\n` between them.
+    /// Reads one reply with all its lines, separated by `\n`.
     pub(crate) fn reply(&mut self) -> io::Result<String> {
         let mut lines = Vec::new();
         loop {
@@ -63,13 +63,13 @@ impl Client {
         self.reply()
     }
 
-    /// Sends a line; the reply must come.
+    /// Sends a line, which must get a reply.
     pub(crate) fn say(&mut self, line: &str) -> String {
         self.ask(line)
             .unwrap_or_else(|error| panic!("{line}: {error}"))
     }
 
-    /// Sends a whole mail, and gives the reply to its end.
+    /// Sends a complete message and returns the reply to its end.
     pub(crate) fn send_mail(&mut self, to: &str) -> io::Result<String> {
         for (line, code) in [
             ("MAIL FROM:<me@example.com>".to_owned(), "250"),
@@ -84,7 +84,7 @@ impl Client {
         self.ask("Subject: Hi\r\n\r\nHello\r\n.")
     }
 
-    /// What ends the connection: an error's kind, or `None` for a close in good order.
+    /// Returns how the connection ended: an error's kind, or `None` for a normal close.
     pub(crate) fn ends_with(&mut self) -> Option<io::ErrorKind> {
         let mut rest = Vec::new();
         let read = io::Read::read_to_end(&mut self.0, &mut rest);

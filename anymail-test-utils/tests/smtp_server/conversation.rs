@@ -1,4 +1,4 @@
-//! The protocol as a well-behaved client has it.
+//! The protocol as a well-behaved client uses it.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use anymail_test_utils::{LoopbackSmtp, SmtpExtension, SmtpReply};
 use crate::client::Client;
 
 #[test]
-fn a_mail_is_kept_with_its_envelope_and_its_bytes() {
+fn a_message_is_kept_with_its_envelope_and_its_bytes() {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::greeted(&server);
     let say = &mut |line: &str| client.say(line);
@@ -54,7 +54,7 @@ fn a_mail_is_kept_with_its_envelope_and_its_bytes() {
 }
 
 #[test]
-fn all_extensions_are_offered_unless_they_are_left_out() {
+fn all_extensions_are_announced_unless_disabled() {
     let server = LoopbackSmtp::builder().size_limit(1000).start().unwrap();
     let mut client = Client::connect(&server);
     client.reply().unwrap();
@@ -81,7 +81,7 @@ fn all_extensions_are_offered_unless_they_are_left_out() {
 }
 
 #[test]
-fn commands_in_a_group_are_answered_one_by_one() {
+fn pipelined_commands_are_answered_one_by_one() {
     let server = LoopbackSmtp::start().unwrap();
     server.reply_to_recipient(|address| {
         address
@@ -114,7 +114,7 @@ fn commands_in_a_group_are_answered_one_by_one() {
 }
 
 #[test]
-fn a_mail_over_the_limit_is_refused_when_it_is_declared_and_when_it_is_not() {
+fn a_message_over_the_size_limit_is_refused_with_and_without_a_declared_size() {
     let server = LoopbackSmtp::builder().size_limit(20).start().unwrap();
     let mut client = Client::greeted(&server);
     assert!(
@@ -132,7 +132,7 @@ fn a_mail_over_the_limit_is_refused_when_it_is_declared_and_when_it_is_not() {
 }
 
 #[test]
-fn a_recipient_too_many_is_refused_for_now() {
+fn a_recipient_over_the_limit_is_refused_temporarily() {
     let server = LoopbackSmtp::builder().recipient_limit(1).start().unwrap();
     let mut client = Client::greeted(&server);
     client.say("MAIL FROM:<a@example.com>");
@@ -145,7 +145,7 @@ fn a_recipient_too_many_is_refused_for_now() {
 }
 
 #[test]
-fn content_may_come_in_chunks() {
+fn content_can_arrive_in_chunks() {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::greeted(&server);
     client.send("MAIL FROM:<me@example.com>\r\nRCPT TO:<you@example.com>\r\n");
@@ -158,7 +158,7 @@ fn content_may_come_in_chunks() {
 }
 
 #[test]
-fn a_rule_decides_about_each_mail() {
+fn a_rule_decides_about_each_message() {
     let server = LoopbackSmtp::start().unwrap();
     server.reply_to_mail(|mail| {
         assert!(
@@ -188,7 +188,7 @@ fn a_rule_decides_about_each_mail() {
 }
 
 #[test]
-fn mails_can_be_counted_and_not_remembered() {
+fn messages_can_be_counted_without_being_kept() {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::greeted(&server);
     client.send_mail("a@example.com").unwrap();
@@ -200,7 +200,7 @@ fn mails_can_be_counted_and_not_remembered() {
 }
 
 #[tokio::test]
-async fn a_closed_door_refuses_and_closes_what_is_idle() {
+async fn refusing_closes_idle_connections_and_refuses_new_ones() {
     let server = LoopbackSmtp::start().unwrap();
     let mut idle = Client::greeted(&server);
     idle.send_mail("a@example.com").unwrap();

@@ -1,4 +1,4 @@
-//! Every fault, at every stage.
+//! Every fault at every stage.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn with(stage: SmtpStage, action: SmtpAction) -> LoopbackSmtp {
 
 const CONTENT: &str = "Subject: Hi\r\n\r\nHello\r\n.";
 
-/// A whole conversation with every command in it; an error is where it ended.
+/// A complete conversation with every command; an error is where it ended.
 fn converse(server: &LoopbackSmtp) -> std::io::Result<()> {
     let mut client = Client::connect(server);
     client.reply()?;
@@ -37,7 +37,7 @@ fn converse(server: &LoopbackSmtp) -> std::io::Result<()> {
         "QUIT",
     ] {
         if line == CONTENT && !content_may_come {
-            continue; // it would be taken for commands
+            continue; // the content would be interpreted as commands
         }
         let reply = client.ask(line)?;
         content_may_come = reply.starts_with("354");
@@ -50,13 +50,13 @@ fn converse(server: &LoopbackSmtp) -> std::io::Result<()> {
 }
 
 #[test]
-fn every_action_at_every_stage_says_truly_whether_the_mail_is_kept_and_is_over_after_once() {
-    // Most of it is waiting for servers that are silent: the stages need not wait for each other.
+fn every_action_at_every_stage_knows_whether_the_message_is_kept_and_occurs_once() {
+    // Most of the time is spent waiting for silent servers, so the stages run concurrently.
     thread::scope(|scope| {
         for &stage in SmtpStage::ALL {
             if !matches!(stage, SmtpStage::StartTls | SmtpStage::Handshake) {
                 scope.spawn(move || every_action_at(stage));
-            } // the others are in tls.rs
+            } // tls.rs tests the other stages
         }
     });
 }
@@ -73,14 +73,14 @@ fn every_action_at(stage: SmtpStage) {
         let ends = match action {
             SmtpAction::Reply(reply) => reply.code() == 421 || stage == SmtpStage::Content,
             SmtpAction::Drip { .. } => false,
-            // No reply is due there that could be cut.
+            // No reply is due at this stage that could be cut.
             SmtpAction::CutShort { .. } => !matches!(
                 stage,
                 SmtpStage::Connect | SmtpStage::Auth | SmtpStage::Content | SmtpStage::Idle
             ),
             _ => true,
         };
-        // The client of this test reads no reply after the greeting that it did not ask for.
+        // This test's client reads no unsolicited reply after the greeting.
         let unasked = matches!(stage, SmtpStage::Connect | SmtpStage::Idle);
         if ends {
             assert!(outcome.is_err(), "{fault}");
@@ -94,7 +94,7 @@ fn every_action_at(stage: SmtpStage) {
 }
 
 #[test]
-fn a_reset_is_a_reset_and_a_close_is_a_close() {
+fn clients_see_the_difference_between_a_reset_and_a_close() {
     for (action, end) in [
         (SmtpAction::Reset, Some(ErrorKind::ConnectionReset)),
         (SmtpAction::Close, None),
@@ -109,7 +109,7 @@ fn a_reset_is_a_reset_and_a_close_is_a_close() {
 }
 
 #[test]
-fn a_refused_command_is_not_carried_out() {
+fn a_refused_command_is_not_executed() {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::greeted(&server);
     server.inject(SmtpFault::reply(SmtpStage::Rcpt, 450, "4.2.1 Busy"), 1);
@@ -139,7 +139,7 @@ fn a_refused_command_is_not_carried_out() {
 }
 
 #[test]
-fn faults_wait_for_their_stage_and_go_before_the_rule() {
+fn faults_wait_for_their_stage_and_take_precedence_over_the_rule() {
     let server = LoopbackSmtp::start().unwrap();
     server.inject(SmtpFault::reply(SmtpStage::Data, 451, "4.3.0 first"), 1);
     server.inject(SmtpFault::reply(SmtpStage::Noop, 450, "4.3.0 twice"), 2);
@@ -172,7 +172,7 @@ fn faults_wait_for_their_stage_and_go_before_the_rule() {
 }
 
 #[test]
-fn a_connection_at_rest_is_closed_at_once_or_after_its_mail() {
+fn an_idle_connection_is_closed_at_once_or_after_its_message() {
     let server = LoopbackSmtp::start().unwrap();
     let fault = SmtpFault::new(SmtpStage::Idle, SmtpAction::Close);
     let mut client = Client::greeted(&server);
@@ -200,7 +200,7 @@ fn a_connection_at_rest_is_closed_at_once_or_after_its_mail() {
 }
 
 #[test]
-fn a_reset_while_content_is_read_breaks_the_clients_writing() {
+fn a_reset_while_content_is_read_fails_the_clients_write() {
     for action in [SmtpAction::Reset, SmtpAction::Hang] {
         let server = with(SmtpStage::Content, action);
         let mut client = Client::greeted(&server);
@@ -215,7 +215,7 @@ fn a_reset_while_content_is_read_breaks_the_clients_writing() {
 }
 
 #[test]
-fn replies_can_be_dripped_cut_changed_and_followed_by_more() {
+fn replies_can_be_slowed_truncated_changed_and_followed_by_more() {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::greeted(&server);
     let mut noop = |action: SmtpAction| {

@@ -1,4 +1,4 @@
-//! What a sloppy client does wrong, and that the judge sees it.
+//! The violations of a sloppy client, and that the server reports them.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ fn rules(server: &LoopbackSmtp) -> Vec<SmtpRule> {
     server.violations().iter().map(|v| v.rule).collect()
 }
 
-/// What the judge says of these bytes after EHLO, which end with QUIT.
+/// Returns the violations of these bytes after EHLO, followed by QUIT.
 fn judged(server: &LoopbackSmtp, bytes: &[u8]) -> Vec<SmtpRule> {
     let mut client = Client::greeted(server);
     client.send(bytes);
@@ -18,7 +18,7 @@ fn judged(server: &LoopbackSmtp, bytes: &[u8]) -> Vec<SmtpRule> {
     rules(server)
 }
 
-/// What the judge says of a mail with this content.
+/// Returns the violations of a message with this content.
 fn content_judged(parameters: &str, content: &str) -> Vec<SmtpRule> {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::greeted(&server);
@@ -30,7 +30,7 @@ fn content_judged(parameters: &str, content: &str) -> Vec<SmtpRule> {
 }
 
 #[test]
-fn commands_out_of_order_are_seen() {
+fn commands_out_of_order_are_reported() {
     for line in ["MAIL FROM:<a@example.com>", "AUTH PLAIN AAA=", "STARTTLS"] {
         let server = LoopbackSmtp::start().unwrap();
         let mut client = Client::connect(&server);
@@ -53,7 +53,7 @@ fn commands_out_of_order_are_seen() {
 }
 
 #[test]
-fn lines_that_end_wrong_are_seen() {
+fn wrong_line_ends_are_reported() {
     for (bytes, rule) in [
         (&b"NOOP\nQUIT\r\n"[..], SmtpRule::BareLineFeed),
         (b"NO\rOP\r\nQUIT\r\n", SmtpRule::BareCarriageReturn),
@@ -66,7 +66,7 @@ fn lines_that_end_wrong_are_seen() {
 }
 
 #[test]
-fn commands_against_the_grammar_are_seen() {
+fn invalid_commands_are_reported() {
     for line in [
         "MAIL FROM: <a@example.com>",
         "MAIL FROM:a@example.com",
@@ -103,7 +103,7 @@ fn commands_against_the_grammar_are_seen() {
 }
 
 #[test]
-fn a_client_that_does_not_wait_is_seen() {
+fn a_client_that_does_not_wait_is_reported() {
     let early = b"MAIL FROM:<a@example.com>\r\nRSET\r\nQUIT\r\n";
     let server = LoopbackSmtp::builder()
         .without(SmtpExtension::Pipelining)
@@ -127,7 +127,7 @@ fn a_client_that_does_not_wait_is_seen() {
 }
 
 #[test]
-fn what_is_sent_with_helo_must_do_without_extensions() {
+fn helo_allows_no_extensions() {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::connect(&server);
     client.reply().unwrap();
@@ -147,7 +147,7 @@ fn what_is_sent_with_helo_must_do_without_extensions() {
 }
 
 #[test]
-fn content_that_breaks_the_rules_is_seen() {
+fn invalid_content_is_reported() {
     let long = format!("A: b\r\n\r\n{}", "x".repeat(999));
     for (parameters, content, rule) in [
         ("", "A: b\r\n\r\na\nb", Some(SmtpRule::BareLineFeed)),
@@ -190,7 +190,7 @@ fn an_end_of_data_with_bare_line_feeds_ends_the_connection() {
 }
 
 #[test]
-fn a_line_with_only_a_dot_that_is_not_stuffed_turns_the_rest_into_commands() {
+fn an_unstuffed_line_with_only_a_dot_turns_the_rest_into_commands() {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::greeted(&server);
     client.say("MAIL FROM:<me@example.com>");
@@ -204,7 +204,7 @@ fn a_line_with_only_a_dot_that_is_not_stuffed_turns_the_rest_into_commands() {
 }
 
 #[test]
-fn what_was_not_offered_is_seen() {
+fn unannounced_extensions_are_reported() {
     let server = LoopbackSmtp::builder()
         .without(SmtpExtension::Chunking)
         .start()
@@ -231,7 +231,7 @@ fn a_connection_that_is_dropped_without_quit_is_counted() {
 
 #[test]
 #[should_panic(expected = "UnknownCommand: \"XYZ\"")]
-fn a_test_fails_over_a_violation_in_words_that_say_which() {
+fn a_failed_assertion_names_the_violation() {
     let server = LoopbackSmtp::start().unwrap();
     Client::greeted(&server).say("XYZ");
     server.assert_no_violations();

@@ -40,7 +40,7 @@ fn each_mechanism_lets_a_user_in_with_and_without_an_initial_response() {
 }
 
 #[test]
-fn nobody_sends_without_a_login_and_wrong_ones_are_refused() {
+fn sending_needs_a_login_and_wrong_ones_are_refused() {
     let server = server();
     let mut client = Client::greeted(&server);
     assert!(
@@ -69,7 +69,7 @@ fn nobody_sends_without_a_login_and_wrong_ones_are_refused() {
 }
 
 #[test]
-fn only_the_mechanisms_that_are_chosen_are_offered_and_only_once() {
+fn only_the_selected_mechanisms_are_announced_and_only_once() {
     let server = LoopbackSmtp::builder()
         .user("me", "secret")
         .mechanisms([SmtpMechanism::Login])

@@ -1,11 +1,11 @@
-//! Clients written by others: Python's smtplib, and curl.
+//! Other SMTP clients: Python's smtplib, and curl.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
 use anymail_test_utils::LoopbackSmtp;
 
-/// Whether a program can be run; if not, the test says that it is skipped.
+/// Whether a program is installed; if not, prints that the test is skipped.
 fn present(program: &str) -> bool {
     let there = Command::new(program)
         .arg("--version")
@@ -18,7 +18,7 @@ fn present(program: &str) -> bool {
     there
 }
 
-/// Runs a script with these arguments, which must go well.
+/// Runs a script with these arguments, which must succeed.
 fn python(script: &str, arguments: &[&str]) {
     let run = Command::new("python3")
         .arg("-c")

@@ -1,4 +1,4 @@
-//! STARTTLS and implicit TLS, right and wrong, as rustls sees them.
+//! STARTTLS and implicit TLS, valid and invalid, as rustls sees them.
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn server(tls: LoopbackTls) -> LoopbackSmtp {
         .unwrap()
 }
 
-/// A handshake by a client that trusts the server's authority and nobody else.
+/// A handshake by a client that trusts only the server's authority.
 async fn handshake(server: &LoopbackSmtp, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(server.ca_pem().as_bytes()).unwrap();
@@ -57,7 +57,7 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, line: &str) -> i
     }
 }
 
-/// Up to the reply to STARTTLS.
+/// Runs the conversation up to the reply to STARTTLS.
 async fn ready(server: &LoopbackSmtp) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(server.address()).await?;
     assert!(ask(&mut stream, "").await?.starts_with("220 "));
@@ -69,7 +69,7 @@ async fn ready(server: &LoopbackSmtp) -> io::Result<TcpStream> {
 }
 
 #[tokio::test]
-async fn starttls_begins_anew_and_offers_logins() {
+async fn starttls_restarts_the_conversation_and_announces_logins() {
     let server = server(LoopbackTls::StartTls);
     let mut stream = handshake(&server, ready(&server).await.unwrap())
         .await
@@ -89,7 +89,7 @@ async fn starttls_begins_anew_and_offers_logins() {
 }
 
 #[tokio::test]
-async fn tls_may_be_there_from_the_start() {
+async fn implicit_tls_starts_with_the_connection() {
     let server = server(LoopbackTls::Implicit);
     let stream = TcpStream::connect(server.address()).await.unwrap();
     let mut stream = handshake(&server, stream).await.unwrap();
@@ -100,7 +100,7 @@ async fn tls_may_be_there_from_the_start() {
 }
 
 #[tokio::test]
-async fn wrong_certificates_are_seen_as_what_they_are() {
+async fn clients_recognize_every_wrong_certificate() {
     for tls in [LoopbackTls::StartTls, LoopbackTls::Implicit] {
         for (wrong, words) in [
             (WrongCertificate::UnknownIssuer, "UnknownIssuer"),
@@ -164,7 +164,7 @@ async fn starttls_can_be_refused() {
 }
 
 #[tokio::test]
-async fn plaintext_after_the_handshake_and_behind_the_reply_to_starttls_is_sent() {
+async fn plaintext_is_sent_after_the_handshake_and_after_the_reply_to_starttls() {
     let server = server(LoopbackTls::StartTls);
     let plaintext = SmtpAction::PlaintextAfterHandshake("220 in clear\r\n".into());
     server.inject(SmtpFault::new(SmtpStage::Handshake, plaintext), 1);
@@ -187,7 +187,7 @@ async fn plaintext_after_the_handshake_and_behind_the_reply_to_starttls_is_sent(
 }
 
 #[tokio::test]
-async fn commands_behind_starttls_are_thrown_away_and_seen() {
+async fn commands_after_starttls_are_discarded_and_reported() {
     let server = server(LoopbackTls::StartTls);
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     ask(&mut stream, "").await.unwrap();

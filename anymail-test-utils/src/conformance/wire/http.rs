@@ -1,4 +1,4 @@
-//! [`HttpWire`]: a loopback HTTP server, with the harness for its reader and writer.
+//! [`HttpWire`]: a loopback HTTP server that uses the harness to read and write.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -25,19 +25,19 @@ pub(in super::super) struct HttpWire {
     secret: String,
 }
 
-/// The ESP behind the server: it reads by the harness, decides at the desk, and answers by the
-/// harness.
+/// The ESP behind the server: the harness reads requests and writes responses, and the desk
+/// decides.
 struct Esp {
     harness: Arc<dyn Harness>,
     desk: Desk,
     /// As the harness wrote it.
     last_answer: Mutex<Option<Response<Bytes>>>,
-    /// The requests that it answered, by their number; `None` once forgotten.
+    /// The requests that were answered, by number; `None` once forgotten.
     calls: Mutex<Vec<Option<Request<Bytes>>>>,
 }
 
 impl HttpWire {
-    /// Starts the ESP; then [`url`](Self::url) says where it is.
+    /// Starts the ESP; [`url`](Self::url) then returns its URL.
     pub(in super::super) fn start(
         harness: Arc<dyn Harness>,
         desk: Desk,
@@ -51,7 +51,7 @@ impl HttpWire {
         });
         let handler = Arc::clone(&esp);
         let server = LoopbackServer::start(move |request| handler.serve(request))
-            .map_err(|error| Stop::fail(format!("no loopback server: {error}")))?;
+            .map_err(|error| Stop::fail(format!("could not start a loopback server: {error}")))?;
         Ok(Self {
             server,
             esp,
@@ -81,7 +81,9 @@ impl Wire for HttpWire {
 
     fn inject(&self, fault: &WireFault, times: usize) -> Verdict {
         let WireFault::Http(fault) = fault else {
-            return Err(Stop::fail(format!("this wire cannot do {fault}")));
+            return Err(Stop::fail(format!(
+                "this wire does not support the fault {fault}"
+            )));
         };
         self.server.inject(fault.clone(), times);
         Ok(())
@@ -89,7 +91,9 @@ impl Wire for HttpWire {
 
     fn inject_at(&self, fault: &WireFault, call: usize) -> Verdict {
         let WireFault::Http(fault) = fault else {
-            return Err(Stop::fail(format!("this wire cannot do {fault}")));
+            return Err(Stop::fail(format!(
+                "this wire does not support the fault {fault}"
+            )));
         };
         let fault = fault.clone();
         let is_it = move |number: u64| u64::try_from(call) == Ok(number);
@@ -142,9 +146,9 @@ impl Wire for HttpWire {
                 let found: Vec<_> = request.headers().get_all(*name).iter().collect();
                 let right = matches!(&*found, [one] if one.as_bytes() == value.as_bytes());
                 (!right).then(|| {
-                    // `Debug` of a header does not show what is marked as sensitive.
+                    // `Debug` of a header does not show sensitive values.
                     let found: Vec<_> = found.iter().map(|it| text(it.as_bytes())).collect();
-                    format!("the header {name}: {value:?}, not {found:?}")
+                    format!("the header {name}: {value:?} (got {found:?})")
                 })
             }),
             Credentials::Body => requests
@@ -190,7 +194,7 @@ impl Wire for HttpWire {
     fn show_call(&self, call: Option<usize>) -> Vec<String> {
         let answered = call.and_then(|call| lock(&self.esp.calls).get(call)?.clone());
         let Some(request) = answered.or_else(|| self.server.requests().pop()) else {
-            return vec!["none was made, or none came to its end".to_owned()];
+            return vec!["no complete request".to_owned()];
         };
         let lines = excerpt(&request).into_iter();
         lines
@@ -199,7 +203,7 @@ impl Wire for HttpWire {
     }
 }
 
-/// Whether it is what gateways write, too, when they got no answer.
+/// Whether gateways write such a body, too, when they get no response.
 fn has_a_message_only(body: &[u8]) -> bool {
     let json: Option<JsonMap> = serde_json::from_slice(body).ok();
     json.is_some_and(|json| json.len() == 1 && json.contains_key("message"))
@@ -210,7 +214,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn broken(error: std::io::Error) -> Stop {
-    Stop::fail(format!("the loopback server has a problem: {error}"))
+    Stop::fail(format!("loopback server error: {error}"))
 }
 
 impl Esp {
@@ -219,7 +223,7 @@ impl Esp {
         let answer = answer.unwrap_or_else(|_| Err("the harness panicked".to_owned()));
         let response = answer.unwrap_or_else(|problem| {
             self.desk.log().problems.push(problem);
-            refused("the harness has a problem")
+            refused("the harness failed")
         });
         *lock(&self.last_answer) = Some(response.clone());
         self.desk.arrived.notify_one();
@@ -229,10 +233,10 @@ impl Esp {
     fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, String> {
         let mails = self.harness.read(request).map_err(|error| {
             let (method, path) = (request.method(), request.uri().path());
-            format!("Harness::read does not understand {method} {path}: {error}")
+            format!("Harness::read could not read {method} {path}: {error}")
         })?;
         let decided = {
-            // Under one lock, so that the desk's calls have the same numbers.
+            // Under one lock, so that calls have the same numbers at the desk.
             let mut calls = lock(&self.calls);
             calls.push(Some(request.clone()));
             self.desk.decide(mails)
@@ -252,7 +256,7 @@ impl Esp {
         let told = decided.told();
         Ok(self.harness.answer(request, told).unwrap_or_else(|| {
             self.desk.cannot_say(told);
-            refused("this ESP never says so")
+            refused("this ESP cannot report this")
         }))
     }
 }

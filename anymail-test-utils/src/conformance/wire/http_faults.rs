@@ -1,4 +1,4 @@
-//! What can go wrong over HTTP.
+//! The faults that can occur over HTTP.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(in super::super) fn faults() -> Faults {
         not_now: WireFault::Http(Fault::status(429)),
         says_how_long: true,
         redirects: true,
-        judges: false, // the client's library keeps to HTTP
+        judges: false, // the client's library follows the protocol
         has_urls: true,
         a_crash_is_a_no: false,
     }
@@ -62,17 +62,17 @@ fn lost() -> Vec<Lost> {
             None,
         ),
         lost(
-            "a_reset_when_the_request_was_read",
+            "a_reset_after_the_request_was_read",
             Fault::ResetAfterReading,
             maybe,
         ),
         lost(
-            "a_reset_in_place_of_the_answer",
+            "a_reset_instead_of_the_answer",
             Fault::AcceptThenReset,
             maybe,
         ),
         lost(
-            "an_end_in_place_of_the_answer",
+            "a_close_instead_of_the_answer",
             Fault::AcceptThenClose,
             maybe,
         ),
@@ -87,14 +87,15 @@ fn lost() -> Vec<Lost> {
             Fault::CutShort { bytes: 1 },
             maybe,
         ),
-        lost("an_answer_that_is_no_http", Fault::garbage(), maybe),
+        lost("an_answer_that_is_not_http", Fault::garbage(), maybe),
     ]
 }
 
-/// What the ESP, or something before it, says by an HTTP status.
+/// What the ESP, or a server before it, reports with an HTTP status.
 ///
-/// A page or an empty body may be anybody's, so it proves no more than its status does: see
-/// [`SendError::from_http_status`]. The ESP's own error body proves that it refused.
+/// Any server may have sent a page or an empty body, so it proves no more than its status does: see
+/// [`SendError::from_http_status`]. The ESP's own error body proves that the ESP refused the
+/// request.
 fn told() -> Vec<Told> {
     use Accepted::{Maybe, No};
     use SendErrorKind as K;
@@ -141,7 +142,7 @@ fn told() -> Vec<Told> {
             false,
         ),
         told(
-            "a_proxy_that_finds_it_too_large",
+            "a_proxy_that_refuses_a_large_request",
             page(413),
             K::Refused,
             No,
@@ -169,15 +170,21 @@ fn told() -> Vec<Told> {
             true,
         ),
         told(
-            "a_crash_of_the_esp",
+            "a_server_error_of_the_esp",
             by(TroubleKind::Crashed),
             K::ServerError,
             Maybe,
             true,
         ),
-        told("a_crash_by_a_page", page(500), K::ServerError, Maybe, true),
         told(
-            "a_crash_without_a_body",
+            "a_server_error_page",
+            page(500),
+            K::ServerError,
+            Maybe,
+            true,
+        ),
+        told(
+            "a_server_error_without_a_body",
             bare(500),
             K::ServerError,
             Maybe,
@@ -222,7 +229,7 @@ fn told() -> Vec<Told> {
     ]
 }
 
-/// What an API gateway in front of the ESP writes when it got no answer.
+/// What an API gateway before the ESP writes when it got no response.
 fn gateway_json(status: u16) -> Fault {
     let body = Bytes::from_static(br#"{"message": "Service Unavailable"}"#);
     Fault::Replace(json(status, body))
@@ -246,7 +253,7 @@ fn bare() -> Vec<Bare> {
         451, 499, 500, 501, 502, 503, 504, 505, 520, 521, 524, 599,
     ];
     let meaning = |status| match status {
-        // Anybody may have written it, so it is a no only where the status itself is one.
+        // Any server may have written it, so it is a refusal only if the status itself is one.
         400.. => match SendError::from_http_status("", status).accepted() {
             Accepted::No => BareMeaning::NotYes,
             Accepted::Maybe => BareMeaning::Open,

@@ -1,4 +1,4 @@
-//! [`LocalWire`]: no wire at all, for a backend that keeps or prints mails.
+//! [`LocalWire`]: no wire at all, for a backend that keeps or prints messages.
 
 use super::super::harness::Mailbox;
 use super::super::trial::{Stop, Verdict};
@@ -10,6 +10,6 @@ pub(in super::super) struct LocalWire(pub(in super::super) Mailbox);
 
 impl Wire for LocalWire {
     fn mails(&self) -> Verdict<Vec<Understood>> {
-        (self.0)().map_err(|error| Stop::fail(format!("the mails could not be read: {error}")))
+        (self.0)().map_err(|error| Stop::fail(format!("could not read the messages: {error}")))
     }
 }

@@ -1,7 +1,7 @@
 //! [`Wire`]: what the topics need from a transport, and no more.
 //!
-//! A topic does not know which wire it has. What can go wrong on one is data ([`Faults`]); what
-//! the ESP says is decided at its desk (`desk.rs`); how it is said is the wire's.
+//! A topic does not know its wire. The faults of a wire are data ([`Faults`]), the desk (`desk.rs`)
+//! decides what the ESP reports, and the wire formats it.
 
 mod http;
 mod http_faults;
@@ -27,53 +27,55 @@ use super::trial::{Stop, Verdict};
 use super::understood::Understood;
 use crate::{Fault, SmtpAction, SmtpFault};
 
-/// The way from one backend to its ESP. Without answers it is a mailbox: then there is no desk,
-/// and nothing can be broken.
+/// The connection from one backend to its ESP. Without responses, it is a mailbox: then there is no
+/// desk, and no faults.
 #[async_trait]
 pub(super) trait Wire: Send + Sync {
-    /// All mails that the ESP has, as it understood them.
+    /// Returns all messages that the ESP has, as it understood them.
     fn mails(&self) -> Verdict<Vec<Understood>>;
 
-    /// The mail without what the wire cannot carry, or adds: two that differ in nothing else are
-    /// the same.
+    /// Returns the message without anything that the wire cannot carry or adds, so that equivalent
+    /// messages are equal.
     fn carried(&self, mail: Understood) -> Understood {
         mail
     }
 
-    /// Where the ESP decides what it answers; `None` where nobody answers.
+    /// Returns the desk that decides about responses; `None` if there are no responses.
     fn desk(&self) -> Option<&Desk> {
         None
     }
 
-    /// How often the backend has begun to hand over something.
+    /// Returns how often the backend has started to send something.
     fn tries(&self) -> usize {
         0
     }
 
-    /// Lets this go wrong, so many times.
+    /// Injects this fault this many times.
     fn inject(&self, fault: &WireFault, _times: usize) -> Verdict {
-        Err(Stop::fail(format!("this wire cannot do {fault}")))
+        Err(Stop::fail(format!(
+            "this wire does not support the fault {fault}"
+        )))
     }
 
-    /// Lets this go wrong in the call with this number, from 1 on since the start.
+    /// Injects this fault into the call with this number, counted from 1 since the start.
     fn inject_at(&self, fault: &WireFault, _call: usize) -> Verdict {
         self.inject(fault, 1)
     }
 
-    /// From now on all goes well again.
+    /// Removes all faults.
     fn clear_faults(&self) {}
 
-    /// From now on nobody is there.
+    /// Makes the ESP unreachable.
     async fn refuse(&self) -> Verdict {
         Err(Stop::skip("the backend makes no calls"))
     }
 
-    /// From now on the ESP is there again.
+    /// Makes the ESP reachable again.
     async fn accept_again(&self) -> Verdict {
         Ok(())
     }
 
-    /// Waits until the ESP has got something more.
+    /// Waits until the ESP has received something new.
     async fn next_call(&self) {
         match self.desk() {
             Some(desk) => desk.arrived.notified().await,
@@ -81,52 +83,53 @@ pub(super) trait Wire: Send + Sync {
         }
     }
 
-    /// The ESP's last answer, changed in one place each.
+    /// Returns faults that alter the ESP's last response, each in one place.
     fn altered_answers(&self) -> Vec<WireFault> {
         Vec::new()
     }
 
-    /// Whether the ESP's last answer had no words of its own, so that anybody may have given it.
+    /// Whether the ESP's last response contained no text of its own, so that any server may have
+    /// sent it.
     fn said_nothing(&self) -> bool {
         false
     }
 
-    /// Why the ESP would not know who has called it, if it would not.
+    /// Returns why the ESP could not authenticate the caller; `None` if it could.
     fn unauthorized(&self) -> Option<String> {
         None
     }
 
-    /// What servers on the way write to their logs of each call: URLs.
+    /// Returns what servers on the way log for each call: URLs.
     fn logged(&self) -> String {
         String::new()
     }
 
-    /// Texts by which the secret has come to the ESP.
+    /// Returns all forms in which the secret has reached the ESP.
     fn bearers(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Whether the backend has read an answer without an end until the ESP gave up.
+    /// Whether the backend has read an endless response until the ESP gave up.
     fn endless_was_read(&self) -> bool {
         false
     }
 
-    /// What the backend has done against the protocol, where the other side is a judge of that.
+    /// Returns the backend's violations of the protocol, if the wire checks it.
     fn violations(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Frees what is kept of past calls.
+    /// Discards what is kept of past calls.
     fn forget(&self) {}
 
-    /// What went over the wire in the call with this number, for a person's eyes: without
-    /// secrets, and short. `None`: the last one.
+    /// Formats what was sent in the call with this number, shortened and without secrets, for a
+    /// person to read. `None` is the last call.
     fn show_call(&self, _call: Option<usize>) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// A fault, as the wire that listed it does it.
+/// A fault, as its wire defines it.
 #[derive(Debug, Clone)]
 pub(super) enum WireFault {
     Http(Fault),
@@ -155,62 +158,62 @@ impl fmt::Display for WireFault {
     }
 }
 
-/// What can go wrong on a wire, in the order in which it is tried.
+/// The faults of a wire, in the order in which they are tried.
 pub(super) struct Faults {
-    /// An answer that is lost, stage by stage.
+    /// Lost responses, stage by stage.
     pub(super) lost: Vec<Lost>,
-    /// What the ESP, or something before it, says instead of yes.
+    /// What the ESP, or a server before it, reports instead of success.
     pub(super) told: Vec<Told>,
-    /// Answers that no ESP should give, and that claim nothing.
+    /// Invalid responses that report neither success nor failure.
     pub(super) nonsense: Vec<WireFault>,
-    /// Answers that consist of a bare status.
+    /// Responses that consist only of a status.
     pub(super) bare: Vec<Bare>,
-    /// Those after which the ESP has the mail, and the backend has no yes.
+    /// Faults after which the ESP has the message, but the backend gets no success.
     pub(super) taken: Vec<WireFault>,
-    /// Those that are likely to be printed with what was tried.
+    /// Faults that are likely to be printed together with the request.
     pub(super) telling: Vec<WireFault>,
-    /// Answers that repeat these words in a place where the backend may look.
+    /// Responses that repeat this text in places where the backend may look.
     pub(super) echoes: fn(&str) -> Vec<WireFault>,
-    /// The ESP has the mail, and the connection breaks.
+    /// The ESP has the message, and the connection breaks.
     pub(super) taken_then_reset: WireFault,
-    /// The ESP has the mail, and is silent.
+    /// The ESP has the message, but does not respond.
     pub(super) taken_then_silent: WireFault,
-    /// The answer comes byte by byte.
+    /// The response arrives byte by byte.
     pub(super) slow: WireFault,
-    /// The ESP has the mail, and its answer has no end.
+    /// The ESP has the message, and its response is endless.
     pub(super) endless: WireFault,
-    /// The ESP has the mail, and its answer is none.
+    /// The ESP has the message, and its response is invalid.
     pub(super) taken_then_garbage: WireFault,
-    /// The ESP asks for patience, once.
+    /// The ESP asks once to retry later.
     pub(super) not_now: WireFault,
-    /// Whether the ESP can say how long to wait.
+    /// Whether the ESP can report how long to wait.
     pub(super) says_how_long: bool,
-    /// Whether the ESP can send a client elsewhere.
+    /// Whether the ESP can redirect a client.
     pub(super) redirects: bool,
-    /// Whether the other side is a judge of the protocol.
+    /// Whether the server checks the protocol.
     pub(super) judges: bool,
     /// Whether a call has a URL.
     pub(super) has_urls: bool,
-    /// Whether a crash that the ESP tells of is its word that it has not taken the mail.
+    /// Whether a server error reported by the ESP proves that it did not accept the message.
     pub(super) a_crash_is_a_no: bool,
 }
 
-/// A loss, and whether the ESP may have the message.
+/// A lost response, and whether the ESP may have the message.
 #[derive(Clone)]
 pub(super) struct Lost {
     pub(super) name: String,
     pub(super) fault: WireFault,
-    /// `None` where nobody but the ESP can tell, and either is honest.
+    /// `None` if only the ESP can know, so that both values are correct.
     pub(super) accepted: Option<Accepted>,
-    /// Whether nothing comes until the backend's time limit.
+    /// Whether nothing arrives until the backend's time limit.
     pub(super) waits: bool,
-    /// Whether it is the body of the answer that is lost.
+    /// Whether the body of the response is lost.
     pub(super) in_body: bool,
-    /// Whether it needs a mail that is too long to be on the wire whole.
+    /// Whether it needs a message that is too long to be sent completely.
     pub(super) long: bool,
 }
 
-/// What the backend is told, and what it must make of that.
+/// What the backend is told, and the result it must return.
 #[derive(Clone)]
 pub(super) struct Told {
     pub(super) name: String,
@@ -220,16 +223,16 @@ pub(super) struct Told {
     pub(super) transient: bool,
 }
 
-/// Who tells it.
+/// Who reports it.
 #[derive(Clone)]
 pub(super) enum Teller {
-    /// The ESP, in its own words.
+    /// The ESP, with its own error body.
     Esp(TroubleKind),
-    /// Something before it, or the ESP in words that anybody could have.
+    /// A server before the ESP, or the ESP with a body that any server could have sent.
     Anybody(WireFault),
 }
 
-/// A bare status, and what it may be taken for.
+/// A response with only a status, and how it may be interpreted.
 #[derive(Clone)]
 pub(super) struct Bare {
     pub(super) fault: WireFault,
@@ -238,13 +241,13 @@ pub(super) struct Bare {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum BareMeaning {
-    /// No yes; whether it is a no is the backend's to know.
+    /// Not a success; the backend decides whether it is a refusal.
     NotYes,
-    /// Neither yes nor no.
+    /// Neither success nor refusal.
     Open,
-    /// A yes where the ESP's answers have no body; else open.
+    /// A success if the ESP's responses have no body; otherwise unknown.
     PerhapsYes,
 }
 
-/// How long a backend's time limit is in trials in which nothing comes.
+/// The backend's time limit in trials in which nothing arrives.
 pub(super) const IMPATIENT: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! [`SmtpWire`]: a loopback SMTP server; what arrives is read by MIME.
+//! [`SmtpWire`]: a loopback SMTP server; messages are parsed as MIME.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use super::super::understood::Understood;
 use super::{Wire, WireFault};
 use crate::{LoopbackSmtp, SmtpAction, SmtpFault, SmtpMail, SmtpMoment, SmtpReply, SmtpStage};
 
-/// Who the backend logs in as.
+/// The user name that the backend logs in with.
 pub(in super::super) const USER: &str = "mailer@example.com";
 
 /// An SMTP server.
@@ -27,14 +27,14 @@ pub(in super::super) struct SmtpWire {
     secret: String,
 }
 
-/// What the server says, by the plan.
+/// What the server replies, by the plan.
 struct Esp {
     harness: Arc<dyn SmtpHarness>,
     desk: Desk,
-    /// The fault for one call: its stage, and how often that stage is to be reached before.
+    /// The fault for one call: its stage, and how often that stage must be reached first.
     at: Mutex<Option<(SmtpFault, usize)>>,
     last_reply: Mutex<Option<SmtpReply>>,
-    /// The mails that it answered, by their number; `None` once forgotten.
+    /// The messages that were answered, by number; `None` once forgotten.
     calls: Mutex<Vec<Option<Bytes>>>,
 }
 
@@ -53,8 +53,9 @@ impl SmtpWire {
         });
         let builder = LoopbackSmtp::builder().user(USER, secret);
         let server = builder.start();
-        let server = server.map_err(|error| Stop::fail(format!("no loopback server: {error}")))?;
-        server.set_recording(false); // the desk has what matters
+        let server = server
+            .map_err(|error| Stop::fail(format!("could not start a loopback server: {error}")))?;
+        server.set_recording(false); // the desk records what is needed
         let wire = Self {
             server,
             esp,
@@ -85,8 +86,8 @@ impl Wire for SmtpWire {
         Ok(self.esp.desk.mails())
     }
 
-    /// The envelope has no names, a line of a text ends with CR LF (RFC 2046, 4.1.1), and content
-    /// ends with a line's end, be it the body's own or not.
+    /// The envelope has no names, lines of text end with CR LF (RFC 2046, 4.1.1), and content
+    /// always ends with a line end, whether or not it belongs to the body.
     fn carried(&self, mut mail: Understood) -> Understood {
         for address in &mut mail.bcc {
             if let Ok(bare) = address.ascii_email().parse() {
@@ -119,7 +120,9 @@ impl Wire for SmtpWire {
 
     fn inject(&self, fault: &WireFault, times: usize) -> Verdict {
         let WireFault::Smtp(fault) = fault else {
-            return Err(Stop::fail(format!("this wire cannot do {fault}")));
+            return Err(Stop::fail(format!(
+                "this wire does not support the fault {fault}"
+            )));
         };
         self.server.inject(fault.clone(), times);
         Ok(())
@@ -127,7 +130,9 @@ impl Wire for SmtpWire {
 
     fn inject_at(&self, fault: &WireFault, call: usize) -> Verdict {
         let WireFault::Smtp(fault) = fault else {
-            return Err(Stop::fail(format!("this wire cannot do {fault}")));
+            return Err(Stop::fail(format!(
+                "this wire does not support the fault {fault}"
+            )));
         };
         *lock(&self.esp.at) = Some((fault.clone(), call));
         Ok(())
@@ -156,7 +161,7 @@ impl Wire for SmtpWire {
             WireFault::Smtp(SmtpFault::new(SmtpStage::Kept, action))
         };
         let mut all = mutilations(&Bytes::from(genuine.to_string()));
-        // A reply that is cut within its line never ends; these end, and are short.
+        // A reply that is cut within its line never ends; these replies end, and are short.
         let cut = all.iter().filter(|reply| !reply.ends_with(b"\n"));
         let ended: Vec<Bytes> = cut
             .map(|reply| [&reply[..], b"\r\n"].concat().into())
@@ -171,7 +176,7 @@ impl Wire for SmtpWire {
     }
 
     fn bearers(&self) -> Vec<String> {
-        // The arguments of AUTH PLAIN, and of AUTH LOGIN.
+        // The arguments of AUTH PLAIN and AUTH LOGIN.
         vec![
             STANDARD.encode(format!("\0{USER}\0{}", self.secret)),
             STANDARD.encode(&self.secret),
@@ -198,9 +203,9 @@ impl Wire for SmtpWire {
             None => calls.last(),
         };
         let Some(Some(mail)) = mail else {
-            return vec!["no mail came to its end".to_owned()];
+            return vec!["no complete message".to_owned()];
         };
-        let mut lines = vec![format!("a mail of {} bytes", mail.len())];
+        let mut lines = vec![format!("a message of {} bytes", mail.len())];
         let text = String::from_utf8_lossy(mail);
         let text = text.replace(&self.secret, "[the secret]");
         lines.extend(text.lines().take(30).map(|line| cut(line, 120)));
@@ -209,24 +214,24 @@ impl Wire for SmtpWire {
 }
 
 fn broken(error: std::io::Error) -> Stop {
-    Stop::fail(format!("the loopback server has a problem: {error}"))
+    Stop::fail(format!("loopback server error: {error}"))
 }
 
 impl Esp {
-    /// The reply to `RCPT`.
+    /// Returns the reply to `RCPT`.
     fn of_recipient(&self, address: &str) -> Option<SmtpReply> {
         let address: Address = address.parse().ok()?;
         let plan = self.desk.plan();
         Some(match (plan.status_of)(&address) {
             Status::Invalid => SmtpReply::new(550, "5.1.1 No such user"),
             Status::Rejected => SmtpReply::new(550, "5.7.1 This recipient is blocked"),
-            // The sender is what it does not like, for this recipient.
+            // The server refuses the sender for this recipient.
             Status::Failed => SmtpReply::new(550, format!("5.1.8 {}", plan.words)),
             _ => return None,
         })
     }
 
-    /// The reply to a mail that has come to its end.
+    /// Returns the reply to a complete message.
     fn of_mail(&self, mail: &SmtpMail) -> Option<SmtpReply> {
         let understood = match read(mail) {
             Ok(mut understood) => {
@@ -235,7 +240,7 @@ impl Esp {
             }
             Err(problem) => {
                 self.desk.log().problems.push(problem);
-                return Some(SmtpReply::new(554, "5.6.0 It is no mail"));
+                return Some(SmtpReply::new(554, "5.6.0 Not a valid message"));
             }
         };
         let decided = {
@@ -257,7 +262,7 @@ impl Esp {
         reply
     }
 
-    /// What goes wrong at a stage, other than what was injected for the next time.
+    /// Returns the action at a stage, other than injected faults.
     fn at_stage(&self, moment: &SmtpMoment) -> Option<SmtpAction> {
         let at = lock(&self.at);
         if let Some((fault, call)) = &*at
@@ -272,7 +277,7 @@ impl Esp {
             (TroubleKind::BadToken, SmtpStage::Credentials) => {
                 SmtpReply::new(535, format!("5.7.8 {words}"))
             }
-            // A connection that has logged in before.
+            // A connection that has already logged in.
             (TroubleKind::BadToken, SmtpStage::Mail) => {
                 SmtpReply::new(530, format!("5.7.0 {words}"))
             }
@@ -282,7 +287,7 @@ impl Esp {
     }
 }
 
-/// How a server says it at the end of a mail.
+/// Returns how a server reports it at the end of a message.
 fn trouble(kind: TroubleKind, words: &str) -> Option<SmtpReply> {
     Some(match kind {
         TroubleKind::BadToken => return None,
@@ -293,12 +298,12 @@ fn trouble(kind: TroubleKind, words: &str) -> Option<SmtpReply> {
     })
 }
 
-/// The mail, with what only the envelope says.
+/// Returns the message with what only the envelope contains.
 fn read(mail: &SmtpMail) -> Result<Understood, String> {
-    let problem = |error: String| format!("a mail that no mail program understands: {error}");
+    let problem = |error: String| format!("could not parse the message: {error}");
     let mut read = Understood::from_mime(&mail.content).map_err(|it| problem(it.to_string()))?;
     if !read.bcc.is_empty() {
-        return Err("the header Bcc shows to everybody who gets a blind copy".to_owned());
+        return Err("the header Bcc reveals the recipients of blind copies".to_owned());
     }
     let seen: Vec<AddressKey> = read.recipients().map(Address::key).collect();
     for recipient in &mail.recipients {
@@ -318,7 +323,7 @@ fn read(mail: &SmtpMail) -> Result<Understood, String> {
     Ok(read)
 }
 
-/// The backend's own id: that of the header `Message-ID`, without angle brackets.
+/// Returns the backend's own id: the one in the header `Message-ID`, without angle brackets.
 fn message_id(mail: &[u8]) -> Option<String> {
     let parsed = mail_parser::MessageParser::new().parse(mail)?;
     parsed.message_id().map(str::to_owned)

@@ -1,4 +1,4 @@
-//! What can go wrong over SMTP, stage by stage.
+//! The faults that can occur over SMTP, stage by stage.
 
 use std::time::Duration;
 
@@ -47,11 +47,12 @@ fn reply(stage: SmtpStage, code: u16, text: &str) -> WireFault {
     fault(stage, SmtpAction::Reply(SmtpReply::new(code, text)))
 }
 
-/// A stage as it stands in a trial's name, and whether a mail whose conversation breaks there
+/// A stage as it appears in a trial's name, and whether a message whose conversation breaks there
 /// may have been accepted.
 ///
-/// A server must not deliver what has not ended (RFC 5321, sections 4.1.1.4 and 4.1.1.10), so
-/// it is a sure no until the last byte of the content, and open until the reply.
+/// A server must not deliver an incomplete message (RFC 5321, sections 4.1.1.4 and 4.1.1.10), so it
+/// was certainly not accepted before the last byte of the content, and may have been accepted from
+/// then until the reply.
 const STAGES: [(&str, SmtpStage, Accepted); 11] = [
     ("when_connected", SmtpStage::Connect, Accepted::No),
     ("at_the_greeting", SmtpStage::Greeting, Accepted::No),
@@ -76,7 +77,7 @@ fn lost() -> Vec<Lost> {
                 accepted: Some(accepted),
                 waits: what == "silence",
                 in_body: false,
-                // The end of a short mail may be on its way with its beginning.
+                // The end of a short message may be sent together with its beginning.
                 long: stage == SmtpStage::Content,
             });
         };
@@ -86,7 +87,7 @@ fn lost() -> Vec<Lost> {
         }
         add("a_reset", SmtpAction::Reset);
         add("a_close", SmtpAction::Close);
-        // Each takes as long as the backend's patience, so not every stage has one.
+        // Each takes as long as the backend's time limit, so not every stage has one.
         if matches!(
             stage,
             SmtpStage::Greeting
@@ -101,10 +102,10 @@ fn lost() -> Vec<Lost> {
     all
 }
 
-/// What a server says instead of yes.
+/// What a server replies instead of success.
 ///
-/// A reply that begins with 4 or 5 is its word that it has not taken the mail, at the end of
-/// the content, too (RFC 5321, section 4.2.1). What is no reply is open from the end of the
+/// A 4xx or 5xx reply proves that the message was not accepted, even at the end of the content (RFC
+/// 5321, section 4.2.1). Anything that is not a reply leaves this unknown from the end of the
 /// content on.
 fn told() -> Vec<Told> {
     use Accepted::{Maybe, No};
@@ -136,14 +137,14 @@ fn told() -> Vec<Told> {
             false,
         ),
         told(
-            "too_many_mails",
+            "too_many_messages",
             by(TroubleKind::RateLimited),
             K::RateLimited,
             No,
             true,
         ),
         told(
-            "a_crash_of_the_esp",
+            "a_server_error_of_the_esp",
             by(TroubleKind::Crashed),
             K::ServerError,
             No,
@@ -157,28 +158,28 @@ fn told() -> Vec<Told> {
             true,
         ),
         told(
-            "a_login_that_works_later",
+            "a_temporarily_failing_login",
             said(SmtpStage::Credentials, 454, "4.7.0 Temporary failure"),
             K::ServerError,
             No,
             true,
         ),
         told(
-            "a_sender_who_is_refused",
+            "a_refused_sender",
             said(SmtpStage::Mail, 550, "5.7.1 Not you"),
             K::Refused,
             No,
             false,
         ),
         told(
-            "a_sender_who_is_refused_for_now",
+            "a_temporarily_refused_sender",
             said(SmtpStage::Mail, 451, "4.3.0 Not now"),
             K::ServerError,
             No,
             true,
         ),
         told(
-            "content_that_is_refused_unseen",
+            "content_that_is_refused_before_it_is_sent",
             said(SmtpStage::Data, 554, "5.7.1 No"),
             K::Refused,
             No,
@@ -199,14 +200,14 @@ fn told() -> Vec<Told> {
             false,
         ),
         told(
-            "nonsense_at_mail",
+            "an_invalid_reply_at_mail",
             done(SmtpStage::Mail, SmtpAction::http()),
             K::InvalidResponse,
             No,
             false,
         ),
         told(
-            "nonsense_at_the_end",
+            "an_invalid_reply_at_the_end",
             done(SmtpStage::Kept, SmtpAction::http()),
             K::InvalidResponse,
             Maybe,
@@ -231,7 +232,7 @@ fn told() -> Vec<Told> {
     all
 }
 
-/// What is no reply, in the place of the last one.
+/// Sends something that is not a reply, instead of the last reply.
 fn garbage() -> Vec<WireFault> {
     let texts = nonsense().into_iter().map(SmtpAction::Garbage);
     let more: [&'static [u8]; 8] = [
@@ -255,7 +256,7 @@ fn bare() -> Vec<Bare> {
         555, 571,
     ];
     let no = refusals.map(|code| (code, BareMeaning::NotYes));
-    // Nothing that is said at the end of a mail.
+    // Replies other than those at the end of a message.
     let open = [300, 334, 354].map(|code| (code, BareMeaning::Open));
     let bare = |(code, meaning)| Bare {
         fault: reply(SmtpStage::EndOfData, code, ""),
