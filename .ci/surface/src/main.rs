@@ -1,13 +1,14 @@
-//! The public surface of each crate, with all features, as a file: `<crate>/public-api.txt`. A
-//! change to it thereby shows in the diff of whatever makes it.
+//! Writes the public API of each crate, with all features, to `<crate>/public-api.txt`, so that the
+//! diff of a change shows what it changes in the API.
 //!
 //! ```sh
 //! cargo run --manifest-path .ci/surface/Cargo.toml            # writes the files
 //! cargo run --manifest-path .ci/surface/Cargo.toml -- --check # fails if one is stale
 //! ```
 //!
-//! It reads rustdoc's JSON, which stable toolchains give only with `RUSTC_BOOTSTRAP` set, and in
-//! a format of their own: where public-api does not know it, nothing is checked, and that is said.
+//! It reads rustdoc's JSON, which stable toolchains write only with `RUSTC_BOOTSTRAP` set, in a format
+//! that depends on the toolchain. If public-api does not support the format, the check is skipped and
+//! prints the reason.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -26,7 +27,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let check = match env::args().nth(1).as_deref() {
         None => false,
         Some("--check") => true,
-        Some(other) => return Err(format!("{other}: there is only --check").into()),
+        Some(other) => return Err(format!("unknown argument {other:?}: expected --check").into()),
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut stale = Vec::new();
@@ -35,7 +36,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let surface = match surface(&json) {
             Ok(surface) => surface,
             Err(error) => {
-                println!("skipped: public-api cannot read the JSON of this rustdoc: {error}");
+                println!("skipped: public-api does not support this rustdoc's JSON: {error}");
                 return Ok(ExitCode::SUCCESS);
             }
         };
@@ -45,7 +46,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         } else if fs::read_to_string(&file).unwrap_or_default() != surface {
             let new = Path::new(&json).with_extension("txt");
             fs::write(&new, surface)?;
-            // What differs is for a person to see; the verdict stands.
+            // The diff is only informative: the check fails even without `diff`.
             let _ = Command::new("diff").arg("-u").arg(&file).arg(&new).status();
             stale.push(name);
         }
@@ -53,12 +54,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     if stale.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("public-api.txt is stale in {}: {REFRESH}", stale.join(", "));
+    println!("public-api.txt is stale in {}; to refresh it, run {REFRESH}", stale.join(", "));
     Ok(ExitCode::FAILURE)
 }
 
-/// rustdoc with its unstable options on. Were the variable set for all that cargo starts, it
-/// would build every dependency anew.
+/// Runs rustdoc with unstable options. Setting the variable for cargo instead would rebuild every
+/// dependency.
 fn as_rustdoc() -> Result<ExitCode, Box<dyn Error>> {
     let mut rustdoc = Command::new("rustdoc");
     let status = rustdoc
@@ -72,7 +73,7 @@ fn as_rustdoc() -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
-/// Has rustdoc write the JSON of a crate; gives its path.
+/// Runs rustdoc to write the JSON of a crate, and returns its path.
 fn json_of(name: &str, root: &Path) -> Result<String, Box<dyn Error>> {
     let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
     let mut cargo = Command::new("cargo");
@@ -103,7 +104,7 @@ fn json_of(name: &str, root: &Path) -> Result<String, Box<dyn Error>> {
     Ok(root.join(target).join(file).to_string_lossy().into_owned())
 }
 
-/// One line an item. What the compiler implements for nearly every type is left out.
+/// Formats one line per item. Omits blanket and auto trait implementations.
 fn surface(json: &str) -> Result<String, Box<dyn Error>> {
     let api = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)

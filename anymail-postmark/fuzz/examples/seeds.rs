@@ -1,5 +1,5 @@
-//! Writes into the corpus of each target what `tests/any_input.rs` tries: the payloads of the
-//! vectors, the mails in them, and the inputs that earlier runs came upon.
+//! Writes the inputs of `tests/any_input.rs` into the corpus of each target: the payloads of the
+//! vectors, the messages in them, and the inputs that earlier runs found.
 
 use std::error::Error;
 use std::fs;
