@@ -1,12 +1,12 @@
-//! Address lists as Postmark reads them, and its words for what is wrong with one.
+//! Parses address lists as Postmark does, with its error messages.
 //!
-//! Not `anymail_core::Address`: a fake that shared the client's parser would share its
-//! mistakes, and Postmark is stricter (no quoted local part, no domain literal, no UTF-8).
+//! It does not use `anymail_core::Address`, because a fake that shares the client's parser shares
+//! its mistakes, and Postmark is stricter (no quoted local part, no domain literal, no UTF-8).
 
 use super::message::Mailbox;
 use super::rules::{self, ApiError};
 
-/// The mailboxes of one field. An empty text has none.
+/// Parses the mailboxes of one field; none for an empty text.
 pub(super) fn parse_list(field: &str, text: &str) -> Result<Vec<Mailbox>, ApiError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
@@ -17,7 +17,7 @@ pub(super) fn parse_list(field: &str, text: &str) -> Result<Vec<Mailbox>, ApiErr
         .collect()
 }
 
-/// Cuts at the commas that are outside double quotes and angle brackets.
+/// Splits at the commas outside of double quotes and angle brackets.
 fn split_at_commas(text: &str) -> Vec<&str> {
     let (mut quoted, mut escaped, mut angle) = (false, false, false);
     let separates = |c: char| {
@@ -38,7 +38,7 @@ fn split_at_commas(text: &str) -> Vec<&str> {
 /// `a@b.c`, `Name <a@b.c>`, `"Name, quoted" <a@b.c>`.
 fn parse(field: &str, text: &str) -> Result<Mailbox, ApiError> {
     let text = text.trim();
-    // Line breaks would be header injections; the words for them are not known.
+    // Line breaks would be header injections; Postmark's error message for them is unknown.
     if text.chars().any(char::is_control) {
         return Err(rules::invalid_address(field, text));
     }
@@ -55,7 +55,7 @@ fn parse(field: &str, text: &str) -> Result<Mailbox, ApiError> {
     if !is_domain(domain) {
         return Err(rules::bad_domain(field, domain, email));
     }
-    // Parsed, but nobody can have it: no top-level domain.
+    // The syntax is valid, but there is no top-level domain.
     if !domain.trim_start_matches('.').contains('.') {
         return Err(rules::invalid_address(field, email));
     }
@@ -78,8 +78,8 @@ fn unquote(name: &str) -> String {
     inner.chars().filter(keep).collect()
 }
 
-/// `^[a-z0-9\.!#\$%&'`\*\+\-\/=\^_\{\}\|~]+$`, case-insensitive, and dots only between others
-/// (Postmark's support article 1180).
+/// `^[a-z0-9\.!#\$%&'`\*\+\-\/=\^_\{\}\|~]+$`, case-insensitive, and dots only between other
+/// characters (Postmark's support article 1180).
 fn is_mailbox(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'`*+-/=^_{}|~".contains(c);
     !text.is_empty()

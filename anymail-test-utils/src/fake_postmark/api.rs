@@ -1,6 +1,6 @@
-//! The HTTP side of the fake: which call goes where, and who may make it.
+//! The HTTP side of the fake: routes and authenticates calls.
 //!
-//! What an endpoint does is in its own module; the words of refusals are in `rules.rs`.
+//! Each endpoint has its own module; `rules.rs` contains the error messages.
 
 use std::io::Read;
 
@@ -13,12 +13,12 @@ use super::rules::{self, ApiError};
 use super::state::Fake;
 use super::{bounces, bulk, hooks, outbox, sending, server_settings, streams, templates};
 
-/// The token that is always accepted: everything is checked, nothing is delivered.
+/// The token that is always accepted: messages are validated, but nothing is delivered.
 pub(super) const TEST_TOKEN: &str = "POSTMARK_API_TEST";
 
 type Endpoint = fn(&Fake, &Call) -> Result<Value, ApiError>;
 
-/// The endpoints of a path, in lower case and without empty parts, by method.
+/// Returns the endpoints of a path, in lower case and without empty parts, by method.
 fn endpoints(path: &[&str]) -> &'static [(&'static str, Endpoint)] {
     match path {
         ["email"] => &[("POST", sending::single)],
@@ -61,23 +61,23 @@ fn endpoints(path: &[&str]) -> &'static [(&'static str, Endpoint)] {
     }
 }
 
-/// One call, authenticated and with its body unpacked.
+/// One authenticated call with its body decompressed.
 #[derive(Debug)]
 pub(super) struct Call {
     parts: Vec<String>,
     query: Vec<(String, String)>,
     body: Bytes,
-    /// Whether it came with [`TEST_TOKEN`].
+    /// Whether it used [`TEST_TOKEN`].
     pub(super) is_test: bool,
 }
 
 impl Call {
-    /// A part of the path, percent-decoded, counted from 0.
+    /// Returns a part of the path, percent-decoded, counted from 0.
     pub(super) fn part(&self, index: usize) -> &str {
         self.parts.get(index).map_or("", String::as_str)
     }
 
-    /// A query parameter that is not empty, by its name in any case.
+    /// Returns a non-empty query parameter. The name is not case-sensitive.
     pub(super) fn query(&self, key: &str) -> Option<&str> {
         let mut same = self
             .query
@@ -87,7 +87,7 @@ impl Call {
         Some(value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// The query parameters whose names start like this, without that start.
+    /// Returns the query parameters whose names start with this prefix, without the prefix.
     pub(super) fn queries<'a>(
         &'a self,
         prefix: &'a str,
@@ -101,7 +101,7 @@ impl Call {
         })
     }
 
-    /// Whether a time is within `fromdate` and `todate`, both inclusive. Postmark reads these
+    /// Whether a time is within `fromdate` and `todate`, both inclusive. Postmark interprets these
     /// as Eastern time, the fake as UTC.
     pub(super) fn in_dates(&self, time: &str) -> bool {
         let cut = |bound: &str| time.get(..bound.len()).unwrap_or(time).to_owned();
@@ -112,13 +112,13 @@ impl Call {
         after && before
     }
 
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub(super) fn json(&self) -> Result<Value, ApiError> {
         serde_json::from_slice(&self.body).map_err(|_| rules::invalid_json())
     }
 }
 
-/// Which rows of a list are wanted.
+/// The requested rows of a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paging {
     pub(super) count: usize,
@@ -126,7 +126,7 @@ pub(super) struct Paging {
 }
 
 impl Paging {
-    /// `count` and `offset`, both required.
+    /// Reads `count` and `offset`, which are both required.
     pub(super) fn required(call: &Call, refusal: fn() -> ApiError) -> Result<Self, ApiError> {
         let number = |key| call.query(key).and_then(|text| text.parse::<usize>().ok());
         let (Some(count), Some(offset)) = (number("count"), number("offset")) else {
@@ -140,7 +140,7 @@ impl Paging {
         }
     }
 
-    /// All rows, where nothing else is asked for.
+    /// Requests all rows unless the call limits them.
     pub(super) fn optional(call: &Call) -> Self {
         let number = |key| call.query(key).and_then(|text| text.parse::<usize>().ok());
         Self {
@@ -157,10 +157,10 @@ impl Paging {
     }
 }
 
-/// Why a call gets no JSON of its endpoint.
+/// Why a call gets no JSON from its endpoint.
 enum Refusal {
     Api(ApiError),
-    /// A status without a body, where the body is not known.
+    /// A status without a body, because the real body is unknown.
     Bare(StatusCode),
     WrongMethod(String),
 }
@@ -171,7 +171,7 @@ impl From<ApiError> for Refusal {
     }
 }
 
-/// Answers one call.
+/// Responds to one call.
 pub(super) fn answer(fake: &Fake, request: &Request<Bytes>) -> Response<Bytes> {
     match serve(fake, request) {
         Ok(json) => json_response(StatusCode::OK, &json),
@@ -214,7 +214,7 @@ fn serve(fake: &Fake, request: &Request<Bytes>) -> Result<Value, Refusal> {
     let parts = path_parts(request.uri().path());
     let lower: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-    // What an unknown path or a wrong method answers is not documented.
+    // The responses to unknown paths and wrong methods are not documented.
     let endpoints = endpoints(&lower);
     if endpoints.is_empty() {
         return Err(Refusal::Bare(StatusCode::NOT_FOUND));
@@ -249,7 +249,7 @@ fn serve(fake: &Fake, request: &Request<Bytes>) -> Result<Value, Refusal> {
     Ok(endpoint(fake, &call)?)
 }
 
-/// Double slashes, and one at the end, do not count. LIVE (postmark.js#55, and every SDK)
+/// Double slashes and a trailing slash are ignored. LIVE (postmark.js#55, and every SDK)
 fn path_parts(path: &str) -> Vec<String> {
     let decode = |part| {
         percent_encoding::percent_decode_str(part)
@@ -262,7 +262,7 @@ fn path_parts(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// Both headers are required; `Content-Type` only where there is a body, by inference.
+/// Both headers are required; `Content-Type` only with a body, by inference.
 fn check_media_types(headers: &HeaderMap, has_body: bool) -> Result<(), ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let accept = text(&ACCEPT).unwrap_or_default().to_ascii_lowercase();
@@ -280,9 +280,9 @@ fn check_media_types(headers: &HeaderMap, has_body: bool) -> Result<(), ApiError
     Ok(())
 }
 
-/// Whether the call came with the test token, if it came with a good one.
+/// Authenticates a call and returns whether it used the test token.
 ///
-/// What the test token may do beyond sending is not known; here, nothing.
+/// It is unknown what the test token may do besides sending; here, nothing.
 fn authenticate(fake: &Fake, headers: &HeaderMap, path: &[&str]) -> Result<bool, ApiError> {
     let token = headers.get("x-postmark-server-token");
     if token.is_some() && headers.contains_key("x-postmark-account-token") {
@@ -303,8 +303,8 @@ fn authenticate(fake: &Fake, headers: &HeaderMap, path: &[&str]) -> Result<bool,
     }
 }
 
-/// The body, not larger than `limit`. That Postmark takes gzip is not documented; its clients
-/// do not use it, and a fake that refused it would be of less use.
+/// Returns the body, decompressed and at most `limit` bytes. It is not documented that Postmark
+/// accepts gzip, and its clients do not use it, but a fake that refused it would be less useful.
 fn unpack(request: &Request<Bytes>, limit: usize) -> Result<Bytes, Refusal> {
     let too_large = || Refusal::Bare(StatusCode::PAYLOAD_TOO_LARGE);
     let encoding = request.headers().get(CONTENT_ENCODING);

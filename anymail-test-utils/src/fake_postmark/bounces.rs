@@ -1,6 +1,6 @@
 //! Bounces and complaints: the record, and the `bounces` and `deliverystats` endpoints.
 //!
-//! How one comes about is in `events.rs`.
+//! `events.rs` creates them.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::rules::{self, ApiError};
 use super::state::{Fake, SERVER_ID, State};
 use super::{events, payloads};
 
-/// A bounce or a complaint of one recipient.
+/// A bounce or complaint of one recipient.
 #[derive(Debug, Clone)]
 pub(super) struct Bounce {
     pub(super) id: i64,
@@ -24,12 +24,12 @@ pub(super) struct Bounce {
     pub(super) email: String,
     pub(super) details: String,
     pub(super) at: String,
-    /// Whether the address is inactive because of it.
+    /// Whether it made the address inactive.
     pub(super) inactive: bool,
 }
 
 impl Bounce {
-    /// As the API and the webhooks show it, without its content.
+    /// Formats it as in the API and the webhooks, without its content.
     pub(super) fn to_json(&self) -> Value {
         let row = self.kind.row();
         let record = match self.kind {
@@ -59,7 +59,7 @@ impl Bounce {
         })
     }
 
-    /// What the receiving server is supposed to have sent back, around the message.
+    /// Returns the simulated response of the receiving server, with the message.
     pub(super) fn content(&self) -> String {
         let Self { email, details, .. } = self;
         if let (Some(refusal), Some(raw)) = (&self.message.refusal, &self.message.raw_mime) {
@@ -81,7 +81,7 @@ impl State {
     }
 }
 
-/// `GET bounces`: the newest first.
+/// `GET bounces`: newest first.
 pub(super) fn list(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::required(call, || rules::bounce_query("count or offset"))?;
     let wants = |key: &str, fits: &dyn Fn(&str) -> bool| call.query(key).is_none_or(fits);
@@ -125,7 +125,7 @@ pub(super) fn dump(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     Ok(json!({"Body": state.bounce(call.part(1))?.content()}))
 }
 
-/// `PUT bounces/{id}/activate`: the address gets mail again.
+/// `PUT bounces/{id}/activate`: reactivates the address.
 pub(super) fn activate(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     let mut state = fake.state();
     let bounce = state.bounce(call.part(1))?.clone();
@@ -149,11 +149,11 @@ pub(super) fn activate(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     Ok(json!({"Message": "OK", "Bounce": answer}))
 }
 
-/// `GET deliverystats`: all bounces, and each kind of which there are any.
+/// `GET deliverystats`: all bounces, and each type with at least one bounce.
 pub(super) fn delivery_stats(fake: &Fake, _: &Call) -> Result<Value, ApiError> {
     let state = fake.state();
-    // Whether the first row has a "Type" differs between what clients expect; the newest
-    // official one insists on it.
+    // Clients disagree about whether the first row has a "Type"; the newest official client
+    // requires it.
     let all = state.bounces.len();
     let mut rows = vec![json!({"Type": "All", "TypeCode": 0, "Name": "All", "Count": all})];
     for kind in BounceType::ALL {

@@ -1,13 +1,14 @@
-//! Reading JSON as Postmark does: keys in any case, `null` as absent, unknown keys ignored.
+//! Reads JSON as Postmark does: keys are case-insensitive, `null` means absent, unknown keys are
+//! ignored.
 //!
-//! A value of the wrong type is refused with its JSON path. What values mean is not known here.
-//! [`set`] is the little that writing answers needs beside `json!`.
+//! A value of the wrong type is refused with its JSON path. This module does not interpret values.
+//! [`set`] supplements `json!` when writing responses.
 
 use serde_json::{Map, Value};
 
 use super::rules::{self, ApiError};
 
-/// An object of a request, and the JSON path that leads to it.
+/// An object of a request, with its JSON path.
 #[derive(Debug, Clone)]
 pub(super) struct Fields<'a> {
     map: &'a Map<String, Value>,
@@ -15,12 +16,12 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The request itself, which must be an object.
+    /// Returns the request itself, which must be an object.
     pub(super) fn root(value: &'a Value) -> Result<Self, ApiError> {
         Self::at(value, "$")
     }
 
-    /// The rows of a request that is an array.
+    /// Returns the rows of a request that is an array.
     pub(super) fn rows(value: &'a Value) -> Result<Vec<Self>, ApiError> {
         Self::elements(value, "$")
     }
@@ -43,17 +44,17 @@ impl<'a> Fields<'a> {
         elements.iter().enumerate().map(element).collect()
     }
 
-    /// The object as it came.
+    /// Returns the unchanged object.
     pub(super) fn raw(&self) -> Value {
         Value::Object(self.map.clone())
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the object is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.map.is_empty()
     }
 
-    /// The value of a key. Where several keys differ by case, the last counts.
+    /// Returns the value of a key. If several keys differ only by case, the last one counts.
     fn value(&self, key: &str) -> Option<&'a Value> {
         let same = |(name, value): (&'a String, &'a Value)| {
             name.eq_ignore_ascii_case(key).then_some(value)
@@ -62,7 +63,7 @@ impl<'a> Fields<'a> {
         value.filter(|value| !value.is_null())
     }
 
-    /// Whether the key has any value but `null`.
+    /// Whether the key has a value other than `null`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
@@ -110,7 +111,7 @@ impl<'a> Fields<'a> {
             .map_or(Ok(Vec::new()), |value| Self::elements(value, &path))
     }
 
-    /// Pairs of strings: any other value than a string is the wrong type of the whole.
+    /// Reads pairs of strings. Any value other than a string is a wrong type of the whole object.
     pub(super) fn strings(&self, key: &str) -> Result<Vec<(String, String)>, ApiError> {
         let map = match self.value(key) {
             None => return Ok(Vec::new()),
@@ -124,7 +125,7 @@ impl<'a> Fields<'a> {
         map.iter().map(pair).collect()
     }
 
-    /// A list of `{"Name": ..., "Value": ...}`.
+    /// Reads a list of `{"Name": ..., "Value": ...}`.
     pub(super) fn names_and_values(&self, key: &str) -> Result<Vec<(String, String)>, ApiError> {
         let pair = |item: &Fields<'_>| {
             let part = |key| item.text(key).map(Option::unwrap_or_default);
@@ -134,7 +135,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Adds a key to an answer's object.
+/// Adds a key to an object of a response.
 pub(super) fn set(object: &mut Value, key: &str, value: impl Into<Value>) {
     if let Some(map) = object.as_object_mut() {
         map.insert(key.to_owned(), value.into());

@@ -1,4 +1,4 @@
-//! The `messages/outbound` endpoints: what was sent, found again.
+//! The `messages/outbound` endpoints, which find sent messages.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::rules::{self, ApiError};
 use super::smtp_mail;
 use super::state::Fake;
 
-/// `GET messages/outbound`: the newest first.
+/// `GET messages/outbound`: newest first.
 pub(super) fn search(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     let paging = Paging::required(call, || rules::bad_paging("messages"))?;
     let wanted = Wanted::read(call);
@@ -36,8 +36,8 @@ pub(super) fn search(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     Ok(json!({"TotalCount": total, "Messages": rows}))
 }
 
-/// What is searched for. That addresses and tags must be whole, and a subject only a part, is
-/// inferred.
+/// The search criteria. It is inferred that addresses and tags must match completely, and that a
+/// subject can match partially.
 struct Wanted<'a> {
     call: &'a Call,
     recipient: Option<&'a str>,
@@ -45,7 +45,7 @@ struct Wanted<'a> {
     tag: Option<&'a str>,
     subject: Option<String>,
     stream: Option<&'a str>,
-    /// Every message is sent at once: nothing has another status.
+    /// Every message is sent immediately, so none has another status.
     only_unsent: bool,
     metadata: Vec<(&'a str, &'a str)>,
 }
@@ -146,7 +146,7 @@ pub(super) fn dump(fake: &Fake, call: &Call) -> Result<Value, ApiError> {
     Ok(json!({"Body": source(message)}))
 }
 
-/// The message as it would go out, roughly: Postmark's own has more headers and is signed.
+/// Returns an approximation of the outgoing message: Postmark's has more headers and is signed.
 pub(super) fn source(message: &SentMessage) -> String {
     if let Some(raw) = &message.raw_mime {
         return smtp_mail::as_delivered(raw, &message.id);

@@ -1,6 +1,6 @@
-//! The JSON of webhooks, key by key as documented.
+//! Builds the JSON of webhooks, with the documented keys.
 //!
-//! Bounces have the same JSON in the API: see `bounces.rs`; received mail is in `inbound.rs`.
+//! Bounces have the same JSON in the API: see `bounces.rs`. Inbound messages are in `inbound.rs`.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::message::SentMessage;
 use super::state::{SERVER_ID, now};
 use super::streams::{InactiveReason, SuppressionOrigin};
 
-/// What accepted the message, for `Details` and `MessageEvents`.
+/// The receiving server's response, for `Details` and `MessageEvents`.
 pub(super) const DELIVERED: &str = "smtp;250 2.0.0 OK delivered by the fake Postmark";
 
 pub(super) fn delivery(message: &SentMessage, recipient: &str) -> Value {
@@ -27,7 +27,7 @@ pub(super) fn delivery(message: &SentMessage, recipient: &str) -> Value {
     payload
 }
 
-/// Whether a tag that is not there is absent or empty differs between samples; here, absent.
+/// Samples disagree about whether a missing tag is absent or empty; here, it is absent.
 fn add_tag(payload: &mut Value, message: &SentMessage) {
     if let Some(tag) = &message.tag {
         set(payload, "Tag", tag.as_str());
@@ -59,7 +59,7 @@ pub(super) fn click(message: &SentMessage, recipient: &str, link: &str) -> Value
     payload
 }
 
-/// Who reads or clicks: the same person at the same machine every time.
+/// Adds who opens or clicks, which is always the same person on the same machine.
 fn add_visit(payload: &mut Value, message: &SentMessage, recipient: &str) {
     let client = json!({"Name": "Chrome 130.0", "Company": "Google", "Family": "Chrome"});
     let os = json!({"Name": "Linux", "Company": "Canonical", "Family": "Linux"});
@@ -88,7 +88,7 @@ fn add_visit(payload: &mut Value, message: &SentMessage, recipient: &str) {
     add_tag(payload, message);
 }
 
-/// An address became inactive because of a message.
+/// Builds the payload for an address that became inactive because of a message.
 pub(super) fn suppressed_by(
     message: &SentMessage,
     recipient: &str,
@@ -109,12 +109,12 @@ pub(super) fn suppressed_by(
     })
 }
 
-/// The server's owner made an address inactive.
+/// Builds the payload for an address that the server's owner suppressed.
 pub(super) fn suppressed_by_customer(stream: &str, recipient: &str) -> Value {
     change_by_customer(stream, recipient, Some(InactiveReason::ManualSuppression))
 }
 
-/// The server's owner made an address active again.
+/// Builds the payload for an address that the server's owner reactivated.
 pub(super) fn reactivated(stream: &str, recipient: &str) -> Value {
     change_by_customer(stream, recipient, None)
 }

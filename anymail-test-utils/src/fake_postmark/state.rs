@@ -1,6 +1,6 @@
-//! What one fake server holds in memory, and its settings.
+//! The state and the settings of a fake server.
 //!
-//! Who changes it is in the modules of the endpoints.
+//! The modules of the endpoints change the state.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -25,30 +25,30 @@ use super::webhooks::{Poster, WebhookReport};
 pub(super) struct Fake {
     pub(super) settings: Settings,
     pub(super) poster: Poster,
-    /// Where its SMTP server listens, if it has one.
+    /// The address of its SMTP server, if it has one.
     pub(super) smtp: OnceLock<SocketAddr>,
     state: Mutex<State>,
 }
 
-/// What is decided when the fake is started.
+/// The settings of the builder.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) tokens: Vec<Token>,
     pub(super) smtp_tokens: Vec<SmtpToken>,
-    /// Domains or addresses that may stand in From; `None` for any.
+    /// Allowed domains or addresses in From; `None` allows all.
     pub(super) senders: Option<Vec<String>>,
     pub(super) pending_approval: bool,
     pub(super) bulk_approved: bool,
-    /// Whether accepted messages are delivered without being told to.
+    /// Whether accepted messages are delivered automatically.
     pub(super) delivers_at_once: bool,
-    /// How long a minute of the webhooks' retry rules takes.
+    /// How long a minute of the webhooks' retry schedule takes.
     pub(super) webhook_minute: Duration,
-    /// How long a message stays out of the outbound search.
+    /// How long the outbound search does not find a message.
     pub(super) search_lag: Duration,
     pub(super) listener: Option<Listener>,
 }
 
-/// Who is told of each accepted message.
+/// The function that is called with each accepted message.
 #[derive(Clone)]
 pub(super) struct Listener(pub(super) Arc<dyn Fn(&SentMessage) + Send + Sync>);
 
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// What logs in to one stream by SMTP, and to nothing else.
+/// The credentials for one stream over SMTP.
 #[derive(Debug, Clone)]
 pub(super) struct SmtpToken {
     pub(super) stream: String,
@@ -76,24 +76,24 @@ pub(super) struct SmtpToken {
     pub(super) secret_key: Token,
 }
 
-/// All that changes.
+/// Everything that changes.
 pub(super) struct State {
     pub(super) messages: Vec<Arc<SentMessage>>,
-    /// What came by SMTP and cannot be sent.
+    /// Messages over SMTP that cannot be sent.
     pub(super) refused: Vec<Arc<SentMessage>>,
-    /// The messages again, by id, refused ones among them.
+    /// All messages by id, including refused ones.
     by_id: HashMap<String, Arc<SentMessage>>,
-    /// And by each value in their metadata.
+    /// All accepted messages by each value in their metadata.
     by_metadata: HashMap<String, Vec<Arc<SentMessage>>>,
-    /// How many messages the test token got accepted.
+    /// The number of messages that were accepted with the test token.
     pub(super) test_jobs: u64,
-    /// What happened to messages, by message id, as `MessageEvents` shows it.
+    /// The events of messages by message id, as `MessageEvents` shows them.
     pub(super) events: HashMap<String, Vec<Value>>,
     pub(super) streams: Vec<Stream>,
     /// By stream and address in lower case.
     pub(super) suppressions: BTreeMap<(String, String), Suppression>,
     pub(super) templates: Vec<Template>,
-    /// Where templates are read from, if they are.
+    /// The folder from which templates are read, if there is one.
     pub(super) template_folder: Option<TemplateFolder>,
     pub(super) bulk: Vec<BulkRequest>,
     pub(super) bounces: Vec<Bounce>,
@@ -103,7 +103,7 @@ pub(super) struct State {
     pub(super) opened: HashSet<(String, String)>,
     /// The message ids, recipients and links of clicks.
     pub(super) clicked: HashSet<(String, String, String)>,
-    /// What webhooks answered to the mailbox page's last button, by message id.
+    /// The responses of webhooks to the last button on the mailbox page, by message id.
     pub(super) reports: HashMap<String, Vec<WebhookReport>>,
     last_id: i64,
 }
@@ -138,7 +138,7 @@ impl Fake {
         }
     }
 
-    /// The state. Never held over anything slow.
+    /// Locks the state. Never hold the lock during slow operations.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,7 +158,7 @@ impl State {
         self.messages.push(message);
     }
 
-    /// Keeps a message that came by SMTP and is not sent.
+    /// Keeps a message over SMTP that is not sent.
     pub(super) fn keep_refused(&mut self, message: Arc<SentMessage>) {
         self.by_id.insert(message.id.clone(), Arc::clone(&message));
         self.refused.push(message);
@@ -168,12 +168,12 @@ impl State {
         self.by_id.get(&id.to_ascii_lowercase())
     }
 
-    /// The messages with this value anywhere in their metadata, in order.
+    /// Returns the messages with this value anywhere in their metadata, in order.
     pub(super) fn with_metadata(&self, value: &str) -> &[Arc<SentMessage>] {
         self.by_metadata.get(value).map_or(&[], Vec::as_slice)
     }
 
-    /// A number that nothing else on this server has.
+    /// Returns an id that is unique on this server.
     pub(super) fn next_id(&mut self) -> i64 {
         self.last_id = self.last_id.saturating_add(1);
         self.last_id
@@ -184,18 +184,18 @@ impl State {
     }
 }
 
-/// The id that all of the fake's answers give its server.
+/// The server's id in all responses.
 pub(super) const SERVER_ID: i64 = 1;
 
-/// Now, as Postmark writes it: UTC, seven digits of a second.
+/// Returns the current time in Postmark's format: UTC with seven subsecond digits.
 pub(super) fn now() -> String {
     let form =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:7]Z");
-    // Formatting fails only for parts that the time lacks, and it lacks none.
+    // Formatting fails only for components that the time lacks, and it lacks none.
     OffsetDateTime::now_utc().format(form).unwrap_or_default()
 }
 
-/// A new message id.
+/// Creates a message id.
 pub(super) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }

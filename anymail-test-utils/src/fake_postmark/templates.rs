@@ -281,7 +281,7 @@ pub(super) fn read_kind(fields: &Fields<'_>) -> Result<bool, ApiError> {
         None | Some("Standard") => Ok(false),
         Some("Layout") => Ok(true),
         Some(_) => {
-            let what = "It is Standard or Layout.";
+            let what = "Expected Standard or Layout.";
             Err(rules::template_field_invalid("TemplateType", what))
         }
     }
@@ -327,12 +327,15 @@ fn check_alias(state: &State, template: &Template) -> Result<(), ApiError> {
     };
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
     if !alias.starts_with(|c: char| c.is_ascii_alphabetic()) || !alias.chars().all(allowed) {
-        let what = "It is a letter, and then letters, digits, '.', '-' and '_'.";
+        let what = "Expected a letter, followed by letters, digits, '.', '-' and '_'.";
         return Err(rules::template_field_invalid("Alias", what));
     }
     let same = |other: &Template| other.id != template.id && other.alias.as_deref() == Some(alias);
     match state.templates.iter().any(same) {
-        true => Err(rules::template_field_invalid("Alias", "It is taken.")),
+        true => Err(rules::template_field_invalid(
+            "Alias",
+            "It is already in use.",
+        )),
         false => Ok(()),
     }
 }

@@ -93,7 +93,7 @@ impl Session {
         if let Some((_, size)) = declared {
             match size.as_deref().and_then(|size| size.parse::<usize>().ok()) {
                 None => {
-                    self.violation(SmtpRule::Syntax, "SIZE that is no number");
+                    self.violation(SmtpRule::Syntax, "SIZE that is not a number");
                     return self.reply(501, "5.5.4", "Invalid SIZE");
                 }
                 Some(size) if size > settings.size_limit => return self.too_large(),

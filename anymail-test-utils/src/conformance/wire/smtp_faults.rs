@@ -30,7 +30,7 @@ pub(in super::super) fn faults() -> Faults {
         ),
         endless: fault(Kept, SmtpAction::EndlessReply),
         taken_then_garbage: fault(Kept, SmtpAction::http()),
-        not_now: reply(SmtpStage::Mail, 451, "4.7.28 Too many mails"),
+        not_now: reply(SmtpStage::Mail, 451, "4.7.28 Too many messages"),
         says_how_long: false,
         redirects: false,
         judges: true,
