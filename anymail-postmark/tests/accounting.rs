@@ -1,8 +1,8 @@
-//! The accounting run: many messages, a network that breaks all the time, and at the end every
-//! message is accounted for. The fake Postmark's own count is the judge.
+//! The accounting run: many messages over a network that breaks all the time. In the end, every
+//! message is accounted for. The fake Postmark's own count decides.
 //!
-//! `ANYMAIL_ACCOUNTING_MESSAGES` makes the run longer than its 100,000 messages,
-//! `ANYMAIL_ACCOUNTING_SEED` repeats the faults of an earlier one.
+//! `ANYMAIL_ACCOUNTING_MESSAGES` sets the number of messages instead of 100,000.
+//! `ANYMAIL_ACCOUNTING_SEED` repeats the faults of an earlier run.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -20,10 +20,10 @@ use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::{FakePostmark, Fault, InactiveReason};
 use futures_util::{Stream, StreamExt, stream};
 
-/// Gets no mail: Postmark would say that it bounced before.
+/// A suppressed address: Postmark reports that it bounced before.
 const SUPPRESSED: &str = "gone@example.com";
 
-/// Random numbers that a seed repeats (SplitMix64).
+/// Reproducible random numbers (SplitMix64).
 #[derive(Debug, Clone)]
 struct Dice(u64);
 
@@ -37,19 +37,19 @@ impl Dice {
     }
 }
 
-/// What an app's ledger says of a message.
+/// What an app's ledger records about a message.
 #[derive(Debug, Clone, PartialEq)]
 enum Entry {
-    /// Not sent yet, or surely not accepted: to be sent (again).
+    /// Not sent yet, or certainly not accepted: to be sent (again).
     Open,
     Sent,
-    /// May have been accepted, under this id of ours.
+    /// May have been accepted, with this id of ours.
     Maybe(String),
     Failed,
 }
 
-/// What a proxy between app and Postmark answers by itself: before it hands a request on, and
-/// afterwards, in the place of Postmark's answer.
+/// Responses that a proxy between app and Postmark sends: before it forwards a request, and
+/// afterwards, instead of Postmark's response.
 fn lying_proxy() -> Vec<Fault> {
     let mut faults = vec![Fault::CutShort { bytes: 0 }, Fault::CutShort { bytes: 60 }];
     for status in [403, 502, 503, 504] {
@@ -64,10 +64,10 @@ fn lying_proxy() -> Vec<Fault> {
     faults
 }
 
-/// A fake Postmark whose every third call goes wrong, and what it takes to wait for its calls.
+/// A fake Postmark of whose calls every third fails, and what is needed to wait for its calls.
 struct BrokenPostmark {
     postmark: FakePostmark,
-    /// How many calls are to reach the handler.
+    /// The number of calls that must reach the handler.
     due: Arc<AtomicU64>,
 }
 
@@ -79,7 +79,7 @@ impl BrokenPostmark {
         let due = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&due);
         let mut faults = Fault::one_of_each();
-        // What can be sent again comes more often, so that the app has something to do.
+        // Retryable faults are more frequent, so that the app has something to do.
         faults.extend(vec![Fault::rate_limited(None); 4]);
         let maintenance = FakePostmark::api_error(503, 100, "Under maintenance.");
         faults.extend(vec![maintenance; 4]);
@@ -90,7 +90,7 @@ impl BrokenPostmark {
                 0 => Some(faults[dice.roll(faults.len() as u64) as usize].clone()),
                 _ => None,
             };
-            // What makes the client wait for its time limit is made rarer.
+            // Faults that make the client wait for its timeout are rarer.
             let fault = fault.filter(|fault| {
                 let slow = matches!(
                     fault,
@@ -115,7 +115,7 @@ impl BrokenPostmark {
         PostmarkBackend::new(config).unwrap()
     }
 
-    /// Waits for the calls that their client has given up: one could still be accepted.
+    /// Waits for the calls that their client has given up, because one could still be accepted.
     async fn settle(&self) {
         let patience = Instant::now() + Duration::from_secs(10);
         while self.postmark.counts().handled < self.due.load(Ordering::SeqCst)
@@ -125,7 +125,7 @@ impl BrokenPostmark {
         }
     }
 
-    /// How often each message was accepted.
+    /// Returns how often each message was accepted.
     fn accepted(&self) -> HashMap<usize, u32> {
         let mut counts = HashMap::new();
         for message in self.postmark.messages() {
@@ -136,7 +136,7 @@ impl BrokenPostmark {
     }
 }
 
-/// Every thousandth message goes to somebody whom Postmark refuses.
+/// Every thousandth message goes to an address that Postmark refuses.
 fn is_refused(number: usize) -> bool {
     number % 1000 == 999
 }
@@ -155,8 +155,7 @@ fn message(number: usize) -> Message {
         .unwrap()
 }
 
-/// Messages that come now in quick succession and now one by one, so that calls are of all
-/// sizes.
+/// Produces messages sometimes quickly and sometimes one by one, so that calls have all sizes.
 fn trickle(numbers: Vec<usize>, mut dice: Dice) -> impl Stream<Item = Message> {
     stream::iter(numbers).then(move |number| {
         let pause = dice.roll(40) == 0;
@@ -181,7 +180,7 @@ fn entry(result: Result<SendStatus, SendError>) -> Entry {
     }
 }
 
-/// The app: sends what is open, round after round, and never what may have been accepted.
+/// The app: sends pending messages, round after round, but never those that may have been accepted.
 async fn send_open(mailer: &Mailer, ledger: &mut [Entry], dice: &mut Dice) {
     let numbers = (0..ledger.len()).filter(|number| ledger[*number] == Entry::Open);
     let (single, many): (Vec<_>, Vec<_>) = numbers.partition(|_| dice.roll(50) == 0);
@@ -201,7 +200,7 @@ async fn send_open(mailer: &Mailer, ledger: &mut [Entry], dice: &mut Dice) {
     }
 }
 
-/// What the ledger says must be what the fake has.
+/// Checks that the ledger matches the fake's messages.
 fn audit(ledger: &[Entry], accepted: &HashMap<usize, u32>) {
     let mut wrong = Vec::new();
     for (number, entry) in ledger.iter().enumerate() {
@@ -255,7 +254,7 @@ fn mailer(backend: PostmarkBackend) -> Mailer {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_messages_none_is_doubled_and_none_lost_without_a_word() {
+async fn no_message_is_duplicated_or_silently_lost() {
     let messages = from_env("ANYMAIL_ACCOUNTING_MESSAGES", 100_000) as usize;
     let seed = seed();
     let started = Instant::now();
@@ -293,7 +292,7 @@ async fn of_many_messages_none_is_doubled_and_none_lost_without_a_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_find_sent_no_maybe_is_left() {
+async fn find_sent_resolves_every_maybe() {
     let messages = from_env("ANYMAIL_ACCOUNTING_MESSAGES", 100_000) as usize / 2;
     let seed = seed();
     let started = Instant::now();
@@ -307,7 +306,8 @@ async fn with_find_sent_no_maybe_is_left() {
         rounds += 1;
         assert!(rounds <= 100, "no end to it");
         send_open(&mailer, &mut ledger, &mut dice).await;
-        // The fake's index does not lag; with Postmark's, an app waits for some minutes here.
+        // The fake's index does not lag; with the real Postmark, an app waits for some minutes
+        // here.
         broken.settle().await;
         let unsure = ledger.iter_mut().filter_map(|entry| match entry {
             Entry::Maybe(id) => {

@@ -1,4 +1,4 @@
-//! What comes of Postmark's answers, over real HTTP: every shape, and every way to lie.
+//! The results of Postmark's responses over real HTTP: every form, valid and invalid.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-/// Of an API gateway that got no answer.
+/// From an API gateway that got no response.
 const GATEWAY: &str = r#"{"message": "Service Unavailable"}"#;
-/// In Postmark's form, with a code that nothing is known of.
+/// In Postmark's format, with an unknown error code.
 const UNKNOWN: &str = r#"{"ErrorCode": 99999, "Message": "Service unavailable."}"#;
 const MAINTENANCE: &str = r#"{"ErrorCode": 100, "Message": "Under maintenance."}"#;
 
@@ -103,7 +103,7 @@ async fn inactive_recipients_are_found_in_the_wording_of_every_year() {
 }
 
 #[tokio::test]
-async fn one_invalid_recipient_stops_the_whole_message_and_the_others_are_told_so() {
+async fn one_invalid_recipient_fails_the_whole_message_and_the_status_says_so() {
     let to = message("good@example.com, o'k@bad");
     for words in [
         "Invalid 'To' address: 'o'k@bad'.",
@@ -130,7 +130,7 @@ async fn one_invalid_recipient_stops_the_whole_message_and_the_others_are_told_s
 }
 
 #[tokio::test]
-async fn code_300_that_is_about_no_recipient_is_postmarks_refusal_in_its_own_words() {
+async fn code_300_without_a_recipient_is_a_refusal_with_postmarks_error_message() {
     for words in [
         "Zero recipients specified",
         "Provide either email TextBody or HtmlBody or both.",
@@ -151,7 +151,7 @@ async fn code_300_that_is_about_no_recipient_is_postmarks_refusal_in_its_own_wor
 }
 
 #[tokio::test]
-async fn an_answer_that_makes_no_sense_may_have_been_a_yes() {
+async fn a_message_with_an_unexpected_answer_may_have_been_accepted() {
     for json in [
         json!({}),
         json!([]),
@@ -171,7 +171,7 @@ async fn an_answer_that_makes_no_sense_may_have_been_a_yes() {
 }
 
 #[tokio::test]
-async fn a_page_an_empty_or_a_huge_body_is_an_error_by_its_status() {
+async fn a_page_an_empty_or_a_huge_body_is_classified_by_its_status() {
     let page = || "<html>Bad gateway</html>".to_owned();
     for (status, body, kind, accepted) in [
         (200, page(), K::InvalidResponse, Accepted::Maybe),
@@ -225,7 +225,7 @@ async fn a_rate_limit_says_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn a_server_that_echoes_the_token_does_not_get_it_into_the_error() {
+async fn an_error_does_not_contain_a_token_that_the_server_echoes() {
     let answer = json!({"ErrorCode": 10, "Message": "No such token: s3cret-token."});
     let error = send_json(&message("to@example.com"), 401, answer)
         .await
@@ -235,8 +235,8 @@ async fn a_server_that_echoes_the_token_does_not_get_it_into_the_error() {
 }
 
 #[tokio::test]
-async fn a_bad_row_of_a_batch_is_its_own_recipients_trouble() {
-    // The last is JSON by its grammar, and no text.
+async fn an_invalid_row_of_a_batch_affects_only_its_recipient() {
+    // The last one is JSON by its grammar, but not valid text.
     for bad in [r#"{"nonsense": true}"#, "7", r#"{"Message": "\ud800"}"#] {
         let (a, d) = (
             accepted("a@example.com", "id-a"),
@@ -265,7 +265,7 @@ async fn a_bad_row_of_a_batch_is_its_own_recipients_trouble() {
 }
 
 #[tokio::test]
-async fn rows_out_of_order_find_their_recipients_by_the_addresses_that_they_name() {
+async fn rows_out_of_order_are_matched_by_the_addresses_that_they_name() {
     let answer = json!([
         {"ErrorCode": 406, "Message": "Found inactive addresses: c@example.com."},
         accepted("A <a@example.com>", "id-a"),
@@ -284,7 +284,7 @@ async fn rows_out_of_order_find_their_recipients_by_the_addresses_that_they_name
 }
 
 #[tokio::test]
-async fn rows_that_are_missing_leave_their_recipients_unknown() {
+async fn missing_rows_leave_their_recipients_unknown() {
     let all = batch("a@example.com, b@example.com, c@example.com");
     for (answer, expected) in [
         (
@@ -298,7 +298,7 @@ async fn rows_that_are_missing_leave_their_recipients_unknown() {
             ]),
             [Status::Sent, Status::Unknown, Status::Sent],
         ),
-        // An error that names nobody could be either missing row's.
+        // An error without an address could belong to either missing row.
         (
             json!([accepted("c@example.com", "3"), {"ErrorCode": 1101, "Message": "no"}]),
             [Status::Unknown, Status::Unknown, Status::Sent],
@@ -316,7 +316,7 @@ async fn rows_that_are_missing_leave_their_recipients_unknown() {
 }
 
 #[tokio::test]
-async fn rows_too_many_change_nothing() {
+async fn extra_rows_change_nothing() {
     let answer = json!([
         accepted("a@example.com", "1"),
         accepted("b@example.com", "2"),
@@ -334,7 +334,7 @@ async fn rows_too_many_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_copy_counts_as_sent_if_any_rows_was() {
+async fn a_copy_is_sent_if_any_row_was() {
     let mut message = batch("a@example.com, b@example.com");
     message.cc = vec!["copy@example.com".parse().unwrap()].into();
     let answer = json!([
@@ -353,7 +353,7 @@ async fn a_copy_counts_as_sent_if_any_rows_was() {
 }
 
 #[tokio::test]
-async fn a_copy_that_may_have_been_accepted_with_any_row_is_never_told_to_be_refused() {
+async fn a_copy_that_may_have_been_accepted_with_any_row_is_never_reported_as_refused() {
     let mut message = batch("a@example.com, b@example.com");
     message.cc = vec!["copy@example.com".parse().unwrap()].into();
     let refused = json!({"ErrorCode": 406, "Message": "Found inactive addresses: a@example.com."});
@@ -379,7 +379,7 @@ async fn a_copy_that_may_have_been_accepted_with_any_row_is_never_told_to_be_ref
 }
 
 #[tokio::test]
-async fn a_server_in_trouble_is_not_believed_when_it_says_who_did_not_get_the_message() {
+async fn a_server_error_does_not_prove_who_did_not_get_the_message() {
     let words = "Found inactive addresses: to@example.com.";
     let answer = json!({"ErrorCode": 406, "Message": words});
     let error = send_json(&message("to@example.com"), 500, answer)

@@ -1,9 +1,8 @@
-//! Any bytes as addresses, as a message's JSON and as an answer of Postmark give values or
-//! errors, and never a panic.
+//! Any bytes as addresses, as a message's JSON and as Postmark's response lead to values or errors,
+//! but never to a panic.
 //!
-//! The same is tried with many more by the fuzz targets (`fuzz/README.md`); of those that
-//! showed them something new, the shorter ones are tried here. What comes in is in
-//! `any_input.rs`.
+//! The fuzz targets (`fuzz/README.md`) test the same with many more inputs; the shorter ones of
+//! those that found new code are tested here. `any_input.rs` tests incoming data.
 
 #![allow(
     clippy::indexing_slicing,
@@ -23,7 +22,7 @@ mod sending;
 type Target = (&'static str, fn(&[u8]));
 
 #[test]
-fn what_the_fuzz_targets_came_upon_is_no_trouble() {
+fn inputs_that_the_fuzz_targets_found_cause_no_panic() {
     let targets: [Target; 3] = [
         ("addresses", sending::addresses),
         ("message_json", sending::message_json),
@@ -40,7 +39,7 @@ fn what_the_fuzz_targets_came_upon_is_no_trouble() {
 }
 
 #[test]
-fn the_messages_of_the_vectors_cut_short_are_no_trouble() {
+fn truncated_messages_of_the_vectors_cause_no_panic() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/send.json");
     let cases: Vec<serde_json::Value> =
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();

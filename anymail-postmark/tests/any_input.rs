@@ -1,7 +1,7 @@
-//! Any bytes at a webhook give events or an error, and never a panic.
+//! Any bytes at a webhook lead to events or an error, but never to a panic.
 //!
-//! The same is tried with many more by the fuzz targets (`fuzz/README.md`); of those that
-//! showed them something new, the shorter ones are tried here.
+//! The fuzz targets (`fuzz/README.md`) test the same with many more inputs; the shorter ones of
+//! those that found new code are tested here.
 
 #![cfg(feature = "webhooks")]
 #![allow(
@@ -28,7 +28,7 @@ const TARGETS: [Target; 3] = [
     ("raw_mime", exercise::raw_mime),
 ];
 
-/// The payloads of the vectors, and the mails in them.
+/// The payloads of the vectors, and the messages in them.
 fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
     for file in ["tracking.json", "inbound.json"] {
@@ -50,7 +50,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_vectors_whole_and_cut_short_are_no_trouble_at_any_target() {
+fn complete_and_truncated_vectors_cause_no_panic_at_any_target() {
     for seed in seeds() {
         let others: [fn(&[u8]); 2] = [exercise::form, exercise::signature];
         for target in TARGETS.map(|(_, target)| target).into_iter().chain(others) {
@@ -63,7 +63,7 @@ fn the_vectors_whole_and_cut_short_are_no_trouble_at_any_target() {
 }
 
 #[test]
-fn what_the_fuzz_targets_came_upon_is_no_trouble() {
+fn inputs_that_the_fuzz_targets_found_cause_no_panic() {
     for (name, target) in TARGETS {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/any_input");
         let corpus = std::fs::read_to_string(path.join(name).with_extension("base64")).unwrap();
@@ -101,7 +101,7 @@ fn a_payload_made_to_exhaust_its_reader_is_read_on_a_small_stack() {
 }
 
 #[test]
-fn a_mail_of_mails_of_mails_is_read_on_a_small_stack_in_raw_email_and_as_it_is() {
+fn deeply_nested_messages_are_read_on_a_small_stack_raw_and_in_raw_email() {
     let levels = |level: fn(usize) -> String| (0..20_000).map(level).collect::<String>();
     let mails = [
         levels(|_| "Content-Type: message/rfc822\n\n".to_owned()),

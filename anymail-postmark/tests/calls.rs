@@ -1,4 +1,4 @@
-//! Which calls are made of which messages, over real HTTP.
+//! Which calls are made for which messages, over real HTTP.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{any, header};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// Accepts every row under an id that is its recipient.
+/// Accepts every row with its recipient as the id.
 fn accept(request: &Request) -> ResponseTemplate {
     let body: Value = request.body_json().unwrap();
     let row = |row: &Value| json!({"ErrorCode": 0, "Message": "OK", "To": row["To"], "MessageID": row["To"]});
@@ -47,7 +47,7 @@ fn message(to: &str) -> Message {
     builder.subject("S").text_body("the body").build().unwrap()
 }
 
-/// The calls made, as path, token and number of rows, in no particular order.
+/// Returns the calls as path, token and number of rows, in no particular order.
 async fn calls(server: &MockServer) -> Vec<(String, String, usize)> {
     let requests = server.received_requests().await.unwrap();
     let mut calls: Vec<_> = requests
@@ -110,7 +110,7 @@ async fn a_batch_of_more_than_50_mb_is_split() {
 }
 
 #[tokio::test]
-async fn a_large_attachment_arrives_whole_and_with_its_length_on_a_retry_too() {
+async fn a_large_attachment_arrives_completely_with_its_length_also_on_a_retry() {
     let content: Vec<_> = (0..3_000_001_u32)
         .map(|n| (n.wrapping_mul(n) >> 7) as u8)
         .collect();
@@ -134,7 +134,7 @@ async fn a_large_attachment_arrives_whole_and_with_its_length_on_a_retry_too() {
     let [ann, bob] = ["ann@example.com", "bob@example.com"];
     mailer.send(&mail(&[ann])).await.unwrap();
     mailer.send(&mail(&[bob])).await.unwrap();
-    // A batch holds the attachment once, as text, and sends it for each of the two.
+    // A batch contains the attachment once, as text, and sends it for both messages.
     let mut batch = mail(&[ann, bob]);
     batch.merge_metadata.value_or_default();
     mailer.send(&batch).await.unwrap();
@@ -208,7 +208,7 @@ async fn unrelated_messages_are_packed_by_token_and_by_template_or_not() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_marks_just_its_own_calls_messages() {
+async fn a_lost_answer_affects_only_the_messages_of_its_call() {
     let server = MockServer::start().await;
     let dead = ResponseTemplate::new(502);
     let token = |token: &'static str| Mock::given(header("x-postmark-server-token", token));
@@ -249,7 +249,7 @@ async fn one_lost_call_of_a_split_batch_leaves_its_rows_unknown_and_the_others_s
 }
 
 #[tokio::test]
-async fn with_ids_of_our_own_each_row_bears_one_and_the_status_gives_it() {
+async fn generated_ids_are_in_every_row_and_in_the_status() {
     let server = server().await;
     let config = PostmarkConfig::new("token")
         .api_url(server.uri())
@@ -277,7 +277,7 @@ async fn with_ids_of_our_own_each_row_bears_one_and_the_status_gives_it() {
 }
 
 #[tokio::test]
-async fn esp_extra_cannot_change_who_gets_the_message_or_lose_what_it_says_itself() {
+async fn esp_extra_can_neither_change_the_recipients_nor_drop_fields_of_the_message() {
     let server = server().await;
     let with = |extra: Value, change: fn(&mut Message)| {
         let mut message = message("a@example.com");
@@ -343,7 +343,7 @@ async fn a_field_that_esp_extra_spells_in_another_case_is_sent_once() {
 }
 
 #[tokio::test]
-async fn connections_are_used_again_and_a_dead_port_is_surely_not_accepted() {
+async fn connections_are_reused_and_a_closed_port_is_certainly_not_accepted() {
     let server = server().await;
     let mailer = mailer(&server);
     for _ in 0..3 {
@@ -367,8 +367,8 @@ async fn connections_are_used_again_and_a_dead_port_is_surely_not_accepted() {
 
 #[cfg(feature = "rustls-tls")]
 #[tokio::test]
-async fn a_connection_that_does_not_come_about_in_its_time_is_surely_not_accepted() {
-    // The system takes connections in, and nobody there speaks TLS.
+async fn a_connect_timeout_is_certainly_not_accepted() {
+    // The system accepts connections, but nothing answers the TLS handshake.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let config = PostmarkConfig::new("token")
@@ -376,7 +376,7 @@ async fn a_connection_that_does_not_come_about_in_its_time_is_surely_not_accepte
         .connect_timeout(Duration::from_millis(200))
         .timeout(Duration::from_secs(60));
     let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
-    // The time limit of the whole call would leave it open.
+    // The time limit of the whole call would leave the result unknown.
     let error = mailer.send(&message("a@example.com")).await.unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::Connect, "{error}");
     assert_eq!(error.accepted(), Accepted::No);

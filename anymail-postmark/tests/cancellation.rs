@@ -1,4 +1,4 @@
-//! A future that is dropped neither leaks nor wedges; and calls wait for their turn.
+//! A dropped future neither leaks nor blocks anything, and calls wait for their turn.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -29,7 +29,7 @@ fn message(number: usize) -> Message {
     builder.subject("S").text_body("the body").build().unwrap()
 }
 
-/// Waits until something holds, and fails when it does not within ten seconds.
+/// Waits until a condition holds; fails after ten seconds.
 async fn until(what: &str, holds: impl Fn() -> bool) {
     let waiting = async {
         while !holds() {
@@ -44,7 +44,7 @@ fn tasks() -> usize {
     Handle::current().metrics().num_alive_tasks()
 }
 
-/// Polls `sending` until so many calls are under way, and then drops it.
+/// Polls `sending` until this many calls are in progress, and then drops it.
 async fn give_up_after(postmark: &FakePostmark, calls: u64, sending: impl Future<Output = ()>) {
     let under_way = until("all calls have come", || postmark.calls() >= calls);
     select(Box::pin(sending), Box::pin(under_way)).await;
@@ -61,7 +61,7 @@ async fn sends_that_are_dropped_leave_no_task_and_no_connection_behind() {
         join_all(sends).await;
     };
     give_up_after(&postmark, 40, sending).await;
-    // Each connection has a task, and none is kept: an answer may still come on it.
+    // Each connection has a task, and none is kept because a response may still arrive on it.
     until("the connections are closed", || tasks() == 0).await;
     mailer.send(&message(0)).await.unwrap();
     assert_eq!(postmark.accepted(), 1);
@@ -88,7 +88,7 @@ async fn a_run_that_is_dropped_in_the_middle_leaves_the_mailer_working() {
 }
 
 #[tokio::test]
-async fn a_send_that_is_dropped_while_it_waits_to_try_again_does_not() {
+async fn a_send_that_is_dropped_during_a_backoff_is_not_retried() {
     let postmark = FakePostmark::start().unwrap();
     let backend = PostmarkBackend::new(config(&postmark)).unwrap();
     let retry = RetryPolicy::standard();
@@ -114,7 +114,7 @@ mod rate_limit {
     use futures_util::FutureExt;
 
     #[tokio::test]
-    async fn a_429_holds_up_all_backends_that_share_the_limiter() {
+    async fn a_429_delays_all_backends_that_share_the_limiter() {
         let postmark = FakePostmark::start().unwrap();
         let limiter = RateLimiter::per_second(100);
         let mailer = || {
@@ -137,7 +137,7 @@ mod rate_limit {
     }
 
     #[tokio::test]
-    async fn a_question_takes_its_turn_too_and_one_that_is_dropped_blocks_nobody() {
+    async fn a_lookup_waits_for_its_turn_and_a_dropped_one_blocks_nobody() {
         let postmark = FakePostmark::start().unwrap();
         let limiter = RateLimiter::per_second(1);
         let config = config(&postmark).rate_limiter(limiter.clone());
@@ -153,7 +153,7 @@ mod rate_limit {
     }
 
     #[tokio::test]
-    async fn a_mailer_that_is_configured_with_a_limit_holds_it_and_another_has_its_own() {
+    async fn every_configured_mailer_has_its_own_rate_limit() {
         let postmark = FakePostmark::start().unwrap();
         let config: MailersConfig = serde_json::from_value(serde_json::json!({
             "default": "one",
@@ -174,7 +174,7 @@ mod rate_limit {
         let error = one.send(&message(1)).await.unwrap_err();
         assert_eq!(error.kind(), SendErrorKind::RateLimited);
 
-        // Its turn comes in a minute, its time is up before.
+        // Its turn comes in a minute, but its timeout is shorter.
         let error = one.send(&message(2)).await.unwrap_err();
         assert_eq!(error.kind(), SendErrorKind::Timeout);
         assert_eq!(error.accepted(), Accepted::Maybe);

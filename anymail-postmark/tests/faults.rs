@@ -1,6 +1,7 @@
 //! The fault matrix: every fault, at every stage of a call, for every kind of call.
 //!
-//! The fake Postmark's own count says what was accepted; what the caller is told must fit it.
+//! The fake Postmark's own count decides what was accepted; the result that the caller gets must
+//! match it.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -18,18 +19,18 @@ use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::{FakePostmark, Fault, StoredTemplate};
 use futures_util::{StreamExt, stream};
 
-/// What a client learns of a fault, if the promises hold.
+/// What a client learns of a fault, if the promises are kept.
 #[derive(Debug, Clone, Copy)]
 enum Effect {
     /// Nothing.
     Harmless,
-    /// That it was surely not accepted, and may be later.
+    /// It was certainly not accepted, and may be accepted later.
     NotThere(Kind),
-    /// That it may have been accepted; and whether it may be later.
+    /// It may have been accepted; and whether it may be accepted later.
     Lost(Kind, bool),
-    /// The same of the last row of a list of rows.
+    /// The same for the last of several rows.
     LastRowLost,
-    /// One of the first three: it hangs on when the client notices.
+    /// One of the first three, depending on when the client notices.
     Race,
 }
 
@@ -62,7 +63,7 @@ fn matrix() -> Vec<(Fault, Effect)> {
     faults.into_iter().zip(effects).collect()
 }
 
-/// Each kind of call that the backend makes.
+/// The kinds of calls that the backend makes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     /// `email`
@@ -73,7 +74,7 @@ enum Way {
     Batch,
     /// `email/batchWithTemplates`, unrelated messages
     TemplateBatch,
-    /// `email/batch`, one message that each recipient gets alone
+    /// `email/batch`, one message that each recipient gets separately
     Merge,
     /// `email/bulk`
     Bulk,
@@ -116,7 +117,7 @@ impl Way {
         messages.into_iter().map(build).collect()
     }
 
-    /// Everybody who gets a mail.
+    /// Returns everybody who gets a message.
     fn mails(self) -> usize {
         match self {
             Self::Single | Self::Template => 1,
@@ -124,7 +125,7 @@ impl Way {
         }
     }
 
-    /// Whether each mail has a row of its own in the answer.
+    /// Whether each message has a separate row in the response.
     fn has_rows(self) -> bool {
         matches!(self, Self::Batch | Self::TemplateBatch | Self::Merge)
     }
@@ -137,22 +138,22 @@ impl Way {
     }
 }
 
-/// When the fault comes.
+/// When the fault occurs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stage {
     /// In the first call, on a new connection.
     First,
-    /// In a call on a connection that has carried others.
+    /// In a call on a reused connection.
     Reused,
-    /// In the second and last try, after a 429.
+    /// In the second and last attempt, after a 429.
     Second,
-    /// In every try.
+    /// In every attempt.
     Always,
 }
 
 const STAGES: [Stage; 4] = [Stage::First, Stage::Reused, Stage::Second, Stage::Always];
 
-/// What became of one mail, as its sender learns it.
+/// The result of one message, as its sender learns it.
 #[derive(Debug, Clone, PartialEq)]
 enum Told {
     Sent,
@@ -189,7 +190,7 @@ fn told(way: Way, results: &[Result<SendStatus, SendError>]) -> Vec<Told> {
     all
 }
 
-/// What should be told, how many calls should come, and how many mails be accepted.
+/// The expected result, number of calls, and number of accepted messages.
 fn expected(way: Way, stage: Stage, fault: &Fault, effect: Effect) -> (Vec<Told>, u64, usize) {
     let mails = way.mails();
     let handled = if fault.handled() { mails } else { 0 };
@@ -199,13 +200,13 @@ fn expected(way: Way, stage: Stage, fault: &Fault, effect: Effect) -> (Vec<Told>
         transient,
         tries,
     };
-    // The 429 of the second stage is a try, too.
+    // The 429 of the second stage is an attempt, too.
     let before = u32::from(stage == Stage::Second);
     let calls = u64::from(before) + 1;
     match effect {
         Effect::Harmless => (vec![Told::Sent; mails], calls, handled),
         Effect::NotThere(kind) => match stage {
-            // It is sent again, and then goes well.
+            // The retry succeeds.
             Stage::First | Stage::Reused => (vec![Told::Sent; mails], 2, mails),
             Stage::Second => (vec![failed(kind, Accepted::No, true, 2); mails], 2, 0),
             Stage::Always => (vec![failed(kind, Accepted::No, true, 3); mails], 3, 0),
@@ -247,7 +248,7 @@ fn tries(max_tries: u32) -> RetryPolicy {
     }
 }
 
-/// One field of the matrix; gives what is wrong with it.
+/// Tests one field of the matrix; returns what is wrong with it.
 async fn run(way: Way, stage: Stage, fault: Fault, effect: Effect) -> Result<(), String> {
     let postmark = fake().await;
     let server = postmark.server();
@@ -292,8 +293,8 @@ async fn run(way: Way, stage: Stage, fault: Fault, effect: Effect) -> Result<(),
     check_ids(&postmark, &results)
 }
 
-/// What holds in any case: the mails told to be sent were accepted, and those told to be surely
-/// not there were not.
+/// Checks what holds in any case: messages reported as sent were accepted, and messages reported as
+/// not accepted were not.
 fn honest(told: &[Told], accepted: usize) -> Option<()> {
     let all = |wanted: fn(&Told) -> bool| told.iter().all(wanted);
     let sent = accepted == told.len() && all(|it| *it == Told::Sent);
@@ -317,8 +318,8 @@ fn honest(told: &[Told], accepted: usize) -> Option<()> {
     (sent || failed).then_some(())
 }
 
-/// Whoever is told to be sent a mail is told the id of their own; and where it is not sure, the
-/// error has a status that says so of each of its recipients.
+/// Checks that everybody who is reported as sent has their own message id, and that an uncertain
+/// error contains a status that says so for each of its recipients.
 fn check_ids(
     postmark: &FakePostmark,
     results: &[Result<SendStatus, SendError>],
@@ -352,7 +353,7 @@ fn check_ids(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_goes_wrong_the_caller_is_told_what_the_esp_has() {
+async fn after_any_fault_the_caller_knows_what_the_esp_has() {
     let mut cases = Vec::new();
     for way in WAYS {
         for stage in STAGES {
@@ -384,10 +385,10 @@ async fn whatever_goes_wrong_the_caller_is_told_what_the_esp_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_befalls_one_call_of_a_split_batch_is_told_of_its_own_recipients() {
+async fn a_fault_in_one_call_of_a_split_batch_is_reported_for_its_recipients_only() {
     let cases = matrix().into_iter().map(|(fault, effect)| async move {
         let postmark = fake().await;
-        // Postmark takes 500 rows in a call, so the second call has one.
+        // Postmark accepts 500 rows per call, so the second call has one.
         let to: Vec<_> = (0..501).map(|i| format!("u{i}@example.com")).collect();
         let mut message = Message::builder().from("from@example.com").to(to.join(","));
         message = message.subject("S").text_body("the body");
@@ -409,7 +410,7 @@ async fn what_befalls_one_call_of_a_split_batch_is_told_of_its_own_recipients() 
         let last = status.recipient(&to[500]).unwrap();
         let wanted = match effect {
             Effect::Harmless => Status::Sent,
-            // What a recipient is told to have missed is for the app to send again.
+            // The app must send again to recipients who are reported as not sent.
             Effect::NotThere(_) => Status::Failed,
             Effect::Lost(..) | Effect::LastRowLost | Effect::Race => Status::Unknown,
         };
@@ -427,7 +428,7 @@ async fn what_befalls_one_call_of_a_split_batch_is_told_of_its_own_recipients() 
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_surely_no_mail_and_is_tried_again() {
+async fn a_refused_connection_is_certainly_not_accepted_and_is_retried() {
     let postmark = fake().await;
     postmark.server().refuse().await.unwrap();
     let mailer = Mailer::builder(PostmarkBackend::new(config(&postmark)).unwrap());
@@ -447,7 +448,7 @@ async fn a_refused_connection_is_surely_no_mail_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_handed_the_message_on_and_then_answers_by_a_page_makes_no_second_mail() {
+async fn a_proxys_error_page_after_forwarding_causes_no_duplicate() {
     for status in [403, 422, 500, 502, 503, 504, 520] {
         for body in ["<html><h1>Service unavailable</h1></html>", ""] {
             let postmark = fake().await;

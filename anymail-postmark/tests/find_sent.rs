@@ -1,4 +1,4 @@
-//! After a lost answer: asking Postmark whether it has the message.
+//! After a lost response: looking up whether Postmark has the message.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -23,7 +23,7 @@ fn message(to: &str) -> Message {
 }
 
 #[tokio::test]
-async fn what_was_accepted_before_its_answer_was_lost_is_found_and_what_was_not_is_not() {
+async fn an_accepted_message_with_a_lost_answer_is_found_and_an_unaccepted_one_is_not() {
     let postmark = FakePostmark::start().unwrap();
     let backend = backend(&postmark);
     let mailer = Mailer::new(backend.clone());
@@ -54,7 +54,7 @@ async fn what_was_accepted_before_its_answer_was_lost_is_found_and_what_was_not_
 }
 
 #[tokio::test]
-async fn an_id_that_the_app_gave_itself_is_kept_so_that_it_can_ask_after_a_crash() {
+async fn an_app_can_set_the_id_itself_to_look_the_message_up_after_a_crash() {
     let postmark = FakePostmark::start().unwrap();
     let backend = backend(&postmark);
     let mailer = Mailer::new(backend.clone());
@@ -68,7 +68,7 @@ async fn an_id_that_the_app_gave_itself_is_kept_so_that_it_can_ask_after_a_crash
     assert_eq!(found, Some(postmark.messages()[0].id.clone()));
     assert_eq!(backend.find_sent("order 7").await.unwrap(), None);
 
-    // In a batch each recipient's own id is theirs; one for all would be nobody's.
+    // In a batch, each recipient has a separate id; a common one would identify nobody.
     let mut batch = message("a@example.com, b@example.com");
     batch.metadata = one.metadata.clone();
     let own = json!({"anymail_id": "own-a"});
@@ -87,7 +87,7 @@ async fn an_id_that_the_app_gave_itself_is_kept_so_that_it_can_ask_after_a_crash
 }
 
 #[tokio::test]
-async fn no_answer_to_the_question_is_an_error_after_which_it_can_be_asked_again() {
+async fn a_failed_lookup_is_an_error_and_can_be_repeated() {
     let postmark = FakePostmark::start().unwrap();
     let backend = backend(&postmark);
     let json = |body: &'static str| Fault::Status {
@@ -96,7 +96,7 @@ async fn no_answer_to_the_question_is_an_error_after_which_it_can_be_asked_again
         content_type: "application/json".into(),
         body: Bytes::from_static(body.as_bytes()),
     };
-    // A search that ignored the question, and found the newest message.
+    // A search that ignores the query and returns the newest message.
     let other = r#"{"TotalCount": 1, "Messages": [{"MessageID": "x", "Metadata": {"a": "b"}}]}"#;
     for (fault, kind, transient) in [
         (Fault::AcceptThenReset, Kind::Disconnected, true),
@@ -124,7 +124,7 @@ async fn no_answer_to_the_question_is_an_error_after_which_it_can_be_asked_again
 }
 
 #[tokio::test]
-async fn a_mail_is_looked_for_in_the_stream_that_the_backend_sends_through() {
+async fn a_message_is_looked_up_in_the_backends_stream() {
     let postmark = FakePostmark::start().unwrap();
     let config = PostmarkConfig::new("server-token")
         .api_url(postmark.url())

@@ -1,5 +1,5 @@
-//! Texts that want to be more than they are, in every place that takes a text: each is refused,
-//! or arrives at the fake Postmark as the text that it is.
+//! Injection attempts in every field that accepts text: each is refused, or arrives at the fake
+//! Postmark unchanged.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -16,7 +16,7 @@ use anymail_test_utils::{FakePostmark, SentMessage};
 const TO: &str = "ann@example.com";
 
 /// Line breaks of all kinds, encoded words, quotes, lists, comments, escapes, JSON, paths,
-/// right-to-left marks, and too much of everything.
+/// right-to-left marks, and too long texts.
 fn corpus() -> Vec<String> {
     let tail = "Bcc: evil@example.com";
     let breaks = [
@@ -73,11 +73,11 @@ fn corpus() -> Vec<String> {
     all
 }
 
-/// A place in a message: its name, how a text gets there, and how it looks at Postmark.
+/// A place in a message: its name, how a text gets there, and how it appears at Postmark.
 struct Place {
     name: &'static str,
     put: fn(MessageBuilder, &str) -> MessageBuilder,
-    /// Not where nothing arrives but the JSON of the request, which is looked at anyway.
+    /// `None` if only the JSON of the request shows it, which is checked anyway.
     seen: Option<fn(&SentMessage) -> Option<String>>,
 }
 
@@ -217,7 +217,7 @@ const PLACES: &[Place] = &[
     },
 ];
 
-/// All but the recipient.
+/// Everything except the recipient.
 fn to_nobody() -> MessageBuilder {
     Message::builder()
         .from("shop@example.com")
@@ -229,7 +229,7 @@ fn start() -> MessageBuilder {
     to_nobody().to(TO)
 }
 
-/// What became of a text in a place.
+/// What happened to a text in a place.
 #[derive(Debug, PartialEq)]
 enum Fate {
     RefusedByUs,
@@ -259,7 +259,7 @@ async fn try_one(postmark: &FakePostmark, mailer: &Mailer, place: &Place, text: 
     check_inert(&sent, place);
     if let Some(seen) = place.seen {
         let seen = seen(&sent).unwrap();
-        // White space around a name, and the brackets around a content id, are no part of it.
+        // White space around a name and the brackets around a content id are not part of it.
         let bare = match place.name {
             "content id" => text.trim_matches(['<', '>']),
             name if name.contains("display name") => text.trim(),
@@ -271,7 +271,8 @@ async fn try_one(postmark: &FakePostmark, mailer: &Mailer, place: &Place, text: 
     Fate::Inert
 }
 
-/// The message that arrived is to whom it was to be, and no header of it has two lines.
+/// Checks that the message arrived at the right recipient, and that none of its headers has two
+/// lines.
 fn check_inert(sent: &SentMessage, place: &Place) {
     let emails = |mailboxes: &[anymail_test_utils::Mailbox]| -> Vec<String> {
         mailboxes
@@ -321,7 +322,7 @@ fn has_control(value: &serde_json::Value) -> bool {
 }
 
 #[tokio::test]
-async fn no_text_is_more_than_a_text_wherever_it_stands() {
+async fn no_text_is_interpreted_in_any_field() {
     let postmark = FakePostmark::start().unwrap();
     let config = PostmarkConfig::new("server-token").api_url(postmark.url());
     let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
@@ -331,21 +332,21 @@ async fn no_text_is_more_than_a_text_wherever_it_stands() {
             let shown: String = text.chars().take(60).collect();
             println!("{}: {shown:?}", place.name);
             let fate = try_one(&postmark, &mailer, place, &text).await;
-            // What breaks a line is refused before it leaves us, wherever a line can break.
+            // Line breaks are refused before sending, wherever they could start a new line.
             let body = place.name.contains("body") || place.name.contains("metadata");
             if text.contains(['\r', '\n', '\0']) && !body && place.name != "message stream" {
                 assert_eq!(fate, Fate::RefusedByUs);
             }
             fates.push(fate);
         }
-        // Where all were refused, the test would say nothing.
+        // If everything were refused, the test would prove nothing.
         let takes_any = !["content type", "token of one message"].contains(&place.name);
         assert_eq!(fates.contains(&Fate::Inert), takes_any, "{}", place.name);
     }
 }
 
 #[tokio::test]
-async fn an_id_to_ask_for_is_one_parameter_and_nothing_more() {
+async fn an_id_to_look_up_is_a_single_parameter() {
     let postmark = FakePostmark::start().unwrap();
     let config = PostmarkConfig::new("server-token").api_url(postmark.url());
     let backend = PostmarkBackend::new(config).unwrap();

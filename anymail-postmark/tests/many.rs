@@ -25,7 +25,7 @@ fn message(n: usize) -> Message {
     builder.subject("S").text_body("T").build().unwrap()
 }
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 async fn until(holds: impl Fn() -> bool) {
     while !holds() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -53,7 +53,7 @@ async fn ten_thousand_messages_take_twenty_calls_from_a_list_and_from_a_stream()
 }
 
 #[tokio::test]
-async fn a_campaign_that_is_let_be_sends_all_and_says_who_was_refused() {
+async fn an_undisturbed_campaign_sends_all_and_reports_who_was_refused() {
     let postmark = FakePostmark::start().unwrap();
     postmark.suppress("outbound", "u7@example.com", InactiveReason::SpamComplaint);
     let messages = stream::iter((0..1_200).map(message));
@@ -80,10 +80,10 @@ async fn a_campaign_that_is_let_be_sends_all_and_says_who_was_refused() {
 }
 
 #[tokio::test]
-async fn a_campaign_that_is_stopped_waits_for_what_is_under_way_and_counts_everybody() {
+async fn a_stopped_campaign_waits_for_calls_in_progress_and_counts_everybody() {
     let postmark = FakePostmark::start().unwrap();
     postmark.server().inject(Fault::AcceptThenReset, 1);
-    // The list goes on, but its next page does not come.
+    // The list continues, but its next page does not arrive.
     let messages = stream::iter((0..1_000).map(message)).chain(stream::pending());
     let stop = until(|| postmark.accepted() == 1_000);
     let bar = ProgressBar::hidden();
@@ -97,7 +97,7 @@ async fn a_campaign_that_is_stopped_waits_for_what_is_under_way_and_counts_every
 }
 
 #[tokio::test]
-async fn a_campaign_that_is_left_says_how_many_nobody_waited_for() {
+async fn an_aborted_campaign_reports_how_many_results_are_unknown() {
     let postmark = FakePostmark::start().unwrap();
     postmark
         .server()
@@ -111,7 +111,7 @@ async fn a_campaign_that_is_left_says_how_many_nobody_waited_for() {
         (report.sent, report.unanswered, report.untried),
         (0, 700, 4_300)
     );
-    // The mailer is none the worse for it.
+    // The mailer still works.
     postmark.server().clear_faults();
     assert!(mailer.send(&message(0)).await.is_ok());
 }

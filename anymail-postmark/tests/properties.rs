@@ -1,4 +1,4 @@
-//! What holds for any message at all.
+//! Properties of all messages.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate, matchers};
 
-/// Texts that try to be more than one line.
+/// Texts that try to span several lines.
 fn nasty() -> impl Strategy<Value = String> {
     prop_oneof![
         "[ -~]{0,20}",
@@ -36,7 +36,7 @@ fn domain() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// Addresses as callers make them: from parts that may be anything, where these make one.
+/// Addresses as callers create them: from arbitrary parts, if these form an address.
 fn address() -> impl Strategy<Value = Address> {
     (nasty(), "[A-Za-z0-9.+'\"é ]{1,8}", domain()).prop_map(|(name, local, domain)| {
         Address::new(&name, &format!("{local}@{domain}"))
@@ -111,7 +111,7 @@ fn parts() -> impl Strategy<Value = Parts> {
         )
 }
 
-/// A message of whatever parts a builder takes.
+/// A message of arbitrary parts that a builder accepts.
 fn message() -> impl Strategy<Value = Message> {
     (address(), parts()).prop_map(|(from, parts)| {
         let mut builder = Message::builder()
@@ -168,7 +168,7 @@ fn message() -> impl Strategy<Value = Message> {
     })
 }
 
-/// Sends a message over HTTP and gives the rows of its request.
+/// Sends a message over HTTP and returns the rows of its request.
 fn rows_on_the_wire(message: &Message) -> Vec<Value> {
     thread_local! {
         static WIRE: (tokio::runtime::Runtime, MockServer, Mailer) = {
@@ -251,7 +251,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_brings_a_line_break_into_a_header_on_the_wire(message in message()) {
+    fn no_header_on_the_wire_contains_a_line_break(message in message()) {
         for row in rows_on_the_wire(&message) {
             let fields = ["From", "To", "Cc", "Bcc", "ReplyTo", "Subject", "Tag", "Headers"];
             let mut texts: Vec<_> = fields.iter().filter_map(|name| row.get(name)).collect();
@@ -260,7 +260,7 @@ proptest! {
                 texts.extend(files.iter().flat_map(|file| names.map(|name| file.get(name))).flatten());
             }
             for text in texts {
-                // JSON writes a control character as an escape.
+                // JSON escapes control characters.
                 let json = text.to_string();
                 for escape in ["\\r", "\\n", "\\u0000"] {
                     let unescaped = json.replace("\\\\", "");

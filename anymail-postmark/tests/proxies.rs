@@ -1,7 +1,7 @@
-//! What an HTTP proxy gets to see: nothing of plain http, and nothing inside of https.
+//! What an HTTP proxy sees: nothing of plain http, and nothing inside of https.
 //!
-//! The proxy's address comes from the environment, so each test starts this program again with
-//! the variables set and runs one of the `child_` functions there.
+//! The proxy's address comes from the environment. Each test therefore starts this program again
+//! with the variables set and runs one of the `child_` functions in it.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -56,12 +56,12 @@ impl RefusingProxy {
     }
 }
 
-/// Runs a `child_` function of this file in a process whose environment names the proxy.
+/// Runs a `child_` function of this file in a process whose environment configures the proxy.
 fn run_child(name: &str, proxy: &str) {
     run_child_with(name, proxy, "");
 }
 
-/// The same with hosts that the proxy is not for.
+/// Like the above, with hosts that bypass the proxy.
 fn run_child_with(name: &str, proxy: &str, no_proxy: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", name, "--include-ignored", "--nocapture"]);
@@ -129,7 +129,7 @@ async fn child_posts_webhooks() {
     assert_eq!(receiver.counts().handled, 1);
 }
 
-/// Postmark's address in these tests: nobody is there.
+/// Postmark's address in these tests, where nothing listens.
 const HTTPS: &str = "https://api.example.test/";
 
 #[test]
@@ -168,7 +168,7 @@ async fn child_sends_by_https_to_a_closed_port() {
     assert_eq!(error.kind(), SendErrorKind::Connect, "{error}");
 }
 
-/// The https URL of a port that nobody listens on.
+/// The https URL of a closed port.
 fn closed_port() -> String {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("https://{}/", closed.local_addr().unwrap())
@@ -219,7 +219,7 @@ async fn child_sends_by_https_without_a_proxy() {
 }
 
 #[tokio::test]
-async fn a_proxy_can_be_set_and_its_password_goes_to_it_alone() {
+async fn a_proxy_can_be_set_and_only_it_gets_its_password() {
     let proxy = RefusingProxy::start();
     let with_password = proxy.url.replace("://", "://user:pr0xy-pass@");
     let config = config(HTTPS).proxy(Proxy::Url(with_password.into()));
@@ -235,7 +235,7 @@ async fn a_proxy_can_be_set_and_its_password_goes_to_it_alone() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_a_fault_of_the_configuration() {
+fn an_invalid_proxy_is_a_configuration_error() {
     for bad in [
         "nonsense",
         "ftp://proxy.example",

@@ -1,8 +1,7 @@
-//! The example `queue` on a real RabbitMQ: workers are processes, and one is killed in the
-//! middle of 10,000 messages.
+//! The example `queue` with a real RabbitMQ: workers are processes, and one is killed while 10,000
+//! messages are sent.
 //!
-//! Where `rabbitmq-server` is not installed these are counted as ignored, and the reason is
-//! printed.
+//! Without `rabbitmq-server`, these tests are counted as ignored and print the reason.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,7 +29,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use rabbitmq::RabbitMq;
 
-/// Set where this program is to be the example.
+/// Set if this program must run the example.
 const AS_EXAMPLE: &str = "ANYMAIL_TEST_AS_EXAMPLE";
 
 type Test = fn(&tokio::runtime::Runtime, &RabbitMq);

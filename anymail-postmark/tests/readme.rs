@@ -1,4 +1,4 @@
-//! The feature matrix in the README is what the backends declare.
+//! The feature matrix in the README matches what the backends declare.
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 use std::fmt::Write;
@@ -27,7 +27,7 @@ fn matrix(backends: &[&dyn EmailBackend]) -> String {
 }
 
 #[test]
-fn the_feature_matrix_in_the_readme_is_what_the_backends_declare() {
+fn the_feature_matrix_in_the_readme_matches_the_backends() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
     let readme = std::fs::read_to_string(path).unwrap();
     let (_, rest) = readme.split_once(START).unwrap();

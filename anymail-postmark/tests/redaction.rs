@@ -1,7 +1,7 @@
-//! Nothing that prints holds a token, a webhook secret or a body: neither `Debug` nor `Display`
-//! nor an error's sources, and no line of a log at any level, also not of the crates below.
+//! No output contains a token, a webhook secret or a body: neither `Debug` nor `Display` nor an
+//! error's sources, and no log line at any level, including those of dependencies.
 //!
-//! One test, since a log is the whole program's.
+//! This is a single test because a log belongs to the whole program.
 #![cfg(feature = "webhooks")]
 #![allow(
     clippy::unwrap_used,
@@ -39,14 +39,14 @@ const TOKEN: &str = "s3cret-server-token";
 const OWN_TOKEN: &str = "s3cret-token-of-one-message";
 const HOOK_USER: &str = "s3cret-hook-user";
 const HOOK_PASSWORD: &str = "s3cret-hook-password";
-/// Not valid, but somebody's: it may open another door.
+/// Not valid here, but it could be valid elsewhere.
 const WRONG_PASSWORD: &str = "s3cret-wrong-password";
 const TEXT: &str = "the-text-that-is-nobodys-business";
 const HTML: &str = "the-html-that-is-nobodys-business";
 const FILE: &str = "the-file-that-is-nobodys-business";
 const MODEL: &str = "the-data-that-is-nobodys-business";
 
-/// All that was printed.
+/// Everything that was printed.
 #[derive(Clone, Default)]
 struct Printed(Arc<Mutex<Vec<u8>>>);
 
@@ -107,7 +107,7 @@ fn plain(to: &str) -> Message {
     builder.build().unwrap()
 }
 
-/// One message of each kind: plain, in a batch, by a template, with a token of its own.
+/// One message of each kind: plain, in a batch, with a template, with its own token.
 fn messages() -> Vec<Message> {
     let batch = builder("ann@example.com, bob@example.com").subject("S");
     let batch = batch.text_body(TEXT).batch();
@@ -126,7 +126,7 @@ fn config(url: String) -> PostmarkConfig {
     config.timeout(Duration::from_secs(2))
 }
 
-/// Every fault, in every kind of call.
+/// Every fault in every kind of call.
 async fn send_all_ways(printed: &Printed) {
     let cases = Fault::one_of_each().into_iter().map(|fault| async move {
         for (bulk, ids) in [(false, true), (true, false)] {
@@ -167,7 +167,7 @@ async fn send_all_ways(printed: &Printed) {
         .await;
 }
 
-/// Servers that send back what they were sent.
+/// Servers that echo what they were sent.
 async fn send_to_echoes(printed: &Printed) {
     for status in [200, 302, 401, 422, 500] {
         for as_json in [true, false] {
@@ -200,7 +200,7 @@ async fn send_to_echoes(printed: &Printed) {
             if let Err(error) = backend.find_sent("id").await {
                 printed.error(&error);
             }
-            // No TLS is spoken there, so the client's own words about it are printed.
+            // This server does not support TLS, so the client's own error about it is printed.
             let tls = server.url().replace("http://", "https://");
             let mailer = Mailer::new(PostmarkBackend::new(config(tls)).unwrap());
             printed.result(&mailer.send(&plain("ann@example.com")).await);
@@ -255,7 +255,7 @@ async fn be_refused(printed: &Printed) {
     printed.result(&mailer.send(&plain("ann@example.com")).await);
 }
 
-/// Configurations, right and wrong.
+/// Configurations, valid and invalid.
 fn configure(printed: &Printed) {
     let registry = Registry::new().with(PostmarkFactory);
     printed.debug(&registry);
@@ -286,7 +286,7 @@ fn configure(printed: &Printed) {
     }
 }
 
-/// URLs that choose backend and options, right and wrong.
+/// URLs that select a backend and its options, valid and invalid.
 async fn configure_by_url(printed: &Printed) {
     let registry = Registry::new().with(PostmarkFactory);
     let fake = FakePostmark::builder().token(TOKEN).start().unwrap();
@@ -307,7 +307,7 @@ async fn configure_by_url(printed: &Printed) {
         TOKEN.to_owned(),
     ] {
         let names = ["ANYMAIL_URL", "ANYMAIL_BACKEND", "ANYMAIL_FAILOVER_MEMBERS"];
-        // A name of a backend or mailer is no secret.
+        // The name of a backend or mailer is not a secret.
         let places = if url.contains(':') { 3 } else { 1 };
         for name in names.into_iter().take(places) {
             let mut env = vec![(name, url.as_str())];
@@ -341,7 +341,7 @@ async fn configure_by_url(printed: &Printed) {
     assert!(calls > 3, "{calls}");
 }
 
-/// Webhooks' requests, right and wrong.
+/// Webhook requests, valid and invalid.
 async fn receive(printed: &Printed) {
     let auth = WebhookAuth::basic([(HOOK_USER, HOOK_PASSWORD)]).unwrap();
     printed.debug(&auth);

@@ -1,4 +1,4 @@
-//! The example `switch`: its configurations in a file, and those in variables.
+//! The example `switch`: its configurations in a file and in variables.
 #![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
 
 #[path = "../examples/switch.rs"]
@@ -44,7 +44,7 @@ async fn one_value_changes_where_the_mail_goes() {
 }
 
 #[tokio::test]
-async fn the_app_learns_before_it_sends_what_each_would_not_do() {
+async fn the_app_learns_before_sending_what_each_mailer_does_not_support() {
     let (output, _) = run("memory").await;
     assert!(
         output.contains("postmark: postmark supports at most 1 tag per message (got 2)"),
@@ -61,14 +61,14 @@ async fn the_app_learns_before_it_sends_what_each_would_not_do() {
 }
 
 #[tokio::test]
-async fn failover_tells_who_was_down() {
+async fn failover_reports_which_member_was_down() {
     let (output, _) = run("failover").await;
     assert!(output.contains("tried before: "), "{output}");
     assert!(output.contains("could not connect to postmark"), "{output}");
 }
 
 #[tokio::test]
-async fn a_mailer_that_is_not_configured_is_an_error_that_names_those_that_are() {
+async fn an_unknown_mailer_is_an_error_that_lists_the_configured_ones() {
     let error = switch::by_file("posmark", "unused")
         .await
         .unwrap_err()

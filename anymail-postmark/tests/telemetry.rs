@@ -1,4 +1,4 @@
-//! What `tracing` and `metrics` are told of sends, calls and webhooks.
+//! What `tracing` and `metrics` report about sends, calls and webhooks.
 #![cfg(all(feature = "webhooks", feature = "metrics"))]
 #![allow(
     clippy::unwrap_used,
@@ -28,8 +28,8 @@ use tracing_subscriber::{Layer, Registry};
 
 type Fields = BTreeMap<&'static str, String>;
 
-/// Keeps the fields of our spans when these end, in order, with the name of each and of its
-/// parent.
+/// Keeps the fields of our spans in the order in which the spans end, with the name of each span
+/// and of its parent.
 #[derive(Clone, Default)]
 struct Spans(Arc<Mutex<Vec<Fields>>>);
 
@@ -70,8 +70,8 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     }
 }
 
-/// Two messages of which the second is refused, after one try in vain; a message whose answer is
-/// lost; and one whose answer is an HTTP status and nothing else.
+/// Two messages of which the second is refused, after one failed attempt; a message whose response
+/// is lost; and one whose response is only an HTTP status.
 async fn send(postmark: &FakePostmark) {
     let config = PostmarkConfig::new("server-token").api_url(postmark.url());
     let retry = RetryPolicy {
@@ -111,9 +111,9 @@ async fn post_webhooks() {
     }
 }
 
-/// One test, since the subscriber of a test that runs beside another may miss spans.
+/// A single test, because the subscriber of a concurrent test may miss spans.
 #[test]
-fn spans_and_counters_say_what_was_sent_called_and_received() {
+fn spans_and_counters_report_what_was_sent_called_and_received() {
     let (spans, sums) = (Spans::default(), Sums::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -219,7 +219,7 @@ fn check_spans(spans: &[Fields]) {
     }
 }
 
-/// Sums up counters, and counts the values of histograms.
+/// Sums up counters and counts the values of histograms.
 #[derive(Clone, Default)]
 struct Sums(Arc<Mutex<BTreeMap<String, u64>>>);
 

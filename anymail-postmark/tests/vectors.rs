@@ -1,7 +1,7 @@
-//! What django-anymail does with Postmark, case by case: one named check for each.
+//! What django-anymail does with Postmark: one named check per case.
 //!
-//! The cases lie in `tests/vectors/` (see its README); `ANYMAIL_VECTORS=DIR` takes others of
-//! the same form. `cargo test --test vectors -- 'send: bulk'` runs some of them.
+//! The cases are in `tests/vectors/` (see its README). `ANYMAIL_VECTORS=DIR` reads others in the
+//! same format. `cargo test --test vectors -- 'send: bulk'` runs some of them.
 
 #![allow(
     clippy::panic,
@@ -49,7 +49,7 @@ fn main() {
     conclusion.exit();
 }
 
-/// A file of cases, and how many of them were seen to hold.
+/// A file of cases, and how many of them passed.
 struct File {
     name: &'static str,
     held: AtomicUsize,

@@ -1,6 +1,6 @@
-//! The webhooks over real HTTP, through the routes for axum, as Postmark meets them.
+//! The webhooks over real HTTP, through the axum routes, as Postmark calls them.
 //!
-//! What each payload means is tried case by case in `vectors.rs`.
+//! `vectors.rs` tests the meaning of each payload.
 
 #![cfg(feature = "webhooks")]
 #![allow(
@@ -31,7 +31,7 @@ const INBOUND: &str = "/anymail/postmark/inbound/";
 const DELIVERY: &str = r#"{"RecordType": "Delivery", "MessageID": "m", "Recipient": "a@b.c"}"#;
 const MAIL: &str = r#"{"FromFull": {"Email": "a@b.c"}, "MessageID": "m", "TextBody": "hi"}"#;
 
-/// An app with both webhooks, for which a tag `fail` is more than its handler can bear.
+/// An app with both webhooks whose handler fails for the tag `fail`.
 struct App {
     address: SocketAddr,
     events: mpsc::UnboundedReceiver<Event>,
@@ -85,7 +85,7 @@ impl App {
         request.send().await.unwrap()
     }
 
-    /// Status and text of the answer to a `POST`.
+    /// Returns the status and the text of the response to a `POST`.
     async fn post(&self, path: &str, password: &str, body: impl Into<Vec<u8>>) -> (u16, String) {
         let answer = self.send(Method::POST, path, password, body.into()).await;
         (answer.status().as_u16(), answer.text().await.unwrap())
@@ -135,7 +135,7 @@ async fn two_accounts_post_to_one_url_each_with_a_secret_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_event_that_is_posted_again_is_handled_once_if_the_app_wants_that() {
+async fn a_repeated_event_is_handled_once_if_the_app_wants_that() {
     let auth = WebhookAuth::basic([("hook", "new")]).unwrap();
     let guard = Arc::new(MemoryReplayGuard::default());
     let mut app = App::serving(handled_once(anymail_postmark::webhooks(auth), guard)).await;
@@ -156,7 +156,7 @@ async fn an_event_that_is_posted_again_is_handled_once_if_the_app_wants_that() {
 }
 
 #[tokio::test]
-async fn who_has_no_secret_learns_nothing_and_reaches_nobody() {
+async fn a_request_without_the_secret_learns_nothing_and_reaches_no_handler() {
     let mut app = App::start().await;
     for path in [TRACKING, INBOUND] {
         for body in [DELIVERY, MAIL, "{", "[]"] {
@@ -168,7 +168,7 @@ async fn who_has_no_secret_learns_nothing_and_reaches_nobody() {
 }
 
 #[tokio::test]
-async fn a_person_who_mixed_up_the_urls_is_told_so_in_words() {
+async fn mixed_up_webhook_urls_are_explained_in_the_answer() {
     let app = App::start().await;
     for (path, body, right) in [
         (TRACKING, MAIL, "/inbound/"),
@@ -181,7 +181,7 @@ async fn a_person_who_mixed_up_the_urls_is_told_so_in_words() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_has_an_error_of_its_own_that_quotes_nothing() {
+async fn a_body_that_is_not_an_event_has_a_distinct_error_that_quotes_nothing() {
     let app = App::start().await;
     for path in [TRACKING, INBOUND] {
         for (body, status, words) in [
@@ -214,7 +214,7 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
 }
 
 #[tokio::test]
-async fn a_body_of_no_announced_length_is_read_no_further_than_the_limit() {
+async fn a_body_without_an_announced_length_is_read_up_to_the_limit() {
     let app = App::with_limits(16, 16).await;
     let mut socket = tokio::net::TcpStream::connect(app.address).await.unwrap();
     let head = format!(
@@ -222,21 +222,21 @@ async fn a_body_of_no_announced_length_is_read_no_further_than_the_limit() {
          Transfer-Encoding: chunked\r\n\r\n10\r\n0123456789abcdef\r\n1\r\n0\r\n"
     );
     socket.write_all(head.as_bytes()).await.unwrap();
-    // The body goes on, but the answer does not wait for its end.
+    // The body continues, but the response does not wait for its end.
     let mut answer = [0; 12];
     socket.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 413");
 }
 
 #[tokio::test]
-async fn the_usual_limits_let_through_what_postmark_sends() {
+async fn the_default_limits_allow_what_postmark_sends() {
     let mut app = App::start().await;
     let pad = |body: &str, length: usize| body.replace('}', &" ".repeat(length)) + "}";
     assert_eq!(
         app.post(TRACKING, "new", pad(DELIVERY, 1_000_000)).await.0,
         200
     );
-    // Without the secret not even the body is read.
+    // Without the secret, not even the body is read.
     assert_eq!(app.post(INBOUND, "", vec![b' '; 51 << 20]).await.0, 401);
     let attachment = "A".repeat(47_000_000);
     let mail = format!(r#"{{"Attachments": [{{"Name": "a", "Content": "{attachment}"}}]}}"#);
@@ -254,7 +254,7 @@ async fn the_usual_limits_let_through_what_postmark_sends() {
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_makes_postmark_try_again_and_keeps_its_words() {
+async fn a_failing_handler_makes_postmark_retry_and_reveals_no_error() {
     let mut app = App::start().await;
     let body = r#"{"RecordType": "Delivery", "Tag": "fail"}"#;
     assert_eq!(app.post(TRACKING, "new", body).await, (500, String::new()));
@@ -286,7 +286,7 @@ async fn head_and_options_are_answered_and_other_methods_refused() {
 }
 
 #[tokio::test]
-async fn what_happens_to_a_mail_reaches_the_app_under_the_id_that_sending_gave() {
+async fn events_reach_the_app_with_the_message_id_that_sending_returned() {
     let mut app = App::start().await;
     let url = format!("http://hook:new@{}", app.address);
     let postmark = FakePostmark::start().unwrap();
@@ -355,7 +355,7 @@ async fn what_happens_to_a_mail_reaches_the_app_under_the_id_that_sending_gave()
 }
 
 #[test]
-fn what_a_person_can_mend_is_posted_again_and_no_mail_is_given_up() {
+fn postmark_retries_after_configuration_errors_and_loses_no_message() {
     use WebhookErrorKind::*;
     let tracking = PostmarkTrackingWebhook::new(WebhookAuth::none());
     let inbound = PostmarkInboundWebhook::new(WebhookAuth::none());
@@ -369,7 +369,7 @@ fn what_a_person_can_mend_is_posted_again_and_no_mail_is_given_up() {
         (WrongMethod, false),
         (WrongContentType, false),
     ] {
-        // Postmark's own rules: see the docs of the two webhooks.
+        // Postmark's own rules; see the docs of the two webhooks.
         let status = tracking.status(kind).as_u16();
         assert_eq!(
             matches!(status, 408 | 429 | 500..=599),

@@ -1,6 +1,6 @@
-//! What is done with any bytes, by the fuzz targets and by `any_input.rs`.
+//! What the fuzz targets and `any_input.rs` do with any bytes.
 //!
-//! Nothing here may panic but for a fault of ours.
+//! A panic in this code is a bug of the library.
 
 #![allow(dead_code, reason = "each target uses one of the functions")]
 #![allow(clippy::expect_used, reason = "what fails should panic")]
@@ -22,7 +22,7 @@ pub(crate) fn inbound(input: &[u8]) {
     webhook(&PostmarkInboundWebhook::new(WebhookAuth::none()), input);
 }
 
-/// A raw mail.
+/// A raw message.
 pub(crate) fn raw_mime(input: &[u8]) {
     let mail = InboundMessage::from_raw(input.to_vec());
     look_at(&mail);
@@ -31,7 +31,7 @@ pub(crate) fn raw_mime(input: &[u8]) {
     assert!(back == mail, "a mail changes on its way through JSON");
 }
 
-/// A form: its media type in the first line, and the body behind it.
+/// A form: its media type in the first line, followed by the body.
 pub(crate) fn form(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n');
     let (kind, body) = input.split_at(end.unwrap_or(input.len()));
@@ -46,7 +46,7 @@ pub(crate) fn form(input: &[u8]) {
     }
 }
 
-/// A signature that nobody has made: header values line by line, and the body behind them.
+/// A forged signature: one header value per line, followed by the body.
 pub(crate) fn signature(input: &[u8]) {
     let mut lines = input.splitn(4, |byte| *byte == b'\n');
     let mut line = || lines.next().unwrap_or_default();
@@ -89,7 +89,7 @@ fn webhook(webhook: &dyn Webhook, input: &[u8]) {
     }
 }
 
-/// Decodes everything that is decoded when asked for.
+/// Decodes everything that is decoded lazily.
 fn look_at(mail: &InboundMessage) {
     let _ = (mail.text(), mail.html(), format!("{mail:?}"));
     let lists = [&mail.from, &mail.to, &mail.cc, &mail.bcc, &mail.reply_to];

@@ -1,6 +1,6 @@
-//! What is done with any bytes on the way out, by the fuzz targets and by `any_answer.rs`.
+//! What the fuzz targets and `any_answer.rs` do with any bytes while sending.
 //!
-//! Nothing here may panic but for a fault of ours. What comes in is in `exercise.rs`.
+//! A panic in this code is a bug of the library. `exercise.rs` handles incoming data.
 
 #![allow(dead_code, reason = "each target uses one of the functions")]
 #![allow(
@@ -20,7 +20,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-/// A text as a list of addresses, and as one.
+/// Parses a text as a list of addresses and as a single one.
 pub(crate) fn addresses(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let list = Address::parse_list(&text);
@@ -39,7 +39,7 @@ pub(crate) fn addresses(input: &[u8]) {
     }
 }
 
-/// A message's JSON form, and what Postmark would have against the message.
+/// Parses a message's JSON, and checks the message with the Postmark backend.
 pub(crate) fn message_json(input: &[u8]) {
     static MAILERS: LazyLock<[Mailer; 2]> = LazyLock::new(|| {
         [UnsupportedPolicy::Refuse, UnsupportedPolicy::Drop].map(|policy| {
@@ -63,7 +63,7 @@ pub(crate) fn message_json(input: &[u8]) {
     }
 }
 
-/// An answer of Postmark: two bytes choose its status and the call, the others are its body.
+/// A response from Postmark: two bytes select its status and the call, the others are its body.
 pub(crate) fn answers(input: &[u8]) {
     const STATUSES: [u16; 12] = [200, 200, 200, 200, 422, 401, 429, 500, 503, 302, 404, 207];
     let (&[status, call], body) = match input.split_first_chunk() {
@@ -71,7 +71,7 @@ pub(crate) fn answers(input: &[u8]) {
         None => (&[0, 0], input),
     };
     let status = STATUSES[usize::from(status) % STATUSES.len()];
-    // One at a time: the answer is for all who ask.
+    // One at a time, because all callers get the same response.
     let world = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
     *world.answer.lock().unwrap() = (status, Bytes::copy_from_slice(body));
     let one = |to: &str| {
@@ -116,12 +116,12 @@ pub(crate) fn answers(input: &[u8]) {
     }
 }
 
-/// Whether it, or a row of it, names an error code, without which nothing is a refusal.
+/// Whether the response or one of its rows has an error code, which every refusal needs.
 fn says_code(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     let rows = serde_json::from_str::<Vec<&RawValue>>(&text);
     let rows = rows.map(|rows| rows.into_iter().map(RawValue::get).collect());
-    // A key may be written with escapes, so it is read; a row that cannot be spoils no other.
+    // A key may contain escapes, so it is parsed; an invalid row does not affect the others.
     let row_says = |row: &str| {
         let members = serde_json::from_str::<HashMap<String, IgnoredAny>>(row);
         members.is_ok_and(|members| members.contains_key("ErrorCode"))
@@ -138,7 +138,7 @@ fn check_error(error: &SendError, status: u16, body: &[u8]) {
     }
 }
 
-/// Where any answer can come from.
+/// The server that sends arbitrary responses.
 struct World {
     runtime: tokio::runtime::Runtime,
     answer: Arc<Mutex<(u16, Bytes)>>,

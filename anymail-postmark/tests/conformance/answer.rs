@@ -1,4 +1,4 @@
-//! What Postmark answers. The words are those that it has been seen to use.
+//! What Postmark responds, with error messages that it was seen to use.
 
 use anymail_core::{Address, Status};
 use anymail_test_utils::conformance::{Answer, Recipient};
@@ -12,7 +12,7 @@ pub(crate) fn response(status: u16, json: &Value) -> Response<Bytes> {
     response.body(json.to_string().into()).unwrap_or_default()
 }
 
-/// A batch is answered by HTTP 200 whatever becomes of its rows.
+/// The response to a batch is HTTP 200, whatever happens to its rows.
 pub(crate) fn batch(answers: &[Answer]) -> Option<Response<Bytes>> {
     let rows: Option<Vec<_>> = answers.iter().map(row).collect();
     Some(response(200, &rows?.into()))
@@ -63,7 +63,7 @@ fn row(answer: &Answer) -> Option<Value> {
             Some(row)
         }
         Status::Invalid => match &*answer.recipients {
-            // It names the first one that it dislikes, and is silent on the others.
+            // It names only the first recipient that it refuses.
             [only] => Some(refusal(
                 300,
                 &format!(
@@ -80,7 +80,7 @@ fn row(answer: &Answer) -> Option<Value> {
     }
 }
 
-/// Where the mail's one recipient stands.
+/// The field that contains the message's only recipient.
 fn field(answer: &Answer) -> &'static str {
     match (&*answer.mail.to, &*answer.mail.cc) {
         ([], []) => "Bcc",
@@ -100,7 +100,7 @@ fn accepted(answer: &Answer, words: &str) -> Value {
         "MessageID": answer.id,
         "SubmittedAt": "2026-09-30T16:03:52.7892753Z",
     });
-    // Display names come back as they were sent; without a To there is none in the answer.
+    // Display names are returned as sent; without a To, the response contains none.
     if !answer.mail.to.is_empty() {
         let to: Vec<_> = answer.mail.to.iter().map(Address::to_ascii).collect();
         row["To"] = to.join(", ").into();
@@ -108,7 +108,7 @@ fn accepted(answer: &Answer, words: &str) -> Value {
     row
 }
 
-/// Bare addresses in lower case, as Postmark writes them into its words.
+/// Addresses without names in lower case, as in Postmark's error messages.
 fn list<'a>(recipients: impl Iterator<Item = &'a Recipient>) -> String {
     let emails: Vec<_> = recipients
         .map(|it| it.address.key().as_str().to_owned())

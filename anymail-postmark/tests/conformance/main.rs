@@ -1,4 +1,4 @@
-//! The conformance suite, on the Postmark backend.
+//! The conformance suite on the Postmark backend.
 
 #![allow(
     clippy::indexing_slicing,
@@ -22,8 +22,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-/// Knows Postmark's sending API, from its pages and from answers that others have seen. It
-/// shares no code with the fake Postmark of anymail-test-utils.
+/// Knows Postmark's sending API from its documentation and from published responses. It shares no
+/// code with the fake Postmark of anymail-test-utils.
 struct PostmarkHarness;
 
 impl Harness for PostmarkHarness {
@@ -47,8 +47,8 @@ impl Harness for PostmarkHarness {
     }
 
     fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        // The codes of https://postmarkapp.com/developer/api/overview#error-codes; too many
-        // requests have none there.
+        // The codes of https://postmarkapp.com/developer/api/overview#error-codes; they contain
+        // none for too many requests.
         let code = match trouble.kind {
             TroubleKind::BadToken => 10,
             TroubleKind::Refused => 1235,

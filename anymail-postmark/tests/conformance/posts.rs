@@ -77,7 +77,7 @@ fn tracking(sent: &Answer) -> Vec<Post> {
         "TypeCode": 100_001, "Email": email, "BouncedAt": AT});
     let change = json!({"Recipient": email, "Origin": "Recipient", "ChangedAt": AT,
         "SuppressSending": true, "SuppressionReason": "ManualSuppression"});
-    // All there was of one that has been seen.
+    // The complete payload of one that was seen.
     let bare = json!({"RecordType": "Bounce", "ID": 7, "Type": "Unsubscribe", "TypeCode": 16,
         "Tag": "", "MessageID": "00000000-0000-0000-0000-000000000001", "ServerID": 23});
     let of_bare = Expected {

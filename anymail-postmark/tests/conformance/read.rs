@@ -1,4 +1,4 @@
-//! A request as Postmark understands it.
+//! Reads a request as Postmark understands it.
 
 use anymail_core::Address;
 use anymail_test_utils::conformance::{File, HarnessError, Understood};
@@ -32,7 +32,7 @@ const FIELDS: [&str; 19] = [
     "InlineCss",
 ];
 
-/// Where a request goes.
+/// The endpoint of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Email,
@@ -61,7 +61,7 @@ pub(crate) fn endpoint(request: &Request<Bytes>) -> Option<Endpoint> {
     }
 }
 
-/// The mails of a request, or what Postmark would have against it.
+/// Returns the messages of a request, or Postmark's refusal.
 pub(crate) fn mails(request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError> {
     let endpoint = endpoint(request).ok_or("Postmark has no such path")?;
     if request.method() != Method::POST {

@@ -1,4 +1,4 @@
-//! Watches every log line of the whole suite, at `TRACE` and of all crates, for the tokens that
+//! Searches every log line of the whole suite, at `TRACE` and of all crates, for the tokens that
 //! its trials use.
 
 use std::io;
@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Names a token that no line may hold from now on.
+/// Registers a token that no later line may contain.
 pub(crate) fn secret(secret: &str) {
     let mut secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
     if !secrets.iter().any(|known| known == secret) {
@@ -25,7 +25,7 @@ pub(crate) fn start() {
         .init();
 }
 
-/// Gets each line in one piece, and keeps none.
+/// Receives each line in one piece and keeps none.
 struct Watch;
 
 impl io::Write for Watch {
@@ -33,7 +33,7 @@ impl io::Write for Watch {
         let text = String::from_utf8_lossy(line);
         let secrets = SECRETS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(secret) = secrets.iter().find(|secret| text.contains(&***secret)) {
-            // A trial's own thread may have no say in what the suite comes to.
+            // A trial's own thread must not influence the result of the suite.
             eprintln!("a token ({secret:?}) is in a log line: {text}");
             process::exit(1);
         }

@@ -1,5 +1,5 @@
-//! A headless Chromium that is told what to do by the Chrome DevTools Protocol, over its pipe:
-//! JSON texts, each with a zero byte behind it, on the file descriptors 3 and 4.
+//! Controls a headless Chromium with the Chrome DevTools Protocol over a pipe: JSON texts, each
+//! followed by a zero byte, on the file descriptors 3 and 4.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -11,10 +11,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long nothing may come from the browser before the test is given up.
+/// How long the browser may be silent before the test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Chromium's path: what the variable `CHROMIUM` says, else one of the usual places.
+/// Chromium's path: the variable `CHROMIUM` or one of the usual places.
 pub(crate) fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
     let usual = [
@@ -26,15 +26,15 @@ pub(crate) fn chromium() -> Option<PathBuf> {
     named.or(found)
 }
 
-/// A browser with one page. It ends with its value.
+/// A browser with one page. Dropping it stops the browser.
 pub(crate) struct Browser {
     process: Child,
     input: ChildStdin,
     output: Receiver<Value>,
-    /// Events that came while an answer was waited for.
+    /// Events that arrived while waiting for a response.
     events: VecDeque<Value>,
     calls: u64,
-    /// Of the page; empty before there is one.
+    /// The session of the page; empty before there is one.
     session: String,
     _profile: TempDir,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Browser {
 impl Browser {
     pub(crate) fn start(chromium: &Path) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        // The shell puts our pipes where Chromium looks for them.
+        // The shell puts our pipes where Chromium expects them.
         let mut process = Command::new("/bin/sh")
             .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null"#])
             .arg(chromium)
@@ -96,7 +96,7 @@ impl Browser {
         assert_eq!(answer.get("errorText"), None, "{url}");
     }
 
-    /// Waits until the page says this, in one line for white space of any kind.
+    /// Waits until the page contains this text, with white space normalized.
     pub(crate) fn wait_for(&mut self, words: &str) {
         loop {
             let text = self.evaluate("document.body ? document.body.innerText : ''");
@@ -114,7 +114,7 @@ impl Browser {
         self.evaluate(&format!("document.querySelector({selector:?}).focus()"));
     }
 
-    /// Types a text into a field, in the place of what stands there.
+    /// Types a text into a field, replacing its value.
     pub(crate) fn type_into(&mut self, selector: &str, text: &str) {
         self.focus(selector);
         self.evaluate("document.activeElement.select()");
@@ -135,7 +135,7 @@ impl Browser {
         self.call("Input.dispatchKeyEvent", key("keyUp"));
     }
 
-    /// Null where the page went away meanwhile.
+    /// Null if the page was replaced in the meantime.
     fn evaluate(&mut self, expression: &str) -> Value {
         let answer = self.call("Runtime.evaluate", json!({"expression": expression}));
         answer["result"]["value"].clone()
@@ -173,7 +173,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Asked to, it ends in peace and writes nothing more into its profile, which goes next.
+        // A graceful exit stops writing to the profile, which is deleted next.
         let _ = write!(
             self.input,
             "{}\0",

@@ -1,4 +1,4 @@
-//! The example `newsletter`, as people and Postmark meet it: over HTTP, and in Chromium.
+//! The example `newsletter` over HTTP and in Chromium.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 
 use self::browser::Browser;
 
-/// The app and the Postmark that it sends to.
+/// The app, and the Postmark that it sends through.
 struct Site {
     fake: FakePostmark,
     address: SocketAddr,
@@ -33,7 +33,7 @@ struct Site {
 }
 
 impl Site {
-    /// Found by people at https://letter.example.com.
+    /// The app's public URL is https://letter.example.com.
     async fn start() -> Self {
         Self::start_with(|_| "https://letter.example.com".to_owned(), &[]).await
     }
@@ -77,7 +77,7 @@ impl Site {
             .await
     }
 
-    /// Signs somebody up and gives the id of their mail.
+    /// Signs up an address and returns the message id.
     async fn join(&self, name: &str, email: &str) -> String {
         let (status, page) = self.sign_up(name, email).await;
         assert_eq!(status, 200, "{page}");
@@ -85,7 +85,7 @@ impl Site {
         self.fake.messages().last().unwrap().id.clone()
     }
 
-    /// What stands in the status page's row of an address.
+    /// Returns the status page's row for an address.
     async fn row(&self, email: &str) -> String {
         let (_, page) = self.get("/status").await;
         let cell = format!("<td>{email}</td>");
@@ -105,7 +105,7 @@ async fn answer(request: RequestBuilder) -> (StatusCode, String) {
 }
 
 #[tokio::test]
-async fn who_signs_up_gets_a_mail_and_the_status_page_shows_what_becomes_of_it() {
+async fn a_sign_up_sends_a_message_and_the_status_page_shows_its_events() {
     let site = Site::start().await;
     let (_, page) = site.get("/status").await;
     assert!(page.contains("Nobody yet"), "{page}");
@@ -126,7 +126,7 @@ async fn who_signs_up_gets_a_mail_and_the_status_page_shows_what_becomes_of_it()
     site.assert_state("ann@example.com", "delivered").await;
     site.fake.open(&id).await.unwrap();
     site.assert_state("ann@example.com", "opened").await;
-    // Late news take nothing back.
+    // Late events do not undo newer ones.
     site.fake.deliver(&id).await.unwrap();
     site.assert_state("ann@example.com", "opened").await;
     site.fake.complain(&id).await.unwrap();
@@ -134,7 +134,7 @@ async fn who_signs_up_gets_a_mail_and_the_status_page_shows_what_becomes_of_it()
 }
 
 #[tokio::test]
-async fn whoever_is_on_the_list_gets_no_second_mail() {
+async fn an_address_on_the_list_gets_no_second_message() {
     let site = Site::start().await;
     site.join("Ann", "ann@example.com").await;
     let (status, page) = site.sign_up("Ann", "Ann@Example.com").await;
@@ -144,7 +144,7 @@ async fn whoever_is_on_the_list_gets_no_second_mail() {
 }
 
 #[tokio::test]
-async fn a_bounce_is_shown_and_the_next_try_is_refused_in_words() {
+async fn a_bounce_is_shown_and_the_next_attempt_is_refused_with_the_reason() {
     let site = Site::start().await;
     let id = site.join("Bob", "bob@example.com").await;
     site.fake.bounce(&id, BounceType::HardBounce).await.unwrap();
@@ -155,7 +155,7 @@ async fn a_bounce_is_shown_and_the_next_try_is_refused_in_words() {
     assert!(page.contains("We cannot send to this address"), "{page}");
     assert!(page.contains("value=\"bob@example.com\""), "{page}");
     site.assert_state("bob@example.com", "not sent").await;
-    // Nobody had to ask Postmark.
+    // This did not need a call to Postmark.
     assert_eq!(site.fake.calls(), 1);
     let (_, page) = site.get("/status").await;
     let row = "<td>bob@example.com</td><td>bounced</td><td>all mail</td>";
@@ -166,7 +166,7 @@ async fn a_bounce_is_shown_and_the_next_try_is_refused_in_words() {
 }
 
 #[tokio::test]
-async fn one_click_unsubscribes_and_a_look_does_not() {
+async fn one_click_unsubscribes_but_opening_the_link_does_not() {
     let site = Site::start().await;
     let id = site.join("Ann", "ann@example.com").await;
     let mail = site.fake.messages()[0].clone();
@@ -197,7 +197,7 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
         "{page}"
     );
 
-    // Who comes back is welcome; the old mail still leads out, its events lead nowhere.
+    // A new sign-up works; the old link still unsubscribes, but old events are ignored.
     site.join("Ann", "ann@example.com").await;
     site.fake.open(&id).await.unwrap();
     site.assert_state("ann@example.com", "sent").await;
@@ -218,7 +218,7 @@ async fn one_click_unsubscribes_and_a_look_does_not() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_form_is_said_beside_it() {
+async fn form_errors_are_shown_next_to_the_form() {
     let site = Site::start().await;
     for (name, email, said) in [
         ("Ann", "nobody", "This is not a valid email address"),
@@ -242,7 +242,7 @@ async fn what_is_wrong_with_the_form_is_said_beside_it() {
 }
 
 #[tokio::test]
-async fn a_failure_says_whether_the_mail_may_have_left() {
+async fn a_failure_says_whether_the_message_may_have_been_sent() {
     let site = Site::start().await;
     for (status, code, said, state) in [
         (503, 100, "have sent you none", "not sent"),
@@ -266,7 +266,7 @@ async fn a_failure_says_whether_the_mail_may_have_left() {
 }
 
 #[tokio::test]
-async fn an_answer_is_shown_once_however_often_it_is_posted() {
+async fn a_reply_is_shown_once_however_often_it_is_posted() {
     let site = Site::start().await;
     let mail = b"From: Ann <ann@example.com>\r\nTo: letter@example.com\r\n\
         Subject: <i>Anvils</i>\r\n\r\nMore of them, please.\r\n";
@@ -291,7 +291,7 @@ async fn an_answer_is_shown_once_however_often_it_is_posted() {
 }
 
 #[tokio::test]
-async fn a_variable_sends_the_mail_elsewhere() {
+async fn one_variable_selects_another_backend() {
     let memory = [
         ("ANYMAIL_BACKEND", "memory"),
         ("NEWSLETTER_KEY", "a long random key"),
@@ -306,7 +306,7 @@ async fn a_variable_sends_the_mail_elsewhere() {
 }
 
 #[test]
-fn what_is_missing_is_heard_at_the_start() {
+fn missing_settings_are_reported_at_start() {
     let env = Env::from([
         ("ANYMAIL_BACKEND", "postmark"),
         ("POSTMARK_SERVER_TOKEN", "token"),
@@ -350,7 +350,7 @@ async fn a_person_signs_up_looks_and_leaves_in_a_browser() {
     browser.open(&site.url("/"));
     browser.wait_for("One letter a month");
     browser.type_into("#name", "Ann Müller");
-    // The browser lets this through; the app does not.
+    // The browser accepts this address; the app does not.
     browser.type_into("#email", "ann..m@example.com");
     browser.press_enter();
     browser.wait_for("This is not a valid email address");
@@ -364,10 +364,10 @@ async fn a_person_signs_up_looks_and_leaves_in_a_browser() {
     let mail = site.fake.messages()[0].clone();
     assert_eq!(mail.to[0].name, "Ann Müller");
     site.fake.deliver(&mail.id).await.unwrap();
-    // By itself: the page loads anew.
+    // No action is needed: the page reloads itself.
     browser.wait_for("ann@example.com delivered");
 
-    // She opens the mail and answers it, by the pages of the fake.
+    // She opens the message and replies to it, on the fake's pages.
     let mailbox = format!("{}/mailbox", site.fake.url());
     browser.open(&format!("{mailbox}/{}", mail.id));
     browser.wait_for("Deliver");

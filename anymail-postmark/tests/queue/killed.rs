@@ -1,4 +1,4 @@
-//! 10,000 messages, and a worker that is killed in the middle of them.
+//! 10,000 messages, and a worker that is killed while sending them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::rabbitmq::RabbitMq;
 use crate::rig::Rig;
 
 const MESSAGES: usize = 10_000;
-/// Every so many goes to somebody whose mailbox is gone.
+/// The interval of messages to a mailbox that no longer exists.
 const GONE_EVERY: usize = 500;
-/// What Postmark takes in a call.
+/// The maximum number of messages in one of Postmark's calls.
 const BATCH: usize = 500;
 
-/// Calls to send, by whose token they bear.
+/// The calls, by the worker whose token they contain.
 #[derive(Default)]
 struct Calls {
     victims: AtomicUsize,
@@ -25,8 +25,8 @@ struct Calls {
 }
 
 impl Calls {
-    /// The victim's first call goes well; of the next one the answer never comes; all further
-    /// ones are not even read to the end. The others meet a bit of everything.
+    /// The victim's first call succeeds, the response to the next one never arrives, and all
+    /// further ones are not even read completely. The other workers get a mixture of faults.
     fn fault(&self, head: &Parts) -> Option<Fault> {
         if !head.uri.path().starts_with("/email") {
             return None;
@@ -60,11 +60,11 @@ pub(crate) async fn in_the_middle(server: &RabbitMq) {
 
     let messages = messages();
     rig.publish(messages.iter().map(|(id, message)| (id.as_str(), message)));
-    // An app that did not hear RabbitMQ's confirmations would publish again.
+    // An app that missed RabbitMQ's confirmations would publish again.
     let first = messages.iter().take(BATCH);
     rig.publish(first.map(|(id, message)| (id.as_str(), message)));
 
-    // The victim has two calls under way when it dies, one of them accepted, and another
+    // When the victim dies, it has two calls in progress, one of which was accepted, and another
     // thousand messages taken from the queue.
     let victim = rig.worker("victim");
     let fake = &rig.fake;
@@ -90,8 +90,8 @@ pub(crate) async fn in_the_middle(server: &RabbitMq) {
         assert!(!(times == 1 && refused), "{id} was sent, and refused");
         assert!(!refused || is_gone(message), "{id} was refused");
     }
-    // In doubt are the victim's two calls, and one whose answer was lost; not what the victim
-    // had only taken.
+    // In doubt are the victim's two calls and one call whose response was lost, but not the
+    // messages that the victim had only taken.
     assert!(maybe.len() <= 3 * BATCH, "{} are in doubt", maybe.len());
     let (there, not_there): (Vec<_>, Vec<_>) =
         maybe.iter().partition(|id| accepted.contains_key(*id));
@@ -102,7 +102,7 @@ pub(crate) async fn in_the_middle(server: &RabbitMq) {
     let all = calls.others.load(Ordering::SeqCst) + calls.victims.load(Ordering::SeqCst);
     assert!(all <= 4 * MESSAGES / BATCH, "{all} calls");
 
-    // The doubt is resolved by asking Postmark.
+    // Asking Postmark resolves the doubt.
     let said = rig.review(&["--send-again", "0"]);
     let (there, not_there) = (there.len(), not_there.len());
     assert_eq!(said, format!("sent {there}, again {not_there}, kept 0"));
@@ -121,7 +121,7 @@ pub(crate) async fn in_the_middle(server: &RabbitMq) {
     }
 }
 
-/// Waits until something is known of every message.
+/// Waits until every message has a result.
 async fn settled(rig: &Rig, messages: &BTreeMap<String, Message>) {
     rig.until("all messages", async || {
         let on_queues = rig.count("").await + rig.count(".wait.500ms").await;

@@ -1,7 +1,7 @@
-//! [`RabbitMq`]: a real RabbitMQ of the test's own.
+//! [`RabbitMq`]: a real RabbitMQ that belongs to the test.
 //!
-//! Its ports, its data, its node's name and its epmd are its own, so any number can run side by
-//! side and beside one that serves the machine.
+//! It has separate ports, data, node name and epmd, so any number of them can run next to each
+//! other and next to one that serves the machine.
 
 use std::env;
 use std::fs;
@@ -12,10 +12,10 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// Where Debian has the server itself; the one on its `PATH` is for root and changes users.
+/// Where Debian installs the server itself; the one on the `PATH` is for root and changes users.
 const DEBIAN: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
-/// The server's program, or why there is none to start.
+/// Returns the server's program, or why it cannot be started.
 pub(crate) fn installed() -> Result<PathBuf, String> {
     let on_path = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(&on_path).map(|folder| folder.join("rabbitmq-server"));
@@ -25,10 +25,10 @@ pub(crate) fn installed() -> Result<PathBuf, String> {
         .ok_or("rabbitmq-server is not installed (Debian: apt-get install rabbitmq-server)".into())
 }
 
-/// Keeps the port for its fellows, which it has none of, on loopback.
+/// Makes the port for cluster nodes, of which there are none, listen on loopback.
 const ON_LOOPBACK: &str = "-kernel inet_dist_use_interface {127,0,0,1}";
 
-/// A running server; it ends with this value, or with this process, however that ends.
+/// A running server. It ends when this value is dropped or the process ends, for any reason.
 pub(crate) struct RabbitMq {
     shell: Child,
     /// Its data and log.
@@ -36,8 +36,8 @@ pub(crate) struct RabbitMq {
     port: u16,
 }
 
-/// Starts epmd and the server, and kills both when its input ends: with the test, however that
-/// ends. Its output is then the server's alone, and ends with it.
+/// Starts epmd and the server, and kills both when its input ends, which happens when the test ends
+/// for any reason. The server's output then ends with the server.
 const SCRIPT: &str = r#"
 epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 > /dev/null 2>&1 &
 epmd=$!
@@ -50,10 +50,10 @@ wait
 "#;
 
 impl RabbitMq {
-    /// Starts one and waits until it serves.
+    /// Starts a server and waits until it is ready.
     ///
     /// # Errors
-    /// The end of its log.
+    /// Returns the end of its log.
     pub(crate) fn start(server: &Path) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let inside = |name: &str| folder.path().join(name);
@@ -80,7 +80,7 @@ impl RabbitMq {
             .env("RABBITMQ_CONF_ENV_FILE", inside("none"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", inside("plugins"))
             .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ON_LOOPBACK)
-            // Without a shell of its own about it: the process is the server itself.
+            // Without a shell around it, the process is the server itself.
             .env("RABBITMQ_ALLOW_INPUT", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -96,7 +96,7 @@ impl RabbitMq {
         Ok(started)
     }
 
-    /// Reads what it prints until it says that it is up, or ends.
+    /// Reads the output until the server reports that it is ready, or ends.
     fn wait(&mut self) -> Result<(), String> {
         let output = self.shell.stdout.take().ok_or("it has no output")?;
         let mut said = String::new();
@@ -111,7 +111,7 @@ impl RabbitMq {
         Err(format!("rabbitmq-server did not start:\n{said}"))
     }
 
-    /// Where clients connect.
+    /// The address that clients connect to.
     pub(crate) fn url(&self) -> String {
         format!("amqp://guest:guest@127.0.0.1:{}", self.port)
     }

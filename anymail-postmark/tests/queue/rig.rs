@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use crate::AS_EXAMPLE;
 use crate::rabbitmq::RabbitMq;
 
-/// How long anything may take before the test gives up.
+/// The time limit of every step.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Rig {
@@ -38,7 +38,7 @@ pub(crate) struct Found {
 }
 
 impl Rig {
-    /// A queue of its own for each test, by its name.
+    /// A separate queue for each test, by its name.
     pub(crate) async fn start(
         server: &RabbitMq,
         queue: &'static str,
@@ -62,7 +62,7 @@ impl Rig {
         rig
     }
 
-    /// The example with these arguments, as a process of its own.
+    /// Creates a process that runs the example with these arguments.
     fn example(&self, arguments: &[&str], token: &str) -> Child {
         Command::new(env::current_exe().unwrap())
             .args(arguments)
@@ -79,7 +79,7 @@ impl Rig {
             .unwrap()
     }
 
-    /// Publishes messages through the example's publisher.
+    /// Publishes messages with the example's publisher.
     pub(crate) fn publish<'a>(&self, messages: impl IntoIterator<Item = (&'a str, &'a Message)>) {
         let mut publisher = self.example(&["publish"], "");
         let mut input = publisher.stdin.take().unwrap();
@@ -90,7 +90,7 @@ impl Rig {
         finish(publisher);
     }
 
-    /// Puts bytes on the work queue as they are.
+    /// Puts bytes on the work queue unchanged.
     pub(crate) async fn publish_raw(&self, properties: BasicProperties, body: &[u8]) {
         let options = BasicPublishOptions::default();
         self.channel
@@ -103,13 +103,13 @@ impl Rig {
         Worker(Some(self.example(&["work"], token)))
     }
 
-    /// Runs the example's review and gives what it said.
+    /// Runs the example's review and returns its output.
     pub(crate) fn review(&self, arguments: &[&str]) -> String {
         let arguments: Vec<_> = ["review"].iter().chain(arguments).copied().collect();
         finish(self.example(&arguments, "others"))
     }
 
-    /// How often Postmark has accepted each message, by the app's id.
+    /// Returns how often Postmark has accepted each message, by the app's id.
     pub(crate) fn accepted(&self) -> BTreeMap<String, usize> {
         let mut accepted = BTreeMap::new();
         for message in self.fake.messages() {
@@ -120,7 +120,7 @@ impl Rig {
         accepted
     }
 
-    /// How many messages lie on a queue that no worker has taken.
+    /// Returns how many messages on a queue no worker has taken.
     pub(crate) async fn count(&self, queue: &str) -> usize {
         let look = QueueDeclareOptions {
             passive: true,
@@ -133,7 +133,7 @@ impl Rig {
         looking.await.unwrap().message_count().try_into().unwrap()
     }
 
-    /// What lies on a queue; it stays there.
+    /// Returns the messages on a queue, without removing them.
     pub(crate) async fn peek(&self, queue: &str) -> Vec<Found> {
         let channel = self.connection.create_channel().await.unwrap();
         let name = format!("{}{queue}", self.queue);
@@ -158,7 +158,7 @@ impl Rig {
             });
         }
         channel.close(200, "".into()).await.unwrap();
-        // They are given back in RabbitMQ's own time.
+        // RabbitMQ requeues them with a delay.
         self.until("what was looked at", async || {
             self.count(queue).await >= found.len()
         })
@@ -166,8 +166,7 @@ impl Rig {
         found
     }
 
-    /// Waits until something is so. The broker and the fake tell nobody, so it looks again and
-    /// again.
+    /// Waits until a condition holds. The broker and the fake send no notifications, so this polls.
     pub(crate) async fn until(&self, what: &str, mut so: impl AsyncFnMut() -> bool) {
         let began = Instant::now();
         while !so().await {
@@ -184,7 +183,7 @@ impl Rig {
     }
 }
 
-/// A way to RabbitMQ that can be cut.
+/// A connection to RabbitMQ that can be cut.
 pub(crate) struct Cable {
     pub(crate) url: String,
     carrying: JoinHandle<()>,
@@ -210,7 +209,7 @@ impl Cable {
     }
 }
 
-/// Waits for a process that must end well; gives what it said.
+/// Waits for a process that must succeed; returns its output.
 fn finish(process: Child) -> String {
     let output = process.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -223,18 +222,18 @@ fn finish(process: Child) -> String {
     said
 }
 
-/// A worker process. It is killed with this value.
+/// A worker process. Dropping this value kills it.
 pub(crate) struct Worker(Option<Child>);
 
 impl Worker {
-    /// SIGKILL: nothing is finished, nothing is said.
+    /// Sends SIGKILL: the worker finishes and reports nothing.
     pub(crate) fn kill(mut self) {
         let mut process = self.0.take().unwrap();
         process.kill().unwrap();
         process.wait().unwrap();
     }
 
-    /// SIGTERM, and waits until the worker says that it stops.
+    /// Sends SIGTERM and waits until the worker reports that it is stopping.
     pub(crate) fn terminate(&mut self) {
         let process = self.0.as_mut().unwrap();
         let mut kill = Command::new("kill");
@@ -246,26 +245,26 @@ impl Worker {
         assert!(said.starts_with("stopping"), "{said}");
     }
 
-    /// Waits for its end, which must be a good one; gives what it said.
+    /// Waits for its end, which must be successful; returns its output.
     pub(crate) fn finish(mut self) -> String {
         finish(self.0.take().unwrap())
     }
 
-    /// Waits for its end, which must be a bad one; gives why.
+    /// Waits for its end, which must be a failure; returns the reason.
     pub(crate) fn fail(mut self) -> String {
         let output = self.0.take().unwrap().wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stderr).unwrap()
     }
 
-    /// SIGTERM, and a good end.
+    /// Sends SIGTERM and waits for a successful end.
     pub(crate) fn stop(mut self) -> String {
         self.terminate();
         self.finish()
     }
 }
 
-/// In a failing test, what it had to say is worth reading.
+/// Prints the output of a failing test's worker.
 impl Drop for Worker {
     fn drop(&mut self) {
         let Some(mut process) = self.0.take() else {

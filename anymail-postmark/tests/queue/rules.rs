@@ -1,4 +1,4 @@
-//! What the queue's rules do to a few messages.
+//! What the queue's rules do with a few messages.
 
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -28,8 +28,8 @@ pub(crate) async fn published_twice(server: &RabbitMq) {
     let rig = Rig::start(server, "twice", &[]).await;
     let ann = message("ann@example.com");
     let bob = message("bob@example.com");
-    // At once, and again to another worker when it was sent. A queue has an order: what is
-    // behind it tells that the duplicate was seen.
+    // Sent immediately, and again to another worker. A queue is ordered, so a later message shows
+    // that the duplicate was processed.
     rig.publish([("a", &ann), ("a", &ann), ("b", &bob)]);
     let first = rig.worker("others");
     rig.until("b", async || rig.fake.accepted() == 2).await;
@@ -50,7 +50,7 @@ pub(crate) async fn waits(server: &RabbitMq) {
     let settings = [("MAIL_WAITS", "0.1,0.3"), ("MAIL_MAX_TRIES", "4")];
     let rig = Rig::start(server, "waits", &settings).await;
     let worker = rig.worker("others");
-    // 503, a second wait, and then it goes through: RabbitMQ does not take it for a circle.
+    // 503, a second wait, and then success: RabbitMQ does not treat it as a cycle.
     let maintenance = FakePostmark::api_error(503, 100, "Under maintenance.");
     rig.fake.server().inject(maintenance, 3);
     rig.publish([("a", &message("ann@example.com"))]);
@@ -71,7 +71,7 @@ pub(crate) async fn waits(server: &RabbitMq) {
         "rate limited by postmark (HTTP 429): the body is empty"
     );
 
-    // What was refused was surely not sent, so it can be put back as it is.
+    // A refused message was certainly not sent, so it can be put back unchanged.
     rig.publish([("b", &message("bob@example.com"))]);
     let worker = rig.worker("others");
     rig.until("the message put back", async || rig.fake.accepted() == 2)
@@ -125,7 +125,7 @@ pub(crate) async fn in_doubt(server: &RabbitMq) {
         .message_stream("broadcast")
         .to_esp_extra()
         .into();
-    // Of one call the answer is lost on the way back, of the other two the request is.
+    // One call loses its response, the other two lose their requests.
     let server = rig.fake.server();
     server.inject(Fault::AcceptThenReset, 1);
     server.inject(Fault::ResetAfterReading, 2);
@@ -148,8 +148,8 @@ pub(crate) async fn in_doubt(server: &RabbitMq) {
     rig.until("what came after", async || rig.fake.accepted() == 2)
         .await;
 
-    // Postmark's search finds what is there. What it does not find is left for a while, and
-    // what it could not find is left for ever.
+    // Postmark's search finds accepted messages. A message that it does not find yet is left for a
+    // while, and one that cannot be looked up is left forever.
     assert_eq!(rig.review(&[]), "sent 1, again 0, kept 2");
     assert_eq!(
         rig.review(&["--send-again", "3600"]),
@@ -163,8 +163,8 @@ pub(crate) async fn in_doubt(server: &RabbitMq) {
         .await;
     assert_eq!(worker.stop(), "duplicate 2, maybe 3, sent 2");
 
-    // What RabbitMQ itself sets aside, as it waited for too long, has its time only from the
-    // first review on.
+    // For messages that RabbitMQ itself dead-letters because they waited too long, the time starts
+    // at the first review.
     let expired = BasicProperties::default()
         .with_message_id("expired".into())
         .with_expiration("1".into());
@@ -184,8 +184,8 @@ pub(crate) async fn in_doubt(server: &RabbitMq) {
     assert_eq!(rig.peek(".maybe").await[0].id, "elsewhere");
 }
 
-/// Holds all calls to Postmark, before it looks at them, until the sender given is dropped. The
-/// receiver hears of each.
+/// Holds all calls to Postmark before it looks at them, until the returned sender is dropped. The
+/// receiver is notified of each call.
 fn hold_calls(rig: &Rig) -> (mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (came, calls) = mpsc::channel();
     let (go, held) = mpsc::channel::<()>();
@@ -213,7 +213,8 @@ pub(crate) async fn cut_off(server: &RabbitMq) {
     assert!(why.starts_with("queue: "), "{why}");
     assert_eq!(rig.fake.accepted(), 1);
 
-    // It could not say so any more: the next worker cannot know, and Postmark can.
+    // The worker could not report it any more: the next worker cannot know the result, but Postmark
+    // does.
     rig.amqp_url = direct;
     let worker = rig.worker("others");
     rig.until("the doubt", async || rig.count(".maybe").await == 1)
@@ -239,8 +240,9 @@ pub(crate) async fn stopped(server: &RabbitMq) {
     assert!((1..=500).contains(&sent), "one call's, not {sent}");
     assert_eq!(said, format!("sent {sent}"));
 
-    // What it had only taken comes back, but in no doubt; with it some of what was sent: no
-    // acknowledgement is confirmed, and the last ones get lost when a connection ends.
+    // Messages that it had only taken come back without doubt. Some sent messages come back with
+    // them, because acknowledgements are not confirmed, and the last ones are lost when a
+    // connection ends.
     let rest = 900 - sent;
     rig.until("the rest on the queue", async || {
         rig.count("").await >= rest

@@ -1,4 +1,4 @@
-//! Suppressions and Postmark: fed by its webhooks, read from its lists, and written into them.
+//! Suppressions and Postmark: updated by its webhooks, read from its lists, and written to them.
 #![cfg(feature = "axum")]
 #![allow(
     clippy::indexing_slicing,
@@ -51,7 +51,7 @@ fn suppression(email: &str, reason: SuppressionReason) -> Suppression {
     Suppression::of_key(AddressKey::of(email), reason, since)
 }
 
-/// An app whose webhook feeds a store.
+/// An app whose webhook updates a store.
 async fn app(fake: &FakePostmark, store: &MemorySuppressionStore) {
     let auth = WebhookAuth::basic([("hook", "secret")]).unwrap();
     let webhook: Arc<dyn Webhook> = Arc::new(PostmarkTrackingWebhook::new(auth));
@@ -126,7 +126,7 @@ async fn what_postmark_reports_is_suppressed_and_what_it_reactivates_is_not() {
 }
 
 #[tokio::test]
-async fn moving_out_takes_the_lists_along_in_one_call_each_and_tells_what_differs() {
+async fn exporting_from_postmark_reads_each_list_in_one_call_and_reports_differences() {
     let fake = FakePostmark::start().unwrap();
     fake.suppress("outbound", "Hard@example.com", InactiveReason::HardBounce);
     fake.suppress("outbound", "back@example.com", InactiveReason::HardBounce);
@@ -141,7 +141,7 @@ async fn moving_out_takes_the_lists_along_in_one_call_each_and_tells_what_differ
         InactiveReason::ManualSuppression,
     );
     let store = MemorySuppressionStore::new();
-    // Reactivated here after Postmark suppressed it, and never told to Postmark.
+    // Reactivated here after Postmark suppressed it, but not at Postmark.
     let later = OffsetDateTime::now_utc() + time::Duration::hours(1);
     let back = Reactivation::of_key(AddressKey::of("back@example.com"), later);
     store.remove(&[back]).await.unwrap();
@@ -175,7 +175,7 @@ async fn moving_out_takes_the_lists_along_in_one_call_each_and_tells_what_differ
     assert_eq!(kinds(&store).await, expected);
     assert_eq!(fake.calls(), 2);
 
-    // Again: nothing is new.
+    // The second time, nothing is new.
     let report = broadcast.read_into(&store).await.unwrap();
     assert_eq!((report.read, report.added), (2, 0));
     let mapped = broadcast.clone().in_scope(Some("news"));
@@ -185,7 +185,7 @@ async fn moving_out_takes_the_lists_along_in_one_call_each_and_tells_what_differ
 }
 
 #[tokio::test]
-async fn moving_in_writes_fifty_in_a_call_and_tells_whom_postmark_refuses() {
+async fn importing_into_postmark_writes_fifty_per_call_and_reports_refused_addresses() {
     let fake = FakePostmark::start().unwrap();
     fake.suppress(
         "broadcast",
@@ -196,11 +196,11 @@ async fn moving_in_writes_fifty_in_a_call_and_tells_whom_postmark_refuses() {
     let mut ours: Vec<_> = (0..120)
         .map(|n| suppression(&format!("n{n}@example.com"), HardBounce))
         .collect();
-    // For two reasons, and written once.
+    // Suppressed for two reasons, but written once.
     ours.push(suppression("n1@example.com", Unsubscribe).in_scope("broadcast"));
     ours.push(suppression("left@example.com", Unsubscribe).in_scope("broadcast"));
     ours.push(suppression("offers@example.com", Unsubscribe).in_scope("offers"));
-    // Postmark's parser and ours differ on what an address is.
+    // Postmark's parser and ours disagree about what an address is.
     ours.push(suppression("user@[192.0.2.1]", HardBounce));
     store.add(&ours).await.unwrap();
 
@@ -219,7 +219,7 @@ async fn moving_in_writes_fifty_in_a_call_and_tells_whom_postmark_refuses() {
 
     let again = broadcast.write_from(&store).await.unwrap();
     assert_eq!(again.written, 0);
-    // And who is on Postmark's list gets no mail of this stream, but of another one.
+    // An address on Postmark's list gets no messages of this stream, but those of another one.
     let mailer = Mailer::new(postmark(&fake));
     let message = |stream: &str| {
         let message = Message::builder()
@@ -235,8 +235,8 @@ async fn moving_in_writes_fifty_in_a_call_and_tells_whom_postmark_refuses() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_one_address_is_told_in_postmarks_words() {
-    // The sample answer of Postmark's documentation.
+async fn a_refused_address_is_reported_with_postmarks_error_message() {
+    // The sample response of Postmark's documentation.
     let created = include_str!("created.json");
     let esp = LoopbackServer::start(move |call| {
         let is_dump = call.uri().path().ends_with("/dump");
@@ -281,7 +281,7 @@ async fn a_refusal_of_one_address_is_told_in_postmarks_words() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_there_and_a_postmark_that_fails_are_errors_to_match_on() {
+async fn an_unknown_stream_and_a_failing_postmark_are_distinct_errors() {
     let fake = FakePostmark::start().unwrap();
     let store = MemorySuppressionStore::new();
     let backend = postmark(&fake);
@@ -309,7 +309,7 @@ async fn a_stream_that_is_not_there_and_a_postmark_that_fails_are_errors_to_matc
 }
 
 #[tokio::test]
-async fn a_suppression_read_at_postmark_holds_at_the_next_esp() {
+async fn a_suppression_from_postmark_applies_at_the_next_esp() {
     let fake = FakePostmark::start().unwrap();
     fake.suppress("outbound", "hard@example.com", InactiveReason::HardBounce);
     let store = MemorySuppressionStore::new();

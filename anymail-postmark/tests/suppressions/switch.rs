@@ -1,4 +1,4 @@
-//! An app that switches from Postmark to SMTP takes its suppressions along.
+//! An app that switches from Postmark to SMTP keeps its suppressions.
 
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 const NEWS: &str = "broadcast";
 
-/// The app's file. `default` is the one value that changes.
+/// The app's file. `default` is the only value that changes.
 fn mailers(registry: &Registry, default: &str, esp: &Servers, store: &Path) -> Mailers {
     let (postmark, smtp) = (esp.fake.url(), esp.smtp.port());
     let text = format!(
@@ -50,7 +50,7 @@ struct Servers {
     smtp: LoopbackSmtp,
 }
 
-/// Lets the ESP's webhooks post to the app, which names no ESP.
+/// Serves the ESP's webhooks in the app, which names no ESP.
 async fn serve(fake: &FakePostmark, mailers: &Mailers) -> JoinHandle<io::Result<()>> {
     let feed = mailers.suppression_feed(mailers.default_name()).unwrap();
     let routes = webhook_routes(mailers.webhooks().unwrap(), move |event: Event| {
@@ -76,7 +76,7 @@ fn news(to: &str) -> Message {
     message
 }
 
-/// Sends the news to everybody; whom it reached.
+/// Sends the newsletter to everybody; returns who got it.
 async fn campaign(mailers: &Mailers) -> Vec<&'static str> {
     let everybody = [
         "ann@example.com",
@@ -110,7 +110,8 @@ fn arrived(smtp: &LoopbackSmtp) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_bounced_or_left_at_postmark_is_not_written_to_by_smtp_nor_after_a_restart() {
+async fn addresses_that_bounced_or_unsubscribed_at_postmark_get_nothing_by_smtp_or_after_a_restart()
+{
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("suppressions.jsonl");
     let esp = Servers {
@@ -132,7 +133,7 @@ async fn who_bounced_or_left_at_postmark_is_not_written_to_by_smtp_nor_after_a_r
     assert!(reports.iter().all(|report| report.status() == Some(200)));
     esp.fake.unsubscribe(&left).await.unwrap();
 
-    // The running app switches, by one value.
+    // The running app switches with one value.
     let reached = ["ann@example.com", "bob@example.com"];
     for default in ["smtp", "failover"] {
         let second = mailers(&registry, default, &esp, &store);
@@ -140,7 +141,7 @@ async fn who_bounced_or_left_at_postmark_is_not_written_to_by_smtp_nor_after_a_r
         assert_eq!(arrived(&esp.smtp), reached, "{default}");
     }
 
-    // It is started anew, from its file.
+    // It restarts and reads its file.
     serving.abort();
     assert!(serving.await.unwrap_err().is_cancelled());
     drop((first, registry));
@@ -149,7 +150,7 @@ async fn who_bounced_or_left_at_postmark_is_not_written_to_by_smtp_nor_after_a_r
     assert_eq!(campaign(&third).await, reached);
     assert_eq!(arrived(&esp.smtp), reached);
 
-    // Who has left the newsletter gets receipts all the same; who bounced gets nothing.
+    // Unsubscribed addresses still get receipts; bounced ones get nothing.
     for (to, gets_it) in [("left@example.com", true), ("bounced@example.com", false)] {
         let mut receipt = news(to);
         receipt.suppression_scope = "receipts".to_owned().into();

@@ -1,6 +1,6 @@
-//! `inbound.json`: Postmark's payload and the mail that came in.
+//! `inbound.json`: Postmark's payload and the inbound message.
 //!
-//! How cases are read and compared is told in `tracking.rs`.
+//! `tracking.rs` explains how cases are read and compared.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::tracking::{instant, parse, trials_of};
 
-/// One trial for each case.
+/// One trial per case.
 pub(crate) fn trials(dir: &Path) -> Vec<Trial> {
     let webhook = || PostmarkInboundWebhook::new(WebhookAuth::none());
     trials_of(&super::INBOUND, dir, move |payload| {

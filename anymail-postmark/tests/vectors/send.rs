@@ -80,7 +80,7 @@ struct Recipient {
 struct ExpectedError {
     kind: String,
     http_status: Option<u16>,
-    /// Our words may differ.
+    /// Our texts may differ.
     #[serde(rename = "detail")]
     _detail: Option<String>,
 }
@@ -106,7 +106,7 @@ async fn run(case: Case) -> Result<(), String> {
         .respond_with(responder(case.response))
         .mount(&server)
         .await;
-    // The case's own API URL cannot be reached; its path can.
+    // The case's own API URL cannot be reached, but its path can be used.
     let below = match &case.settings.api_url {
         Some(url) => url.splitn(4, '/').nth(3).unwrap_or_default().to_owned(),
         None => String::new(),
@@ -133,8 +133,8 @@ async fn run(case: Case) -> Result<(), String> {
     compare_outcome(&case.expect, &outcome, &ids)
 }
 
-/// A case may leave out the addresses of a message that it shows to be refused, so a message
-/// is built from the case's JSON as an app would build one from its queue.
+/// A case of a refused message may omit addresses, so a message is built from the case's JSON as an
+/// app would build it from its queue.
 fn build(message: Value) -> Result<Message, MessageError> {
     Message::from_json(message.to_string().as_bytes())
 }
@@ -163,7 +163,7 @@ fn mailer(settings: &Settings, url: &str) -> Result<Mailer, String> {
         .build())
 }
 
-/// What the case says, or a success for each message of the request.
+/// The case's response, or success for each message of the request.
 fn responder(response: Option<Response>) -> impl Fn(&Request) -> ResponseTemplate {
     move |request| match &response {
         Some(given) => {
@@ -202,7 +202,7 @@ fn success(request: &Request) -> Value {
     }
 }
 
-/// Compares the request; gives the made-up ids that stand for the expected ones.
+/// Compares the request; returns the generated ids that correspond to the expected ones.
 fn compare_request(
     expected: &ExpectedRequest,
     request: &Request,
@@ -265,7 +265,7 @@ fn rows(json: &mut Value) -> Vec<&mut Value> {
     }
 }
 
-/// The order of headers and the case of their names do not count.
+/// Neither the order of headers nor the case of their names matters.
 fn sort_headers(row: &mut Value) {
     if let Some(Value::Array(headers)) = row.get_mut("Headers") {
         for header in headers.iter_mut() {
@@ -343,7 +343,7 @@ fn compare_outcome(
     }
     let status = match outcome {
         Ok(status) => Some(status),
-        // Where nothing is known of anybody, no status was reached.
+        // If every recipient is unknown, there is no status.
         Err(failure) => failure
             .error()
             .and_then(SendError::status)

@@ -1,6 +1,6 @@
-//! `tracking.json`: Postmark's payload and the event that it means.
+//! `tracking.json`: Postmark's payload and the corresponding event.
 //!
-//! What the keys of a case mean is told in `README.md` beside it.
+//! `README.md` explains the keys of a case.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// One trial for each case.
+/// One trial per case.
 pub(crate) fn trials(dir: &Path) -> Vec<Trial> {
     let webhook = || PostmarkTrackingWebhook::new(WebhookAuth::none());
     trials_of(&super::TRACKING, dir, move |payload| {
@@ -23,8 +23,8 @@ pub(crate) fn trials(dir: &Path) -> Vec<Trial> {
     })
 }
 
-/// The cases of a file as trials: `facts` reads a payload, and what it finds must be
-/// what the case expects.
+/// Returns the cases of a file as trials: `facts` reads a payload, and its result must match the
+/// expected one.
 pub(crate) fn trials_of(
     file: &'static super::File,
     dir: &Path,
@@ -70,7 +70,7 @@ fn judge(expect: &Value, found: Result<Value, WebhookError>) -> Result<(), Faile
     Err(wrong.iter().map(line).collect::<Vec<_>>().join("\n").into())
 }
 
-/// An expected value in the form in which it is compared.
+/// Normalizes an expected value for the comparison.
 fn normalized(key: &str, value: &Value) -> Value {
     match (key, value.as_str()) {
         ("timestamp" | "date", Some(text)) => instant(Some(
@@ -90,12 +90,12 @@ fn normalized(key: &str, value: &Value) -> Value {
     }
 }
 
-/// An instant, to the microsecond.
+/// An instant, with microseconds.
 pub(crate) fn instant(time: Option<OffsetDateTime>) -> Value {
     json!(time.map(|time| time.unix_timestamp_nanos().div_euclid(1_000).to_string()))
 }
 
-/// The one event of a payload.
+/// Returns the only event of a payload.
 pub(crate) fn parse(webhook: &dyn Webhook, payload: &Value) -> Result<Event, WebhookError> {
     let request = http::Request::post("/")
         .header("Content-Type", "application/json")
