@@ -194,7 +194,7 @@ impl Signer for BodyAlone {
 
 #[test]
 fn the_age_of_a_signature_without_a_time_is_not_tested() {
-    let why = "this ESP signs no time".to_owned();
+    let why = "this ESP does not sign a time".to_owned();
     let rule = "a_signature_is_valid_for_a_limited_time".to_owned();
     assert_eq!(left_over(BodyAlone), [(rule, Outcome::Skipped(why))]);
 }

@@ -1,4 +1,4 @@
-//! What a user can rely on of all public types alike, whatever they are for.
+//! Guarantees that hold for every public type.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../anymail-core/tests/shared_types/mod.rs"]
