@@ -341,7 +341,7 @@ fn missing_settings_are_reported_at_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_signs_up_looks_and_leaves_in_a_browser() {
     let Some(chromium) = browser::chromium() else {
-        println!("skipped: there is no Chromium here (set CHROMIUM to its path)");
+        println!("skipped: Chromium is not installed (set CHROMIUM to its path)");
         return;
     };
     let site = Site::start_with(|address| format!("http://{address}"), &[]).await;
@@ -375,7 +375,7 @@ async fn a_person_signs_up_looks_and_leaves_in_a_browser() {
     browser.press_enter();
     browser.wait_for("HTTP 200");
     browser.open(&format!("{mailbox}/receive"));
-    browser.wait_for("It is posted to");
+    browser.wait_for("The message is posted to");
     browser.type_into("#from", "Ann <ann@example.com>");
     browser.type_into("#to", "letter@example.com");
     browser.type_into("#subject", "How nice");
