@@ -360,7 +360,9 @@ async fn connections_are_reused_and_a_closed_port_is_certainly_not_accepted() {
     assert_eq!(error.accepted(), Accepted::No);
     assert!(error.is_transient());
     assert!(
-        error.to_string().ends_with(&format!(", at {url}")),
+        error
+            .to_string()
+            .starts_with(&format!("could not connect to postmark at {url}: ")),
         "{error}"
     );
 }

@@ -424,9 +424,9 @@ async fn no_token_no_webhook_secret_and_no_body_is_ever_printed() {
         "send{esp=\"postmark\"",
         "call{",
         "webhook{",
-        "sending again",
-        "a member did not take the message",
-        "a webhook's request was refused",
+        "retrying messages",
+        "a member did not accept the message",
+        "refused a webhook request",
         "[redacted]",
     ] {
         assert!(
