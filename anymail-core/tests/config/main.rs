@@ -12,6 +12,7 @@ mod members;
 mod secrets;
 mod settings;
 mod urls;
+mod webhook_options;
 mod webhooks;
 
 use std::collections::BTreeSet;
