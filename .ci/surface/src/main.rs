@@ -12,7 +12,7 @@
 
 use std::error::Error;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
@@ -30,9 +30,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         Some(other) => return Err(format!("unknown argument {other:?}: expected --check").into()),
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let json = json(&root)?;
     let mut stale = Vec::new();
     for name in CRATES {
-        let json = json_of(name, &root)?;
+        let json = json.join(format!("{}.json", name.replace('-', "_")));
         let surface = match surface(&json) {
             Ok(surface) => surface,
             Err(error) => {
@@ -54,7 +55,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     if stale.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("public-api.txt is stale in {}; to refresh it, run {REFRESH}", stale.join(", "));
+    println!(
+        "public-api.txt is stale in {}; to refresh it, run {REFRESH}",
+        stale.join(", ")
+    );
     Ok(ExitCode::FAILURE)
 }
 
@@ -73,39 +77,35 @@ fn as_rustdoc() -> Result<ExitCode, Box<dyn Error>> {
     })
 }
 
-/// Runs rustdoc to write the JSON of a crate, and returns its path.
-fn json_of(name: &str, root: &Path) -> Result<String, Box<dyn Error>> {
+/// Runs rustdoc to write the JSON of every crate, and returns the folder. One command for all of
+/// them reuses what the documentation step compiled.
+fn json(root: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let target = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
     let mut cargo = Command::new("cargo");
-    cargo.args([
-        "rustdoc",
-        "--quiet",
-        "--lib",
-        "--all-features",
-        "--package",
-        name,
-    ]);
-    cargo.args([
-        "--",
-        "-Zunstable-options",
-        "--output-format",
-        "json",
-        "--cap-lints",
-        "allow",
-    ]);
     cargo
+        .args([
+            "doc",
+            "--quiet",
+            "--lib",
+            "--workspace",
+            "--all-features",
+            "--no-deps",
+        ])
         .env("RUSTDOC", env::current_exe()?)
+        .env(
+            "RUSTDOCFLAGS",
+            "-Zunstable-options --output-format json --cap-lints allow",
+        )
         .env(AS_RUSTDOC, "1")
         .current_dir(root);
     if !cargo.status()?.success() {
-        return Err(format!("rustdoc failed for {name}").into());
+        return Err("rustdoc failed".into());
     }
-    let file = format!("doc/{}.json", name.replace('-', "_"));
-    Ok(root.join(target).join(file).to_string_lossy().into_owned())
+    Ok(root.join(target).join("doc"))
 }
 
 /// Formats one line per item. Omits blanket and auto trait implementations.
-fn surface(json: &str) -> Result<String, Box<dyn Error>> {
+fn surface(json: &Path) -> Result<String, Box<dyn Error>> {
     let api = public_api::Builder::from_rustdoc_json(json)
         .omit_blanket_impls(true)
         .omit_auto_trait_impls(true)
