@@ -1,7 +1,10 @@
 //! Prints the figures beside their peers, which are compiled here and nowhere else.
 //!
 //! `cargo bench -p anymail-postmark --bench figures`; with `-- NAME` behind it, the part of that
-//! name alone. What is measured is in `peers/`, what came of it in `README.md`.
+//! name alone. What is measured is in `peers/`, what came of it in `README.md`. The part `build`
+//! runs only when it is named.
+
+mod builds;
 
 use std::env;
 use std::io;
@@ -14,6 +17,15 @@ fn main() -> ExitCode {
     // cargo gives it to benches alone: `cargo test --all-targets` has come here, too.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
+    }
+    if arguments.iter().any(|argument| argument == "build") {
+        return match builds::print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("figures: {error}");
+                ExitCode::FAILURE
+            }
+        };
     }
     let part = arguments.iter().filter(|argument| *argument != "--bench");
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/Cargo.toml");
