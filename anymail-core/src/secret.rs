@@ -47,13 +47,13 @@ impl Secret {
     /// Only the literal secret is found. A backend that uses HTTP basic authentication sends it in
     /// base64, which a server may echo, too: such a backend keeps the value of the header as a
     /// second `Secret` and redacts both.
-    pub fn redact(&self, text: &str) -> String {
+    pub fn redact(&self, text: impl Into<String>) -> String {
+        let text = text.into();
         let secret = self.expose().trim();
-        // The secret is almost never there, and the response to a batch is long: searching for a
-        // short prefix is fast.
-        let start = secret.get(..16).unwrap_or(secret);
-        if secret.is_empty() || !text.contains(start) {
-            return text.to_owned();
+        // The secret is almost never there, and the response to a batch is long.
+        let is_there = || memchr::memmem::find(text.as_bytes(), secret.as_bytes()).is_some();
+        if secret.is_empty() || !is_there() {
+            return text;
         }
         text.replace(secret, "[redacted]")
     }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use email_address::{EmailAddress, Options};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -33,10 +34,15 @@ use super::text::first_control;
 /// ```
 ///
 /// Two addresses are equal (`==`) if both name and addr-spec are identical. To compare mailboxes,
-/// use [`key`](Self::key).
+/// use [`key`](Self::key). Cloning an address is cheap: clones share their text.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Address {
+pub struct Address(Arc<Mailbox>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct Mailbox {
     name: Option<String>,
+    /// Whether the name could be read as anything else without quotes (RFC 5322, 3.2.4).
+    quoted: bool,
     email: String,
     at: usize,
     /// The domain's A-labels, if they differ from what was given.
@@ -141,33 +147,36 @@ impl Address {
 
     /// The display name, without quotes.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.0.name.as_deref()
     }
 
     /// The addr-spec as it was given, for example `ann@příklad.cz`.
     pub fn email(&self) -> &str {
-        &self.email
+        &self.0.email
     }
 
     /// The part before the `@`, including quotes.
     pub fn local_part(&self) -> &str {
-        self.email.get(..self.at).unwrap_or_default()
+        self.0.email.get(..self.0.at).unwrap_or_default()
     }
 
     /// The domain as it was given.
     pub fn domain(&self) -> &str {
-        self.email.get(self.at + 1..).unwrap_or_default()
+        self.0.email.get(self.0.at + 1..).unwrap_or_default()
     }
 
     /// The domain's A-labels (RFC 5890), the form for the wire.
     pub fn ascii_domain(&self) -> &str {
-        self.ascii_domain.as_deref().unwrap_or(self.domain())
+        self.0
+            .ascii_domain
+            .as_deref()
+            .unwrap_or_else(|| self.domain())
     }
 
     /// The addr-spec with its domain in ASCII. The local part is unchanged.
     pub fn ascii_email(&self) -> String {
-        match &self.ascii_domain {
-            None => self.email.clone(),
+        match &self.0.ascii_domain {
+            None => self.email().to_owned(),
             Some(domain) => format!("{}@{domain}", self.local_part()),
         }
     }
@@ -201,30 +210,33 @@ impl Address {
     }
 
     fn write(&self, out: &mut String, domain: &str) {
-        let name = self.name.as_ref().map_or(0, |name| name.len() + 5);
-        out.reserve(name + self.at + 1 + domain.len());
-        if let Some(name) = self.name() {
-            push_name(out, name);
+        let name = self.name().map_or(0, |name| name.len() + 5);
+        out.reserve(name + self.0.at + 1 + domain.len());
+        match self.name() {
+            Some(name) if self.0.quoted => push_quoted(out, name),
+            Some(name) => out.push_str(name),
+            None => {}
+        }
+        if name > 0 {
             out.push_str(" <");
         }
         out.push_str(self.local_part());
         out.push('@');
         out.push_str(domain);
-        if self.name.is_some() {
+        if name > 0 {
             out.push('>');
         }
     }
 }
 
-/// Appends a display name, quoted (RFC 5322, 3.2.4) if it could be misread.
-fn push_name(out: &mut String, name: &str) {
+/// Whether a display name could be misread without quotes.
+fn needs_quotes(name: &str) -> bool {
     let special = |c: char| is_special(c) || c == '.' || c == '\t';
     let two_spaces = name.as_bytes().windows(2).any(|pair| pair == b"  ");
-    let folds = name.starts_with(' ') || name.ends_with(' ') || two_spaces;
-    if !folds && !name.contains(special) {
-        out.push_str(name);
-        return;
-    }
+    two_spaces || name.starts_with(' ') || name.ends_with(' ') || name.contains(special)
+}
+
+fn push_quoted(out: &mut String, name: &str) {
     out.push('"');
     for c in name.chars() {
         if matches!(c, '"' | '\\') {
@@ -272,12 +284,13 @@ fn checked(
         return fail(Reason::Malformed);
     }
     let name = name.filter(|name| !name.trim().is_empty());
-    Ok(Address {
+    Ok(Address(Arc::new(Mailbox {
+        quoted: name.as_deref().is_some_and(needs_quotes),
         name,
         at: local.len(),
         email,
         ascii_domain,
-    })
+    })))
 }
 
 impl FromStr for Address {

@@ -7,7 +7,7 @@ fn list(text: &str) -> Vec<(Option<String>, String)> {
     Address::parse_list(text)
         .unwrap_or_else(|error| panic!("{text:?}: {error}"))
         .into_iter()
-        .map(|a| (a.name.clone(), a.email))
+        .map(|a| (a.name().map(str::to_owned), a.email().to_owned()))
         .collect()
 }
 

@@ -266,8 +266,8 @@ impl MessageFields {
 
     /// All recipients: `to`, then `cc`, then `bcc`.
     pub fn recipients(&self) -> impl Iterator<Item = &Address> + Clone {
-        let lists = [&self.to, &self.cc, &self.bcc];
-        lists.into_iter().flat_map(|list| list.items())
+        let copies = self.cc.items().iter().chain(self.bcc.items());
+        self.to.items().iter().chain(copies)
     }
 
     /// The faults that prevent any ESP from sending this message; empty if there are none.
@@ -300,14 +300,7 @@ impl MessageFields {
     /// The faults that no send default can fix.
     pub(super) fn shape_faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let tags = self.tags.items().iter().map(|tag| ("tags", tag));
-        for (field, line) in self
-            .subject
-            .value()
-            .map(|it| ("subject", it))
-            .into_iter()
-            .chain(tags)
-        {
+        let mut look_at_line = |field, line: &str| {
             if let Some(c) = first_control(line) {
                 let why = format!(
                     "{:?} contains the control character U+{:04X}",
@@ -316,6 +309,12 @@ impl MessageFields {
                 );
                 faults.push(Fault::new(FaultKind::ControlCharacter, field, why));
             }
+        };
+        if let Some(subject) = self.subject.value() {
+            look_at_line("subject", subject);
+        }
+        for tag in self.tags.items() {
+            look_at_line("tags", tag);
         }
         if self
             .template_id
@@ -328,24 +327,22 @@ impl MessageFields {
                 "must not be empty",
             ));
         }
-        let merge = self
-            .merge_data
-            .value()
-            .into_iter()
-            .flat_map(|map| map.iter());
-        let objects = merge
-            .map(|(_, values)| ("merge_data", values))
-            .chain(
-                self.merge_global_data
-                    .value()
-                    .map(|map| ("merge_global_data", map)),
-            )
-            .chain(self.esp_extra.value().map(|map| ("esp_extra", map)));
-        for (field, map) in objects {
+        let mut look_at_json = |field, map: &JsonMap| {
             if is_too_deep(map) {
                 let why = format!("the JSON is nested deeper than {MAX_JSON_DEPTH} levels");
                 faults.push(Fault::new(FaultKind::InvalidValue, field, why));
             }
+        };
+        if let Some(map) = self.merge_data.value() {
+            for (_, values) in map.iter() {
+                look_at_json("merge_data", values);
+            }
+        }
+        if let Some(map) = self.merge_global_data.value() {
+            look_at_json("merge_global_data", map);
+        }
+        if let Some(map) = self.esp_extra.value() {
+            look_at_json("esp_extra", map);
         }
         faults
     }

@@ -7,6 +7,12 @@ const EXCERPT: usize = 80;
 
 /// The first control character other than a tab. It could break a header's line.
 pub(crate) fn first_control(text: &str) -> Option<char> {
+    // Hardly any text holds one. All bytes are compared, because the processor does that for many
+    // of them at once, and stopping at the first would keep it from doing so.
+    let suspect = |byte: u8| !(b' '..=b'~').contains(&byte);
+    if !text.bytes().fold(false, |any, byte| any | suspect(byte)) {
+        return None;
+    }
     text.chars().find(|c| c.is_control() && *c != '\t')
 }
 

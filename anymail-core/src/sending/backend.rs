@@ -144,10 +144,7 @@ forward!(Box);
 /// The accessors return plain values: a field that is unset, never or empty is `None` or an empty
 /// list. Cloning is cheap.
 #[derive(Debug, Clone)]
-pub struct PreparedMessage(Arc<Prepared>);
-
-#[derive(Debug)]
-struct Prepared {
+pub struct PreparedMessage {
     message: Message,
     from: Address,
     dropped: Vec<Unsupported>,
@@ -161,33 +158,33 @@ impl PreparedMessage {
         dropped: Vec<Unsupported>,
         withheld: Vec<Withheld>,
     ) -> Self {
-        Self(Arc::new(Prepared {
+        Self {
             message,
             from,
             dropped,
             withheld,
-        }))
+        }
     }
 
     /// The recipients that pre-send hooks withheld.
     pub(super) fn withheld(&self) -> &[Withheld] {
-        &self.0.withheld
+        &self.withheld
     }
 
     /// The whole message, merged with the send defaults.
     pub fn message(&self) -> &Message {
-        &self.0.message
+        &self.message
     }
 
     /// The features that were dropped under
     /// [`UnsupportedPolicy::Drop`](crate::UnsupportedPolicy::Drop).
     pub fn dropped(&self) -> &[Unsupported] {
-        &self.0.dropped
+        &self.dropped
     }
 
     /// The sender.
     pub fn from(&self) -> &Address {
-        &self.0.from
+        &self.from
     }
 
     /// The recipients. In a batch, each gets its own message.

@@ -42,12 +42,14 @@ impl Carrier {
         }
         let trace = SendTrace::start(self.backend.name(), messages);
         let carried = async {
-            let (tries, results) = self.try_all(messages, way).await;
-            let mut finished = Vec::with_capacity(messages.len());
-            for (message, result) in messages.iter().zip(results) {
-                finished.push(self.finish(message, result).await);
+            let (tries, mut results) = self.try_all(messages, way).await;
+            for (message, result) in messages.iter().zip(&mut results) {
+                self.finish(message, result);
+                if !self.post_send.is_empty() {
+                    self.run_hooks(message, result).await;
+                }
             }
-            (tries, finished)
+            (tries, results)
         };
         let (tries, results) = carried.instrument(trace.span()).await;
         trace.end(tries, &results);
@@ -139,11 +141,12 @@ impl Carrier {
         guarded::no_result(self.backend.name())
     }
 
-    /// Finishes a result for the caller: adds what was dropped, turns a status in which nobody was
-    /// sent the message into an error, and runs the post-send hooks.
-    async fn finish(&self, prepared: &PreparedMessage, result: Outcome) -> Outcome {
-        let mut result = self.judge(result);
-        if let Some(status) = status_of(&mut result) {
+    /// Finishes a result for the caller: adds what was dropped, and turns a status in which nobody
+    /// was sent the message into an error.
+    fn finish(&self, prepared: &PreparedMessage, result: &mut Outcome) {
+        self.judge(result);
+        let nothing_left_out = prepared.dropped().is_empty() && prepared.withheld().is_empty();
+        if !nothing_left_out && let Some(status) = status_of(result) {
             // Before what a failover's member dropped.
             status
                 .dropped
@@ -152,7 +155,10 @@ impl Carrier {
                 status.withhold(withheld.recipient(), withheld.status(), withheld.detail());
             }
         }
-        log(&result);
+        log(result);
+    }
+
+    async fn run_hooks(&self, prepared: &PreparedMessage, result: &mut Outcome) {
         let mut failed = Vec::new();
         for hook in &self.post_send {
             let told = hook.post_send(prepared.message(), result.as_ref());
@@ -163,9 +169,8 @@ impl Carrier {
             }
         }
         if !failed.is_empty() {
-            self.note_failed_hooks(&mut result, failed);
+            self.note_failed_hooks(result, failed);
         }
-        result
     }
 
     /// Logs the errors of post-send hooks, and records them in the status.
@@ -179,13 +184,15 @@ impl Carrier {
     }
 
     /// Turns a status in which nobody was sent the message into an error.
-    fn judge(&self, result: Outcome) -> Outcome {
-        let status = result?;
-        let all_refused = status.recipients().all(|r| r.status.is_refused());
-        if status.may_be_accepted() || (all_refused && self.ignore_recipient_status) {
-            return Ok(status);
+    fn judge(&self, result: &mut Outcome) {
+        let Ok(status) = result else {
+            return;
+        };
+        let all_refused = || status.recipients().all(|r| r.status.is_refused());
+        let fine = status.may_be_accepted() || (self.ignore_recipient_status && all_refused());
+        if !fine {
+            *result = Err(SendError::from_refusal(status.clone()));
         }
-        Err(SendError::from_refusal(status))
     }
 }
 

@@ -12,8 +12,6 @@ type TakeOut = fn(&mut Message, usize);
 
 /// How a message uses one feature.
 pub(super) struct Use {
-    /// How much of it is used; 0 if it is not used.
-    pub(super) count: usize,
     /// What the message requests, in words. Never a body or a secret.
     pub(super) requested: Requested,
     /// Takes out all but the first n. `None` if that would change who gets the message or who sees
@@ -23,21 +21,56 @@ pub(super) struct Use {
 
 const AMP: &str = "text/x-amp-html";
 
-/// Looks for one feature in a normalized message.
-pub(super) fn look(feature: Feature, m: &Message) -> Use {
-    let (count, requested, take_out): (_, Requested, Option<TakeOut>) = match feature {
+/// How much of a feature a normalized message uses; 0 if it does not use it.
+pub(super) fn count(feature: Feature, m: &Message) -> usize {
+    match feature {
+        Feature::EnvelopeSender => set(&m.envelope_sender),
+        Feature::ReplyTo => m.reply_to.items().len(),
+        Feature::Headers => m.headers.value().map_or(0, |headers| headers.len()),
+        Feature::Attachments => attachments(m, false),
+        Feature::InlineAttachments => attachments(m, true),
+        Feature::AmpHtml => usize::from(first_amp(m).is_some()),
+        Feature::Alternatives => m.alternatives.items().len() - usize::from(first_amp(m).is_some()),
+        Feature::Metadata => m.metadata.value().map_or(0, |map| map.len()),
+        Feature::Tags => m.tags.items().len(),
+        Feature::TrackOpens => set(&m.track_opens),
+        Feature::TrackClicks => set(&m.track_clicks),
+        Feature::SendAt => set(&m.send_at),
+        Feature::Template => set(&m.template_id),
+        Feature::TemplateSubject => usize::from(set(&m.template_id) > 0 && has_text(&m.subject)),
+        Feature::TemplateBody => usize::from(
+            set(&m.template_id) > 0 && (has_text(&m.text_body) || has_text(&m.html_body)),
+        ),
+        Feature::Batch => usize::from(m.is_batch()),
+        Feature::MergeData => entries(&m.merge_data),
+        Feature::MergeGlobalData => m.merge_global_data.value().map_or(0, |map| map.len()),
+        Feature::MergeMetadata => entries(&m.merge_metadata),
+        Feature::MergeHeaders => entries(&m.merge_headers),
+        Feature::InternationalFrom => m
+            .from
+            .value()
+            .map_or(0, |a| usize::from(a.has_international_local_part())),
+        Feature::InternationalRecipients => m
+            .recipients()
+            .filter(|a| a.has_international_local_part())
+            .count(),
+        Feature::WithoutTo => usize::from(m.to.items().is_empty()),
+        Feature::EspExtra => m.esp_extra.value().map_or(0, |map| map.len()),
+    }
+}
+
+/// How to describe, and how to take out, a feature that a message uses.
+pub(super) fn look(feature: Feature) -> Use {
+    let (requested, take_out): (Requested, Option<TakeOut>) = match feature {
         Feature::EnvelopeSender => (
-            set(&m.envelope_sender),
             |m| show(m.envelope_sender.value()),
             Some(|m, _| m.envelope_sender = Field::Never),
         ),
         Feature::ReplyTo => (
-            m.reply_to.items().len(),
             |m| list(m.reply_to.items()),
             Some(|m, n| cut(&mut m.reply_to, n)),
         ),
         Feature::Headers => (
-            m.headers.value().map_or(0, |headers| headers.len()),
             |m| {
                 names(
                     m.headers
@@ -57,22 +90,18 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
             }),
         ),
         Feature::Attachments => (
-            attachments(m, false),
             |m| attachment_names(m, false),
             Some(|m, n| cut_attachments(m, false, n)),
         ),
         Feature::InlineAttachments => (
-            attachments(m, true),
             |m| attachment_names(m, true),
             Some(|m, n| cut_attachments(m, true, n)),
         ),
         Feature::AmpHtml => (
-            usize::from(first_amp(m).is_some()),
             |m| types(m, true),
             Some(|m, n| cut_where(&mut m.alternatives, n, is_amp)),
         ),
         Feature::Alternatives => (
-            m.alternatives.items().len() - usize::from(first_amp(m).is_some()),
             |m| types(m, false),
             Some(|m, n| {
                 let mut amp = false;
@@ -84,7 +113,6 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
             }),
         ),
         Feature::Metadata => (
-            m.metadata.value().map_or(0, |map| map.len()),
             |m| names(m.metadata.value().into_iter().flat_map(|map| map.keys())),
             Some(|m, n| {
                 if let Some(map) = m.metadata.value_mut() {
@@ -92,57 +120,42 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
                 }
             }),
         ),
-        Feature::Tags => (
-            m.tags.items().len(),
-            |m| names(m.tags.items()),
-            Some(|m, n| cut(&mut m.tags, n)),
-        ),
+        Feature::Tags => (|m| names(m.tags.items()), Some(|m, n| cut(&mut m.tags, n))),
         Feature::TrackOpens => (
-            set(&m.track_opens),
             |m| show(m.track_opens.value()),
             Some(|m, _| m.track_opens = Field::Never),
         ),
         Feature::TrackClicks => (
-            set(&m.track_clicks),
             |m| show(m.track_clicks.value()),
             Some(|m, _| m.track_clicks = Field::Never),
         ),
         Feature::SendAt => (
-            set(&m.send_at),
             |m| show(m.send_at.value()),
             Some(|m, _| m.send_at = Field::Never),
         ),
         Feature::Template => (
-            set(&m.template_id),
             |m| show(m.template_id.value()),
             Some(|m, _| m.template_id = Field::Never),
         ),
         Feature::TemplateSubject => (
-            usize::from(set(&m.template_id) > 0 && has_text(&m.subject)),
             |m| show(m.subject.value().map(|subject| excerpt(subject))),
             Some(|m, _| m.subject = Field::Never),
         ),
         Feature::TemplateBody => (
-            usize::from(
-                set(&m.template_id) > 0 && (has_text(&m.text_body) || has_text(&m.html_body)),
-            ),
             |_| "text_body or html_body together with template_id".to_owned(),
             Some(|m, _| (m.text_body, m.html_body) = (Field::Never, Field::Never)),
         ),
         Feature::Batch => (
-            usize::from(m.is_batch()),
             |m| format!("{} separate messages", m.to.items().len()),
             None,
         ),
         Feature::MergeData => (
-            entries(&m.merge_data),
             |m| recipients(&m.merge_data),
             // An empty map is kept: the message stays a batch, and recipients do not see each
             // other.
             Some(|m, _| clear(&mut m.merge_data)),
         ),
         Feature::MergeGlobalData => (
-            m.merge_global_data.value().map_or(0, |map| map.len()),
             |m| {
                 names(
                     m.merge_global_data
@@ -154,45 +167,28 @@ pub(super) fn look(feature: Feature, m: &Message) -> Use {
             Some(|m, _| m.merge_global_data = Field::Never),
         ),
         Feature::MergeMetadata => (
-            entries(&m.merge_metadata),
             |m| recipients(&m.merge_metadata),
             Some(|m, _| clear(&mut m.merge_metadata)),
         ),
         Feature::MergeHeaders => (
-            entries(&m.merge_headers),
             |m| recipients(&m.merge_headers),
             Some(|m, _| clear(&mut m.merge_headers)),
         ),
-        Feature::InternationalFrom => (
-            m.from
-                .value()
-                .map_or(0, |a| usize::from(a.has_international_local_part())),
-            |m| show(m.from.value()),
-            None,
-        ),
+        Feature::InternationalFrom => (|m| show(m.from.value()), None),
         Feature::InternationalRecipients => (
-            m.recipients()
-                .filter(|a| a.has_international_local_part())
-                .count(),
             |m| {
                 let found = m.recipients().filter(|a| a.has_international_local_part());
                 list(&found.cloned().collect::<Vec<_>>())
             },
             None,
         ),
-        Feature::WithoutTo => (
-            usize::from(m.to.items().is_empty()),
-            |_| "recipients only in cc or bcc".to_owned(),
-            None,
-        ),
+        Feature::WithoutTo => (|_| "recipients only in cc or bcc".to_owned(), None),
         Feature::EspExtra => (
-            m.esp_extra.value().map_or(0, |map| map.len()),
             |m| names(m.esp_extra.value().into_iter().flat_map(|map| map.keys())),
             Some(|m, _| m.esp_extra = Field::Never),
         ),
     };
     Use {
-        count,
         requested,
         take_out,
     }

@@ -245,12 +245,20 @@ impl FeatureSet {
 
     /// The features, in the order of [`Feature::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Feature> {
-        let all = Feature::ALL.iter().copied();
-        all.filter(move |feature| self.contains(*feature))
+        let mut bits = self.0;
+        std::iter::from_fn(move || {
+            let next = Feature::ALL.get(bits.trailing_zeros() as usize)?;
+            bits &= bits - 1;
+            Some(*next)
+        })
     }
 
     fn common(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 
@@ -295,12 +303,17 @@ impl fmt::Display for FeatureSet {
 /// assert_eq!(can.support(Feature::SendAt), Support::No);
 /// ```
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Capabilities([Support; Feature::ALL.len()]);
+pub struct Capabilities {
+    support: [Support; Feature::ALL.len()],
+    /// Those with [`Support::Yes`].
+    unlimited: FeatureSet,
+}
 
 impl Capabilities {
     /// How far `feature` is supported.
     pub fn support(&self, feature: Feature) -> Support {
-        self.0.get(feature as usize).copied().unwrap_or_default()
+        let support = self.support.get(feature as usize);
+        support.copied().unwrap_or_default()
     }
 
     /// Supports everything. For backends that only store messages.
@@ -327,6 +340,12 @@ impl Capabilities {
         let all = Feature::ALL.iter().copied();
         all.map(|f| (f, self.support(f)))
     }
+
+    /// The features that a message may not use as it likes, with their support.
+    pub(super) fn limits(&self) -> impl Iterator<Item = (Feature, Support)> {
+        let limited = FeatureSet::of(Feature::ALL).without(self.unlimited);
+        limited.iter().map(|f| (f, self.support(f)))
+    }
 }
 
 impl<const N: usize> From<[(Feature, Support); N]> for Capabilities {
@@ -339,10 +358,13 @@ impl FromIterator<(Feature, Support)> for Capabilities {
     fn from_iter<I: IntoIterator<Item = (Feature, Support)>>(pairs: I) -> Self {
         let mut all = Self::default();
         for (feature, support) in pairs {
-            if let Some(slot) = all.0.get_mut(feature as usize) {
+            if let Some(slot) = all.support.get_mut(feature as usize) {
                 *slot = support;
             }
         }
+        let unlimited = all.iter().filter(|(_, support)| *support == Support::Yes);
+        let unlimited: Vec<_> = unlimited.map(|(feature, _)| feature).collect();
+        all.unlimited = FeatureSet::of(&unlimited);
         all
     }
 }

@@ -37,7 +37,8 @@ use crate::panics::caught_in;
 pub struct Mailer(Arc<Parts>);
 
 struct Parts {
-    defaults: SendDefaults,
+    /// None where they say nothing.
+    defaults: Option<SendDefaults>,
     policy: UnsupportedPolicy,
     pre_send: Vec<Arc<dyn PreSend>>,
     concurrency: usize,
@@ -53,7 +54,7 @@ impl Mailer {
     /// Starts building a mailer with `backend`.
     pub fn builder(backend: impl EmailBackend + 'static) -> MailerBuilder {
         MailerBuilder(Parts {
-            defaults: SendDefaults::default(),
+            defaults: None,
             policy: UnsupportedPolicy::default(),
             pre_send: Vec::new(),
             concurrency: 8,
@@ -123,22 +124,32 @@ impl Mailer {
         messages: &[Message],
         mut on_result: impl FnMut(usize, &Result<SendStatus, SendError>),
     ) -> Vec<Result<SendStatus, SendError>> {
-        let mut results: Vec<Option<_>> = Vec::new();
-        results.resize_with(messages.len(), || None);
-        let mut sent = pin!(self.send_stream(stream::iter(messages.iter().cloned())));
-        while let Some((place, mut result)) = sent.next().await {
-            if let Err(panic) = caught_in(|| on_result(place, &result)) {
-                self.0
-                    .carrier
-                    .note_failed_hooks(&mut result, vec![format!("on_result panicked: {panic}")]);
+        let size = self.backend().max_batch().max(1);
+        let part = |nth| {
+            messages
+                .get(nth * size..)
+                .unwrap_or_default()
+                .iter()
+                .take(size)
+        };
+        let calls = messages.len().div_ceil(size);
+        let mut results: Vec<Vec<_>> = Vec::new();
+        results.resize_with(calls, Vec::new);
+        let calls = stream::iter(0..calls)
+            .map(async |nth| (nth, self.send_part(part(nth).cloned().collect()).await));
+        let mut under_way = pin!(calls.buffer_unordered(self.0.concurrency.max(1)));
+        while let Some((nth, mut sent)) = under_way.next().await {
+            for (place, result) in (nth * size..).zip(&mut sent) {
+                if let Err(panic) = caught_in(|| on_result(place, result)) {
+                    let failed = vec![format!("on_result panicked: {panic}")];
+                    self.0.carrier.note_failed_hooks(result, failed);
+                }
             }
-            if let Some(slot) = results.get_mut(place) {
-                *slot = Some(result);
+            if let Some(slot) = results.get_mut(nth) {
+                *slot = sent;
             }
         }
-        let or_lost =
-            |result: Option<_>| result.unwrap_or_else(|| Err(self.0.carrier.lost_result()));
-        results.into_iter().map(or_lost).collect()
+        results.into_iter().flatten().collect()
     }
 
     /// Sends messages as they arrive, and yields each one's index, starting at 0, and result as
@@ -184,7 +195,8 @@ impl Mailer {
             .ready_chunks(self.backend().max_batch().max(1))
             .map(move |chunk| {
                 let mailer = mailer.clone();
-                async move { stream::iter(mailer.send_chunk(chunk).await) }
+                let (places, messages): (Vec<usize>, _) = chunk.into_iter().unzip();
+                async move { stream::iter(places.into_iter().zip(mailer.send_part(messages).await)) }
             })
             .buffer_unordered(self.0.concurrency.max(1))
             .flatten()
@@ -194,29 +206,28 @@ impl Mailer {
             }))
     }
 
-    /// Sends messages that are passed to the backend together.
-    async fn send_chunk(&self, chunk: Vec<(usize, Message)>) -> Vec<(usize, Outcome)> {
-        let mut results = Vec::with_capacity(chunk.len());
-        let mut places = Vec::with_capacity(chunk.len());
-        let mut ready = Vec::with_capacity(chunk.len());
-        let (all, messages): (Vec<_>, Vec<_>) = chunk.into_iter().unzip();
-        for (place, prepared) in all.into_iter().zip(self.prepare(messages).await) {
+    /// Sends messages that are passed to the backend together. Returns one result for each, in order.
+    async fn send_part(&self, messages: Vec<Message>) -> Vec<Outcome> {
+        let count = messages.len();
+        let (mut ready, mut refused) = (Vec::with_capacity(count), Vec::new());
+        for (place, prepared) in self.prepare(messages).await.into_iter().enumerate() {
             match prepared {
-                Ok(prepared) => {
-                    places.push(place);
-                    ready.push(prepared);
-                }
-                Err(error) => results.push((place, self.not_sent(error))),
+                Ok(prepared) => ready.push(prepared),
+                Err(error) => refused.push((place, self.not_sent(error))),
             }
         }
-        let mut sent = self.0.carrier.carry(&ready, Way::Many).await.into_iter();
-        for place in places {
-            let result = sent
-                .next()
-                .unwrap_or_else(|| Err(self.0.carrier.lost_result()));
-            results.push((place, result));
+        let sent = self.0.carrier.carry(&ready, Way::Many).await;
+        if refused.is_empty() {
+            return sent;
         }
-        results
+        let (mut sent, mut refused) = (sent.into_iter(), refused.into_iter().peekable());
+        let result = |place| match refused.next_if(|(at, _)| *at == place) {
+            Some((_, result)) => result,
+            None => sent
+                .next()
+                .unwrap_or_else(|| Err(self.0.carrier.lost_result())),
+        };
+        (0..count).map(result).collect()
     }
 
     /// Everything that happens before sending: defaults, hooks, validation, and the policy.
@@ -244,7 +255,10 @@ impl Mailer {
     }
 
     fn with_defaults(&self, message: Message) -> Message {
-        let mut message = self.0.defaults.below(message);
+        let mut message = match &self.0.defaults {
+            Some(defaults) => defaults.below(message),
+            None => message,
+        };
         message.normalize();
         message
     }
@@ -273,7 +287,7 @@ pub struct MailerBuilder(Parts);
 impl MailerBuilder {
     /// Sets values for fields that messages do not set. None by default.
     pub fn send_defaults(mut self, defaults: SendDefaults) -> Self {
-        self.0.defaults = defaults;
+        self.0.defaults = Some(defaults).filter(|defaults| !defaults.is_empty());
         self
     }
 

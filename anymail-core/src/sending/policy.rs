@@ -30,17 +30,13 @@ fn objections(
     backend: &dyn EmailBackend,
     message: &Message,
 ) -> Vec<(Unsupported, Option<TakeOut>)> {
-    let capabilities = backend.capabilities();
     let mut found = Vec::new();
-    for (feature, support) in capabilities.iter() {
-        if support == Support::Yes {
-            continue;
-        }
-        let used = check::look(feature, message);
-        let other = |feature| check::look(feature, message).count > 0;
+    for (feature, support) in backend.capabilities().limits() {
+        let count = check::count(feature, message);
+        let other = |feature| check::count(feature, message) > 0;
         let keep = match support {
-            _ if used.count == 0 => continue,
-            Support::AtMost(n) if used.count <= n => continue,
+            _ if count == 0 => continue,
+            Support::AtMost(n) if count <= n => continue,
             Support::With(feature) if other(feature) => continue,
             Support::WithAny(features) if features.iter().any(other) => continue,
             Support::Without(feature) if !other(feature) => continue,
@@ -51,16 +47,14 @@ fn objections(
             | Support::WithAny(_)
             | Support::Without(_) => 0,
         };
+        let used = check::look(feature);
         let unsupported = Unsupported {
             feature: Some(feature),
             esp: backend.name().to_owned(),
             problem: match support {
                 Support::AtMost(n) => {
                     let items = feature.items(n);
-                    format!(
-                        "supports at most {n} {items} per message (got {})",
-                        used.count
-                    )
+                    format!("supports at most {n} {items} per message (got {count})")
                 }
                 Support::With(_) | Support::WithAny(_) | Support::Without(_) => {
                     format!("supports {feature} {support}")

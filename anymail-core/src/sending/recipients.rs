@@ -2,7 +2,7 @@
 //!
 //! `status.rs` defines the status of the whole message.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::slice;
 
@@ -84,7 +84,7 @@ const FEW: usize = 8;
 pub(super) struct Recipients {
     list: Vec<RecipientStatus>,
     /// The position of each recipient in the list; empty while there are few.
-    places: HashMap<AddressKey, usize>,
+    places: BTreeMap<AddressKey, usize>,
 }
 
 impl Recipients {
@@ -92,12 +92,13 @@ impl Recipients {
     pub(super) fn unknown<'a>(addresses: impl Iterator<Item = &'a Address> + Clone) -> Self {
         let mut all = Self::with_capacity(addresses.clone().count());
         for address in addresses {
-            all.insert(RecipientStatus {
+            let unknown = RecipientStatus {
                 email: address.email().to_owned(),
                 status: Status::Unknown,
                 message_id: None,
                 detail: None,
-            });
+            };
+            all.insert_by(unknown, || address.key());
         }
         all
     }
@@ -105,17 +106,23 @@ impl Recipients {
     fn with_capacity(count: usize) -> Self {
         Self {
             list: Vec::with_capacity(count),
-            places: HashMap::new(),
+            places: BTreeMap::new(),
         }
     }
 
     /// Adds a recipient that is not yet in the list.
     pub(super) fn insert(&mut self, recipient: RecipientStatus) {
+        let email = recipient.email.clone();
+        self.insert_by(recipient, || AddressKey::of(&email));
+    }
+
+    /// The same; the key is asked for only where there is another recipient.
+    fn insert_by(&mut self, recipient: RecipientStatus, key: impl FnOnce() -> AddressKey) {
         if self.list.is_empty() {
             self.list.push(recipient);
             return;
         }
-        let key = AddressKey::of(&recipient.email);
+        let key = key();
         if self.place(&key).is_some() {
             return;
         }
@@ -142,6 +149,16 @@ impl Recipients {
 
     pub(super) fn get_mut(&mut self, key: &AddressKey) -> Option<&mut RecipientStatus> {
         let place = self.place(key)?;
+        self.list.get_mut(place)
+    }
+
+    pub(super) fn of_mut(&mut self, address: &Address) -> Option<&mut RecipientStatus> {
+        // As a rule there are few, and it is the address that the list was made of.
+        let few = self.list.iter().take(FEW);
+        let place = few
+            .map(|it| it.email.as_str())
+            .position(|email| email == address.email())
+            .or_else(|| self.place(&address.key()))?;
         self.list.get_mut(place)
     }
 

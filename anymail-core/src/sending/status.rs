@@ -95,6 +95,11 @@ impl SendStatus {
         true
     }
 
+    /// Returns the status of one recipient, to change it.
+    pub fn recipient_mut(&mut self, recipient: &Address) -> Option<&mut RecipientStatus> {
+        self.recipients.of_mut(recipient)
+    }
+
     /// Adds a recipient that a pre-send hook withheld, unless it is already listed.
     pub(super) fn withhold(&mut self, recipient: &Address, status: Status, detail: &StatusDetail) {
         self.recipients.insert(RecipientStatus {

@@ -10,7 +10,7 @@ mod scenarios;
 use std::env;
 use std::process::{Command, ExitCode};
 
-use scenarios::paths::{PATHS, Path};
+use scenarios::paths::{PATHS, Path, Setup};
 
 /// How much more than before is a failure.
 const MARGIN: f64 = 0.10;
@@ -18,7 +18,9 @@ const MARGIN: f64 = 0.10;
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
     match (arguments.next().as_deref(), arguments.next()) {
-        (Some("--run"), Some(name)) => run(&name),
+        (Some("--run"), Some(name)) => run(&name, |path| Some(path.setup)),
+        (Some("--run-beyond"), Some(name)) => run(&name, |path| path.beyond),
+        (Some("--figures"), _) => figures(),
         // cargo gives it to benches alone: `cargo test --all-targets` has come here, too.
         (Some("--bench"), _) => compare(),
         _ => ExitCode::SUCCESS,
@@ -26,11 +28,11 @@ fn main() -> ExitCode {
 }
 
 /// What valgrind looks at.
-fn run(name: &str) -> ExitCode {
-    let Some(path) = PATHS.iter().find(|path| path.name == name) else {
+fn run(name: &str, part: fn(&Path) -> Option<Setup>) -> ExitCode {
+    let Some(setup) = PATHS.iter().find(|path| path.name == name).and_then(part) else {
         return ExitCode::FAILURE;
     };
-    let mut run = (path.setup)();
+    let mut run = setup();
     run(); // what is done once, such as to ask what the processor can do, does not count
     counted(&mut *run);
     ExitCode::SUCCESS
@@ -50,7 +52,7 @@ fn compare() -> ExitCode {
     println!("| instructions | before | now | |\n| --- | --- | --- | --- |");
     let mut slower = false;
     for path in &PATHS {
-        let now = match count(path) {
+        let now = match count_all(path) {
             Ok(now) => now,
             Err(why) => {
                 println!("{}: {why}", path.name);
@@ -89,13 +91,50 @@ fn cannot() -> Option<&'static str> {
     there.is_err().then_some("there is no valgrind")
 }
 
-fn count(path: &Path) -> Result<u64, String> {
+/// Prints what was asked for, for the table of figures.
+fn figures() -> ExitCode {
+    if let Some(why) = cannot() {
+        eprintln!("instructions: skipped, {why}");
+        return ExitCode::SUCCESS;
+    }
+    for path in &PATHS {
+        let Some(asked) = path.asked else {
+            continue;
+        };
+        match count_all(path) {
+            Ok(now) => {
+                let verdict = if now <= asked { "met" } else { "**missed**" };
+                println!(
+                    "| instructions of {} | at most {asked} | {now} | {verdict} |  |  |",
+                    path.name
+                );
+            }
+            Err(why) => {
+                println!("{}: {why}", path.name);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// The instructions of one of what a path names, without what is not ours.
+fn count_all(path: &Path) -> Result<u64, String> {
+    let whole = count(path.name, "--run")?;
+    let not_ours = match path.beyond {
+        Some(_) => count(path.name, "--run-beyond")?,
+        None => 0,
+    };
+    Ok(whole.saturating_sub(not_ours) / path.times as u64)
+}
+
+fn count(name: &str, run: &str) -> Result<u64, String> {
     let own = env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg("--toggle-collect=instructions::counted")
         .arg(own)
-        .args(["--run", path.name])
+        .args([run, name])
         .output()
         .map_err(|error| error.to_string())?;
     let words = String::from_utf8_lossy(&output.stderr);

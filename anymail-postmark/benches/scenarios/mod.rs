@@ -7,6 +7,7 @@
     reason = "a bench fails by its panic"
 )]
 
+pub mod near;
 pub mod paths;
 
 use std::fmt::Write;

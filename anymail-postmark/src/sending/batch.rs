@@ -13,7 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use super::client::{Answer, Client};
 use super::payload::{Body, Endpoint, Row, has_template};
 use super::pieces::Pieces;
-use super::response::{self, AnswerRow, Outcome};
+use super::response::{self, Outcome};
 use super::{search, settle};
 use crate::config::{NAME, PostmarkConfig, PostmarkConfigError};
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
@@ -88,7 +88,7 @@ impl Sender {
         tallies.into_iter().map(Tally::finish).collect()
     }
 
-    async fn call<'a>(&self, mut call: Call<'a>) -> (Call<'a>, Result<Vec<AnswerRow>, SendError>) {
+    async fn call<'a>(&self, mut call: Call<'a>) -> (Call<'a>, Result<Answer, SendError>) {
         let body = match std::mem::replace(&mut call.body, Ok(Pieces::default())) {
             Ok(body) => body,
             Err(error) => {
@@ -97,10 +97,7 @@ impl Sender {
             }
         };
         let (path, rows) = (call.endpoint.path(), call.rows.len());
-        let answer = match self.client.post(path, rows, body, call.token).await {
-            Ok(answer) => response::read(call.endpoint, &call.rows, &answer),
-            Err(error) => Err(error),
-        };
+        let answer = self.client.post(path, rows, body, call.token).await;
         (call, answer)
     }
 }
@@ -183,8 +180,7 @@ pub(crate) fn answered(
             text: answer.to_owned(),
             retry_after: None,
         };
-        let answer = response::read(call.endpoint, &call.rows, &answer);
-        record(&mut tallies, &call, answer);
+        record(&mut tallies, &call, Ok(answer));
     }
     tallies.into_iter().map(Tally::finish).collect()
 }
@@ -318,8 +314,12 @@ fn nothing_came_of_it() -> SendError {
 }
 
 /// Records the result of a call in the messages that it was about.
-fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Vec<AnswerRow>, SendError>) {
-    let answers = match answer {
+fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Answer, SendError>) {
+    let answers = match &answer {
+        Ok(answer) => response::read(call.endpoint, &call.rows, answer),
+        Err(error) => Err(error.clone()),
+    };
+    let answers = match answers {
         Ok(answers) => answers,
         Err(error) => {
             for row in &call.rows {
@@ -348,10 +348,13 @@ fn record(tallies: &mut [Tally<'_>], call: &Call<'_>, answer: Result<Vec<AnswerR
         };
         if failed {
             let error = response::refusal(&answer.outcome, 200);
-            tally.fail(error.with_response(answer.raw.clone().unwrap_or_default()));
+            tally.fail(error.with_response(answer.raw.unwrap_or_default()));
         } else {
             tally.answered = true;
         }
-        tally.status.esp_responses.extend(answer.raw);
+        tally
+            .status
+            .esp_responses
+            .extend(answer.raw.map(str::to_owned));
     }
 }

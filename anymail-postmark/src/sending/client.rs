@@ -2,28 +2,36 @@
 //!
 //! `response.rs` interprets responses. Nothing here retries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "rate-limit")]
 use anymail_core::RateLimiter;
 use anymail_core::{Accepted, CallTrace, Secret, SendError, SendErrorKind, parse_retry_after};
-use bytes::BytesMut;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Body, RequestBuilder, Url, redirect};
 use tracing::Instrument;
 
+use super::payload::Endpoint;
 use super::pieces::Pieces;
 use crate::config::{NAME, PostmarkConfig, PostmarkConfigError, token_header};
 
-const TOKEN: &str = "X-Postmark-Server-Token";
+const TOKEN: HeaderName = HeaderName::from_static("x-postmark-server-token");
 const USER_AGENT: &str = concat!("anymail-postmark/", env!("CARGO_PKG_VERSION"));
+
+/// The most memory that is made ready for a response on its own word: more than Postmark says of
+/// 500 messages.
+const MAX_RESERVED: usize = 256 * 1024;
 
 /// Calls Postmark with one token and a connection pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     url: Url,
+    /// Those of the calls that carry messages, by their paths.
+    urls: Arc<[(&'static str, Url)]>,
     token: Secret,
+    token_header: HeaderValue,
     max_response_bytes: usize,
     #[cfg(feature = "rate-limit")]
     rate_limiter: Option<RateLimiter>,
@@ -53,9 +61,14 @@ impl Client {
             .timeout(config.timeout);
         let http = config.proxy.apply(http, &url).map_err(unusable)?;
         let http = http.build().map_err(unusable)?;
+        let urls = Endpoint::ALL.map(Endpoint::path).into_iter();
+        let urls = urls.filter_map(|path| Some((path, url.join(path).ok()?)));
         Ok(Self {
             http,
+            urls: urls.collect(),
             url,
+            token_header: token_header(&config.server_token)
+                .map_err(|problem| PostmarkConfigError::new("server_token", problem.to_owned()))?,
             token: config.server_token.clone(),
             max_response_bytes: config.max_response_bytes,
             #[cfg(feature = "rate-limit")]
@@ -77,11 +90,11 @@ impl Client {
         body: Pieces,
         token: Option<&str>,
     ) -> Result<Answer, SendError> {
-        let token = token.map_or_else(|| self.token.clone(), Secret::new);
+        let token = token.map(Secret::new);
         let bytes = body.len();
         let trace = || CallTrace::start(NAME, "POST", path, messages, bytes);
         let request = self.http.post(self.url(path)?).body(Body::from(body));
-        self.in_turn(trace, request, &token).await
+        self.in_turn(trace, request, token.as_ref()).await
     }
 
     /// Sends a query.
@@ -93,22 +106,22 @@ impl Client {
         let mut url = self.url(path)?;
         url.query_pairs_mut().extend_pairs(query);
         let trace = || CallTrace::start(NAME, "GET", path, 0, 0);
-        self.in_turn(trace, self.http.get(url), &self.token).await
+        self.in_turn(trace, self.http.get(url), None).await
     }
 
-    /// Makes a call when its turn comes.
+    /// Makes a call when its turn comes, with its own token if it has one.
     async fn in_turn(
         &self,
         trace: impl FnOnce() -> CallTrace,
         request: RequestBuilder,
-        token: &Secret,
+        own_token: Option<&Secret>,
     ) -> Result<Answer, SendError> {
         #[cfg(feature = "rate-limit")]
         if let Some(limiter) = &self.rate_limiter {
             limiter.turn().await;
         }
         let trace = trace();
-        let result = self.call(request, token).instrument(trace.span()).await;
+        let result = self.call(request, own_token).instrument(trace.span()).await;
         trace.end(result.as_ref().map(|answer| answer.http_status));
         #[cfg(feature = "rate-limit")]
         if let (Some(limiter), Some(asked)) = (&self.rate_limiter, asks_for_a_pause(&result)) {
@@ -118,13 +131,28 @@ impl Client {
     }
 
     fn url(&self, path: &str) -> Result<Url, SendError> {
-        let joined = self.url.join(path);
-        joined.map_err(|error| configuration(error.to_string()))
+        let mut known = self.urls.iter();
+        match known.find(|(known, _)| *known == path) {
+            Some((_, url)) => Ok(url.clone()),
+            None => {
+                let joined = self.url.join(path);
+                joined.map_err(|error| configuration(error.to_string()))
+            }
+        }
     }
 
-    async fn call(&self, request: RequestBuilder, token: &Secret) -> Result<Answer, SendError> {
-        let header =
-            token_header(token).map_err(|why| configuration(format!("server_token: {why}")))?;
+    async fn call(
+        &self,
+        request: RequestBuilder,
+        own_token: Option<&Secret>,
+    ) -> Result<Answer, SendError> {
+        let token = own_token.unwrap_or(&self.token);
+        let header = match own_token {
+            None => self.token_header.clone(),
+            Some(token) => {
+                token_header(token).map_err(|why| configuration(format!("server_token: {why}")))?
+            }
+        };
         let request = request.header(TOKEN, header);
         let mut response = request.send().await.map_err(|error| no_answer(&error))?;
         let http_status = response.status().as_u16();
@@ -133,7 +161,9 @@ impl Client {
             .get(RETRY_AFTER)
             .and_then(|value| parse_retry_after(value.to_str().ok()?));
         let broken = |error| broken_answer(http_status, error).with_retry_after(retry_after);
-        let mut body = BytesMut::new();
+        let announced = response.content_length().unwrap_or_default();
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        let mut body = Vec::with_capacity(announced.min(MAX_RESERVED));
         loop {
             match response.chunk().await {
                 Ok(None) => break,
@@ -152,13 +182,11 @@ impl Client {
                 Err(error) => return Err(broken(no_answer(&error))),
             }
         }
-        let text = match std::str::from_utf8(&body) {
-            Ok(text) => token.redact(text),
-            Err(_) => token.redact(&String::from_utf8_lossy(&body)),
-        };
+        let text = String::from_utf8(body)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         Ok(Answer {
             http_status,
-            text,
+            text: token.redact(text),
             retry_after,
         })
     }

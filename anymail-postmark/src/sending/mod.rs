@@ -10,6 +10,7 @@ mod base64;
 mod batch;
 mod check;
 mod client;
+mod json_text;
 mod payload;
 mod pieces;
 mod response;

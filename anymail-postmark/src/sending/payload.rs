@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::attachments;
 use super::check::get;
+use super::json_text::write_text;
 use super::pieces::{Draft, Pieces};
 use crate::config::PostmarkConfig;
 use crate::options::{ANYMAIL_ID, SERVER_TOKEN};
@@ -34,6 +35,14 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Email,
+        Self::WithTemplate,
+        Self::Batch,
+        Self::BatchWithTemplates,
+        Self::Bulk,
+    ];
+
     /// The path under the API's URL.
     pub(super) fn path(self) -> &'static str {
         match self {
@@ -183,7 +192,7 @@ impl<'c> Body<'c> {
         let own = Own::of(row);
         let mut fields = Fields::new(&mut self.draft, &mut self.list, row.message);
         fields.empty = false; // what is shared may stand elsewhere
-        fields.addresses("To", row.to)?;
+        fields.addresses("To", row.to);
         if own.headers {
             fields.headers(row.to)?;
         }
@@ -214,9 +223,9 @@ impl<'c> Body<'c> {
         self.draft.bytes.push(b'{');
         let mut fields = Fields::new(&mut self.draft, &mut self.list, row.message);
         fields.empty = true;
-        fields.addresses("To", row.to)?;
-        fields.addresses("Cc", row.message.cc())?;
-        fields.addresses("Bcc", row.message.bcc())?;
+        fields.addresses("To", row.to);
+        fields.addresses("Cc", row.message.cc());
+        fields.addresses("Bcc", row.message.bcc());
         if own.headers && row.to.iter().any(|to| has_own_headers(row.message, to)) {
             fields.headers(row.to)?;
         }
@@ -298,23 +307,23 @@ impl<'o, 'm> Fields<'o, 'm> {
         let texts = [message.subject(), message.text_body(), message.html_body()];
         let texts = texts.into_iter().flatten().map(str::len).sum::<usize>();
         self.draft.bytes.reserve(texts + 512);
-        self.addresses("From", std::slice::from_ref(message.from()))?;
+        self.addresses("From", std::slice::from_ref(message.from()));
         if !own.copies {
-            self.addresses("Cc", message.cc())?;
-            self.addresses("Bcc", message.bcc())?;
+            self.addresses("Cc", message.cc());
+            self.addresses("Bcc", message.bcc());
         }
-        self.addresses("ReplyTo", message.reply_to())?;
-        self.text("Subject", message.subject())?;
-        self.text("TextBody", message.text_body())?;
-        self.text("HtmlBody", message.html_body())?;
-        self.text("Tag", message.tags().first().map(String::as_str))?;
+        self.addresses("ReplyTo", message.reply_to());
+        self.text("Subject", message.subject());
+        self.text("TextBody", message.text_body());
+        self.text("HtmlBody", message.html_body());
+        self.text("Tag", message.tags().first().map(String::as_str));
         if let Some(on) = message.track_opens() {
             self.value("TrackOpens", &on)?;
         }
         if let Some(on) = message.track_clicks() {
             self.value("TrackLinks", if on { "HtmlAndText" } else { "None" })?;
         }
-        self.text("MessageStream", config.message_stream.as_deref())?;
+        self.text("MessageStream", config.message_stream.as_deref());
         if let Some(id) = message.template_id() {
             match number(id) {
                 Some(number) => self.value("TemplateId", &number)?,
@@ -325,11 +334,7 @@ impl<'o, 'm> Fields<'o, 'm> {
             self.headers(&[])?;
         }
         if !own.metadata {
-            self.map(
-                "Metadata",
-                &*message.metadata(),
-                message.metadata().is_empty(),
-            )?;
+            self.common_metadata()?;
         }
         if !own.model && has_template(message) {
             self.model(&[])?;
@@ -337,7 +342,9 @@ impl<'o, 'm> Fields<'o, 'm> {
         self.attachments(message.attachments())?;
         for (key, value) in self.extra.into_iter().flatten() {
             if key != SERVER_TOKEN {
-                self.name(key)?;
+                self.comma();
+                write_text(&mut self.draft.bytes, key);
+                self.draft.bytes.push(b':');
                 serde_json::to_writer(&mut self.draft.bytes, value)?;
             }
         }
@@ -347,46 +354,73 @@ impl<'o, 'm> Fields<'o, 'm> {
     /// The headers and metadata that all rows of a bulk call share.
     fn common_maps(&mut self) -> serde_json::Result<()> {
         self.headers(&[])?;
-        let metadata = self.message.metadata();
-        self.map("Metadata", &*metadata, metadata.is_empty())
+        self.common_metadata()
     }
 
-    /// Starts a field that is always present.
-    fn name(&mut self, name: &str) -> serde_json::Result<()> {
+    fn common_metadata(&mut self) -> serde_json::Result<()> {
+        match self.message.message().metadata.value() {
+            Some(metadata) => self.map("Metadata", metadata, metadata.is_empty()),
+            None => Ok(()),
+        }
+    }
+
+    fn comma(&mut self) {
         if !std::mem::take(&mut self.empty) {
             self.draft.bytes.push(b',');
         }
-        serde_json::to_writer(&mut self.draft.bytes, name)?;
-        self.draft.bytes.push(b':');
-        Ok(())
+    }
+
+    /// Begins a field that the row has in any case, by one of Postmark's names: none of them has
+    /// a character to escape.
+    fn name(&mut self, name: &'static str) {
+        self.draft.bytes.reserve(name.len() + 4);
+        self.comma();
+        self.draft.bytes.push(b'"');
+        self.draft.bytes.extend_from_slice(name.as_bytes());
+        self.draft.bytes.extend_from_slice(b"\":");
     }
 
     fn is_overridden(&self, name: &str) -> bool {
         self.extra.is_some_and(|extra| get(extra, name).is_some())
     }
 
-    fn value<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> serde_json::Result<()> {
+    fn value<T: Serialize + ?Sized>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> serde_json::Result<()> {
         if self.is_overridden(name) {
             return Ok(());
         }
-        self.name(name)?;
+        self.name(name);
         serde_json::to_writer(&mut self.draft.bytes, value)
     }
 
     /// Writes a string, unless it is empty.
-    fn text(&mut self, name: &str, text: Option<&str>) -> serde_json::Result<()> {
+    fn text(&mut self, name: &'static str, text: Option<&str>) {
         match text {
-            Some(text) if !text.is_empty() => self.value(name, text),
-            _ => Ok(()),
+            Some(text) if !text.is_empty() && !self.is_overridden(name) => {
+                self.name(name);
+                write_text(&mut self.draft.bytes, text);
+            }
+            _ => {}
         }
     }
 
-    fn map(&mut self, name: &str, map: &impl Serialize, empty: bool) -> serde_json::Result<()> {
+    fn map(
+        &mut self,
+        name: &'static str,
+        map: &impl Serialize,
+        empty: bool,
+    ) -> serde_json::Result<()> {
         if empty { Ok(()) } else { self.value(name, map) }
     }
 
     /// Writes addresses as one string, unless there are none.
-    fn addresses(&mut self, name: &str, addresses: &[Address]) -> serde_json::Result<()> {
+    fn addresses(&mut self, name: &'static str, addresses: &[Address]) {
+        if addresses.is_empty() {
+            return;
+        }
         let mut list = std::mem::take(self.list);
         list.clear();
         for address in addresses {
@@ -395,9 +429,8 @@ impl<'o, 'm> Fields<'o, 'm> {
             }
             address.write_ascii(&mut list);
         }
-        self.text(name, Some(&list))?;
+        self.text(name, Some(&list));
         *self.list = list;
-        Ok(())
     }
 
     /// Writes the headers of a row or, without `to`, those of all rows.
@@ -407,6 +440,10 @@ impl<'o, 'm> Fields<'o, 'm> {
         struct Header<'a> {
             name: &'a str,
             value: &'a str,
+        }
+        let message = self.message.message();
+        if message.headers.value().is_none() && message.merge_headers.value().is_none() {
+            return Ok(());
         }
         let headers = match to {
             [to] => self.message.headers_for(to),
@@ -443,7 +480,7 @@ impl<'o, 'm> Fields<'o, 'm> {
         if list.is_empty() || self.is_overridden("Attachments") {
             return Ok(());
         }
-        self.name("Attachments")?;
+        self.name("Attachments");
         attachments::write(self.draft, list, self.once)
     }
 }

@@ -5,12 +5,10 @@
 //! `payload.rs`, and from real responses quoted in issues of several clients.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use anymail_core::{Accepted, Address, AddressKey, SendError, SendErrorKind};
-use serde_json::value::RawValue;
 
-use super::answer::{Json, Members};
+use super::answer::{Item, Json, Members};
 use super::client::Answer;
 use super::payload::{Endpoint, Row};
 use crate::codes::{self, INACTIVE_RECIPIENT, INVALID_EMAIL_REQUEST};
@@ -18,22 +16,22 @@ use crate::config::NAME;
 
 /// Postmark's answer about one row.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum Outcome<'a> {
     /// Postmark accepted the message, except for these recipients.
     Accepted {
-        message_id: String,
+        message_id: Cow<'a, str>,
         queued: bool,
-        inactive: HashSet<AddressKey>,
-        words: String,
+        inactive: Vec<AddressKey>,
+        words: Cow<'a, str>,
     },
     /// Postmark refused the message.
     Refused {
         code: i64,
-        words: String,
+        words: Cow<'a, str>,
         recipients: RefusedFor,
     },
     /// Postmark may have accepted it: the response is invalid.
-    Unclear(String),
+    Unclear(Cow<'a, str>),
 }
 
 /// The recipients that a refusal is about.
@@ -42,31 +40,31 @@ pub(super) enum RefusedFor {
     /// No recipient in particular, but the message, the account, or the request.
     Nobody,
     /// Invalid addresses.
-    Invalid(HashSet<AddressKey>),
+    Invalid(Vec<AddressKey>),
     /// Addresses that Postmark does not send to; empty means all.
-    Inactive(HashSet<AddressKey>),
+    Inactive(Vec<AddressKey>),
 }
 
 /// A row of a response: its meaning, and its text.
 #[derive(Debug)]
-pub(super) struct AnswerRow {
-    pub(super) outcome: Outcome,
-    pub(super) raw: Option<String>,
+pub(super) struct AnswerRow<'a> {
+    pub(super) outcome: Outcome<'a>,
+    pub(super) raw: Option<&'a str>,
 }
 
 /// Reads the response to a call of `rows`. Returns the answer about each of them, in order.
 ///
 /// # Errors
 /// An error that applies to every row of the call.
-pub(super) fn read(
+pub(super) fn read<'a>(
     endpoint: Endpoint,
     rows: &[Row<'_>],
-    answer: &Answer,
-) -> Result<Vec<AnswerRow>, SendError> {
-    let text = &answer.text;
+    answer: &'a Answer,
+) -> Result<Vec<AnswerRow<'a>>, SendError> {
+    let text = answer.text.as_str();
     let fail = |error: SendError| {
         Err(error
-            .with_response(text.as_str())
+            .with_response(text)
             .with_retry_after(answer.retry_after))
     };
     let json = Json::read(text);
@@ -75,7 +73,7 @@ pub(super) fn read(
         // Recipients of a single message have their own details, if it is certain that none got it.
         let error = failure(answer);
         return match json.map(|json| read_row(json.members())) {
-            Ok(outcome)
+            Some(outcome)
                 if single
                     && error.accepted() == Accepted::No
                     && is_about_recipients(&outcome, rows) =>
@@ -85,13 +83,13 @@ pub(super) fn read(
             _ => Err(error),
         };
     }
-    let Ok(json) = json else {
+    let Some(json) = json else {
         return fail(no_sense(unreadable(text)));
     };
     match (endpoint, json) {
         (Endpoint::Bulk, Json::Object(answer)) => match read_bulk(answer) {
             Ok(outcome) => {
-                let mut text = Some(text.clone());
+                let mut text = Some(text);
                 let row = |_| AnswerRow {
                     outcome: outcome.clone(),
                     raw: text.take(),
@@ -101,14 +99,14 @@ pub(super) fn read(
             Err(error) => fail(error),
         },
         (Endpoint::Email | Endpoint::WithTemplate, Json::Object(row)) => match read_row(row) {
-            Outcome::Unclear(why) => fail(no_sense(why)),
+            Outcome::Unclear(why) => fail(no_sense(why.into_owned())),
             outcome @ Outcome::Refused { .. } if !is_about_recipients(&outcome, rows) => {
                 fail(refusal(&outcome, answer.http_status))
             }
             outcome => Ok(vec![AnswerRow::new(outcome, text)]),
         },
         (Endpoint::Batch | Endpoint::BatchWithTemplates, Json::List(answers)) => {
-            Ok(assign(rows, &answers))
+            Ok(assign(rows, answers))
         }
         // The whole call is refused, in this case with a 200.
         (_, Json::Object(whole)) => match read_row(whole) {
@@ -125,7 +123,7 @@ pub(super) fn read(
 pub(crate) fn failure(answer: &Answer) -> SendError {
     let (status, text) = (answer.http_status, answer.text.as_str());
     let error = match Json::read(text).map(|json| read_row(json.members())) {
-        Ok(Outcome::Refused { code, words, .. }) => codes::error(code, status, &words),
+        Some(Outcome::Refused { code, words, .. }) => codes::error(code, status, &words),
         _ => SendError::from_http_status(NAME, status).with_message(unreadable(text)),
     };
     error
@@ -134,11 +132,11 @@ pub(crate) fn failure(answer: &Answer) -> SendError {
 }
 
 /// The error for a refusal of the whole message.
-pub(super) fn refusal(outcome: &Outcome, http_status: u16) -> SendError {
+pub(super) fn refusal(outcome: &Outcome<'_>, http_status: u16) -> SendError {
     match outcome {
         Outcome::Refused { code, words, .. } => codes::error(*code, http_status, words),
-        Outcome::Unclear(why) => no_sense(why.clone()),
-        Outcome::Accepted { words, .. } => no_sense(words.clone()),
+        Outcome::Unclear(why) => no_sense(why.clone().into_owned()),
+        Outcome::Accepted { words, .. } => no_sense(words.clone().into_owned()),
     }
 }
 
@@ -154,7 +152,7 @@ fn unreadable(body: &str) -> String {
 }
 
 /// Whether a refusal is about recipients in these rows.
-pub(super) fn is_about_recipients(outcome: &Outcome, rows: &[Row<'_>]) -> bool {
+pub(super) fn is_about_recipients(outcome: &Outcome<'_>, rows: &[Row<'_>]) -> bool {
     let Outcome::Refused { recipients, .. } = outcome else {
         return false;
     };
@@ -168,11 +166,11 @@ pub(super) fn is_about_recipients(outcome: &Outcome, rows: &[Row<'_>]) -> bool {
     }
 }
 
-impl AnswerRow {
-    fn new(outcome: Outcome, raw: &str) -> Self {
+impl<'a> AnswerRow<'a> {
+    fn new(outcome: Outcome<'a>, raw: &'a str) -> Self {
         Self {
             outcome,
-            raw: Some(raw.to_owned()),
+            raw: Some(raw),
         }
     }
 
@@ -186,18 +184,16 @@ impl AnswerRow {
 
 /// A row of a response before it is known which row of the call it is about.
 struct Candidate<'a> {
-    answer: AnswerRow,
+    answer: AnswerRow<'a>,
     /// The `To` that it names. A refusal names none.
     to: Cow<'a, str>,
 }
 
 impl<'a> Candidate<'a> {
-    fn read(json: &'a RawValue) -> Self {
-        let members = Json::read(json.get()).map(Json::members);
-        let mut members = members.unwrap_or_default();
-        let to = std::mem::take(&mut members.to).text();
+    fn read(mut item: Item<'a>) -> Self {
+        let to = std::mem::take(&mut item.members.to).text();
         Self {
-            answer: AnswerRow::new(read_row(members), json.get()),
+            answer: AnswerRow::new(read_row(item.members), item.text),
             to: to.unwrap_or_default(),
         }
     }
@@ -212,7 +208,7 @@ impl<'a> Candidate<'a> {
     }
 
     /// The addresses that identify the row it is about.
-    fn addresses(&self) -> Cow<'_, HashSet<AddressKey>> {
+    fn addresses(&self) -> Cow<'_, [AddressKey]> {
         match &self.answer.outcome {
             Outcome::Refused {
                 recipients: RefusedFor::Invalid(keys) | RefusedFor::Inactive(keys),
@@ -228,15 +224,15 @@ impl<'a> Candidate<'a> {
 
 /// Finds out which row each answer is about. They normally come in order, one for each row. If an
 /// answer names addresses, these decide. Rows without an answer are unclear.
-fn assign(rows: &[Row<'_>], answers: &[&RawValue]) -> Vec<AnswerRow> {
+fn assign<'a>(rows: &[Row<'_>], answers: Vec<Item<'a>>) -> Vec<AnswerRow<'a>> {
     let mut answers: Vec<_> = answers
-        .iter()
-        .map(|row| Some(Candidate::read(row)))
+        .into_iter()
+        .map(|item| Some(Candidate::read(item)))
         .collect();
-    let mut found: Vec<Option<AnswerRow>> = Vec::new();
+    let mut found: Vec<Option<AnswerRow<'_>>> = Vec::new();
     found.resize_with(rows.len(), || None);
-    let take = |answer: &mut Option<Candidate<'_>>| answer.take().map(|it| it.answer);
-    let names = |keys: &HashSet<AddressKey>, row: &Row<'_>| {
+    let take = |answer: &mut Option<Candidate<'a>>| answer.take().map(|it| it.answer);
+    let names = |keys: &[AddressKey], row: &Row<'_>| {
         !keys.is_empty() && row.to.iter().any(|to| keys.contains(&to.key()))
     };
 
@@ -289,21 +285,21 @@ fn assign(rows: &[Row<'_>], answers: &[&RawValue]) -> Vec<AnswerRow> {
         .collect()
 }
 
-fn is_refusal(answer: &AnswerRow) -> bool {
+fn is_refusal(answer: &AnswerRow<'_>) -> bool {
     matches!(answer.outcome, Outcome::Refused { .. })
 }
 
 /// Reads the answer about one message.
-fn read_row(row: Members<'_>) -> Outcome {
+fn read_row(row: Members<'_>) -> Outcome<'_> {
     let code = row.error_code.number();
-    let Some(words) = row.message.text().map(Cow::into_owned) else {
+    let Some(words) = row.message.text() else {
         return Outcome::Unclear("the response has no Message".into());
     };
     let id = row.message_id.text().filter(|id| !id.is_empty());
     match (code, id) {
         // "Message accepted, but delivery may be delayed." comes without a code.
         (None | Some(0), Some(id)) => Outcome::Accepted {
-            message_id: id.into_owned(),
+            message_id: id,
             queued: code.is_none() || words.contains("delivery may be delayed"),
             inactive: inactive_addresses(&words),
             words,
@@ -319,14 +315,14 @@ fn read_row(row: Members<'_>) -> Outcome {
     }
 }
 
-fn read_bulk(mut answer: Members<'_>) -> Result<Outcome, SendError> {
+fn read_bulk(mut answer: Members<'_>) -> Result<Outcome<'_>, SendError> {
     let [id, other] = [&mut answer.id_of_clients, &mut answer.id].map(std::mem::take);
     match id.text().or(other.text()) {
         Some(id) if !id.is_empty() => Ok(Outcome::Accepted {
-            message_id: id.into_owned(),
+            message_id: id,
             queued: true,
-            inactive: HashSet::new(),
-            words: String::new(),
+            inactive: Vec::new(),
+            words: Cow::Borrowed(""),
         }),
         _ => match read_row(answer) {
             outcome @ Outcome::Refused { .. } => Err(refusal(&outcome, 200)),
@@ -341,7 +337,7 @@ fn refused_for(code: i64, words: &str) -> RefusedFor {
     match code {
         INACTIVE_RECIPIENT => RefusedFor::Inactive(inactive_addresses(words)),
         INVALID_EMAIL_REQUEST => match invalid_address(words) {
-            Some(key) => RefusedFor::Invalid(HashSet::from([key])),
+            Some(key) => RefusedFor::Invalid(vec![key]),
             None => RefusedFor::Nobody,
         },
         _ => RefusedFor::Nobody,
@@ -369,12 +365,12 @@ fn invalid_address(words: &str) -> Option<AddressKey> {
 
 /// The addresses after "inactive addresses:", in the wordings of several years: followed by a full
 /// stop and more text, on separate lines, or up to the end.
-fn inactive_addresses(words: &str) -> HashSet<AddressKey> {
+fn inactive_addresses(words: &str) -> Vec<AddressKey> {
     const MARK: &str = "inactive addresses:";
     // Nearly every message is "OK", for which `contains` returns immediately.
     let at = words.contains(MARK).then(|| words.find(MARK)).flatten();
     let Some(at) = at else {
-        return HashSet::new();
+        return Vec::new();
     };
     let list = words.get(at + MARK.len()..).unwrap_or_default();
     let end = list.find("Inactive recipients").unwrap_or(list.len());

@@ -11,17 +11,17 @@ use super::response::{Outcome, RefusedFor};
 ///
 /// Copies belong to every row of a batch: a copy's recipient counts as sent if any row was, and as
 /// unknown if any row may have been.
-pub(super) fn settle(status: &mut SendStatus, row: &Row<'_>, outcome: &Outcome) {
-    for key in row.recipients().map(Address::key) {
-        let (new, id, words) = judge(outcome, &key, row.id.as_deref());
-        let weighs_more = match status.by_key(&key) {
-            Some(before) => match before.status {
-                before if is_taken(before) => !is_taken(new),
-                // With a detail, it is the status of a row; without, no row has been settled yet.
-                Status::Unknown => before.detail.is_some() && !new.may_be_accepted(),
-                _ => false,
-            },
-            None => false,
+pub(super) fn settle(status: &mut SendStatus, row: &Row<'_>, outcome: &Outcome<'_>) {
+    for recipient in row.recipients() {
+        let Some(entry) = status.recipient_mut(recipient) else {
+            continue;
+        };
+        let (new, id, words) = judge(outcome, recipient, row.id.as_deref());
+        let weighs_more = match entry.status {
+            before if is_taken(before) => !is_taken(new),
+            // With a detail, it is the status of a row; without, no row has been settled yet.
+            Status::Unknown => entry.detail.is_some() && !new.may_be_accepted(),
+            _ => false,
         };
         if weighs_more {
             continue;
@@ -30,8 +30,9 @@ pub(super) fn settle(status: &mut SendStatus, row: &Row<'_>, outcome: &Outcome) 
             Outcome::Refused { code, .. } if *code != 0 => Some(code.to_string()),
             _ => None,
         };
-        let detail = words.map(|words| StatusDetail::new(code, words));
-        status.set(&key, new, id, detail);
+        entry.status = new;
+        entry.message_id = id.map(str::to_owned);
+        entry.detail = words.map(|words| StatusDetail::new(code, words));
     }
 }
 
@@ -40,15 +41,16 @@ fn is_taken(status: Status) -> bool {
 }
 
 /// The status, message ID and detail of one recipient.
-fn judge(
-    outcome: &Outcome,
-    key: &AddressKey,
-    own_id: Option<&str>,
-) -> (Status, Option<String>, Option<String>) {
+fn judge<'a>(
+    outcome: &'a Outcome<'_>,
+    recipient: &Address,
+    own_id: Option<&'a str>,
+) -> (Status, Option<&'a str>, Option<&'a str>) {
+    let in_list = |keys: &[AddressKey]| !keys.is_empty() && keys.contains(&recipient.key());
     match outcome {
         Outcome::Accepted {
             inactive, words, ..
-        } if inactive.contains(key) => (Status::Rejected, None, Some(words.clone())),
+        } if in_list(inactive) => (Status::Rejected, None, Some(words)),
         Outcome::Accepted {
             message_id, queued, ..
         } => {
@@ -57,39 +59,33 @@ fn judge(
             } else {
                 Status::Sent
             };
-            let id = own_id.unwrap_or(message_id).to_owned();
-            (status, Some(id), None)
+            (status, Some(own_id.unwrap_or(message_id)), None)
         }
         Outcome::Refused {
             words, recipients, ..
         } => {
             let status = match recipients {
-                RefusedFor::Invalid(keys) if keys.contains(key) => Status::Invalid,
-                RefusedFor::Inactive(keys) if keys.is_empty() || keys.contains(key) => {
-                    Status::Rejected
-                }
+                RefusedFor::Invalid(keys) if in_list(keys) => Status::Invalid,
+                RefusedFor::Inactive(keys) if keys.is_empty() || in_list(keys) => Status::Rejected,
                 _ => Status::Failed,
             };
-            (status, None, Some(words.clone()))
+            (status, None, Some(words))
         }
-        Outcome::Unclear(why) => (
-            Status::Unknown,
-            own_id.map(str::to_owned),
-            Some(why.clone()),
-        ),
+        Outcome::Unclear(why) => (Status::Unknown, own_id, Some(why)),
     }
 }
 
 /// Records, for a row of a batch, that its whole call failed.
 pub(super) fn settle_failed(status: &mut SendStatus, row: &Row<'_>, error: &SendError) {
+    let words = error.to_string().into();
     let outcome = match error.accepted() {
-        Accepted::Maybe => Outcome::Unclear(error.to_string()),
+        Accepted::Maybe => Outcome::Unclear(words),
         Accepted::No => Outcome::Refused {
             code: error
                 .esp_code()
                 .and_then(|code| code.parse().ok())
                 .unwrap_or(0),
-            words: error.to_string(),
+            words,
             recipients: RefusedFor::Nobody,
         },
     };

@@ -56,8 +56,7 @@ pub fn serve(kind: &str) -> io::Result<()> {
 }
 
 fn fake() -> io::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
-    let fake = runtime.block_on(FakePostmark::start())?;
+    let fake = FakePostmark::start()?;
     fake.server().set_recording(false);
     println!("{}", fake.url());
     loop {
