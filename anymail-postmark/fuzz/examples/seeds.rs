@@ -22,7 +22,17 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    for target in ["tracking", "inbound", "raw_mime", "addresses", "message_json", "answers"] {
+    for target in [
+        "tracking",
+        "inbound",
+        "raw_mime",
+        "addresses",
+        "message_json",
+        "answers",
+        "smtp_replies",
+        "unsubscribe_token",
+        "suppression_file",
+    ] {
         let path = tests.join("any_input").join(target);
         let lines = fs::read_to_string(path.with_extension("base64"))?;
         for (n, line) in lines.lines().enumerate() {
