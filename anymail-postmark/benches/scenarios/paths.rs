@@ -66,19 +66,19 @@ pub const PATHS: [Path; 9] = [
     },
     Path {
         name: "write a batch for 500 that shares HTML and an attachment",
-        instructions: 1_345_000,
+        instructions: 1_197_000,
         setup: || write(&[super::batch_of_500(2 << 10, 1 << 10)]),
         ..WHOLE
     },
     Path {
         name: "check and prepare 500 small messages",
-        instructions: 3_090_000,
+        instructions: 1_946_000,
         setup: prepare_500,
         ..WHOLE
     },
     Path {
         name: "write 500 small messages, read their answer",
-        instructions: 6_602_000,
+        instructions: 3_735_000,
         setup: answer_500,
         ..WHOLE
     },
