@@ -357,7 +357,7 @@ async fn a_person_signs_up_looks_and_leaves_in_a_browser() {
     assert_eq!(browser.value_of("#name"), "Ann Müller");
     browser.type_into("#email", "ann@example.com");
     browser.press_enter();
-    browser.wait_for("We have written to ann@example.com");
+    browser.wait_for("We have sent a message to ann@example.com");
 
     browser.open(&site.url("/status"));
     browser.wait_for("ann@example.com sent");
