@@ -107,8 +107,18 @@ pub trait BackendFactory: Debug + Send + Sync {
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use anymail_core::{OptionFault, Options, Secret, SignatureError, Webhook, WebhookAuth};
-    /// # fn tracking(auth: WebhookAuth) -> Arc<dyn Webhook> { unimplemented!() }
+    /// # use anymail_core::{Event, OptionFault, Options, Secret, SignatureError, Webhook};
+    /// # use anymail_core::{WebhookAuth, WebhookError, WebhookKind};
+    /// # #[derive(Debug)]
+    /// # struct Tracking(WebhookAuth);
+    /// # impl Webhook for Tracking {
+    /// #     fn esp(&self) -> &str { "acme" }
+    /// #     fn kind(&self) -> WebhookKind { WebhookKind::Tracking }
+    /// #     fn auth(&self) -> &WebhookAuth { &self.0 }
+    /// #     fn read(&self, _: &http::Request<bytes::Bytes>) -> Result<Vec<Event>, WebhookError> {
+    /// #         Ok(Vec::new())
+    /// #     }
+    /// # }
     /// # #[derive(Debug)]
     /// # struct AcmeSignature;
     /// # impl AcmeSignature {
@@ -124,7 +134,7 @@ pub trait BackendFactory: Debug + Send + Sync {
     ///             .map_err(|problem| OptionFault::new("webhook_signing_key", problem))?;
     ///         auth = auth.and_signature(signature);
     ///     }
-    ///     Ok(vec![tracking(auth)])
+    ///     Ok(vec![Arc::new(Tracking(auth))])
     /// }
     /// ```
     ///

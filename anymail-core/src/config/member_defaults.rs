@@ -17,8 +17,8 @@ pub(super) struct Apart {
 
 /// Splits `shared` defaults from the members' `own` ones.
 ///
-/// A field that any member sets is applied by every member when it sends, so that it is applied
-/// once; members that do not set it apply the shared value.
+/// If any member sets a field, every member applies that field when it sends: its own value or, if
+/// it sets none, the shared one. Applying it before as well would apply it twice.
 pub(super) fn apart(shared: &SendDefaults, own: &[SendDefaults]) -> Apart {
     let fields = |defaults: &SendDefaults| MessageFields::clone(defaults.message());
     let mut shared = fields(shared);
