@@ -59,7 +59,9 @@
 //!
 //! # Features
 //!
-//! - `mime` (default): [`Message::to_mime`] and [`FileBackend`].
+//! None is enabled by default.
+//!
+//! - `mime`: [`Message::to_mime`] and [`FileBackend`].
 //! - `webhooks`: events and inbound email from an ESP's webhooks, with any web framework.
 //! - `signatures`: `StandardWebhooks` and `HmacSha256Keys`, for ESPs that sign their webhook
 //!   requests, and `OneClickUnsubscribe`.

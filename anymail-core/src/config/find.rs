@@ -155,8 +155,7 @@ impl<'a> Finder<'a> {
                            environment)";
             self.fault(Kind::UnknownBackend, place, problem);
         } else if factory.is_none() {
-            let names: Vec<_> = self.registry.names().collect();
-            let problem = format!("unknown backend {name:?}{}", known_names(name, &names));
+            let problem = self.registry.why_no_backend(name);
             self.fault(Kind::UnknownBackend, place, problem);
         }
         factory
@@ -282,11 +281,7 @@ impl<'a> Finder<'a> {
             }
         };
         let Some(factory) = self.registry.of_scheme(url.scheme()) else {
-            let schemes = self.registry.schemes();
-            let schemes: Vec<_> = schemes.iter().map(String::as_str).collect();
-            let scheme = url.scheme();
-            let known = known_names(scheme, &schemes);
-            let problem = format!("no backend accepts {scheme}:// URLs{known}");
+            let problem = self.registry.why_no_scheme(url.scheme());
             self.fault(Kind::UnknownBackend, place, problem);
             return None;
         };

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::builtin::{ConsoleFactory, FailoverFactory, MemoryFactory, RoundRobinFactory};
+use super::error::known_names;
 use super::factory::BackendFactory;
 use super::suppression_store::{FileStoreFactory, MemoryStoreFactory, SuppressionStoreFactory};
 use crate::backends::Outbox;
@@ -41,6 +42,21 @@ impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
+}
+
+/// The feature of this crate that adds the backend with this name.
+fn feature_of(backend: &str) -> Option<&'static str> {
+    match backend {
+        "file" => Some("mime"),
+        "smtp" => Some("smtp"),
+        _ => None,
+    }
+}
+
+fn compiled_without(feature: &str) -> String {
+    format!(
+        "needs the feature `{feature}` of anymail-core, which this program was compiled without"
+    )
 }
 
 impl Registry {
@@ -91,10 +107,26 @@ impl Registry {
         factories.find(reads).map(|factory| &**factory)
     }
 
-    /// The URL schemes of all backends, sorted by the backend's name.
-    pub(super) fn schemes(&self) -> Vec<String> {
+    /// Why no backend has this name.
+    pub(super) fn why_no_backend(&self, name: &str) -> String {
+        if let Some(feature) = feature_of(name) {
+            return format!("the backend {name:?} {}", compiled_without(feature));
+        }
+        let names: Vec<_> = self.names().collect();
+        format!("unknown backend {name:?}{}", known_names(name, &names))
+    }
+
+    /// Why no backend accepts URLs with this scheme.
+    pub(super) fn why_no_scheme(&self, scheme: &str) -> String {
+        let backend = if scheme == "smtps" { "smtp" } else { scheme };
+        if let Some(feature) = feature_of(backend) {
+            return format!("{scheme}:// {}", compiled_without(feature));
+        }
         let schemes = self.factories.values().flat_map(|it| it.url_schemes());
-        schemes.map(url_scheme).collect()
+        let schemes: Vec<_> = schemes.map(url_scheme).collect();
+        let schemes: Vec<_> = schemes.iter().map(String::as_str).collect();
+        let known = known_names(scheme, &schemes);
+        format!("no backend accepts {scheme}:// URLs{known}")
     }
 
     /// All names, sorted.
@@ -175,5 +207,27 @@ fn url_scheme(name: &str) -> String {
 impl Default for Registry {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_that_was_not_compiled_names_its_feature() {
+        let without = Registry {
+            factories: BTreeMap::new(),
+            ..Registry::new()
+        };
+        for (problem, feature) in [
+            (without.why_no_backend("file"), "`mime`"),
+            (without.why_no_backend("smtp"), "`smtp`"),
+            (without.why_no_scheme("file"), "`mime`"),
+            (without.why_no_scheme("smtp"), "`smtp`"),
+            (without.why_no_scheme("smtps"), "`smtp`"),
+        ] {
+            assert!(problem.contains(feature), "{problem}");
+        }
     }
 }

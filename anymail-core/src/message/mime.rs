@@ -49,7 +49,7 @@ impl std::fmt::Debug for Mime {
 }
 
 impl Message {
-    /// Converts the message to the form of RFC 5322 (feature `mime`, enabled by default).
+    /// Converts the message to the form of RFC 5322 (feature `mime`).
     ///
     /// Bodies become `multipart/alternative`, with the plain text first; inline parts wrap it in
     /// `multipart/related`, and attachments wrap that in `multipart/mixed`. `Date` is the current
