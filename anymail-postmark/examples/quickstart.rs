@@ -98,7 +98,7 @@ fn print_what_arrived(fake: &FakePostmark) {
             let size = file.content.len();
             let cid = file.content_id.as_deref().unwrap_or("none");
             println!(
-                "     attachment  {} ({}, {size} bytes, content id {cid})",
+                "     attachment  {} ({}, {size} bytes, content ID {cid})",
                 file.name, file.content_type
             );
         }
@@ -133,7 +133,7 @@ fn print_status(status: &SendStatus) {
     for recipient in status.recipients() {
         let id = recipient.message_id.as_deref().unwrap_or("none");
         println!(
-            "     {}: {:?}, message id {id}",
+            "     {}: {:?}, message ID {id}",
             recipient.email, recipient.status
         );
     }

@@ -43,7 +43,7 @@ enum Entry {
     /// Not sent yet, or certainly not accepted: to be sent (again).
     Open,
     Sent,
-    /// May have been accepted, with this id of ours.
+    /// May have been accepted, with this ID of ours.
     Maybe(String),
     Failed,
 }

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{any, header};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// Accepts every row with its recipient as the id.
+/// Accepts every row with its recipient as the ID.
 fn accept(request: &Request) -> ResponseTemplate {
     let body: Value = request.body_json().unwrap();
     let row = |row: &Value| json!({"ErrorCode": 0, "Message": "OK", "To": row["To"], "MessageID": row["To"]});

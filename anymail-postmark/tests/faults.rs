@@ -318,7 +318,7 @@ fn honest(told: &[Told], accepted: usize) -> Option<()> {
     (sent || failed).then_some(())
 }
 
-/// Checks that everybody who is reported as sent has their own message id, and that an uncertain
+/// Checks that everybody who is reported as sent has their own message ID, and that an uncertain
 /// error contains a status that says so for each of its recipients.
 fn check_ids(
     postmark: &FakePostmark,

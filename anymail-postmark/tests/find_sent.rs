@@ -68,7 +68,7 @@ async fn an_app_can_set_the_id_itself_to_look_the_message_up_after_a_crash() {
     assert_eq!(found, Some(postmark.messages()[0].id.clone()));
     assert_eq!(backend.find_sent("order 7").await.unwrap(), None);
 
-    // In a batch, each recipient has a separate id; a common one would identify nobody.
+    // In a batch, each recipient has a separate ID; a common one would identify nobody.
     let mut batch = message("a@example.com, b@example.com");
     batch.metadata = one.metadata.clone();
     let own = json!({"anymail_id": "own-a"});

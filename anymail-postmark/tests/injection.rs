@@ -163,7 +163,7 @@ const PLACES: &[Place] = &[
         seen: Some(|sent| Some(sent.attachments[0].name.clone())),
     },
     Place {
-        name: "content id",
+        name: "content ID",
         put: |message, text| match ContentId::new(text) {
             Ok(id) => message.attach_inline("a.png", &b"content"[..], &id),
             Err(_) => message.from("refused"),
@@ -259,9 +259,9 @@ async fn try_one(postmark: &FakePostmark, mailer: &Mailer, place: &Place, text: 
     check_inert(&sent, place);
     if let Some(seen) = place.seen {
         let seen = seen(&sent).unwrap();
-        // White space around a name and the brackets around a content id are not part of it.
+        // White space around a name and the brackets around a content ID are not part of it.
         let bare = match place.name {
-            "content id" => text.trim_matches(['<', '>']),
+            "content ID" => text.trim_matches(['<', '>']),
             name if name.contains("display name") => text.trim(),
             _ => text,
         };

@@ -99,7 +99,7 @@ impl Mail {
         })
     }
 
-    /// Requires this template id.
+    /// Requires this template ID.
     pub fn template(self, id: &str) -> Self {
         self.and(format!("template {id:?}"), &[id], |m, v| {
             m.template_id.value().is_some_and(|id| v.contains(id))

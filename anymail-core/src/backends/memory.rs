@@ -124,7 +124,7 @@ pub struct StoredMessage {
     /// batch is stored as one message for each recipient, with the recipient's own headers,
     /// metadata and template values (those in `merge_global_data`).
     pub message: Message,
-    /// The id that the status gave to its recipients.
+    /// The ID that the status gave to its recipients.
     pub message_id: String,
 }
 

@@ -9,10 +9,10 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::broker::{now, text};
 
-/// The longest id, in bytes: what Postmark keeps of a metadata value
+/// The longest ID, in bytes: what Postmark keeps of a metadata value
 /// (<https://postmarkapp.com/support/article/1125-custom-metadata-faq>).
 pub(crate) const MAX_ID: usize = 80;
-/// The key of metadata that bears the id to Postmark and back:
+/// The key of metadata that bears the ID to Postmark and back:
 /// `PostmarkConfig::generate_message_id`.
 const ID: &str = "anymail_id";
 /// The header that counts attempts.

@@ -54,7 +54,7 @@ pub(crate) async fn publish(settings: &Settings, lines: impl BufRead) -> Result<
 fn letter(line: &str, broker: &Broker) -> Result<Letter> {
     let Line { id, message } = serde_json::from_str(line)?;
     if id.is_empty() || id.len() > MAX_ID {
-        return Err(format!("expected an id of 1 to {MAX_ID} bytes, got {}", id.len()).into());
+        return Err(format!("expected an ID of 1 to {MAX_ID} bytes, got {}", id.len()).into());
     }
     let body = serde_json::to_vec(&message)?;
     Ok(Letter::new(&broker.queues.work, id.into(), body))

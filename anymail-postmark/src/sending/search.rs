@@ -1,6 +1,6 @@
 //! Looks up a message by its generated ID.
 //!
-//! The ids are given in `batch.rs`. The search:
+//! The IDs are given in `batch.rs`. The search:
 //! <https://postmarkapp.com/developer/api/messages-api>, read in 2026-09.
 
 use anymail_core::{Accepted, SendError, SendErrorKind};

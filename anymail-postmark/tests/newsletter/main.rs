@@ -77,7 +77,7 @@ impl Site {
             .await
     }
 
-    /// Signs up an address and returns the message id.
+    /// Signs up an address and returns the message ID.
     async fn join(&self, name: &str, email: &str) -> String {
         let (status, page) = self.sign_up(name, email).await;
         assert_eq!(status, 200, "{page}");

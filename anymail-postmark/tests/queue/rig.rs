@@ -109,7 +109,7 @@ impl Rig {
         finish(self.example(&arguments, "others"))
     }
 
-    /// Returns how often Postmark has accepted each message, by the app's id.
+    /// Returns how often Postmark has accepted each message, by the app's ID.
     pub(crate) fn accepted(&self) -> BTreeMap<String, usize> {
         let mut accepted = BTreeMap::new();
         for message in self.fake.messages() {

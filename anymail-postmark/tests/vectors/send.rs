@@ -202,7 +202,7 @@ fn success(request: &Request) -> Value {
     }
 }
 
-/// Compares the request; returns the generated ids that correspond to the expected ones.
+/// Compares the request; returns the generated IDs that correspond to the expected ones.
 fn compare_request(
     expected: &ExpectedRequest,
     request: &Request,

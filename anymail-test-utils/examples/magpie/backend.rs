@@ -117,7 +117,7 @@ impl Magpie {
         })
     }
 
-    /// Makes one call and returns the id of its messages and the complete response.
+    /// Makes one call and returns the ID of its messages and the complete response.
     async fn call(&self, form: Form) -> Result<(String, String), SendError> {
         let request = self.http.post(&self.url).multipart(form);
         let request = request.header("authorization", self.authorization.clone());

@@ -10,9 +10,9 @@
 //! | --- | --- | --- |
 //! | names of fields, `recipient-variables`, 1,000 recipients per call | [batch sending], [messages] | documented |
 //! | `signature` with `timestamp`, `token` and HMAC-SHA256 of both | [securing webhooks] | documented |
-//! | `event-data`, its `severity`, ids without angle brackets | [events], [webhooks] | documented |
+//! | `event-data`, its `severity`, IDs without angle brackets | [events], [webhooks] | documented |
 //! | inbound messages as a form | [receiving] | documented |
-//! | an inline part's content id is its filename | [messages] | documented |
+//! | an inline part's content ID is its filename | [messages] | documented |
 //! | a variable without a value for a recipient is not substituted | | not documented; observed by others |
 //! | an empty header or value is omitted; every message of a batch has all copies | | specific to Magpie |
 //! | the option `o:archive-to` is a list | | specific to Magpie |

@@ -86,7 +86,7 @@ fn event(data: &Value, body: &Bytes) -> Event {
     )]
     let nanoseconds = seconds.map(|seconds| (seconds * 1e9) as i128);
     event.timestamp = nanoseconds.and_then(|at| OffsetDateTime::from_unix_timestamp_nanos(at).ok());
-    // The response to a call writes the id in angle brackets, and so does the status.
+    // The response to a call writes the ID in angle brackets, and so does the status.
     let message_id = text(&["message", "headers", "message-id"]);
     event.message_id = message_id.map(|id| format!("<{}>", id.trim_matches(['<', '>'])));
     event.recipient = text(&["recipient"]);
@@ -158,7 +158,7 @@ impl Webhook for MagpieInboundWebhook {
     }
 }
 
-/// Magpie has no id for an inbound message. A message to two addresses arrives twice.
+/// Magpie has no ID for an inbound message. A message to two addresses arrives twice.
 fn inbound_key(form: &Form, message: &InboundMessage) -> String {
     let recipient = message.envelope_recipient.as_deref().unwrap_or_default();
     if let Some(id) = message.message_id() {
@@ -211,7 +211,7 @@ fn mail(form: &Form) -> InboundMessage {
     if let Some(html) = text("body-html") {
         message.set_html(html);
     }
-    // Which file the HTML refers to by which content id.
+    // Which file the HTML refers to by which content ID.
     let ids = json("content-id-map");
     let shown: BTreeMap<&str, &str> = ids
         .as_ref()

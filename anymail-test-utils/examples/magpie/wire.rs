@@ -187,7 +187,7 @@ fn by_recipient(fields: &mut Fields<'_>, message: &PreparedMessage, to: &[Addres
     fields.text("recipient-variables", Value::from(variables).to_string());
 }
 
-/// Reads the id that Magpie assigns to all messages of a call.
+/// Reads the ID that Magpie assigns to all messages of a call.
 pub fn message_id(answer: &Value) -> Option<String> {
     let id = answer.get("id").and_then(Value::as_str)?;
     (!id.is_empty()).then(|| id.to_owned())

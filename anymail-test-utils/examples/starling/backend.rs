@@ -96,7 +96,7 @@ impl Starling {
         })
     }
 
-    /// Makes one call and returns the id of its messages, if Starling sends one.
+    /// Makes one call and returns the ID of its messages, if Starling sends one.
     async fn call(&self, request: &Value) -> Result<Option<String>, SendError> {
         let request = self.http.post(&self.url).json(request);
         let request = request.header("authorization", self.authorization.clone());

@@ -1,7 +1,7 @@
 //! A small but complete backend for an ESP like [SendGrid], with the conformance suite.
 //!
 //! Starling does not exist. It accepts one message with a list of `personalizations`, each of which
-//! becomes a separate message. Success is an HTTP status without a body, with an id in a header. It
+//! becomes a separate message. Success is an HTTP status without a body, with an ID in a header. It
 //! posts events as an array, signed with a private key. Copy this example for a similar ESP; the
 //! guide "Writing a backend" (`anymail_test_utils::guide::writing_a_backend`) explains each part.
 //! Run the suite with `cargo test -p anymail-test-utils --example starling`.
@@ -10,8 +10,8 @@
 //! | --- | --- | --- |
 //! | `personalizations`, names of fields, errors | [mail send] | documented |
 //! | 1,000 recipients per call, including copies | [limitations] | documented |
-//! | 202, no body, the id in `X-Message-Id` | [mail send] | documented |
-//! | an array of events; `sg_message_id` starts with the id | [events] | documented |
+//! | 202, no body, the ID in `X-Message-Id` | [mail send] | documented |
+//! | an array of events; `sg_message_id` starts with the ID | [events] | documented |
 //! | ECDSA of the time and the body | [signed events] | documented |
 //! | inbound messages as a multipart form | [inbound parse] | documented |
 //! | inbound messages are signed in the same way | | specific to Starling |

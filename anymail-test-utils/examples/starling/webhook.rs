@@ -174,7 +174,7 @@ impl Webhook for StarlingInboundWebhook {
             return Err(fail(WebhookErrorKind::WrongShape, words));
         }
         let raw = RawBytes::from(request.body().clone());
-        // Starling has no id for an inbound message. A message to two addresses arrives twice.
+        // Starling has no ID for an inbound message. A message to two addresses arrives twice.
         let recipient = message.envelope_recipient.as_deref().unwrap_or_default();
         let key = match message.message_id() {
             Some(id) => dedup_key(&["inbound", id, recipient]),

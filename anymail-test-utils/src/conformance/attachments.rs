@@ -100,7 +100,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             ),
             trial(
                 "attachments::inline_parts_keep_their_filenames",
-                "how your backend writes the filename next to the content id",
+                "how your backend writes the filename next to the content ID",
                 |rig| async move {
                     if !rig.profile.inline_parts_have_names {
                         return Err(Stop::skip(

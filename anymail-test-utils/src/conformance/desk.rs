@@ -101,7 +101,7 @@ impl Desk {
         answers.map(|answer| answer.mail.clone()).collect()
     }
 
-    /// Returns the ids that the ESP assigned to one recipient's messages: several for a copy of a
+    /// Returns the IDs that the ESP assigned to one recipient's messages: several for a copy of a
     /// batch.
     pub(super) fn ids_of(&self, recipient: &AddressKey) -> Vec<String> {
         let mut ids = Vec::new();
@@ -115,7 +115,7 @@ impl Desk {
         ids
     }
 
-    /// Accepts the messages of a call: assigns ids and decides what to report.
+    /// Accepts the messages of a call: assigns IDs and decides what to report.
     pub(super) fn decide(&self, mails: Vec<Understood>) -> Decided {
         let plan = self.plan();
         let answers = self.answers(&plan, mails);

@@ -138,7 +138,7 @@ impl News {
         lines
     }
 
-    /// The id that the sender got for the message.
+    /// The ID that the sender got for the message.
     fn told_id<'e>(&'e self, expected: &'e Expected) -> Option<&'e str> {
         let id = expected.message_id.as_deref()?;
         let mut recipients = self.sent.recipients.iter();

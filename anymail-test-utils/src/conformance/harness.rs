@@ -70,7 +70,7 @@ pub trait Harness: Send + Sync + 'static {
     /// Returns the backend's webhooks, created with this authentication, each with posts as the ESP
     /// makes them and the events that they contain.
     ///
-    /// Events about a sent message are about the message `sent`: they contain its id as the ESP
+    /// Events about a sent message are about the message `sent`: they contain its ID as the ESP
     /// writes it, its first recipient and its metadata. By default, there are no webhooks.
     fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
         let _ = (auth, sent);
@@ -235,7 +235,7 @@ impl Credentials {
 pub struct Answer {
     /// The message, as [`Harness::read`] returned it.
     pub mail: Understood,
-    /// The id that the ESP assigns.
+    /// The ID that the ESP assigns.
     pub id: String,
     /// What it reports about each recipient, in the order to, cc, bcc.
     pub recipients: Vec<Recipient>,
@@ -262,7 +262,7 @@ pub struct Recipient {
     /// `Sent` or `Queued`: accepted. `Invalid`: no such address. `Rejected`: suppressed by the ESP.
     /// `Failed`: not accepted for another reason.
     pub status: Status,
-    /// The recipient's own id, for [`MessageIds::PerRecipient`](super::MessageIds::PerRecipient).
+    /// The recipient's own ID, for [`MessageIds::PerRecipient`](super::MessageIds::PerRecipient).
     pub id: String,
 }
 

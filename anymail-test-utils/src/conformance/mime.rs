@@ -31,7 +31,7 @@ impl Understood {
     ///
     /// The message contains neither recipients other than those in `to` and `cc` nor the envelope
     /// sender. [`own_id`](Self::own_id) stays empty, too: the ESP determines whether the backend's
-    /// `Message-ID` is the message id.
+    /// `Message-ID` is the message ID.
     ///
     /// # Errors
     /// Returns an error if the bytes are not a message or an address is invalid.

@@ -42,7 +42,7 @@ pub struct Post {
     /// suite also repeats the unchanged post.
     pub repeats: Vec<Request<Bytes>>,
     /// Posts with other events that differ from this one only in what distinguishes events, such as
-    /// the event id, at the same time and for the same message.
+    /// the event ID, at the same time and for the same message.
     pub others: Vec<Request<Bytes>>,
 }
 
@@ -94,7 +94,7 @@ pub struct Expected {
     pub timestamp: Option<i64>,
     /// The recipient that the event is about.
     pub recipient: Option<String>,
-    /// The id that the ESP assigned to the message. The event must contain it as the status
+    /// The ID that the ESP assigned to the message. The event must contain it as the status
     /// reported it.
     pub message_id: Option<String>,
     /// The metadata of the message that the ESP posts.
@@ -112,7 +112,7 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Creates an event about a message that was sent, for its first recipient, with its id,
+    /// Creates an event about a message that was sent, for its first recipient, with its ID,
     /// metadata and tags. If the ESP posts less, remove it.
     pub fn of(sent: &Answer, event_type: EventType) -> Self {
         let first = sent.recipients.first();

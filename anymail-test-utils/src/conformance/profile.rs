@@ -6,18 +6,18 @@ use super::harness::{Answer, Recipient};
 use super::understood::Understood;
 use crate::fixtures::plain;
 
-/// What a message id of the ESP identifies.
+/// What a message ID of the ESP identifies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MessageIds {
-    /// One message; its recipients share the id.
+    /// One message; its recipients share the ID.
     #[default]
     PerMail,
     /// One recipient of one message.
     PerRecipient,
     /// All messages of one call.
     PerCall,
-    /// The ESP's responses contain no ids.
+    /// The ESP's responses contain no IDs.
     None,
 }
 
@@ -39,9 +39,9 @@ pub enum MessageIds {
 pub struct Profile {
     /// The status that ordinary success means: `Sent` (the default) or `Queued`.
     pub accepts_as: Status,
-    /// What its message ids identify. The default is one message.
+    /// What its message IDs identify. The default is one message.
     pub message_ids: MessageIds,
-    /// Creates the n-th message id, for an ESP whose ids have a certain format. The default is a UUID.
+    /// Creates the n-th message ID, for an ESP whose IDs have a certain format. The default is a UUID.
     pub message_id: fn(u64) -> String,
     /// Whether the response's body contains any result. Use `false` if the HTTP status is the complete
     /// result. The default is `true`.
@@ -50,8 +50,8 @@ pub struct Profile {
     /// each recipient needs a separate call. The default is `None`, no limit. With a limit, the suite
     /// sends batches in several calls and makes one of those calls fail.
     pub recipients_per_call: Option<usize>,
-    /// Whether an inline part can have a filename in addition to its content id. Use `false` if the
-    /// content id is the filename. The default is `true`.
+    /// Whether an inline part can have a filename in addition to its content ID. Use `false` if the
+    /// content ID is the filename. The default is `true`.
     pub inline_parts_have_names: bool,
     /// A valid name or number of a template at the ESP. The default is `welcome`.
     pub template_id: String,

@@ -126,7 +126,7 @@ impl Rig {
         desk.map_or_else(Vec::new, |desk| desk.log().calls.clone())
     }
 
-    /// Returns the ids that the ESP assigned to one recipient's messages: several for a copy of a
+    /// Returns the IDs that the ESP assigned to one recipient's messages: several for a copy of a
     /// batch.
     pub(super) fn ids_of(&self, recipient: &AddressKey) -> Vec<String> {
         let desk = self.wire.desk();
@@ -286,7 +286,7 @@ impl Rig {
     }
 }
 
-/// Summarizes a result: each recipient's status and id.
+/// Summarizes a result: each recipient's status and ID.
 fn show_result(result: &Result<SendStatus, SendError>) -> String {
     let status = match result {
         Ok(status) => status,

@@ -1,4 +1,4 @@
-//! What a caller learns: each recipient's status and message id, for everything an ESP can report.
+//! What a caller learns: each recipient's status and message ID, for everything an ESP can report.
 
 use anymail_core::{
     Accepted, Capabilities, Feature, Message, SendErrorKind, SendStatus, Status, Support,
@@ -97,7 +97,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     trials
 }
 
-/// Checks that each accepted recipient has an id of the ESP, and that no other recipient has one.
+/// Checks that each accepted recipient has an ID of the ESP, and that no other recipient has one.
 pub(super) fn ids(rig: &Rig, status: &SendStatus) -> Verdict {
     for recipient in status.recipients() {
         let id = recipient.message_id.as_deref();
@@ -112,7 +112,7 @@ pub(super) fn ids(rig: &Rig, status: &SendStatus) -> Verdict {
         rig.ensure(right, || {
             let wanted = if none { Vec::new() } else { given };
             format!(
-                "expected   the message id of {}, who is {:?}: {wanted:?}\nreported   {id:?}",
+                "expected   the message ID of {}, who is {:?}: {wanted:?}\nreported   {id:?}",
                 recipient.email, recipient.status
             )
         })?;

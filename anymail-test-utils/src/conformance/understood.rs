@@ -61,8 +61,8 @@ pub struct Understood {
     /// The keys of [`Profile::esp_extra`](super::Profile::esp_extra) in the request, with their
     /// values.
     pub extra: JsonMap,
-    /// The id that the backend itself assigned to the message, if it does so. Events then contain
-    /// this id, and the status must report it.
+    /// The ID that the backend itself assigned to the message, if it does so. Events then contain
+    /// this ID, and the status must report it.
     pub own_id: Option<String>,
 }
 
@@ -77,7 +77,7 @@ pub struct File {
     pub content: Bytes,
     /// Whether it is an inline part, which the HTML shows, rather than a regular attachment.
     pub inline: bool,
-    /// The content id without angle brackets or `cid:`.
+    /// The content ID without angle brackets or `cid:`.
     pub content_id: Option<String>,
 }
 
@@ -107,7 +107,7 @@ pub(super) enum Part {
     Inline,
     /// The filenames of inline parts.
     InlineNames,
-    /// The content ids of inline parts.
+    /// The content IDs of inline parts.
     ContentIds,
     Metadata,
     Tags,
@@ -191,7 +191,7 @@ impl Part {
             Self::Attachments => "attachments",
             Self::Inline => "inline parts",
             Self::InlineNames => "names of inline parts",
-            Self::ContentIds => "content ids",
+            Self::ContentIds => "content IDs",
             Self::Metadata => "metadata",
             Self::Tags => "tags",
             Self::TrackOpens => "track_opens",
@@ -286,7 +286,7 @@ fn show_content(content: &Bytes) -> String {
     format!("({} bytes, hash {:x})", content.len(), hash(content))
 }
 
-/// A regular attachment may have a content id that nobody sees.
+/// A regular attachment may have a content ID that nobody sees.
 fn show_file(file: &File) -> String {
     let inline = if file.inline { " inline" } else { "" };
     format!(

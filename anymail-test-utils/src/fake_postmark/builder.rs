@@ -178,7 +178,7 @@ impl FakePostmarkBuilder {
     /// ```
     ///
     /// Files that have changed are read again before the next call that needs templates, so the app
-    /// always sends the latest saved version. A template keeps its id. If the files of a template are
+    /// always sends the latest saved version. A template keeps its ID. If the files of a template are
     /// invalid, sending it is refused with 1101, and the error message names the file and the position.
     /// [`FakePostmark::template_problems`] lists all such problems; a test can assert that there are
     /// none. Edits through the API are kept until a file changes.

@@ -22,7 +22,7 @@ use super::webhooks::{Posting, RetryRule, Target};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TriggerError {
-    /// The fake has accepted no message with this id.
+    /// The fake has accepted no message with this ID.
     UnknownMessage(String),
     /// The bytes are not a valid message.
     NotAMail,
@@ -35,7 +35,7 @@ impl fmt::Display for TriggerError {
         match self {
             Self::UnknownMessage(id) => {
                 let id: String = id.chars().take(80).collect();
-                write!(f, "no message with the id {id:?} was accepted")
+                write!(f, "no message with the ID {id:?} was accepted")
             }
             Self::NotAMail => f.write_str("could not parse the message: not valid MIME"),
             Self::Stopped => f.write_str("the fake Postmark server was stopped"),

@@ -309,7 +309,7 @@ fn verify(fake: &Fake, fields: &Fields<'_>, webhook: &mut Webhook) -> Result<(),
     })))
 }
 
-/// A sample event, with a message id that no message has.
+/// A sample event, with a message ID that no message has.
 fn sample(trigger: Trigger, stream: &str) -> Value {
     let mailbox = |email: &str| Mailbox {
         name: String::new(),

@@ -13,7 +13,7 @@ use serde_json::Value;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SentMessage {
-    /// Postmark's message id, a UUID in lower case.
+    /// Postmark's message ID, a UUID in lower case.
     pub id: String,
     /// When it was accepted, as in the response: UTC, seven subsecond digits, `Z`.
     pub submitted_at: String,
@@ -42,19 +42,19 @@ pub struct SentMessage {
     pub metadata: BTreeMap<String, String>,
     /// The tag.
     pub tag: Option<String>,
-    /// The message stream's id.
+    /// The message stream's ID.
     pub stream: String,
     /// Whether opens are tracked.
     pub track_opens: bool,
     /// `None`, `HtmlAndText`, `HtmlOnly` or `TextOnly`.
     pub track_links: String,
-    /// The id or alias of the template, as given.
+    /// The ID or alias of the template, as given.
     pub template: Option<String>,
     /// The values for the template.
     pub template_model: Option<Value>,
     /// Why the template could not be rendered. Such a message bounces.
     pub render_error: Option<String>,
-    /// The id of the bulk request that contained the message.
+    /// The ID of the bulk request that contained the message.
     pub bulk_id: Option<String>,
     /// The recipients, in lower case, that do not get the message because they are suppressed on its
     /// stream.
@@ -90,7 +90,7 @@ impl SentMessage {
     }
 }
 
-/// Shows ids and addresses, but no subject, body or header.
+/// Shows IDs and addresses, but no subject, body or header.
 impl fmt::Debug for SentMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SentMessage")
@@ -146,7 +146,7 @@ pub struct SentAttachment {
     pub content: Bytes,
     /// The media type, as given.
     pub content_type: String,
-    /// The content id of an inline attachment, without `cid:`.
+    /// The content ID of an inline attachment, without `cid:`.
     pub content_id: Option<String>,
 }
 

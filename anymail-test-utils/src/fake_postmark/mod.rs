@@ -132,7 +132,7 @@ use crate::smtp_server::LoopbackSmtp;
 /// - A message can have up to 10 MB, which is announced as `SIZE` (the limit is documented for all
 ///   messages; the reply 552 to a larger one is guessed). Postmark's list of extensions is unknown; the
 ///   fake offers `PIPELINING`, `SIZE`, `8BITMIME` and `ENHANCEDSTATUSCODES`. The texts of all other
-///   replies are guessed, as is the fact that the reply to a message does not contain the message id.
+///   replies are guessed, as is the fact that the reply to a message does not contain the message ID.
 /// - It is unknown whether the test token works over SMTP. Here it does: a valid message is counted in
 ///   [`test_jobs`](Self::test_jobs) and not kept; an invalid one is refused with 554, because there is no
 ///   server on which it could bounce.
@@ -205,7 +205,7 @@ impl FakePostmark {
         self.fake.state().suppress(stream, email, reason, origin);
     }
 
-    /// Stores a template and returns its id. Messages can use the id or the alias.
+    /// Stores a template and returns its ID. Messages can use the ID or the alias.
     ///
     /// Unlike `POST templates`, this does not validate the template. If it cannot be rendered,
     /// [`SentMessage::render_error`] contains the reason.

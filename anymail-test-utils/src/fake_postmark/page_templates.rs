@@ -8,7 +8,7 @@ use super::sending::Content;
 use super::state::{Fake, State};
 use super::templates::{Template, merge};
 
-/// The list of templates, and the template with this id rendered.
+/// The list of templates, and the template with this ID rendered.
 pub(super) fn view(fake: &Fake, id: Option<i64>) -> Value {
     fake.read_templates();
     let state = fake.state();

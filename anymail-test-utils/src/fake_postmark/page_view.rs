@@ -16,7 +16,7 @@ use super::webhooks::{Target, WebhookReport};
 
 const TEMPLATE: &str = include_str!("page.html");
 
-/// The key of the reports about inbound mail, in place of a message id.
+/// The key of the reports about inbound mail, in place of a message ID.
 pub(super) const RECEIVED: &str = "receive";
 
 /// The maximum number of messages in the list.
@@ -32,7 +32,7 @@ pub(super) enum Beside<'a> {
     Message(&'a SentMessage, &'a str),
     /// The form for inbound mail.
     Receive,
-    /// The stored templates, with the one of this id rendered.
+    /// The stored templates, with the one of this ID rendered.
     Templates(Option<i64>),
 }
 

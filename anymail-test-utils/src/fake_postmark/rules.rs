@@ -235,7 +235,7 @@ pub(super) fn webhook_not_verified(report: Value) -> ApiError {
     error
 }
 
-/// The message that accompanies the message id when some recipients are inactive. LIVE in 2021
+/// The message that accompanies the message ID when some recipients are inactive. LIVE in 2021
 pub(super) fn some_inactive(addresses: &str) -> String {
     format!("Message OK, but will not deliver to these inactive addresses: {addresses}")
 }

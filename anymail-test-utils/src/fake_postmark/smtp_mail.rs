@@ -27,7 +27,7 @@ pub(super) fn read(mail: &SmtpMail, stream: Option<&str>) -> Option<Arrived> {
     if nests_too_deep(&mail.content) {
         return None;
     }
-    // Keep ids as they are written, with their angle brackets.
+    // Keep IDs as they are written, with their angle brackets.
     let parser = MessageParser::new()
         .default_header_text()
         .with_mime_headers()
@@ -219,7 +219,7 @@ fn range(header: &Header<'_>) -> std::ops::Range<usize> {
     at(header.offset_start)..at(header.offset_end)
 }
 
-/// Returns the outgoing message: with Postmark's ids and without its commands.
+/// Returns the outgoing message: with Postmark's IDs and without its commands.
 pub(super) fn as_delivered(raw: &[u8], id: &str) -> String {
     let text = String::from_utf8_lossy(raw);
     let fields = || {

@@ -81,13 +81,13 @@ pub(super) struct State {
     pub(super) messages: Vec<Arc<SentMessage>>,
     /// Messages over SMTP that cannot be sent.
     pub(super) refused: Vec<Arc<SentMessage>>,
-    /// All messages by id, including refused ones.
+    /// All messages by ID, including refused ones.
     by_id: HashMap<String, Arc<SentMessage>>,
     /// All accepted messages by each value in their metadata.
     by_metadata: HashMap<String, Vec<Arc<SentMessage>>>,
     /// The number of messages that were accepted with the test token.
     pub(super) test_jobs: u64,
-    /// The events of messages by message id, as `MessageEvents` shows them.
+    /// The events of messages by message ID, as `MessageEvents` shows them.
     pub(super) events: HashMap<String, Vec<Value>>,
     pub(super) streams: Vec<Stream>,
     /// By stream and address in lower case.
@@ -99,11 +99,11 @@ pub(super) struct State {
     pub(super) bounces: Vec<Bounce>,
     pub(super) webhooks: Vec<Webhook>,
     pub(super) server: ServerSettings,
-    /// The message ids and recipients of opens.
+    /// The message IDs and recipients of opens.
     pub(super) opened: HashSet<(String, String)>,
-    /// The message ids, recipients and links of clicks.
+    /// The message IDs, recipients and links of clicks.
     pub(super) clicked: HashSet<(String, String, String)>,
-    /// The responses of webhooks to the last button on the mailbox page, by message id.
+    /// The responses of webhooks to the last button on the mailbox page, by message ID.
     pub(super) reports: HashMap<String, Vec<WebhookReport>>,
     last_id: i64,
 }
@@ -173,7 +173,7 @@ impl State {
         self.by_metadata.get(value).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns an id that is unique on this server.
+    /// Returns an ID that is unique on this server.
     pub(super) fn next_id(&mut self) -> i64 {
         self.last_id = self.last_id.saturating_add(1);
         self.last_id
@@ -184,7 +184,7 @@ impl State {
     }
 }
 
-/// The server's id in all responses.
+/// The server's ID in all responses.
 pub(super) const SERVER_ID: i64 = 1;
 
 /// Returns the current time in Postmark's format: UTC with seven subsecond digits.
@@ -195,7 +195,7 @@ pub(super) fn now() -> String {
     OffsetDateTime::now_utc().format(form).unwrap_or_default()
 }
 
-/// Creates a message id.
+/// Creates a message ID.
 pub(super) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }

@@ -28,7 +28,7 @@ const MAX_DEPTH: usize = 8;
 pub(super) struct TemplateFolder {
     root: PathBuf,
     read: BTreeMap<PathBuf, Files>,
-    /// The ids of templates by folder, so that a template keeps its id when it is edited.
+    /// The IDs of templates by folder, so that a template keeps its ID when it is edited.
     ids: BTreeMap<PathBuf, i64>,
     broken: Vec<Broken>,
 }
@@ -215,7 +215,7 @@ fn problem_at(path: &Path, problem: impl std::fmt::Display) -> String {
 }
 
 impl Files {
-    /// Builds the template, without its id.
+    /// Builds the template, without its ID.
     ///
     /// # Errors
     /// Returns the alias of the template and the problem with its files.

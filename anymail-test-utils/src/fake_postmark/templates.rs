@@ -40,7 +40,7 @@ impl Template {
 
 impl State {
     fn template(&self, id: Option<i64>, alias: Option<&str>) -> Option<&Template> {
-        // An id takes precedence over an alias. DOC, for batches
+        // An ID takes precedence over an alias. DOC, for batches
         let fits = |template: &&Template| match id {
             Some(id) => template.id == id,
             None => alias.is_some() && template.alias.as_deref() == alias,
@@ -48,7 +48,7 @@ impl State {
         self.templates.iter().find(fits)
     }
 
-    /// Finds a template by the id or alias in a path.
+    /// Finds a template by the ID or alias in a path.
     fn template_by_name(&self, name: &str) -> Result<&Template, ApiError> {
         match name.parse() {
             Ok(id) => self

@@ -49,7 +49,7 @@ impl FakePostmark {
     /// bounces.
     ///
     /// # Errors
-    /// Returns an error if no message has this id.
+    /// Returns an error if no message has this ID.
     pub async fn deliver(&self, id: &str) -> Reports {
         self.post(self.fake.deliver(id)?).await
     }
@@ -58,7 +58,7 @@ impl FakePostmark {
     /// suppressed on the message's stream, and webhooks are notified of that, too.
     ///
     /// # Errors
-    /// Returns an error if no message has this id.
+    /// Returns an error if no message has this ID.
     pub async fn bounce(&self, id: &str, kind: BounceType) -> Reports {
         self.post(self.fake.bounce(id, kind)?).await
     }
@@ -66,7 +66,7 @@ impl FakePostmark {
     /// Marks a message as spam for every recipient, which suppresses them permanently.
     ///
     /// # Errors
-    /// Returns an error if no message has this id.
+    /// Returns an error if no message has this ID.
     pub async fn complain(&self, id: &str) -> Reports {
         self.bounce(id, BounceType::SpamComplaint).await
     }
@@ -74,7 +74,7 @@ impl FakePostmark {
     /// Opens a message as every recipient, whether or not opens are tracked.
     ///
     /// # Errors
-    /// Returns an error if no message has this id.
+    /// Returns an error if no message has this ID.
     pub async fn open(&self, id: &str) -> Reports {
         self.post(self.fake.open(id)?).await
     }
@@ -83,7 +83,7 @@ impl FakePostmark {
     /// a recipient on a link is reported.
     ///
     /// # Errors
-    /// Returns an error if no message has this id.
+    /// Returns an error if no message has this ID.
     pub async fn click(&self, id: &str, link: &str) -> Reports {
         self.post(self.fake.click(id, link)?).await
     }
@@ -91,7 +91,7 @@ impl FakePostmark {
     /// Unsubscribes every recipient from the message's stream.
     ///
     /// # Errors
-    /// Returns an error if no message has this id.
+    /// Returns an error if no message has this ID.
     pub async fn unsubscribe(&self, id: &str) -> Reports {
         self.post(self.fake.unsubscribe(id)?).await
     }

@@ -11,7 +11,7 @@ pub type SmtpParameters = Vec<(String, Option<String>)>;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SmtpMail {
-    /// The queue id that the reply contained.
+    /// The queue ID that the reply contained.
     pub id: String,
     /// The number of its connection, starting at 1.
     pub connection: u64,

@@ -58,7 +58,7 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) certificates: Option<Certificates>,
     pub(super) recording: AtomicBool,
-    /// The number of queue ids so far.
+    /// The number of queue IDs so far.
     pub(super) ids: AtomicU64,
     plan: Mutex<Plan>,
     seen: Mutex<Seen>,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::caller::Caller;
 use crate::receiver::{Receiver, keys, kinds};
 
-/// Starts a fake that posts events to a receiver, and sends a message; returns its id.
+/// Starts a fake that posts events to a receiver, and sends a message; returns its ID.
 async fn sent(changes: Value) -> (Caller, Receiver, String) {
     let caller = Caller::new().await;
     let receiver = Receiver::new();
@@ -315,7 +315,7 @@ async fn events_of_an_unknown_message_are_errors() {
     let postmark = FakePostmark::start().unwrap();
     let error = postmark.deliver("nothing").await.unwrap_err();
     assert_eq!(error, TriggerError::UnknownMessage("nothing".to_owned()));
-    let words = "no message with the id \"nothing\" was accepted";
+    let words = "no message with the ID \"nothing\" was accepted";
     assert_eq!(error.to_string(), words);
     let error = postmark.receive(b"").await.unwrap_err();
     assert_eq!(error, TriggerError::NotAMail);

@@ -46,7 +46,7 @@ pub struct Calls {
     pub user: Option<&'static str>,
     pub most: usize,
     pub body: fn(RequestBuilder, &PreparedMessage, &[Address]) -> RequestBuilder,
-    /// The id in a response: a header's value, or part of the body.
+    /// The ID in a response: a header's value, or part of the body.
     pub id: fn(Option<&str>, &str) -> Option<String>,
     pub yes: u16,
     /// The ESP's error message in the body of a refusal.

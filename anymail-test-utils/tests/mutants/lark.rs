@@ -221,7 +221,7 @@ impl Lark {
             .await?;
         let mut delivery = Delivery {
             id: match self.is(Fault::TellsAnIdOfItsOwn) {
-                true => "an id of its own".to_owned(),
+                true => "an ID of its own".to_owned(),
                 false => mime.message_id().to_owned(),
             },
             ..Delivery::default()

@@ -323,7 +323,7 @@ fn read(mail: &SmtpMail) -> Result<Understood, String> {
     Ok(read)
 }
 
-/// Returns the backend's own id: the one in the header `Message-ID`, without angle brackets.
+/// Returns the backend's own ID: the one in the header `Message-ID`, without angle brackets.
 fn message_id(mail: &[u8]) -> Option<String> {
     let parsed = mail_parser::MessageParser::new().parse(mail)?;
     parsed.message_id().map(str::to_owned)
