@@ -1,8 +1,7 @@
-//! Prints the figures beside their peers, which are compiled here and nowhere else.
+//! Prints the table of figures, with the libraries that we compare with. Nothing else compiles them.
 //!
-//! `cargo bench -p anymail-postmark --bench figures`; with `-- NAME` behind it, the part of that
-//! name alone. What is measured is in `peers/`, what came of it in `README.md`. The part `build`
-//! runs only when it is named.
+//! Run it with `cargo bench -p anymail-postmark --bench figures`; `-- NAME` selects one part. The part
+//! `build` runs only if it is named. `peers/` contains the measurements, and `README.md` the results.
 
 mod builds;
 
@@ -14,7 +13,7 @@ const MESSAGES: &str = "100000";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
-    // cargo gives it to benches alone: `cargo test --all-targets` has come here, too.
+    // Cargo passes it only to benchmarks; `cargo test --all-targets` runs this program, too.
     if !arguments.iter().any(|argument| argument == "--bench") {
         return ExitCode::SUCCESS;
     }
@@ -34,7 +33,7 @@ fn main() -> ExitCode {
         cargo.args([verb, "--release", "--locked", "--manifest-path", manifest]);
         cargo
     };
-    // Two programs: one counts what the other would be slowed down by counting.
+    // Two programs, because counting allocations would slow the other one down.
     let built = cargo("build").args(["--bins"]).status();
     let run = || {
         cargo("run")
@@ -65,7 +64,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What another bench counts, on a busy machine the same as on an idle one.
+/// The counts of another benchmark, which are the same on a busy and on an idle machine.
 fn counted(bench: &str) -> io::Result<ExitStatus> {
     let manifest = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -76,7 +75,7 @@ fn counted(bench: &str) -> io::Result<ExitStatus> {
     cargo.args(["--bench", bench, "--", "--figures"]).status()
 }
 
-/// The accounting run over SMTP, which is a test: whether it passes is the figure.
+/// The accounting test over SMTP; the figure is whether it passes.
 fn accounting() -> io::Result<ExitStatus> {
     let core = concat!(env!("CARGO_MANIFEST_DIR"), "/../anymail-core/Cargo.toml");
     let mut test = Command::new(env!("CARGO"));
@@ -89,8 +88,8 @@ fn accounting() -> io::Result<ExitStatus> {
         false => ("some", "**missed**"),
     };
     println!(
-        "| 100,000 messages by SMTP under random faults: recipients who have the mail twice, or \
-         lack it without a word | 0 | {got} | {verdict} |  |  |"
+        "| 100,000 messages over SMTP under random faults: recipients who got a message twice, or \
+         whose loss was not reported | 0 | {got} | {verdict} |  |  |"
     );
     if !output.status.success() {
         println!("{}", String::from_utf8_lossy(&output.stdout));

@@ -1,7 +1,6 @@
-//! The time that each hot path takes: to try a change with, on one machine.
+//! Measures the time of each hot path, to compare a change on one machine.
 //!
-//! How that compares with others is printed by `figures.rs`; what CI holds is in
-//! `instructions.rs`.
+//! `figures.rs` compares with other libraries, and `instructions.rs` prints the counts that CI checks.
 
 mod scenarios;
 

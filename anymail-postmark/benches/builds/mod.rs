@@ -1,5 +1,5 @@
-//! What an app pays to compile, beside what it pays with others: the same app, which sends one
-//! mail, with each of them. The files beside this one are the apps.
+//! How many crates an app compiles, and for how long, compared with other libraries: the same app,
+//! which sends one message, with each of them. The other files in this folder are the apps.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io, process};
 
 const ROUNDS: usize = 3;
-/// Asked for, with default features: what an app compiles of others' crates and of ours.
+/// The target with default features: how many crates an app compiles, including ours.
 const MOST_CRATES: usize = 120;
 
 struct App {
     name: &'static str,
     main: &'static str,
     dependencies: String,
-    /// What our time may be over its time.
+    /// The maximum of our time divided by its time.
     asked: Option<f64>,
 }
 
-/// With the features that it takes to reach Postmark, and no others.
+/// Each with only the features that are needed to reach Postmark.
 fn apps() -> [App; 3] {
     let ours = |name| {
         format!(
@@ -50,7 +50,7 @@ fn apps() -> [App; 3] {
     ]
 }
 
-/// Prints the rows. Takes nine release builds, so nothing else should run meanwhile.
+/// Prints the rows. It makes nine release builds, during which nothing else should run.
 pub(crate) fn print() -> io::Result<()> {
     let room = env::temp_dir().join(format!("anymail-builds-{}", process::id()));
     let printed = print_in(&room);
@@ -63,7 +63,7 @@ fn print_in(room: &Path) -> io::Result<()> {
     let mut folders = Vec::new();
     for app in &apps {
         let folder = write(app, room)?;
-        // What is missing comes from the network, before the clock runs.
+        // Missing crates are downloaded before the time is measured.
         cargo(&folder, &["fetch", "--quiet"])?;
         folders.push(folder);
     }
@@ -87,7 +87,7 @@ fn print_in(room: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The app as a package, with the versions that the peers are locked to.
+/// Creates the app's package, with the versions to which the peers are locked.
 fn write(app: &App, room: &Path) -> io::Result<PathBuf> {
     let folder = room.join(app.name);
     fs::create_dir_all(folder.join("src"))?;
@@ -150,8 +150,8 @@ fn row(app: &App, ours: &[Duration], theirs: &[Duration]) -> String {
         times.get(times.len() / 2).copied().unwrap_or_default()
     };
     format!(
-        "| clean release build of an app that sends one mail, over the same with `{}`: time \
-         | {asked} | {got:.2} | {verdict} | {:.2} to {:.2} | {:.1?} beside {:.1?} |",
+        "| clean release build of an app that sends one message, over the same with `{}`: time \
+         | {asked} | {got:.2} | {verdict} | {:.2} to {:.2} | {:.1?} vs. {:.1?} |",
         app.name,
         at(0),
         at(ratios.len().saturating_sub(1)),
@@ -164,7 +164,7 @@ fn verdict(met: bool) -> &'static str {
     if met { "met" } else { "**missed**" }
 }
 
-/// Runs cargo in a folder; gives what it prints.
+/// Runs cargo in a folder and returns its output.
 fn cargo(folder: &Path, arguments: &[&str]) -> io::Result<String> {
     let output = Command::new(env!("CARGO"))
         .args(arguments)

@@ -1,7 +1,7 @@
-//! How many pieces of memory a message in a batch of 500 takes: CI fails where it has become more.
+//! Counts the allocations for a message in a batch of 500. CI fails if the number grows.
 //!
-//! What is counted is what the thread that sends allocates, from `send_all` until the results are
-//! dropped. The server is in another one.
+//! Only the sending thread counts, from `send_all` until the results are dropped. The server runs in
+//! another thread.
 
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
@@ -11,18 +11,18 @@ use std::process::ExitCode;
 
 use scenarios::paths;
 
-/// The figure that was asked for.
+/// The target.
 const ASKED: f64 = 6.0;
 
 fn main() -> ExitCode {
     let as_figure = match env::args().nth(1).as_deref() {
         Some("--figures") => true,
-        // cargo gives it to benches alone: `cargo test --all-targets` has come here, too.
+        // Cargo passes it only to benchmarks; `cargo test --all-targets` runs this program, too.
         Some("--bench") => false,
         _ => return ExitCode::SUCCESS,
     };
     let mut run = paths::send_500();
-    run(); // what is made once, such as a connection, does not count
+    run(); // things that are created once, such as a connection, do not count
     let counted = allocation_counter::measure(run);
     let each = counted.count_total as f64 / 500.0;
     let met = each <= ASKED;

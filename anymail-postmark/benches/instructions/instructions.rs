@@ -1,8 +1,8 @@
-//! How many instructions each hot path takes, by valgrind: CI fails where it has become more.
+//! Counts the instructions of each hot path with valgrind. CI fails if the number grows.
 //!
-//! Instructions are the same on a busy machine and on an idle one, which times are not. They
-//! differ a little between compilers and processors: hence the margin. The counts to compare
-//! with stand beside the paths, in `../scenarios/paths.rs`.
+//! Unlike times, instruction counts are the same on a busy and on an idle machine. They differ
+//! slightly between compilers and processors, hence the margin. The previous counts are next to the
+//! paths, in `../scenarios/paths.rs`.
 
 #[path = "../scenarios/mod.rs"]
 mod scenarios;
@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 
 use scenarios::paths::{PATHS, Path, Setup};
 
-/// How much more than before is a failure.
+/// The growth that is a failure.
 const MARGIN: f64 = 0.10;
 
 fn main() -> ExitCode {
@@ -21,24 +21,24 @@ fn main() -> ExitCode {
         (Some("--run"), Some(name)) => run(&name, |path| Some(path.setup)),
         (Some("--run-beyond"), Some(name)) => run(&name, |path| path.beyond),
         (Some("--figures"), _) => figures(),
-        // cargo gives it to benches alone: `cargo test --all-targets` has come here, too.
+        // Cargo passes it only to benchmarks; `cargo test --all-targets` runs this program, too.
         (Some("--bench"), _) => compare(),
         _ => ExitCode::SUCCESS,
     }
 }
 
-/// What valgrind looks at.
+/// The program that valgrind runs.
 fn run(name: &str, part: fn(&Path) -> Option<Setup>) -> ExitCode {
     let Some(setup) = PATHS.iter().find(|path| path.name == name).and_then(part) else {
         return ExitCode::FAILURE;
     };
     let mut run = setup();
-    run(); // what is done once, such as to ask what the processor can do, does not count
+    run(); // work that is done once, such as detecting the processor's features, does not count
     counted(&mut *run);
     ExitCode::SUCCESS
 }
 
-/// valgrind counts from its entry to its end.
+/// valgrind counts only inside this function.
 #[inline(never)]
 fn counted(run: &mut dyn FnMut()) {
     run();
@@ -46,7 +46,7 @@ fn counted(run: &mut dyn FnMut()) {
 
 fn compare() -> ExitCode {
     if let Some(why) = cannot() {
-        println!("instructions: skipped, {why}");
+        println!("instructions: skipped: {why}");
         return ExitCode::SUCCESS;
     }
     println!("| instructions | before | now | |\n| --- | --- | --- | --- |");
@@ -81,20 +81,20 @@ fn compare() -> ExitCode {
 
 fn cannot() -> Option<&'static str> {
     if !cfg!(target_arch = "x86_64") {
-        return Some("the counts are those of x86-64");
+        return Some("the counts are for x86-64");
     }
     #[cfg(target_arch = "x86_64")]
     if !is_x86_feature_detected!("avx2") {
-        return Some("the counts are those of a processor with AVX2");
+        return Some("the counts are for a processor with AVX2");
     }
     let there = Command::new("valgrind").arg("--version").output();
-    there.is_err().then_some("there is no valgrind")
+    there.is_err().then_some("valgrind is not installed")
 }
 
-/// Prints what was asked for, for the table of figures.
+/// Prints the rows that have a target, for the table of figures.
 fn figures() -> ExitCode {
     if let Some(why) = cannot() {
-        eprintln!("instructions: skipped, {why}");
+        eprintln!("instructions: skipped: {why}");
         return ExitCode::SUCCESS;
     }
     for path in &PATHS {
@@ -118,7 +118,7 @@ fn figures() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The instructions of one of what a path names, without what is not ours.
+/// Returns the instructions for one unit of a path, without those that are not ours.
 fn count_all(path: &Path) -> Result<u64, String> {
     let whole = count(path.name, "--run")?;
     let not_ours = match path.beyond {

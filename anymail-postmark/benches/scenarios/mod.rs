@@ -1,10 +1,10 @@
-//! The messages that the benches send, and a way to get at them as a backend gets them.
+//! The messages that the benchmarks send, and a way to prepare them as a backend gets them.
 #![allow(dead_code, reason = "each bench uses some of it")]
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a bench fails by its panic"
+    reason = "a failing benchmark panics"
 )]
 
 pub mod near;
@@ -25,7 +25,7 @@ use bytes::Bytes;
 /// The attachment of the largest single message: 10 MiB.
 pub const LARGE: usize = 10 << 20;
 
-/// Bytes that look like nothing in particular, always the same.
+/// Pseudorandom bytes that are the same in every run.
 pub fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
@@ -54,7 +54,7 @@ pub fn html(len: usize) -> String {
     html + "</body></html>\n"
 }
 
-/// A message with an attachment of this size, for 20 people.
+/// A message with an attachment of this size, to 20 recipients.
 pub fn with_attachment(len: usize) -> Message {
     let to: Vec<_> = (0..20).map(recipient).collect();
     Message::builder()
@@ -68,8 +68,8 @@ pub fn with_attachment(len: usize) -> Message {
         .unwrap()
 }
 
-/// One message for 500 recipients, each with metadata of its own. They share HTML and an
-/// attachment of about these sizes.
+/// One message to 500 recipients, each with their own metadata. They share HTML and an attachment of
+/// about these sizes.
 pub fn batch_of_500(html_len: usize, file_len: usize) -> Message {
     let mut message = Message::builder()
         .from("Anvil Shop <shop@example.com>")
@@ -89,7 +89,7 @@ pub fn recipient(n: usize) -> String {
     format!("customer{n}@example.com")
 }
 
-/// A short message like thousands of others.
+/// A short message, typical of large numbers.
 pub fn small(n: usize) -> Message {
     Message::builder()
         .from("Anvil Shop <shop@example.com>")
@@ -112,7 +112,7 @@ pub fn tracking_payloads() -> Vec<Bytes> {
         .collect()
 }
 
-/// A mail of about this size: both bodies, and one attachment.
+/// A raw message of about this size, with both bodies and one attachment.
 pub fn inbound_mail(len: usize) -> String {
     let mut mail = String::from(
         "From: Ann <ann@example.com>\r\n\
@@ -150,7 +150,7 @@ pub fn inbound_mail(len: usize) -> String {
     mail + "--outer--\r\n"
 }
 
-/// What Postmark posts for a mail, if it is told to post the whole mail.
+/// The payload that Postmark posts for an inbound message if it includes the raw message.
 pub fn inbound_payload(mail: &str) -> Bytes {
     let payload = serde_json::json!({
         "MessageStream": "inbound",
@@ -161,7 +161,7 @@ pub fn inbound_payload(mail: &str) -> Bytes {
     payload.to_string().into()
 }
 
-/// Takes messages as another backend would get them, and sends nothing.
+/// Collects messages as another backend would get them, and sends nothing.
 #[derive(Debug, Clone)]
 pub struct Catcher {
     can: Capabilities,
@@ -201,7 +201,7 @@ impl EmailBackend for Catcher {
     }
 }
 
-/// The messages as `like` would get them.
+/// Returns the messages as `like` would get them.
 pub async fn prepared(like: &dyn EmailBackend, messages: &[Message]) -> Vec<PreparedMessage> {
     let catcher = Catcher::like(like);
     for result in Mailer::new(catcher.clone()).send_all(messages).await {

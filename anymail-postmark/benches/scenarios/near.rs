@@ -1,4 +1,4 @@
-//! A server on loopback that accepts every message at once, in threads of its own.
+//! A server on loopback that accepts every message immediately, in separate threads.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -1,4 +1,4 @@
-//! The paths that must stay fast, each as something to run over and over.
+//! The paths that must stay fast, as functions that can be run repeatedly.
 
 use std::hint::black_box;
 
@@ -12,23 +12,23 @@ use tokio::runtime::Runtime;
 
 use super::{Catcher, near, prepared, small};
 
-/// Makes what is run and counted; what it takes to make it is not.
+/// Creates the function that is counted; its creation is not counted.
 pub type Setup = fn() -> Box<dyn FnMut()>;
 
 pub struct Path {
     pub name: &'static str,
-    /// How many instructions it took when this was written: on x86-64 with AVX2, by rustc 1.95.
+    /// The number of instructions when this was written, on x86-64 with AVX2, with rustc 1.95.
     pub instructions: u64,
     pub setup: Setup,
-    /// What is part of it and is not ours: its instructions are taken off.
+    /// The part that is not ours. Its instructions are subtracted.
     pub beyond: Option<Setup>,
-    /// How many of what is named are done at once: the instructions are those of one.
+    /// How many units one run processes. The instructions are for one unit.
     pub times: usize,
-    /// The figure that was asked for.
+    /// The target.
     pub asked: Option<u64>,
 }
 
-/// A path of which all is counted, once.
+/// A path of one unit in which everything counts.
 const WHOLE: Path = Path {
     name: "",
     instructions: 0,
@@ -38,12 +38,12 @@ const WHOLE: Path = Path {
     asked: None,
 };
 
-/// So many sends that it does not matter how often one of them finds its answer not yet there.
+/// The number of sends: enough that it does not matter how often one of them waits for its response.
 const SENDS: usize = 100;
 
 pub const PATHS: [Path; 9] = [
     Path {
-        name: "a single send over loopback, beyond bare reqwest posting the same bytes",
+        name: "a single send over loopback, without those of bare reqwest posting the same bytes",
         instructions: 11_320,
         setup: send_one,
         beyond: Some(|| bare("email", 1, SENDS)),
@@ -51,7 +51,7 @@ pub const PATHS: [Path; 9] = [
         asked: Some(12_000),
     },
     Path {
-        name: "a message in a batch of 500 over loopback, beyond bare reqwest posting the same bytes",
+        name: "a message in a batch of 500 over loopback, without those of bare reqwest posting the same bytes",
         instructions: 9_190,
         setup: send_500,
         beyond: Some(|| bare("email/batch", 500, 1)),
@@ -77,7 +77,7 @@ pub const PATHS: [Path; 9] = [
         ..WHOLE
     },
     Path {
-        name: "write 500 small messages, read their answer",
+        name: "write 500 small messages, read their response",
         instructions: 3_735_000,
         setup: answer_500,
         ..WHOLE
@@ -89,20 +89,20 @@ pub const PATHS: [Path; 9] = [
         ..WHOLE
     },
     Path {
-        name: "read the tracking events of all kinds",
+        name: "read tracking events of all kinds",
         instructions: 1_900_000,
         setup: read_tracking,
         ..WHOLE
     },
     Path {
-        name: "read an inbound mail of 1 MiB",
+        name: "read an inbound message of 1 MiB",
         instructions: 8_772_000,
         setup: read_inbound,
         ..WHOLE
     },
 ];
 
-/// The server is in a thread of its own, which is not counted.
+/// The server runs in a separate thread, which does not count.
 fn send_one() -> Box<dyn FnMut()> {
     let (mailer, runtime) = (near_mailer(), runtime());
     let message = small(0);
@@ -113,7 +113,7 @@ fn send_one() -> Box<dyn FnMut()> {
     })
 }
 
-/// What sending so many messages in one call, so many times, comes to without us.
+/// Sends this number of messages in one call, this number of times, without our code.
 fn bare(path: &str, messages: usize, times: usize) -> Box<dyn FnMut()> {
     let messages: Vec<_> = (0..messages).map(small).collect();
     let messages = block_on(prepared(&backend(), &messages));
@@ -203,7 +203,7 @@ fn answer_500() -> Box<dyn FnMut()> {
     })
 }
 
-/// As users type them.
+/// Addresses as users type them.
 pub const ADDRESSES: [&str; 8] = [
     "ann@example.com",
     "customer4711@mail.example.co.uk",

@@ -1,4 +1,4 @@
-//! Reading addresses.
+//! Parsing addresses.
 
 use std::hint::black_box;
 
@@ -8,7 +8,7 @@ use lettre::message::Mailbox;
 use crate::measure::{Clock, Row, side_by_side};
 use crate::scenarios::paths::ADDRESSES;
 
-/// Both parsers take all of them.
+/// Both parsers accept all of them.
 pub fn addresses() -> Row {
     let ours = || {
         for _ in 0..100 {

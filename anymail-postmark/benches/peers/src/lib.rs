@@ -1,5 +1,5 @@
-//! What the figures of anymail are measured with, and beside.
-#![allow(clippy::unwrap_used, reason = "a bench fails by its panic")]
+//! The measurements of anymail and of the libraries that it is compared with.
+#![allow(clippy::unwrap_used, reason = "a failing benchmark panics")]
 
 pub mod addresses;
 pub mod measure;

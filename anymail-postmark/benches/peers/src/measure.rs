@@ -1,4 +1,4 @@
-//! Measures two things side by side, and says it in a table.
+//! Compares two programs, and prints the results as rows of a table.
 
 use std::error::Error;
 use std::fmt;
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Two things measured in turn.
+/// Two programs, measured in turn.
 pub struct Pair {
-    /// The medians of a round.
+    /// The medians of one round.
     pub ours: Duration,
     pub peer: Duration,
-    /// Ours over the peer's, round by round, in order of size.
+    /// Ours divided by the peer's, for each round, sorted.
     ratios: Vec<f64>,
 }
 
-/// Runs both by turns, first the one and then the other first, so that what else the machine
-/// does strikes both alike.
+/// Runs both alternately, each of them first in every other round, so that other load on the machine
+/// affects both equally.
 pub fn side_by_side(
     clock: Clock,
     rounds: usize,
@@ -53,13 +53,12 @@ pub fn side_by_side(
     }
 }
 
-/// What is counted.
+/// The clock.
 #[derive(Clone, Copy)]
 pub enum Clock {
-    /// The time that this thread had a processor: whatever else runs on the machine does not
-    /// count.
+    /// The CPU time of this thread, which excludes everything else on the machine.
     Processor,
-    /// The time that a user waits.
+    /// The time that passes for a user.
     Wall,
 }
 
@@ -85,7 +84,7 @@ impl Pair {
         self.ratios[((self.ratios.len() - 1) as f64 * part).round() as usize]
     }
 
-    /// Our time over the peer's: the less, the better.
+    /// Our time divided by the peer's. Less is better.
     pub fn time(&self, what: impl Into<String>, at_most: Option<f64>) -> Row {
         Row {
             what: what.into(),
@@ -96,7 +95,7 @@ impl Pair {
         }
     }
 
-    /// The peer's time over ours for the `scale`th part of our work: the more, the better.
+    /// The peer's time divided by ours, if the peer does only 1/`scale` of our work. More is better.
     pub fn speed(&self, what: impl Into<String>, at_least: Option<f64>, scale: f64) -> Row {
         let speed = |ratio: f64| scale / ratio;
         Row {
@@ -111,7 +110,7 @@ impl Pair {
 
 impl fmt::Display for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.2?} beside {:.2?}", self.ours, self.peer)
+        write!(f, "{:.2?} vs. {:.2?}", self.ours, self.peer)
     }
 }
 
@@ -122,10 +121,10 @@ pub enum Asked {
     Exactly(f64),
 }
 
-/// One line of the table.
+/// One row of the table.
 pub struct Row {
     pub what: String,
-    /// `None` where nothing was asked, and the figure is there to judge the others by.
+    /// `None` if there is no target, because the row only helps to interpret others.
     pub asked: Option<Asked>,
     pub got: f64,
     /// The middle half of the rounds.
@@ -145,7 +144,7 @@ impl Row {
     }
 }
 
-pub const HEAD: &str = "| what | asked | got | | middle half of the rounds | ours beside the other |\n\
+pub const HEAD: &str = "| measurement | target | result | | middle half of the rounds | ours vs. the other |\n\
                         | --- | --- | --- | --- | --- | --- |";
 
 impl fmt::Display for Row {
@@ -174,20 +173,23 @@ impl fmt::Display for Row {
     }
 }
 
-/// Runs the `heap` program that stands beside this one.
+/// Runs the program `heap` of this package.
 pub fn heap(what: &str) -> Result<Row, Box<dyn Error>> {
     let program = std::env::current_exe()?.with_file_name("heap");
     let output = Command::new(program).arg(what).output()?;
     let text = String::from_utf8(output.stdout)?;
-    let (measured, by) = text.trim().split_once(' ').ok_or("heap has failed")?;
+    let (measured, by) = text
+        .trim()
+        .split_once(' ')
+        .ok_or("the program heap failed")?;
     let (measured, by): (f64, f64) = (measured.parse()?, by.parse()?);
     let (what, limit) = match what {
         "attachment" => (
-            "sending it: peak heap over the attachment's size, beyond the message itself",
+            "sending it: peak heap over the attachment's size, without the message itself",
             Some(0.1),
         ),
         "smtp" => (
-            "a 10 MiB attachment by SMTP: peak heap over its size, beyond the message itself",
+            "a 10 MiB attachment over SMTP: peak heap over its size, without the message itself",
             Some(1.45),
         ),
         "suppressions" => ("memory for each suppressed address, in bytes", None),
@@ -202,6 +204,6 @@ pub fn heap(what: &str) -> Result<Row, Box<dyn Error>> {
         asked: limit.map(Asked::AtMost),
         got: measured / by,
         range: None,
-        note: format!("{:.2} MiB beside {:.2} MiB", mib(measured), mib(by)),
+        note: format!("{:.2} MiB vs. {:.2} MiB", mib(measured), mib(by)),
     })
 }

@@ -1,4 +1,4 @@
-//! Writing requests, without a network.
+//! Writing requests, without the network.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -24,8 +24,8 @@ async fn prepared(messages: &[Message]) -> Vec<PreparedMessage> {
     scenarios::prepared(&backend, messages).await
 }
 
-/// Both write into memory that they allocate: ours a piece at a time, as the HTTP client takes
-/// them, the other all at once.
+/// Both write into memory that they allocate: ours one piece at a time, as the HTTP client requests
+/// them, the other everything at once.
 pub async fn large_attachment() -> Row {
     let message = scenarios::with_attachment(scenarios::LARGE);
     let content = message.attachments.items()[0].content().clone();
@@ -51,15 +51,14 @@ pub async fn large_attachment() -> Row {
     )
 }
 
-/// How malloc is told (by glibc's names) to keep what it has once got from the system. Else a
-/// body of 50 MB is new memory every time, and what the system takes to hand that over is most
-/// of the time, ours and the others'.
+/// Makes glibc's malloc keep memory instead of returning it to the system. Otherwise, a body of 50 MB
+/// is new memory in each round, and most of the time is spent in the kernel, in all programs.
 pub const KEEP_MEMORY: [(&str, &str); 2] = [
     ("MALLOC_MMAP_THRESHOLD_", "2000000000"),
     ("MALLOC_TRIM_THRESHOLD_", "4000000000"),
 ];
 
-/// Ours are the pieces that the HTTP client gets; what all rows share is in memory once.
+/// Ours produces the pieces that the HTTP client gets; content that all rows share is in memory once.
 pub async fn batch() -> [Row; 3] {
     let message = scenarios::batch_of_500(20 << 10, 100 << 10);
     let (messages, config) = (prepared(slice::from_ref(&message)).await, config());
@@ -86,7 +85,7 @@ pub async fn batch() -> [Row; 3] {
 
     let file = Simd::standard(PAD).encode(message.attachments.items()[0].content());
     let by_hand = || {
-        // Two calls, as ours: 500 would be over 50 MB.
+        // Two calls, like ours, because 500 messages exceed 50 MB.
         for rows in [0..250, 250..500] {
             let requests: Vec<_> = rows.map(|n| row(&message, &file, n)).collect();
             black_box(serde_json::to_vec(&requests).unwrap());
@@ -97,7 +96,7 @@ pub async fn batch() -> [Row; 3] {
         .iter()
         .all(|(name, _)| std::env::var_os(name).is_some());
     let (asked, memory) = match kept {
-        true => (None, ", in memory that malloc has kept"),
+        true => (None, ", in memory that malloc keeps"),
         false => (Some(()), ""),
     };
     [
@@ -109,7 +108,7 @@ pub async fn batch() -> [Row; 3] {
             asked.map(|()| 4.0),
         ),
         one_piece_over_copy.time(
-            format!("the same with its pieces put together{memory}: time over the memcpy"),
+            format!("the same with its pieces joined{memory}: time over the memcpy"),
             None,
         ),
         over_peer.speed(

@@ -1,4 +1,4 @@
-//! Reading webhooks.
+//! Parsing webhooks.
 
 use std::hint::black_box;
 
@@ -37,8 +37,8 @@ pub fn tracking() -> Row {
     )
 }
 
-/// From the webhook's body to the decoded text and attachments, beside mail-parser, which gets
-/// the mail itself and decodes as it reads.
+/// From the webhook's body to the decoded text and attachments, compared with mail-parser, which gets
+/// the raw message and decodes while parsing.
 pub fn inbound() -> Row {
     let mail = scenarios::inbound_mail(5 << 20);
     let request = post(scenarios::inbound_payload(&mail));

@@ -1,4 +1,4 @@
-//! Sending over loopback, to a server in a process of its own.
+//! Sending over loopback, to a server in a separate process.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -18,7 +18,7 @@ use crate::measure::{Asked, Clock, Row, side_by_side};
 use crate::scenarios;
 use crate::server::{Kind, Server};
 
-/// The fake keeps nothing that is sent with it.
+/// The fake keeps no message with this token.
 const TOKEN: &str = "POSTMARK_API_TEST";
 const MANY: usize = 10_000;
 
@@ -27,7 +27,7 @@ pub fn mailer(server: &Server) -> Mailer {
     Mailer::new(PostmarkBackend::new(config).unwrap())
 }
 
-/// What is asked was asked over loopback; what comes of it elsewhere is there to judge it by.
+/// Only the rows over loopback have targets; the others help to interpret them.
 fn asked(server: &Server, at_least: f64) -> Option<f64> {
     (server.kind == Kind::Near).then_some(at_least)
 }
@@ -96,7 +96,7 @@ pub fn calls_of_many(runtime: &Runtime, server: &Server) -> Row {
 
 pub fn many(runtime: &Runtime, server: &Server) -> [Row; 3] {
     let kind = server.kind;
-    // Those that send one by one send a part of it.
+    // Libraries that send one by one send only a part.
     let few = if server.kind == Kind::Far { 50 } else { 1_000 };
     let scale = (MANY / few) as f64;
     let messages: Vec<Message> = (0..MANY).map(scenarios::small).collect();

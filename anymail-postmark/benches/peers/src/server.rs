@@ -14,14 +14,14 @@ use memchr::memmem;
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static MESSAGES: AtomicU64 = AtomicU64::new(0);
 
-/// Whom the messages are sent to. All are on loopback, each in a process of its own.
+/// The servers. All are on loopback, each in a separate process.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Answers at once: what is measured are the clients.
+    /// Responds immediately, so that the clients are measured.
     Near,
-    /// Answers after 20 ms, as one that is far away; Postmark takes longer.
+    /// Responds after 20 ms, like a server that is far away; Postmark takes longer.
     Far,
-    /// The fake Postmark, which checks every mail.
+    /// The fake Postmark, which checks every message.
     Fake,
 }
 
@@ -39,13 +39,13 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Near => f.write_str(" over loopback"),
-            Self::Far => write!(f, ", each answer after {FAR:?}"),
+            Self::Far => write!(f, ", each response after {FAR:?}"),
             Self::Fake => f.write_str(" to the fake Postmark"),
         }
     }
 }
 
-/// Serves until the process ends; says on which address.
+/// Serves until the process ends, and prints the address.
 pub fn serve(kind: &str) -> io::Result<()> {
     match Kind::ALL.iter().find(|(name, _)| *name == kind) {
         Some((_, Kind::Near)) => answer_all(Duration::ZERO),
@@ -64,7 +64,7 @@ fn fake() -> io::Result<()> {
     }
 }
 
-/// Takes everything, and answers as Postmark does.
+/// Accepts everything, and responds as Postmark does.
 fn answer_all(wait: Duration) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("http://{}", listener.local_addr()?);
@@ -141,7 +141,7 @@ fn write_answer(answer: &mut Vec<u8>, body: &[u8], is_batch: bool) {
     }
 }
 
-/// The server's process; it ends with this.
+/// The server's process. Dropping this value kills it.
 pub struct Server {
     child: Child,
     pub url: String,

@@ -1,4 +1,4 @@
-//! Sending by SMTP, to Postfix's `smtp-sink` in a process of its own.
+//! Sending over SMTP, to Postfix's `smtp-sink` in a separate process.
 
 use std::error::Error;
 use std::hint::black_box;
@@ -18,12 +18,12 @@ use crate::measure::{Clock, Row, side_by_side};
 use crate::scenarios;
 
 const MANY: usize = 10_000;
-/// What the other sends of it: it waits 40 ms for each.
+/// How many messages the peer sends: it waits 40 ms for each.
 const FEW: usize = 1_000;
-/// What both sides may use at once.
+/// The maximum number of connections for both.
 const CONNECTIONS: usize = 8;
 
-/// A server that takes everything and keeps nothing.
+/// A server that accepts everything and keeps nothing.
 pub struct Sink {
     process: Child,
     port: u16,
@@ -31,7 +31,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// `None` where Postfix is not installed.
+    /// Returns `None` if Postfix is not installed.
     pub fn start(pipelining: bool) -> Result<Option<Self>, Box<dyn Error>> {
         let places = ["/usr/sbin/smtp-sink", "/usr/bin/smtp-sink"];
         let Some(program) = places.into_iter().find(|place| Path::new(place).exists()) else {
@@ -44,7 +44,7 @@ impl Sink {
         if !pipelining {
             sink.arg("-p");
         }
-        // It insists on it, if root starts it.
+        // smtp-sink requires this if root starts it.
         if rustix::process::geteuid().is_root() {
             sink.args(["-u", "nobody"]);
         }
@@ -62,7 +62,7 @@ impl Sink {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        Err("smtp-sink does not listen".into())
+        Err("smtp-sink did not start to listen".into())
     }
 
     pub fn mailer(&self) -> Mailer {
@@ -91,7 +91,7 @@ pub fn many(runtime: &Runtime, sink: &Sink) -> Row {
     };
     let mails: Vec<lettre::Message> = (0..FEW).map(mail).collect();
     let pool = PoolConfig::new().max_size(CONNECTIONS as u32);
-    // It needs a runtime where it is made and where it is dropped.
+    // It must be created and dropped inside a runtime.
     let _context = runtime.enter();
     let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1")
         .port(sink.port)
@@ -112,7 +112,7 @@ pub fn many(runtime: &Runtime, sink: &Sink) -> Row {
     };
     side_by_side(Clock::Wall, 11, ours, lettre).speed(
         format!(
-            "10,000 small mails by SMTP to smtp-sink {how}, over lettre's pooled async transport: \
+            "10,000 small messages over SMTP to smtp-sink {how}, over lettre's pooled async transport: \
              throughput"
         ),
         Some(at_least),

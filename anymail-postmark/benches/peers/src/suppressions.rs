@@ -1,4 +1,4 @@
-//! What it costs to look up whom not to write to.
+//! Looking up suppressed addresses.
 
 use std::hint::black_box;
 
@@ -38,8 +38,8 @@ fn key(n: usize) -> AddressKey {
 
 pub fn look_up(runtime: &Runtime) -> Row {
     let store = store();
-    // One in a hundred is suppressed, more than an ESP tolerates. They are not one behind the
-    // other: a store of this size does not fit into a cache.
+    // One in a hundred is suppressed, more than an ESP tolerates. They are spread over the store,
+    // which does not fit into a cache.
     let keys: Vec<_> = (0..BATCH)
         .map(|n| key((n * 3_989) / 2 * 2 + usize::from(n % 100 != 0)))
         .collect();

@@ -1,6 +1,6 @@
-//! Prints the table of figures. See the README beside this package.
+//! Prints the table of figures. `benches/README.md` explains it.
 //!
-//! `figures NAME` prints the part of that name alone.
+//! `figures NAME` prints only that part.
 
 use std::error::Error;
 use std::process::Command;
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for pipelining in [false, true] {
             match Sink::start(pipelining)? {
                 Some(sink) => println!("{}", smtp::many(&runtime, &sink)),
-                None => eprintln!("SMTP is skipped: there is no smtp-sink (Debian: postfix)"),
+                None => eprintln!("smtp: skipped: smtp-sink is not installed (Debian: postfix)"),
             }
         }
         println!("{}", measure::heap("smtp")?);

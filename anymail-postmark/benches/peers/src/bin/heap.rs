@@ -1,5 +1,5 @@
-//! The peak of what is allocated, counted in a process of its own: an allocator that counts
-//! takes time, and what others allocate shall not count.
+//! Measures the peak heap in a separate process, because a counting allocator takes time, and
+//! because the allocations of other measurements must not count.
 
 use std::error::Error;
 use std::pin::pin;
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// Prints two numbers of bytes: what is measured, and what it is measured by.
+/// Prints two numbers of bytes: the measured one, and the one to compare it with.
 fn main() -> Result<(), Box<dyn Error>> {
     let runtime = Runtime::new()?;
     let what = std::env::args().nth(1);
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Ok(());
         }
         Some("smtp") => {
-            let sink = Sink::start(true)?.ok_or("there is no smtp-sink (Debian: postfix)")?;
+            let sink = Sink::start(true)?.ok_or("smtp-sink is not installed (Debian: postfix)")?;
             let mailer = sink.mailer();
             runtime.block_on(mailer.send(&scenarios::small(1)))?;
             let mut message = scenarios::with_attachment(scenarios::LARGE);
@@ -48,10 +48,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => {}
     }
-    // From a server that is far away all calls that may be under way are.
+    // With a server that is far away, the maximum number of calls is in progress.
     let server = Server::start(Kind::Far)?;
     let mailer = mailer(&server);
-    // What is made once, such as connections, does not count.
+    // Things that are created once, such as connections, do not count.
     runtime.block_on(run(&mailer, 10_000));
     let (measured, by) = match what.as_deref() {
         Some("attachment") => {
@@ -66,13 +66,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             let many = peak_of(|| runtime.block_on(run(&mailer, 1_000_000)));
             (many, few)
         }
-        _ => return Err("heap attachment | stream | smtp | suppressions".into()),
+        _ => return Err("usage: heap attachment|stream|smtp|suppressions".into()),
     };
     println!("{measured} {by}");
     Ok(())
 }
 
-/// The most that is allocated at once while this runs, beyond what was before.
+/// Returns the peak of the heap while this runs, without what was allocated before.
 fn peak_of(run: impl FnOnce()) -> usize {
     let before = HEAP.current_usage();
     HEAP.reset_peak_usage();
