@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_not_quoted() {
+    fn bytes_that_are_not_text_are_not_quoted() {
         let error = serde_json::from_str::<Secret>("12345678").unwrap_err();
         assert!(!error.to_string().contains("12345678"), "{error}");
     }

@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_nothing() {
+    fn missing_parts_are_none() {
         for text in [
             "memory://",
             "memory://default",
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused_and_not_quoted() {
+    fn an_invalid_url_is_refused_and_not_quoted() {
         for text in [
             "",
             "s3cret",
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_nothing_was_made_of_is_known() {
+    fn unused_parts_are_detected() {
         let url = url("acme://user:pass@host:1/path?a=b");
         assert_eq!(
             UrlOptions::of(&url).unused(),
@@ -399,7 +399,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn encoded_parts_come_back_and_any_text_is_read_or_refused(
+        fn encoded_parts_round_trip_and_any_text_is_parsed_or_refused(
             user in ".+", password in ".+", value in ".*", other in "\\PC{0,40}"
         ) {
             let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_told_only_if_it_is_near() {
+    fn a_name_is_suggested_only_if_it_is_similar() {
         let known = ["server_token", "api_url", "timeout"];
         for (name, expected) in [
             ("server_tokn", Some("server_token")),

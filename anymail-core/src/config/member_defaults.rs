@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_a_member_sets_is_laid_once_by_each_member() {
+    fn a_field_that_any_member_sets_is_applied_once_by_each_member() {
         let shared = json!({"from": "a@x.example", "tags": ["all"], "track_opens": true});
         let own = [
             json!({"tags": ["own"], "esp_extra": {"A": 1}, "from": "a@x.example"}),

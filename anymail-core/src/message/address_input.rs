@@ -105,7 +105,7 @@ mod tests {
     use crate::message::Message;
 
     #[test]
-    fn texts_of_a_list_are_read_each_by_itself_and_every_fault_is_told() {
+    fn each_entry_of_a_list_is_parsed_separately_and_every_fault_is_reported() {
         let message = Message::builder()
             .from(["ann@example.com", "bob@example.com"])
             .to(["\"Doe", "Ann\" <ann@example.com>", "eve@example.com"])

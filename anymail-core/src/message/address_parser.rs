@@ -118,7 +118,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Parses the rest of `local@domain`, after the `@`. A comment after it is a display name in
-    /// the style of the oldest mail programs (RFC 5322, 3.4).
+    /// the style of the oldest mail clients (RFC 5322, 3.4).
     fn bare(&mut self, words: Words<'a>, start: &str) -> Result<Mailbox<'a>, AddressError> {
         if words.count == 0 || !words.adjacent {
             return self.fail(start, Reason::Malformed);

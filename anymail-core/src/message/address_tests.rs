@@ -1,4 +1,4 @@
-//! What people type as addresses, and what may come of it.
+//! Tests of addresses as people type them.
 
 use super::*;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ fn reason(text: &str) -> Reason {
 }
 
 #[test]
-fn one_mailbox_is_read_with_and_without_a_name() {
+fn a_mailbox_is_parsed_with_and_without_a_name() {
     for (text, name, email) in [
         ("ann@example.com", None, "ann@example.com"),
         ("  <ann@example.com> ", None, "ann@example.com"),
@@ -71,7 +71,7 @@ fn one_mailbox_is_read_with_and_without_a_name() {
 }
 
 #[test]
-fn a_list_is_split_at_its_commas_and_groups_stand_for_their_members() {
+fn a_list_is_split_at_commas_and_groups_are_expanded() {
     let emails = |text| list(text).into_iter().map(|a| a.1).collect::<Vec<_>>();
     assert_eq!(
         emails("one@a.example, \"Two, B\" <two@a.example>,three@a.example"),
@@ -85,7 +85,7 @@ fn a_list_is_split_at_its_commas_and_groups_stand_for_their_members() {
 }
 
 #[test]
-fn what_is_no_address_is_refused_with_its_reason() {
+fn an_invalid_address_is_refused_with_a_reason() {
     use super::Reason::*;
     for (text, expected) in [
         ("", Empty),
@@ -140,7 +140,7 @@ fn what_is_no_address_is_refused_with_its_reason() {
 }
 
 #[test]
-fn an_error_quotes_the_part_that_is_wrong_and_no_more_than_it_must() {
+fn an_error_quotes_only_the_invalid_part() {
     let error = Address::parse_list("ok@example.com, nobody").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -156,7 +156,7 @@ fn an_error_quotes_the_part_that_is_wrong_and_no_more_than_it_must() {
 }
 
 #[test]
-fn an_address_built_of_parts_obeys_the_same_rules() {
+fn an_address_built_from_parts_follows_the_same_rules() {
     let address = Address::new("Doe, \"Ann\"", "ann@příklad.cz").unwrap();
     assert_eq!(
         address.to_ascii(),
@@ -169,7 +169,7 @@ fn an_address_built_of_parts_obeys_the_same_rules() {
 }
 
 #[test]
-fn the_key_ignores_case_and_the_way_the_domain_is_written() {
+fn the_key_ignores_case_and_the_form_of_the_domain() {
     let key = |text: &str| Address::parse(text).unwrap().key();
     assert_eq!(key("Ann <ANN@Příklad.CZ>"), key("ann@xn--pklad-zsa96e.cz"));
     assert_ne!(key("ann@example.com"), key("anna@example.com"));
@@ -182,7 +182,7 @@ fn the_key_ignores_case_and_the_way_the_domain_is_written() {
 
 proptest! {
     #[test]
-    fn any_address_that_exists_is_read_back_from_what_it_prints(
+    fn every_address_round_trips_through_its_display(
         name in ".{0,20}",
         local in "[a-zA-Z0-9.+'\"é \\\\-]{1,12}",
         domain in "[a-zA-Z0-9.ü_\\[\\]-]{1,15}",
@@ -196,7 +196,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_gives_addresses_or_an_error_and_never_a_line_break(text in "[a-z@.,;:<>()\"\\\\ \\[\\]\r\né]{0,60}") {
+    fn any_text_yields_addresses_without_line_breaks_or_an_error(text in "[a-z@.,;:<>()\"\\\\ \\[\\]\r\né]{0,60}") {
         if let Ok(found) = Address::parse_list(&text) {
             for address in found {
                 prop_assert!(!address.to_ascii().contains(['\r', '\n', '\0']));

@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_break_a_line_is_refused() {
+    fn line_breaks_are_refused() {
         assert!(Attachment::new("a\r\nb.txt", "").is_err());
         assert!(ContentId::new("a\nb").is_err());
         assert!(ContentId::new("<>").is_err());
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn the_url_of_a_content_id_cannot_leave_the_attribute_it_is_in() {
+    fn the_url_of_a_content_id_cannot_end_an_html_attribute() {
         let url = |id| ContentId::new(id).unwrap().url();
         assert_eq!(
             url("logo+1_a-b.c@example.com"),
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_whole_or_its_path_is_told() {
+    fn a_file_is_read_completely_or_reported_with_its_path() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(format!("{}.pdf", "n".repeat(100)));
         let error = Attachment::from_file(&path).unwrap_err().to_string();
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_does_not_print() {
+    fn debug_does_not_show_the_content() {
         let file = Attachment::new("a.txt", "s3cret").unwrap();
         assert!(!format!("{file:?}").contains("s3cret"));
     }

@@ -427,7 +427,7 @@ mod tests {
     use crate::message::Address;
 
     #[test]
-    fn one_call_makes_a_message_unsubscribable_with_one_click() {
+    fn one_call_adds_the_headers_for_one_click_unsubscribe() {
         let all = Message::builder().one_click_unsubscribe("https://example.com/u?list=7");
         let all = all.build().unwrap();
         let headers = all.headers.value().unwrap();
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsubscribe_url_that_mail_programs_would_not_post_to_is_refused() {
+    fn an_unsubscribe_url_that_mail_clients_would_not_post_to_is_refused() {
         for url in [
             "http://example.com/u",
             "mailto:u@example.com",

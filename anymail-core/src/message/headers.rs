@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_belong_to_the_message_or_the_esp_are_refused_in_any_case() {
+    fn reserved_names_are_refused_in_any_case() {
         let mut headers = Headers::new();
         for name in [
             "From",
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_value_wins_and_the_first_spelling_stays() {
+    fn a_later_value_wins_and_the_first_spelling_is_kept() {
         let mut headers = Headers::new();
         headers.insert("List-Id", "one").unwrap();
         let mut over = Headers::new();
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn values_do_not_print() {
+    fn debug_does_not_show_values() {
         let mut headers = Headers::new();
         headers
             .insert("List-Unsubscribe", "<https://example.com/u/s3cret>")

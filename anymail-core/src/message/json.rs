@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn send_at_is_read_from_seconds_with_a_fraction_and_from_rfc_3339() {
+    fn send_at_is_read_from_fractional_seconds_and_from_rfc_3339() {
         for (value, expected) in [
             (json!(1_767_225_600), 1_767_225_600),
             (json!(1.5), 1),

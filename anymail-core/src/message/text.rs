@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn no_type_of_rust_and_nothing_of_the_value_is_in_what_is_wrong_with_json() {
+    fn json_errors_contain_neither_rust_types_nor_the_value() {
         for (found, expected) in [
             (problem::<i64>("1.5"), "expected an integer"),
             (problem::<u16>("-1"), "expected an integer, 0 or more"),

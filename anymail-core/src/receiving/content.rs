@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_encoded_is_decoded() {
+    fn valid_encodings_are_decoded() {
         assert_eq!(decoded("BASE64", "dMOp\r\nc3Q=\r\n"), "tést".as_bytes());
         assert_eq!(decoded("base64 ", "dMOpc3Q"), "tést".as_bytes());
         assert_eq!(
@@ -122,8 +122,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_badly_encoded_is_decoded_as_far_as_it_goes() {
-        // A mailing list's footer below a base64 body is met in real mail.
+    fn invalid_encodings_are_decoded_as_far_as_possible() {
+        // Real messages have a mailing list's footer below a base64 body.
         assert!(decoded("base64", "dGVzdA==\n-- \n_list_").starts_with(b"test"));
         assert_eq!(
             decoded("quoted-printable", "1 + 1 = 2, =ZZ"),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_read_by_its_charset() {
+    fn text_is_decoded_with_its_charset() {
         for (charset, bytes, expected) in [
             (None, "ünï".as_bytes(), "ünï"),
             (Some("us-ascii"), "ünï".as_bytes(), "ünï"),

@@ -147,7 +147,7 @@ pub enum EventActor {
 #[non_exhaustive]
 #[expect(
     clippy::large_enum_variant,
-    reason = "an event is made once and handed on once; a box would stand in every app's match"
+    reason = "an event is created once and moved once; a box would complicate every app's match"
 )]
 pub enum Event {
     /// News about a sent message.
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_comes_back_out_of_json() {
+    fn an_event_round_trips_through_json() {
         let event = Event::Tracking(event());
         let json = serde_json::to_string(&event).unwrap();
         assert!(json.contains("1970-01-01T00:00:00Z"), "{json}");
@@ -393,14 +393,14 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_secret_does_not_print() {
+    fn debug_does_not_show_what_may_be_secret() {
         let printed = format!("{:?}", event());
         assert!(!printed.contains("s3cret"), "{printed}");
         assert!(printed.contains("order"), "{printed}");
     }
 
     #[test]
-    fn a_name_prints_as_it_stands_in_json() {
+    fn a_name_is_displayed_as_in_json() {
         for kind in [EventType::InboundFailed, EventType::Autoresponded] {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.to_string());
         }
@@ -410,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_derived_key_never_changes() {
-        // Apps keep these: another value here is a break of everybody's stored keys.
+        // Apps store these keys: a different value here would break them.
         let key = dedup_key(&["Delivery", "", "ann@example.com"]);
         assert_eq!(key, "dbe0a5ad20f7a12343679afa77c64dc8");
     }

@@ -21,7 +21,7 @@ fn multipart(parts: &[(&str, &[u8])]) -> Bytes {
 }
 
 #[test]
-fn both_kinds_give_their_fields_in_order() {
+fn both_kinds_of_forms_yield_their_fields_in_order() {
     let form = read(
         URLENCODED,
         "to=a%40b.c&text=two+words%0D%0A&to=%C4%8D&empty",
@@ -68,7 +68,7 @@ fn both_kinds_give_their_fields_in_order() {
 }
 
 #[test]
-fn a_text_is_read_by_the_charset_that_the_part_or_the_esp_names() {
+fn text_is_decoded_with_the_charset_that_the_part_or_the_esp_names() {
     let body = b"--b0\r\nContent-Disposition: form-data; name=\"text\"\r\n\
         Content-Type: text/plain; charset=ISO-8859-1\r\n\r\nM\xfcller\r\n--b0--";
     let form = read("multipart/form-data; boundary=b0", &body[..]).unwrap();
@@ -81,7 +81,7 @@ fn a_text_is_read_by_the_charset_that_the_part_or_the_esp_names() {
 }
 
 #[test]
-fn what_is_no_form_is_an_error_that_says_why() {
+fn an_invalid_form_is_an_error_that_says_why() {
     use FormError::{Malformed, NotAForm, TooManyFields};
     let whole = multipart(&[("name=\"a\"", b"b")]);
     let cut = whole.slice(..whole.len() - 12);
@@ -110,7 +110,7 @@ fn what_is_no_form_is_an_error_that_says_why() {
 }
 
 #[test]
-fn no_content_is_printed() {
+fn debug_does_not_show_content() {
     let form = read(URLENCODED, "subject=s3cret").unwrap();
     let shown = format!("{form:?}");
     assert!(shown.contains("subject") && !shown.contains("s3cret"));
@@ -118,7 +118,7 @@ fn no_content_is_printed() {
 
 proptest! {
     #[test]
-    fn any_bytes_give_a_form_or_an_error(
+    fn any_bytes_yield_a_form_or_an_error(
         kind in prop_oneof![
             Just(URLENCODED.to_owned()),
             Just("multipart/form-data; boundary=b0".to_owned()),

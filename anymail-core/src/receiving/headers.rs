@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_ends_at_its_empty_line_whatever_the_line_ends() {
+    fn a_header_block_ends_at_an_empty_line_with_any_line_ending() {
         let block = "A: 1\nB : two\n\tlines\n \n  of it\nA:3\n\nbody\n\nX: y";
         let expected = [("A", "1"), ("B", "two\tlines   of it"), ("A", "3")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_header_is_passed_over_or_starts_the_body() {
+    fn an_invalid_header_line_is_skipped_or_starts_the_body() {
         let found = pairs("From x Thu Jan 1 1970\nA: 1\n>From y 10:00\nno colon\nB: 2\n\nz");
         assert_eq!(found.0.len(), 2);
         assert_eq!(found.1, "z");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_read_in_their_old_forms_too() {
+    fn dates_in_obsolete_forms_are_parsed() {
         for (value, expected) in [
             ("Wed, 11 Oct 2017 18:31:04 -0700", Some(1_507_771_864)),
             ("Wed, 11 Oct 2017 18:31:04 -07:00", Some(1_507_771_864)),

@@ -183,7 +183,7 @@ mod tests {
 
     /// RFC 4231, test cases 1 to 4, 6 and 7 (5 is truncated).
     #[test]
-    fn the_signatures_of_rfc_4231_are_made() {
+    fn the_test_vectors_of_rfc_4231_pass() {
         let one_to_25: Vec<u8> = (1..=25).collect();
         for (key, data, expected) in [
             (
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn each_key_counts_in_either_encoding_and_no_other_spelling_does() {
+    fn each_key_is_accepted_in_both_encodings_and_no_other_spelling() {
         let both = keys(&[b"new", b"old"]);
         let body: &[&[u8]] = &[b"body"];
         for own in [keys(&[b"new"]), keys(&[b"old"])] {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_do_not_print() {
+    fn debug_does_not_show_keys() {
         let printed = format!("{:?}", HmacSha256Keys::new(["s3cret"]).unwrap());
         assert_eq!(printed, "HmacSha256Keys(1 keys)");
     }

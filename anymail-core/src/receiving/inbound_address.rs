@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_by_the_rules_and_else_as_far_as_can_be_told() {
+    fn valid_addresses_are_parsed_and_others_as_far_as_possible() {
         for (value, expected) in [
             ("a@b.c", "|a@b.c"),
             ("\"U, 0\" <u@x.y>, v@x.y", "U, 0|u@x.y |v@x.y"),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_of_any_length_the_first_addresses_are_read() {
+    fn the_first_addresses_of_a_list_of_any_length_are_parsed() {
         let list = "é <a@example.com>, ".repeat(100_000);
         let found = read_list(&list);
         assert!((10_000..20_000).contains(&found.len()), "{}", found.len());

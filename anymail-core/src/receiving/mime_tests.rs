@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Every part of a mail: `text` or `html`, `inline` or `attached`, with type, name, content.
+/// Every part of a message: `text` or `html`, `inline` or `attached`, with type, name, content.
 fn parts(mail: &InboundMessage) -> Vec<String> {
     let mut found = Vec::new();
     for (name, body) in [("text", mail.text()), ("html", mail.html())] {
@@ -24,7 +24,7 @@ fn parts(mail: &InboundMessage) -> Vec<String> {
     found
 }
 
-/// A multipart of this kind, its parts separated by `boundary`.
+/// A multipart of this kind, whose parts are separated by `boundary`.
 fn multipart(kind: &str, boundary: &str, parts: &[&str]) -> String {
     let mut out = format!("Content-Type: multipart/{kind}; boundary=\"{boundary}\"\n\npreamble\n");
     for part in parts {
@@ -82,7 +82,7 @@ fn no_part_is_lost() {
 }
 
 #[test]
-fn a_message_within_the_mail_is_an_attachment_that_can_be_read_in_turn() {
+fn an_attached_message_is_an_attachment_that_can_be_parsed() {
     let inner = "Subject: inner\n\ninner body\n";
     for (kind, head) in [("mixed", "Content-Type: message/rfc822\n"), ("digest", "")] {
         let mail = multipart(kind, "b", &[&format!("{head}\n{inner}")]);
@@ -97,9 +97,9 @@ fn a_message_within_the_mail_is_an_attachment_that_can_be_read_in_turn() {
 }
 
 #[test]
-fn multiparts_that_break_the_rules_are_read_all_the_same() {
+fn invalid_multiparts_are_parsed_anyway() {
     for (mail, expected) in [
-        // No boundary, one that never comes, one that is part of a longer word.
+        // No boundary, one that never occurs, one that is part of a longer word.
         ("Content-Type: multipart/mixed\n\nx", vec![r#"text "x""#]),
         (
             "Content-Type: multipart/mixed; boundary=b\n\nx",
@@ -109,7 +109,7 @@ fn multiparts_that_break_the_rules_are_read_all_the_same() {
             "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--bb\ny --b\nz\n--b",
             vec![r#"text "x\n--bb\ny --b\nz""#],
         ),
-        // Never closed; closed at once; delimiters in a row; space behind them.
+        // Never closed; closed immediately; repeated delimiters; trailing space.
         (
             "Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx",
             vec![r#"text "x""#],
@@ -145,7 +145,7 @@ fn multiparts_that_break_the_rules_are_read_all_the_same() {
 }
 
 #[test]
-fn of_a_header_that_stands_twice_lists_grow_and_else_the_first_counts() {
+fn repeated_address_headers_are_combined_and_of_others_the_first_counts() {
     let mail = InboundMessage::from_raw(
         "Subject: one\nTo: a@b.c\nSUBJECT: two\nto: d@e.f\nDate: x\nFrom: Q <q@r.s>\n\
          content-type: text/html\nContent-Type: text/plain\nReply-To: q@r.s, z\n\nbody",
@@ -161,9 +161,9 @@ fn of_a_header_that_stands_twice_lists_grow_and_else_the_first_counts() {
     assert_eq!(mail.html().as_deref(), Some("body"));
 }
 
-/// What takes the square of its length, or the whole stack, does not get through here.
+/// A parser that takes quadratic time, or too much stack, does not pass.
 #[test]
-fn a_mail_made_to_exhaust_its_reader_is_read_on_a_small_stack() {
+fn a_message_made_to_exhaust_the_parser_is_parsed_on_a_small_stack() {
     let many = |part: &str| multipart("mixed", "a", &[part.repeat(50_000).as_str()]);
     let nested: String = (0..20_000)
         .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n"))
@@ -192,7 +192,7 @@ fn a_mail_made_to_exhaust_its_reader_is_read_on_a_small_stack() {
 }
 
 #[test]
-fn what_is_beyond_the_limits_is_an_attachment_as_it_stands() {
+fn parts_beyond_the_limits_are_kept_as_raw_attachments() {
     let parts: Vec<String> = (0..MAX_PARTS + 10).map(|n| format!("\npart {n}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let mail = InboundMessage::from_raw(multipart("mixed", "b", &parts));
@@ -213,7 +213,7 @@ fn what_is_beyond_the_limits_is_an_attachment_as_it_stands() {
 }
 
 #[test]
-fn a_mail_comes_back_out_of_json_and_does_not_print_its_content() {
+fn a_message_round_trips_through_json_and_debug_does_not_show_its_content() {
     let mail = multipart(
         "mixed",
         "b",
@@ -238,7 +238,7 @@ fn a_mail_comes_back_out_of_json_and_does_not_print_its_content() {
     );
 }
 
-/// Bytes that look like mail more often than random ones do.
+/// Bytes that resemble a message more often than random ones do.
 fn mail_like() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just(b"Content-Type: multipart/mixed; boundary=b\n".to_vec()),
@@ -260,7 +260,7 @@ fn mail_like() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_bytes_are_a_mail(bytes in prop_oneof![
+    fn any_bytes_are_a_message(bytes in prop_oneof![
         prop::collection::vec(any::<u8>(), 0..400),
         mail_like(),
     ]) {

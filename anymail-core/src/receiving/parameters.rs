@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_media_type_is_read_without_its_comments() {
+    fn comments_in_a_media_type_are_skipped() {
         for (header, kind, subtype) in [
             ("Text/Plain; charset=UTF-8", "text", Some("plain")),
             (" text / html ", "text", Some("html")),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_read_however_it_is_written() {
+    fn a_value_is_read_in_every_notation() {
         for (header, expected) in [
             ("a; x=1; x=2", "1"),
             ("a; X = \"1;\\\"2\" ; y", "1;\"2"),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_any_length_is_read_in_short_time() {
+    fn a_value_of_any_length_is_read_quickly() {
         let long: String = (0..100_000).map(|n| format!("; n{n}*=u'x'y")).collect();
         let header = format!("text/plain; charset=UTF-8{long}");
         assert_eq!(value(&header, "charset").as_deref(), Some("UTF-8"));

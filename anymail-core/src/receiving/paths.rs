@@ -129,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// An ESP that posts raw mails to URLs that end in `mime` only.
+    /// An ESP that posts raw messages only to URLs that end in `mime`.
     #[derive(Debug)]
     struct Postbox(WebhookAuth, WebhookKind);
 
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_is_found_under_its_name_with_and_without_the_last_slash() {
+    fn a_webhook_is_found_by_its_name_with_and_without_a_trailing_slash() {
         let webhook = |kind| -> Arc<dyn Webhook> { Arc::new(Postbox(WebhookAuth::none(), kind)) };
         let webhooks = [WebhookKind::Tracking, WebhookKind::Inbound].map(webhook);
         for (path, expected) in [
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_that_post_to_one_url_are_each_let_in_with_their_own_secret() {
+    fn accounts_that_share_a_url_are_each_accepted_with_their_own_secret() {
         let webhook = |kind, user| -> Arc<dyn Webhook> {
             let auth = WebhookAuth::basic([(user, "pass")]).unwrap();
             Arc::new(Postbox(auth, kind))

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_bytes_come_back_out_of_json() {
+    fn any_bytes_round_trip_through_json() {
         for bytes in [&b""[..], b"{\"a\": 1}\n", b"\xff\x00caf\xe9"] {
             let raw = RawBytes::new(bytes);
             let json = serde_json::to_string(&raw).unwrap();

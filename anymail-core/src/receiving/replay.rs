@@ -1,6 +1,6 @@
 //! [`ReplayGuard`]: remembers handled events, so that none is handled twice.
 //!
-//! `handled_once.rs` adds one to webhooks; `serve.rs` answers duplicates.
+//! `handled_once.rs` adds one to webhooks; `serve.rs` acknowledges duplicates.
 
 use std::collections::{HashSet, VecDeque};
 use std::error::Error;
@@ -111,7 +111,7 @@ pub trait ReplayGuard: Send + Sync {
     fn release(&self, esp: &str, key: &str);
 }
 
-/// The answer of a [`ReplayGuard`] about an event.
+/// The decision of a [`ReplayGuard`] about an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventClaim {

@@ -51,8 +51,8 @@ fn post(body: &'static str) -> Request<Bytes> {
     Request::post("/").body(Bytes::from(body)).unwrap()
 }
 
-/// The status of the answer, and the events that were handled, one after the other; `fails`
-/// fails.
+/// Returns the status of the response, and the events that were handled, in order. The handler
+/// fails for the event `fails`.
 async fn deliver(webhook: &Arc<dyn Webhook>, body: &'static str, fails: &str) -> (u16, String) {
     let mut handled = String::new();
     let handler = |event: Event| {
@@ -67,7 +67,7 @@ async fn deliver(webhook: &Arc<dyn Webhook>, body: &'static str, fails: &str) ->
 }
 
 #[tokio::test]
-async fn an_event_that_was_handled_is_answered_and_not_handled_again() {
+async fn a_handled_event_is_acknowledged_and_not_handled_again() {
     let webhook = letters(MemoryReplayGuard::default());
     assert_eq!(deliver(&webhook, "ab", "").await, (200, "ab".into()));
     assert_eq!(deliver(&webhook, "ab", "").await, (200, String::new()));
@@ -76,7 +76,7 @@ async fn an_event_that_was_handled_is_answered_and_not_handled_again() {
 }
 
 #[tokio::test]
-async fn without_a_guard_it_is_handled_each_time() {
+async fn without_a_guard_an_event_is_handled_each_time() {
     let webhook: Arc<dyn Webhook> = Arc::new(Letters(WebhookAuth::none()));
     for _ in 0..2 {
         assert_eq!(deliver(&webhook, "aa", "").await, (200, "aa".into()));
@@ -84,7 +84,7 @@ async fn without_a_guard_it_is_handled_each_time() {
 }
 
 #[tokio::test]
-async fn an_event_whose_handler_failed_is_handled_again_and_those_before_it_are_not() {
+async fn only_events_from_the_failed_one_on_are_handled_again() {
     let webhook = letters(MemoryReplayGuard::default());
     assert_eq!(deliver(&webhook, "abc", "b").await, (500, "ab".into()));
     assert_eq!(deliver(&webhook, "abc", "b").await, (500, "b".into()));
@@ -101,7 +101,7 @@ async fn an_event_whose_handler_panicked_is_handled_again() {
     assert_eq!(deliver(&webhook, "a", "").await, (200, "a".into()));
 }
 
-/// A delivery whose handler has begun, and goes on when it is told to.
+/// A delivery whose handler has started, and continues on request.
 async fn begun(
     webhook: &Arc<dyn Webhook>,
     body: &'static str,
@@ -134,7 +134,7 @@ async fn an_event_whose_delivery_was_dropped_is_handled_again() {
 }
 
 #[tokio::test]
-async fn a_second_delivery_is_told_to_come_again_until_the_first_has_succeeded() {
+async fn a_concurrent_delivery_is_rejected_until_the_first_has_succeeded() {
     let webhook = letters(MemoryReplayGuard::default());
     let (first, go_on) = begun(&webhook, "a").await;
     assert_eq!(deliver(&webhook, "a", "").await, (503, String::new()));
@@ -148,7 +148,7 @@ async fn a_second_delivery_is_told_to_come_again_until_the_first_has_succeeded()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_deliveries_at_once_one_is_handled() {
+async fn one_of_many_concurrent_deliveries_is_handled() {
     let webhook = letters(MemoryReplayGuard::default());
     let handled = Arc::new(AtomicUsize::new(0));
     let mut deliveries = tokio::task::JoinSet::new();
@@ -174,7 +174,7 @@ async fn of_many_deliveries_at_once_one_is_handled() {
 }
 
 #[tokio::test]
-async fn the_oldest_events_are_forgotten_and_claims_are_not() {
+async fn the_oldest_events_are_forgotten_but_claims_are_not() {
     let guard = keeping(2);
     assert_eq!(
         guard.claim("esp", "held").await.unwrap(),
@@ -201,7 +201,7 @@ async fn the_oldest_events_are_forgotten_and_claims_are_not() {
     assert_eq!(guard.seen().handled.len(), 2);
 }
 
-/// A guard that works, or fails, at claiming or at confirming.
+/// A guard that succeeds or fails to claim and to confirm.
 struct Database {
     claims: bool,
     confirms: bool,
@@ -230,7 +230,7 @@ impl ReplayGuard for Database {
 }
 
 #[tokio::test]
-async fn what_could_not_be_claimed_comes_again_and_what_was_handled_does_not() {
+async fn unclaimed_events_are_posted_again_and_handled_ones_are_not() {
     for (claims, confirms, expected) in [
         (true, true, (200, "a")),
         (true, false, (200, "a")),

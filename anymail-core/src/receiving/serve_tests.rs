@@ -6,7 +6,7 @@ use crate::receiving::{
     EventType, RawBytes, SignatureError, TrackingEvent, WebhookAuth, WebhookKind, WebhookSignature,
 };
 
-/// Reads a body of `n` bytes as `n` events, and one of `!` as no payload of its ESP.
+/// Reads a body of `n` bytes as `n` events, and `!` as an invalid payload.
 #[derive(Debug)]
 struct Postbox(WebhookAuth);
 
@@ -73,7 +73,7 @@ const RIGHT: &str = "Basic dXNlcjpwYXNz";
 /// `user:wrong`
 const WRONG: &str = "Basic dXNlcjp3cm9uZw==";
 
-/// The answer to a request whose events are taken, and how many there were.
+/// Returns the response to a request whose events are accepted, and their number.
 fn answered(request: &Request<Bytes>) -> (Response<Bytes>, usize) {
     let taken = Mutex::new(0);
     let handler = async |_| {
@@ -91,7 +91,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn the_secret_is_asked_for_before_anything_else_is_told() {
+fn authentication_is_checked_before_anything_is_revealed() {
     for (method, authorization, body, status, text, taken) in [
         ("POST", "", "12345", 401, "", 0),
         ("POST", "", "!", 401, "", 0),
@@ -122,7 +122,7 @@ fn the_secret_is_asked_for_before_anything_else_is_told() {
 }
 
 #[test]
-fn an_answer_says_what_http_wants_said() {
+fn responses_have_the_headers_that_http_requires() {
     let header = |method, authorization, name: &str| {
         let (answer, _) = answered(&request(method, authorization, ""));
         answer
@@ -147,7 +147,7 @@ fn an_answer_says_what_http_wants_said() {
 }
 
 #[test]
-fn a_handler_that_fails_gets_no_more_events_and_the_esp_is_told_to_try_again() {
+fn a_failed_handler_gets_no_more_events_and_the_esp_retries() {
     let mut seen = Vec::new();
     let handler = |event: Event| {
         seen.push(event.dedup_key().to_owned());
@@ -172,7 +172,7 @@ fn a_handler_that_fails_gets_no_more_events_and_the_esp_is_told_to_try_again() {
 }
 
 #[test]
-fn each_error_has_a_status_of_its_own_and_none_is_403() {
+fn each_error_has_its_own_status_and_none_is_403() {
     use WebhookErrorKind::*;
     let kinds = [
         NoSecret,
@@ -190,7 +190,7 @@ fn each_error_has_a_status_of_its_own_and_none_is_403() {
 }
 
 #[test]
-fn an_error_prints_where_and_what_but_no_secret() {
+fn an_error_says_what_failed_and_where_but_no_secret() {
     let request = request("POST", WRONG, "12345");
     let error = postbox().parse(&request).unwrap_err();
     assert_eq!(
@@ -216,7 +216,7 @@ impl WebhookSignature for LengthSignature {
 }
 
 #[test]
-fn a_signature_is_checked_after_the_limit_and_before_anything_is_read() {
+fn a_signature_is_checked_after_the_size_limit_and_before_parsing() {
     let signed = |authorization, length: Option<&'static str>, body| {
         let mut request = request("POST", authorization, body);
         if let Some(length) = length {
@@ -265,7 +265,7 @@ fn a_signature_is_checked_after_the_limit_and_before_anything_is_read() {
 }
 
 #[test]
-fn the_error_says_why_a_signature_does_not_count_and_the_answer_does_not() {
+fn the_error_says_why_a_signature_is_invalid_but_the_response_does_not() {
     let webhook = Postbox(WebhookAuth::signature(LengthSignature));
     let error = webhook.parse(&request("POST", "", "12")).unwrap_err();
     assert_eq!(
@@ -293,7 +293,7 @@ fn a_handler_that_panics_is_answered_with_500_and_the_next_request_is_handled() 
     assert_eq!(seen, ["0", "1", "0"]);
 }
 
-/// Panics over any body.
+/// Panics for any body.
 #[derive(Debug)]
 struct Clumsy(WebhookAuth);
 

@@ -1,4 +1,4 @@
-//! [`WebhookSignature`]: verifies that whoever made a request holds a key.
+//! [`WebhookSignature`]: verifies that the sender of a request has a key.
 //!
 //! `webhook.rs` decides when it is checked; `hmac.rs` and `standard_webhooks.rs` implement schemes
 //! that several ESPs share.
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_counts_up_to_the_limit_on_both_sides_of_now() {
+    fn a_timestamp_is_valid_up_to_the_tolerance_in_both_directions() {
         for (time, expected) in [
             (90, None),
             (100, None),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_before_1970_is_no_panic() {
+    fn a_clock_before_1970_does_not_panic() {
         let then = SystemTime::UNIX_EPOCH - Duration::from_secs(100);
         let tolerance = TimestampTolerance::default().with_clock(move || then);
         assert!(tolerance.check(0).is_ok());
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_how_far_off_the_time_is() {
+    fn an_error_says_how_far_off_the_timestamp_is() {
         assert_eq!(
             tolerance(100).check(40).unwrap_err().to_string(),
             "the signature is 60 s old, more than the tolerance of 10 s; \

@@ -41,7 +41,7 @@ fn verdict(request: &Request<Bytes>) -> Result<(), SignatureError> {
 }
 
 #[test]
-fn the_published_signature_is_made_and_verified() {
+fn the_published_signature_is_created_and_verified() {
     for key in [
         KEY,
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -86,7 +86,7 @@ fn any_of_the_configured_keys_may_have_signed() {
 }
 
 #[test]
-fn only_the_whole_signature_of_this_body_id_and_time_counts() {
+fn only_the_complete_signature_of_this_body_id_and_time_is_valid() {
     for wrong in [
         WRONG,
         "v1,dawfeoifkpqwoekfpqoekf",
@@ -124,7 +124,7 @@ fn only_the_whole_signature_of_this_body_id_and_time_counts() {
 }
 
 #[test]
-fn a_header_that_is_missing_or_no_time_is_named() {
+fn a_missing_header_or_invalid_timestamp_is_named() {
     for name in ["webhook-id", "webhook-timestamp", "webhook-signature"] {
         let mut request = signed(SIGNATURE);
         request.headers_mut().insert(name, "".parse().unwrap());
@@ -153,7 +153,7 @@ fn a_header_that_is_missing_or_no_time_is_named() {
 }
 
 #[test]
-fn a_timestamp_counts_for_five_minutes_in_both_directions() {
+fn a_timestamp_is_valid_for_five_minutes_in_both_directions() {
     for (now, right) in [
         (TIME + 300, true),
         (TIME + 301, false),
@@ -170,7 +170,7 @@ fn a_timestamp_counts_for_five_minutes_in_both_directions() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_refused_like_any_others() {
+fn header_values_that_are_not_text_are_refused() {
     for bytes in [
         &b"\xff\xfe"[..],
         b"v1,\xff\xfe\x80",
@@ -197,7 +197,7 @@ fn bytes_that_are_no_text_are_refused_like_any_others() {
 }
 
 #[test]
-fn the_names_that_svix_uses_carry_the_same() {
+fn the_header_names_of_svix_work_too() {
     let webhooks = at(TIME, &[KEY]).svix_headers();
     assert_eq!(
         webhooks.verify(&signed(SIGNATURE)),
@@ -213,7 +213,7 @@ fn the_names_that_svix_uses_carry_the_same() {
 }
 
 #[test]
-fn a_key_that_is_none_is_refused_when_it_is_set_and_not_quoted() {
+fn an_invalid_key_is_refused_when_it_is_set_and_not_quoted() {
     for wrong in [
         "",
         " ",

@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn encoded_words_are_decoded_and_nothing_else() {
+    fn only_encoded_words_are_decoded() {
         for (text, expected) in [
             ("plain", "plain"),
             ("=?utf-8?q?caf=C3=A9?=", "café"),
@@ -224,7 +224,7 @@ mod tests {
             ("=?utf-8?q?a=0D=0ABcc:_x?=", "a Bcc: x"),
             ("1 =? 2", "1 =? 2"),
             ("=??q?a?=", "=??q?a?="),
-            // A character cut in two between words, by Q and by B.
+            // A character that is split between two words, in Q and in B.
             ("=?utf-8?q?=F0=9F?= =?UTF-8?q?=98=81?=", "😁"),
             ("=?utf-8?B?8J8=?= =?utf-8?B?mIE=?=", "😁"),
             ("=?utf-8?B?8J?= =?utf-8?B?+YgQ==?=", "😁"),

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_join_with_the_default_first_and_maps_merge_by_key() {
+    fn lists_are_concatenated_default_first_and_maps_are_merged_by_key() {
         assert_eq!(
             laid(
                 json!({"to": ["a@x.example"], "tags": ["t"], "metadata": {"a": "1", "b": "1"},
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn merge_fields_merge_by_recipient_and_then_by_key_and_esp_extra_all_the_way() {
+    fn merge_fields_are_merged_by_recipient_and_key_and_esp_extra_deeply() {
         assert_eq!(
             laid(
                 json!({"merge_data": {"A@x.example": {"n": 1, "m": 1}},
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn null_on_the_message_switches_a_default_off() {
+    fn null_on_the_message_disables_a_default() {
         assert_eq!(
             laid(
                 json!({"tags": ["t"], "track_opens": true, "subject": "default"}),

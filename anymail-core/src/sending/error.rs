@@ -138,7 +138,7 @@ impl SendError {
     /// of the response is the ESP's own, call [`said_by_esp`](Self::said_by_esp): then the last
     /// column applies.
     ///
-    /// | status | kind | who answers with it, and when | status alone | said by the ESP |
+    /// | status | kind | who returns it, and when | status alone | said by the ESP |
     /// | --- | --- | --- | --- | --- |
     /// | 401, 407 | `Authentication` | the ESP or a proxy, before it looks at the request: "has not been applied" (RFC 9110, 15.5.2 and 15.5.8) | `No` | `No` |
     /// | 411, 413, 414, 415, 431 | `Refused` | whoever reads the request first and finds it too long or of the wrong form; what was passed on is incomplete at most (RFC 9110, 15.5; RFC 6585, 5) | `No` | `No` |

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_status_alone_is_a_no_only_where_nobody_says_it_once_the_request_was_handed_on() {
+fn a_bare_status_means_not_accepted_only_if_no_proxy_returns_it_after_forwarding() {
     use Accepted::{Maybe, No};
     use SendErrorKind as K;
     for (status, kind, alone, by_esp, transient) in [
@@ -66,7 +66,7 @@ fn a_retry_after_is_seconds_or_a_date() {
 }
 
 #[test]
-fn it_tells_what_happened_and_what_may_be_done() {
+fn an_error_says_what_happened_and_what_the_caller_may_do() {
     let error = SendError::from_http_status("acme", 500).with_message("Oops");
     assert_eq!(
         error.to_string(),

@@ -383,12 +383,12 @@ mod tests {
     fn all_lists_every_feature_once() {
         let names: std::collections::BTreeSet<_> = Feature::ALL.iter().copied().collect();
         assert_eq!(names.len(), Feature::ALL.len());
-        // The last variant's place: a new one behind it must be added to ALL, too.
+        // The index of the last variant: a new variant after it must also be added to ALL.
         assert_eq!(Feature::EspExtra as usize + 1, Feature::ALL.len());
     }
 
     #[test]
-    fn a_support_with_conditions_goes_into_json_and_comes_back() {
+    fn conditional_support_round_trips_through_json() {
         let support = Support::with_any([Feature::Batch, Feature::Template]);
         let json = serde_json::to_string(&support).unwrap_or_default();
         assert_eq!(json, r#"{"with_any":["template","batch"]}"#);
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_backends_share_is_never_more_than_either_has() {
+    fn the_intersection_of_two_backends_never_exceeds_either() {
         let a = Capabilities::from([
             (Feature::Tags, Support::AtMost(5)),
             (Feature::Metadata, Support::Yes),

@@ -36,7 +36,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 /// let limiter = RateLimiter::per_second(10);
 /// for call in 0..3 {
 ///     limiter.turn().await;
-///     // ... call the ESP; and when it answers 429:
+///     // ... call the ESP; and when it responds with 429:
 ///     // limiter.pause(error.retry_after());
 /// }
 /// # });
@@ -136,7 +136,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn no_second_sees_more_calls_than_it_may_also_after_a_rest() {
+    async fn no_second_has_more_calls_than_allowed_even_after_a_pause() {
         let limiter = RateLimiter::per_second(10);
         let mut turns = Vec::new();
         for _ in 0..3 {
@@ -152,21 +152,21 @@ mod tests {
         for calls in turns.windows(11) {
             assert!(calls[10] - calls[0] >= second, "{calls:?}");
         }
-        // Nor does it take much longer than it must.
+        // It does not take much longer than necessary.
         for burst in turns.chunks(25) {
             assert!(burst[24] - burst[0] < SECOND * 5 / 2, "{burst:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_pause_holds_for_all_who_share_the_limiter() {
+    async fn a_pause_applies_to_everybody_who_shares_the_limiter() {
         let limiter = RateLimiter::per_second(10);
         let other = limiter.clone();
         let start = Instant::now();
         for (asked, paused) in [
             (Some(3 * SECOND), 3 * SECOND),
             (None, SECOND),
-            // Nobody stands still for a day.
+            // Nobody waits for a day.
             (Some(86_400 * SECOND), 60 * SECOND),
         ] {
             limiter.pause(asked);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_that_is_dropped_gives_its_turn_to_the_next() {
+    async fn a_dropped_wait_gives_its_turn_to_the_next() {
         let limiter = RateLimiter::per_second(1);
         limiter.turn().await;
         let start = Instant::now();

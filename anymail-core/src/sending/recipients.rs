@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_there_once_and_found_however_it_is_written_among_few_and_among_many() {
+    fn each_recipient_is_listed_once_and_found_in_any_spelling() {
         for count in [1, 2, FEW - 1, FEW, FEW + 1, 100] {
             let emails = (0..count).map(|n| format!("To{n}@Příklad.cz"));
             let again = ["TO0@xn--pklad-zsa96e.cz".to_owned()];

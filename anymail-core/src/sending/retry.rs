@@ -152,7 +152,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn only_what_is_transient_and_surely_not_accepted_is_safe() {
+    fn only_transient_errors_that_were_certainly_not_accepted_are_retried() {
         let safe = |error: &SendError| is_safe(error);
         assert!(safe(&SendError::new(K::Connect, "esp", "")));
         assert!(safe(&SendError::from_http_status("esp", 429)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_with_jitter_up_to_their_limit() {
+    fn delays_grow_with_jitter_up_to_their_limit() {
         let policy = RetryPolicy {
             max_tries: 100,
             max_elapsed: Duration::MAX,
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_esp_that_asks_for_a_wait_beyond_the_longest_one_is_not_waited_for() {
+    fn a_retry_after_beyond_the_limit_is_not_waited_for() {
         let policy = RetryPolicy::standard();
         let allowed = |asked| {
             let error = SendError::from_http_status("esp", 429);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn it_gives_up_by_tries_and_by_time() {
+    fn retries_stop_after_the_maximum_of_attempts_and_time() {
         let policy = RetryPolicy::standard();
         let next = |tries, elapsed, asked| policy.waits().next(tries, elapsed, asked);
         assert!(next(3, Duration::ZERO, None).is_some());

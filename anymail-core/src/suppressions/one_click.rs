@@ -66,7 +66,7 @@ use crate::receiving::HmacSha256Keys;
 /// let own = message.merge_headers.value().and_then(|all| all.get(&ann)).ok_or("no headers")?;
 /// let url = own.get("List-Unsubscribe").ok_or("no header")?.trim_matches(['<', '>']);
 ///
-/// // What a mail program does:
+/// // What a mail client does:
 /// let request = Request::post(url).body(Bytes::from("List-Unsubscribe=One-Click"))?;
 /// assert_eq!(one_click.answer(&request).await.status(), 200);
 /// assert_eq!(store.look_up(&[ann.key()]).await?[0].scope.as_deref(), Some("news"));

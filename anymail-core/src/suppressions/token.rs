@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_comes_back_whole_and_can_stand_in_a_url() {
+    fn a_token_round_trips_and_fits_into_a_url() {
         let keys = keys(&["key"]);
         let text = token().sign(&keys);
         let unreserved = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_rotate_and_a_signature_for_something_else_does_not_count() {
+    fn keys_can_be_rotated_and_a_signature_for_another_purpose_is_invalid() {
         let old = token().sign(&keys(&["old"]));
         let both = keys(&["new", "old"]);
         assert!(Token::read(&old, &both, YEAR, NOW).is_ok());
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn it_expires_to_the_second_and_a_clock_that_went_back_does_not_matter() {
+    fn a_token_expires_to_the_second_and_tolerates_a_clock_that_goes_back() {
         let keys = keys(&["key"]);
         let text = token().sign(&keys);
         for (after, expected) in [

@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_follows_from_the_encryption_unless_it_is_given() {
+    fn the_encryption_determines_the_default_port() {
         let config = SmtpConfig::new("mail.example.com");
         assert_eq!(config.server(), "mail.example.com:587");
         assert_eq!(
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn clear_text_goes_to_loopback_or_where_it_is_allowed() {
+    fn clear_text_is_limited_to_loopback_unless_it_is_allowed() {
         let clear = |host: &str| SmtpConfig::new(host).tls(SmtpTls::None);
         for host in [
             "localhost",
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once_and_no_secret_is_quoted() {
+    fn all_faults_are_reported_at_once_without_secrets() {
         let config = SmtpConfig::new("smtp://ann:s3cret@example.com")
             .port(0)
             .hello_name("a b\r\nMAIL FROM:<x>")

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_ends_once_whatever_is_in_it() {
+    fn no_content_ends_a_message_early() {
         for (mail, sent) in [
             ("", ".\r\n"),
             ("a", "a\r\n.\r\n"),
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn long_mails_go_in_pieces_that_lose_nothing() {
+    fn a_long_message_is_sent_in_chunks_without_loss() {
         for length in [
             PIECE - 3,
             PIECE - 2,

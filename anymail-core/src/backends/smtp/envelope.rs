@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_command_gets_is_one_path() {
+    fn every_address_is_written_as_a_single_path() {
         let path = |email: &str| Address::new("", email).map(|address| Path::of(&address));
         for (email, said) in [
             ("ann@example.com", "<ann@example.com>"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_part_that_could_end_its_path_is_none() {
+    fn a_local_part_that_could_end_its_path_is_refused() {
         for good in ["a", "a.b", "a'b", "\"\"", "\"a b\"", "\"a\\\\\"", "ä"] {
             assert!(is_local_part(good), "{good}");
         }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_in_the_envelope_twice() {
+    fn duplicate_recipients_are_in_the_envelope_once() {
         let message = Message::builder()
             .from("shop@example.com")
             .to("ann@example.com, ANN@example.com")

@@ -1,4 +1,4 @@
-//! What users rely on of `reply.rs`: the RFCs' codes, stage by stage.
+//! Tests of `reply.rs`: the RFCs' codes, stage by stage.
 
 use super::*;
 
@@ -29,7 +29,7 @@ fn reply(text: &str) -> Reply {
 }
 
 #[test]
-fn each_recipients_reply_says_what_became_of_them() {
+fn each_recipients_status_comes_from_the_reply_to_their_rcpt() {
     use Status::{Failed, Invalid, Rejected};
     for (text, meaning) in [
         ("250", Yes),
@@ -72,7 +72,7 @@ fn each_recipients_reply_says_what_became_of_them() {
 }
 
 #[test]
-fn only_the_right_yes_counts_at_each_stage() {
+fn each_stage_accepts_only_its_own_success_code() {
     for (stage, right) in [
         (Stage::Greeting, 220),
         (Stage::Hello, 250),
@@ -98,7 +98,7 @@ fn only_the_right_yes_counts_at_each_stage() {
 }
 
 #[test]
-fn a_refusal_at_any_stage_is_a_no_and_a_4yz_may_work_later() {
+fn a_refusal_at_any_stage_means_not_accepted_and_a_4yz_is_transient() {
     for stage in ALL {
         for code in [
             400, 421, 450, 451, 452, 454, 499, 500, 501, 503, 535, 550, 552, 554, 599,
@@ -113,7 +113,7 @@ fn a_refusal_at_any_stage_is_a_no_and_a_4yz_may_work_later() {
 }
 
 #[test]
-fn the_kind_of_a_refusal_says_whose_turn_it_is() {
+fn the_kind_of_a_refusal_says_who_can_fix_it() {
     for (stage, text, kind) in [
         (Stage::Greeting, "554", K::Refused),
         (Stage::Greeting, "421", K::ServerError),
@@ -141,7 +141,7 @@ fn the_kind_of_a_refusal_says_whose_turn_it_is() {
 }
 
 #[test]
-fn only_the_end_of_the_content_or_a_yes_before_it_leaves_a_doubt() {
+fn only_a_lost_final_reply_or_a_premature_success_leaves_doubt() {
     let whys = [
         Broken::Closed("reset".to_owned()),
         Broken::Late,
@@ -159,7 +159,7 @@ fn only_the_end_of_the_content_or_a_yes_before_it_leaves_a_doubt() {
             assert_eq!(error.is_transient(), !nonsense, "{stage} {why:?}");
         }
         for (odd, said_to_be_taken) in [("299", true), ("399", false)] {
-            // Within the content a yes is a claim to have what cannot have ended.
+            // A success within the content claims a message that cannot be complete.
             let doubt = match stage {
                 Stage::Content if said_to_be_taken => Accepted::Maybe,
                 _ => doubt,
@@ -173,7 +173,7 @@ fn only_the_end_of_the_content_or_a_yes_before_it_leaves_a_doubt() {
 }
 
 #[test]
-fn a_reply_is_told_in_one_line_with_its_codes() {
+fn a_reply_is_shown_on_one_line_with_its_codes() {
     let reply = Reply {
         code: 550,
         enhanced: Some([5, 1, 1]),

@@ -311,7 +311,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_offers_is_read_however_it_is_written() {
+    fn extensions_are_read_in_any_spelling() {
         let reply = |text: &str| Reply {
             code: 250,
             enhanced: None,
@@ -343,11 +343,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_does_not_answer_does_not_use_up_the_time_of_the_next() {
+    async fn an_address_that_does_not_respond_leaves_time_for_the_next() {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let alive = tokio::net::TcpListener::bind(loopback).await.unwrap();
         let alive = alive.local_addr().unwrap();
-        // Where nobody accepts and the backlog is full, the system answers no more.
+        // If nobody accepts and the backlog is full, the system no longer responds.
         let dead = tokio::net::TcpSocket::new_v4().unwrap();
         dead.bind(loopback).unwrap();
         let dead = dead.listen(0).unwrap();
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn if_no_address_takes_the_connection_the_last_error_is_told() {
+    async fn if_no_address_accepts_the_connection_the_last_error_is_reported() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let closed = listener.local_addr().unwrap();
         drop(listener);

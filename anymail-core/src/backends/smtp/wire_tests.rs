@@ -1,4 +1,4 @@
-//! What users rely on of `wire.rs`: whatever a server sends is a reply or a fault, within limits.
+//! Tests of `wire.rs`: anything that a server sends is a reply or a fault, within limits.
 
 use super::super::config::Login;
 use super::*;
@@ -56,7 +56,7 @@ async fn a_reply_is_read_with_its_codes_and_all_of_its_lines() {
 }
 
 #[tokio::test]
-async fn what_is_no_reply_is_told_by_its_beginning() {
+async fn the_start_of_an_invalid_reply_is_quoted() {
     let long = format!("250 {}", "x".repeat(5000));
     let many = "250-x\r\n".repeat(5000);
     let empty = "250-\r\n".repeat(100_000);
@@ -87,7 +87,7 @@ async fn what_is_no_reply_is_told_by_its_beginning() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_cut_short_is_a_closed_connection() {
+async fn a_truncated_reply_is_a_closed_connection() {
     for bytes in [
         "",
         "2",
@@ -106,7 +106,7 @@ async fn a_reply_that_is_cut_short_is_a_closed_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_drips_ends_with_the_time_limit() {
+async fn a_slow_reply_ends_with_the_time_limit() {
     let (ours, mut theirs) = tokio::io::duplex(64);
     let drip = tokio::spawn(async move {
         loop {
@@ -122,7 +122,7 @@ async fn a_reply_that_drips_ends_with_the_time_limit() {
 }
 
 #[tokio::test]
-async fn replies_that_came_together_are_read_one_by_one() {
+async fn replies_that_arrive_together_are_read_one_by_one() {
     let (ours, mut theirs) = tokio::io::duplex(1024);
     theirs
         .write_all(b"250 a\r\n550 b\r\n354 c\r\n")
@@ -158,7 +158,7 @@ async fn a_server_that_repeats_the_login_is_not_quoted() {
 }
 
 #[tokio::test]
-async fn content_stops_when_the_server_speaks_or_closes() {
+async fn sending_content_stops_when_the_server_replies_or_closes() {
     let piece = vec![b'x'; 100_000];
     for (said, spoken) in [("552 too large\r\n", true), ("", false)] {
         let (ours, mut theirs) = tokio::io::duplex(1000);
@@ -180,7 +180,7 @@ async fn content_stops_when_the_server_speaks_or_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn content_that_nobody_reads_ends_with_the_time_limit_and_says_how_far_it_came() {
+async fn content_that_nobody_reads_times_out_and_reports_how_much_was_sent() {
     let (ours, _theirs) = tokio::io::duplex(1000);
     let mut wire = wire(ours, Secrets::of(None));
     let mut written = 0;
