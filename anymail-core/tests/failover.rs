@@ -1,6 +1,6 @@
-//! Several backends behind one: which one is tried, when the next one is, and what the caller
-//! learns.
-// Clippy does not see that functions beside tests are tests.
+//! Several backends behind one: which one is tried, when the next one is tried, and what is
+//! reported to the caller.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod scripted;
@@ -50,7 +50,7 @@ fn pair(first: &Scripted, second: &Scripted) -> [Member; 2] {
 }
 
 #[tokio::test]
-async fn the_next_member_is_asked_only_if_it_helps_and_cannot_send_twice() {
+async fn the_next_member_is_tried_only_if_that_helps_and_cannot_send_twice() {
     use SendErrorKind as K;
     for (answer, moves_on) in [
         (Answer::Fails(error(K::Connect)), true),
@@ -104,7 +104,7 @@ async fn the_next_member_is_asked_only_if_it_helps_and_cannot_send_twice() {
 }
 
 #[tokio::test]
-async fn when_nobody_takes_it_the_error_that_may_pass_is_given_with_all_others() {
+async fn if_all_members_fail_a_transient_error_is_returned_with_all_others() {
     let first = Scripted::new("first").fails(
         SendError::from_http_status("first", 429).with_retry_after(Some(Duration::from_secs(7))),
     );
@@ -128,7 +128,7 @@ async fn when_nobody_takes_it_the_error_that_may_pass_is_given_with_all_others()
 }
 
 #[tokio::test]
-async fn a_failover_of_nobody_says_so() {
+async fn a_failover_without_members_reports_that() {
     let error = Mailer::new(Failover::new([]))
         .send(&message())
         .await
@@ -138,7 +138,7 @@ async fn a_failover_of_nobody_says_so() {
 }
 
 #[tokio::test]
-async fn many_messages_stay_together_on_their_way() {
+async fn many_messages_stay_in_one_call() {
     let (first, second) = (Scripted::new("first"), Scripted::new("second"));
     let script = (0..10).map(|at| match at {
         3 => Answer::Fails(SendError::from_http_status("first", 500)),
@@ -152,7 +152,7 @@ async fn many_messages_stay_together_on_their_way() {
     assert_eq!(
         second.call_sizes(),
         [5],
-        "what the first refused goes on in one call"
+        "messages that the first refused are passed on in one call"
     );
     assert_eq!(subjects(&second.calls()[0]), ["0", "2", "4", "6", "8"]);
     for (at, result) in results.iter().enumerate() {
@@ -170,24 +170,24 @@ fn with_rest(first: &Scripted, second: &Scripted) -> Failover {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_that_fails_is_left_alone_for_a_while() {
+async fn a_failed_member_is_skipped_for_a_while() {
     for (failure, rest) in [
         (error(SendErrorKind::Connect), 30),
         (error(SendErrorKind::Authentication), 30),
-        // The message is not passed on, but the next one should go elsewhere.
+        // This message goes to no other member, but the next one should.
         (error(SendErrorKind::Timeout), 30),
         (
             SendError::from_http_status("first", 429)
                 .with_retry_after(Some(Duration::from_secs(90))),
             90,
         ),
-        // It asks for a year.
+        // A `Retry-After` of one year.
         (
             SendError::from_http_status("first", 429)
                 .with_retry_after(Some(Duration::from_secs(365 * 86_400))),
             600,
         ),
-        // The error is about that message and not about the member.
+        // The error is about the message and not about the member.
         (error(SendErrorKind::Refused), 0),
     ] {
         let shown = failure.to_string();
@@ -214,7 +214,7 @@ async fn a_member_that_fails_is_left_alone_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_member_at_rest_is_asked_when_nobody_else_takes_the_message() {
+async fn a_skipped_member_is_tried_if_no_other_accepts_the_message() {
     let first = Scripted::new("first").fails(error(SendErrorKind::Connect));
     let down = Answer::Fails(SendError::from_http_status("second", 503).said_by_esp());
     let second = Scripted::new("second").answers([Answer::All(Status::Sent), down]);
@@ -226,7 +226,7 @@ async fn a_member_at_rest_is_asked_when_nobody_else_takes_the_message() {
 }
 
 #[tokio::test]
-async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
+async fn a_message_must_be_supported_by_every_member_unless_dropping_is_allowed() {
     let (large, small) = (
         Scripted::new("large").can([(Feature::Tags, Support::AtMost(5))]),
         Scripted::new("small")
@@ -282,7 +282,7 @@ async fn a_message_must_fit_every_member_unless_dropping_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_member_that_cannot_send_a_message_at_all_is_passed_over() {
+async fn a_member_that_cannot_send_a_message_is_skipped() {
     let drop = UnsupportedPolicy::Drop;
     let first = Scripted::new("first").can(Capabilities::default());
     let second = Scripted::new("second").can([(Feature::Batch, Support::Yes)]);
@@ -339,7 +339,7 @@ async fn esp_extra_is_for_one_esp_and_each_member_can_have_its_own() {
 }
 
 #[tokio::test]
-async fn round_robin_takes_turns_and_deals_out_many_messages() {
+async fn round_robin_takes_turns_and_distributes_many_messages() {
     let (first, second) = (Scripted::new("first"), Scripted::new("second"));
     let mailer = Mailer::new(RoundRobin::new(pair(&first, &second)));
     for expected in ["first", "second", "first"] {
@@ -356,7 +356,7 @@ async fn round_robin_takes_turns_and_deals_out_many_messages() {
 }
 
 #[tokio::test]
-async fn in_a_round_robin_the_next_stands_in_for_a_member_that_is_down() {
+async fn in_a_round_robin_the_next_member_replaces_one_that_is_down() {
     let down = (0..2).map(|_| Answer::Fails(error(SendErrorKind::Connect)));
     let (first, second) = (
         Scripted::new("first").answers(down),
@@ -380,7 +380,7 @@ async fn in_a_round_robin_the_next_stands_in_for_a_member_that_is_down() {
 }
 
 #[tokio::test]
-async fn a_failover_can_be_a_member() {
+async fn a_failover_can_be_a_member_of_another() {
     let down = |name| Scripted::new(name).fails(SendError::new(SendErrorKind::Connect, name, ""));
     let (first, second, third) = (down("first"), down("second"), Scripted::new("third"));
     let inner = Failover::new(pair(&first, &second));
@@ -397,7 +397,7 @@ async fn a_failover_can_be_a_member() {
 }
 
 #[test]
-fn a_group_that_may_drop_features_supports_what_any_member_does() {
+fn a_group_that_may_drop_features_supports_what_any_member_supports() {
     let supports = |first, second| {
         let can = |support| [(Feature::Tags, support)];
         let first = Scripted::new("first").can(can(first));

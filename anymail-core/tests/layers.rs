@@ -1,8 +1,8 @@
 //! Enforces the crate's own rules: dependencies between modules run only downwards, and no ESP is
 //! named.
 //!
-//! What the modules do is tested beside them.
-// Clippy does not see that functions beside tests are tests.
+//! The modules' own tests cover what they do.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used)]
 
 mod circles;
@@ -10,7 +10,7 @@ mod circles;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Which modules the code of a module may use, besides its own.
+/// Which other modules the code of a module may use.
 const ARROWS: [(&str, &[&str]); 8] = [
     ("secret", &[]),
     ("panics", &[]),
@@ -36,7 +36,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 #[test]
-fn arrows_between_modules_run_down_only() {
+fn modules_depend_only_on_modules_below() {
     let mut wrong = Vec::new();
     let mut arrows = 0;
     for file in files_under("src") {
@@ -68,7 +68,7 @@ fn arrows_between_modules_run_down_only() {
 }
 
 #[test]
-fn no_two_files_use_each_other() {
+fn no_two_files_depend_on_each_other() {
     let arrows = circles::arrows(&root().join("src"));
     let found: usize = arrows.values().map(|used| used.len()).sum();
     assert!(
@@ -80,7 +80,7 @@ fn no_two_files_use_each_other() {
 }
 
 #[test]
-fn a_circle_is_found_through_groups_reexports_and_paths_in_code() {
+fn a_cycle_is_found_through_groups_reexports_and_paths_in_code() {
     let src = tempfile::tempdir().unwrap();
     fs::create_dir(src.path().join("c")).unwrap();
     for (name, code) in [
@@ -102,8 +102,8 @@ fn a_circle_is_found_through_groups_reexports_and_paths_in_code() {
     assert_eq!(found, ["a -> b -> c/d -> a"]);
 }
 
-/// What stands behind `crate::` in the code of a line. A flat re-export (`crate::Message`)
-/// counts as a module that nobody may use: it would hide where an arrow goes.
+/// What follows `crate::` in the code of a line. A flat re-export (`crate::Message`) counts as a
+/// module that nobody may use, because it would hide a dependency.
 fn used_modules(line: &str) -> impl Iterator<Item = &str> {
     let code = line.split("//").next().unwrap_or_default();
     code.split("crate::").skip(1).map(|rest| {
@@ -115,7 +115,7 @@ fn used_modules(line: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn no_line_names_an_esp() {
-    // Put together here, so that this file does not name it either.
+    // Concatenated, so that this file does not contain the name either.
     let esp = ["post", "mark"].concat();
     let mut named = Vec::new();
     for file in files_under("") {

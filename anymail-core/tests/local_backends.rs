@@ -1,5 +1,5 @@
 //! The backends that keep messages on this machine: memory, console, file.
-// Clippy does not see that functions beside tests are tests.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
@@ -68,7 +68,11 @@ async fn memory_keeps_a_batch_as_one_message_for_each_recipient() {
     assert_eq!(bob.message.to.items()[0].email(), "bob@příklad.cz");
     for (copy, name, order, header) in [(ann, "Ann", "1", "4711"), (bob, "Bob", "4711", "2")] {
         assert!(!copy.message.is_batch());
-        assert_eq!(copy.message.to.items().len(), 1, "nobody sees another");
+        assert_eq!(
+            copy.message.to.items().len(),
+            1,
+            "no recipient sees another"
+        );
         assert_eq!(copy.message.cc.items()[0].email(), "cc@example.com");
         let data = copy.message.merge_global_data.value().unwrap();
         assert_eq!(
@@ -89,7 +93,7 @@ async fn memory_keeps_a_batch_as_one_message_for_each_recipient() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_tasks_can_share_an_outbox_and_none_sees_anothers() {
+async fn concurrent_tasks_do_not_see_each_others_outboxes() {
     let tests = (0..8).map(|test| {
         tokio::spawn(async move {
             let backend = MemoryBackend::new();
@@ -162,7 +166,7 @@ impl Write for Screen {
 }
 
 #[tokio::test]
-async fn the_console_shows_all_that_a_message_says() {
+async fn the_console_shows_every_field_of_a_message() {
     let screen = Screen::default();
     let mailer = Mailer::new(ConsoleBackend::to(screen.clone()));
     let status = mailer.send(&everything()).await.unwrap();
@@ -204,7 +208,7 @@ async fn the_console_shows_all_that_a_message_says() {
 }
 
 #[tokio::test]
-async fn the_console_shows_a_message_that_would_command_the_terminal_as_text() {
+async fn the_console_escapes_terminal_control_sequences() {
     let screen = Screen::default();
     let mailer = Mailer::new(ConsoleBackend::to(screen.clone()));
     let mut message = message("Hello");
@@ -217,7 +221,7 @@ async fn the_console_shows_a_message_that_would_command_the_terminal_as_text() {
 }
 
 #[tokio::test]
-async fn a_screen_that_is_gone_is_an_error_and_nothing_was_sent() {
+async fn a_closed_console_is_an_error_and_nothing_was_sent() {
     struct Gone;
     impl Write for Gone {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -236,7 +240,7 @@ async fn a_screen_that_is_gone_is_an_error_and_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn console_refuses_options_in_an_esps_own_words() {
+async fn the_console_refuses_esp_extra() {
     let mailer = Mailer::new(ConsoleBackend::to(io::sink()));
     let mut message = message("Hello");
     message
@@ -269,7 +273,7 @@ mod file {
     }
 
     #[tokio::test]
-    async fn a_batch_is_one_eml_for_each_recipient_with_all_that_is_not_mail_in_headers() {
+    async fn a_batch_is_one_eml_per_recipient_with_esp_features_in_headers() {
         let folder = tempfile::tempdir().unwrap();
         let mailer = Mailer::new(FileBackend::new(folder.path().join("new/mails")).unwrap());
         let status = mailer.send(&everything()).await.unwrap();
@@ -303,7 +307,7 @@ mod file {
     }
 
     #[tokio::test]
-    async fn names_are_unique_and_sort_in_the_order_of_writing() {
+    async fn filenames_are_unique_and_sort_in_the_order_of_writing() {
         let folder = tempfile::tempdir().unwrap();
         let mailer = Mailer::new(FileBackend::new(folder.path()).unwrap());
         for at in 0..30 {
@@ -318,7 +322,7 @@ mod file {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn a_reader_never_sees_half_a_file() {
+    async fn a_reader_never_sees_an_incomplete_file() {
         let folder = tempfile::tempdir().unwrap();
         let mailer = Mailer::new(FileBackend::new(folder.path()).unwrap());
         let done = Arc::new(AtomicBool::new(false));
@@ -329,7 +333,7 @@ mod file {
                 while seen == 0 || !done.load(Ordering::SeqCst) {
                     for file in files(&folder) {
                         let bytes = fs::read(&file).unwrap();
-                        // The last boundary is the last thing written.
+                        // The final boundary is written last.
                         assert!(bytes.ends_with(b"--\r\n"), "{file:?} is cut off");
                         seen += 1;
                     }
@@ -355,7 +359,7 @@ mod file {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_written_is_an_error_and_leaves_nothing() {
+    async fn a_failed_write_is_an_error_and_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let mails = folder.path().join("mails");
         let mailer = Mailer::new(FileBackend::new(&mails).unwrap());
@@ -400,7 +404,7 @@ impl Write for ClosesAfterOne {
 }
 
 #[tokio::test]
-async fn a_copy_that_was_not_stored_is_its_recipients_own_failure() {
+async fn a_copy_that_could_not_be_stored_affects_only_its_recipient() {
     let mailer = Mailer::new(ConsoleBackend::to(ClosesAfterOne(0)));
     let status = mailer.send(&everything()).await.unwrap();
     let of = |email| status.recipient(email).unwrap();

@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 mod told;
@@ -20,7 +20,7 @@ use futures_util::{StreamExt, stream};
 use told::{Told, error, mailer, message, told};
 
 #[tokio::test]
-async fn a_pre_send_hook_changes_the_message_and_the_next_sees_the_change() {
+async fn a_pre_send_hook_can_change_the_message_for_the_next_hook() {
     let backend = told([]);
     let add = |text: &'static str| {
         move |message: &mut Message| {
@@ -37,7 +37,7 @@ async fn a_pre_send_hook_changes_the_message_and_the_next_sees_the_change() {
 }
 
 #[tokio::test]
-async fn a_pre_send_hook_can_cancel_and_one_that_fails_sends_nothing() {
+async fn a_pre_send_hook_that_cancels_or_fails_prevents_sending() {
     let backend = told([]);
     let cancel = |_: &mut Message| Ok(PreSendVerdict::Cancel("not today".into()));
     let fail = |_: &mut Message| Err("no database".into());
@@ -52,7 +52,7 @@ async fn a_pre_send_hook_can_cancel_and_one_that_fails_sends_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_pre_send_hook_makes_of_a_message_is_checked_like_any_other() {
+async fn a_message_changed_by_a_pre_send_hook_is_checked_like_any_other() {
     let backend = told([]);
     let spoil = |message: &mut Message| {
         message.subject = "two\nlines".to_owned().into();
@@ -68,7 +68,7 @@ async fn what_a_pre_send_hook_makes_of_a_message_is_checked_like_any_other() {
 }
 
 #[tokio::test]
-async fn every_post_send_hook_runs_though_one_fails_and_the_message_counts_as_sent() {
+async fn every_post_send_hook_runs_even_if_one_fails_and_the_message_counts_as_sent() {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = |fails: bool| {
         let runs = runs.clone();
@@ -95,7 +95,7 @@ async fn every_post_send_hook_runs_though_one_fails_and_the_message_counts_as_se
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_message_is_told_at_once() {
+async fn all_faults_of_a_message_are_reported_at_once() {
     let backend = told([]);
     let mut message = Message::builder()
         .tag("one")
@@ -128,7 +128,7 @@ async fn everything_that_is_wrong_with_a_message_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_dropped_stands_in_the_status() {
+async fn dropped_features_are_listed_in_the_status() {
     let mut asks = message("a");
     asks.tags = vec!["one".to_owned(), "two".to_owned()].into();
     asks.track_opens = true.into();
@@ -148,7 +148,7 @@ async fn what_is_dropped_stands_in_the_status() {
 }
 
 #[tokio::test]
-async fn recipients_that_are_all_refused_are_an_error_unless_the_app_ignores_it() {
+async fn refusal_of_all_recipients_is_an_error_unless_the_app_ignores_it() {
     #[derive(Debug)]
     struct Refuses(Capabilities);
     #[async_trait]
@@ -187,12 +187,12 @@ async fn recipients_that_are_all_refused_are_an_error_unless_the_app_ignores_it(
     let ignores = Mailer::builder(Refuses(Capabilities::all())).ignore_recipient_status(true);
     let ignores = ignores.build();
     assert!(ignores.send(&two).await.is_ok());
-    // A recipient that was not refused did not get it either, which is not ignored.
+    // A recipient who was not refused did not get the message either, which is never ignored.
     assert!(ignores.send(&three).await.is_err());
 }
 
 #[tokio::test]
-async fn send_all_gives_one_result_each_in_order_with_bad_ones_in_the_middle() {
+async fn send_all_returns_one_result_per_message_in_order_even_if_some_are_invalid() {
     let backend = told([]);
     let mut invalid = message("3");
     invalid.from = anymail_core::Field::Unset;
@@ -242,7 +242,7 @@ async fn a_backend_that_loses_results_leaves_its_messages_in_doubt() {
 }
 
 #[tokio::test]
-async fn the_stream_takes_no_more_than_is_under_way_and_ends_with_its_messages() {
+async fn the_stream_reads_ahead_only_what_is_being_sent_and_ends_with_its_messages() {
     let backend = told([]);
     let mailer = mailer(&backend).concurrency(2).build();
     let taken = Arc::new(AtomicUsize::new(0));
@@ -264,7 +264,7 @@ async fn the_stream_takes_no_more_than_is_under_way_and_ends_with_its_messages()
 }
 
 #[tokio::test]
-async fn progress_is_told_as_results_come() {
+async fn progress_is_reported_as_results_arrive() {
     let backend = told([]);
     let mut told_of = Vec::new();
     let messages: Vec<_> = (0..7).map(|i| message(&i.to_string())).collect();
@@ -278,7 +278,7 @@ async fn progress_is_told_as_results_come() {
 }
 
 #[tokio::test]
-async fn who_names_no_sender_is_told_where_one_can_be_set() {
+async fn an_error_about_a_missing_sender_says_where_to_set_one() {
     let backend = told([]);
     let mut message = message("a");
     let from = std::mem::take(&mut message.from);
@@ -298,7 +298,7 @@ mod without_async {
     use std::time::Duration;
 
     #[test]
-    fn the_blocking_mailer_waits_for_what_the_async_one_gives() {
+    fn the_blocking_mailer_returns_what_the_async_one_does() {
         let mut backend = told([error(K::Connect)]);
         backend.takes = Duration::from_millis(1);
         let quick = RetryPolicy {
@@ -321,7 +321,7 @@ mod without_async {
     }
 
     #[tokio::test]
-    async fn the_blocking_mailer_is_an_error_in_async_code_not_a_panic() {
+    async fn the_blocking_mailer_in_async_code_is_an_error_rather_than_a_panic() {
         let mailer = blocking::Mailer::new(mailer(&told([])).build()).unwrap();
         let error = mailer.send(&message("a")).unwrap_err();
         assert_eq!(error.kind(), K::Configuration);

@@ -1,6 +1,6 @@
 //! What `Message::to_mime` writes, read back with another implementation: `mail-parser`.
 #![cfg(feature = "mime")]
-// Clippy does not see that functions beside tests are tests.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use anymail_core::{Address, Attachment, ContentId, Message, MessageBuilder};
@@ -31,7 +31,7 @@ fn shape(mail: &Parsed<'_>, at: u32) -> String {
 }
 
 #[test]
-fn bodies_inline_parts_and_attachments_each_have_their_place() {
+fn bodies_inline_parts_and_attachments_are_nested_correctly() {
     let text = |b: MessageBuilder| b.text_body("Hello");
     let html = |b: MessageBuilder| b.html_body("<img src=\"cid:logo@x\">");
     let logo = |b: MessageBuilder| {
@@ -74,7 +74,7 @@ fn bodies_inline_parts_and_attachments_each_have_their_place() {
 }
 
 #[test]
-fn headers_arrive_as_they_were_given() {
+fn headers_arrive_unchanged() {
     let link = format!("<https://example.com/unsubscribe?{}>", "x".repeat(200));
     let long: String = "word ".repeat(500).trim_end().to_owned();
     let message = Message::builder()
@@ -96,7 +96,7 @@ fn headers_arrive_as_they_were_given() {
     assert!(text.lines().all(|line| line.len() <= 998));
     assert!(
         !text.contains("secret@example.com"),
-        "bcc is for the envelope"
+        "bcc is only in the envelope"
     );
     // Encoded words would make it unusable (RFC 2047, 5).
     assert!(text.contains(&link));
@@ -141,7 +141,7 @@ fn headers_arrive_as_they_were_given() {
 }
 
 #[test]
-fn the_message_id_is_the_custom_headers_or_new_in_the_senders_domain() {
+fn the_message_id_is_the_custom_header_or_a_new_one_in_the_senders_domain() {
     let given = minimal()
         .header("message-id", "<42@example.org>")
         .build()
@@ -185,7 +185,7 @@ fn attachments_arrive_byte_for_byte() {
 }
 
 #[test]
-fn an_inline_part_bears_its_content_id_in_angle_brackets() {
+fn an_inline_part_has_its_content_id_in_angle_brackets() {
     let mime = minimal()
         .html_body("<img src=\"cid:logo@example.com\">")
         .attach_inline(
@@ -227,7 +227,7 @@ fn a_media_type_keeps_its_parameters() {
 }
 
 #[test]
-fn a_body_no_text_line_can_hold_arrives_all_the_same() {
+fn a_body_that_needs_an_encoding_arrives_unchanged() {
     for body in [
         "lone\rreturn",
         "nul\0byte",
@@ -246,7 +246,7 @@ fn a_body_no_text_line_can_hold_arrives_all_the_same() {
 }
 
 proptest! {
-    /// Whatever a message contains, its text cannot add a header or a recipient.
+    /// No text in a message can add a header or a recipient.
     #[test]
     fn no_text_can_add_a_header(
         subject in "\\PC*",
@@ -282,7 +282,7 @@ proptest! {
 }
 
 #[test]
-fn an_attached_mail_is_not_encoded_and_can_be_read_in_turn() {
+fn an_attached_message_is_not_encoded_and_can_be_parsed() {
     let inner = "From: a@example.com\nSubject: inner\n\nThe inner body.\n.\n-- \nA";
     for kind in ["message/rfc822", "Message/RFC822; x=y"] {
         let mail = Attachment::new("forwarded.eml", inner.as_bytes().to_vec()).unwrap();
@@ -309,7 +309,7 @@ fn an_attached_mail_is_not_encoded_and_can_be_read_in_turn() {
 }
 
 #[test]
-fn an_attached_mail_that_would_need_an_encoding_goes_as_a_plain_file() {
+fn an_attached_message_that_would_need_an_encoding_is_sent_as_a_file() {
     let long = "x".repeat(999);
     for inner in ["Subject: ünï\n\nbody", "A: 1\n\n\0", "A: 1\n\na\rb", &long] {
         let mail = Attachment::new("forwarded.eml", inner.as_bytes().to_vec()).unwrap();
@@ -325,7 +325,7 @@ fn an_attached_mail_that_would_need_an_encoding_goes_as_a_plain_file() {
 }
 
 #[test]
-fn no_composite_type_is_encoded_but_those_that_may_be() {
+fn composite_types_are_encoded_only_where_the_standard_allows_it() {
     for (kind, encoded) in [
         ("message/delivery-status", false),
         ("multipart/mixed; boundary=inner", false),

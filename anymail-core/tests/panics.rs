@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 mod told;
@@ -89,11 +89,11 @@ async fn an_on_result_that_panics_loses_no_result() {
     }
 }
 
-/// Accepts every message, and then panics about one of them.
+/// Accepts every message, and then panics for one of them.
 #[derive(Debug, Default)]
 struct Clumsy(Capabilities);
 
-/// It gets all messages in one call, and takes them one by one.
+/// Gets all messages in one call, and accepts them one by one.
 #[async_trait]
 impl EmailBackend for Clumsy {
     fn max_batch(&self) -> usize {
@@ -130,7 +130,7 @@ async fn a_backend_that_panics_leaves_open_whether_its_message_was_accepted() {
     assert_eq!(error.accepted(), Accepted::Maybe);
 }
 
-/// Panics when it checks a message.
+/// Panics in `check`.
 #[derive(Debug, Default)]
 struct Blind(Clumsy);
 
@@ -166,12 +166,12 @@ async fn a_backend_that_panics_while_it_checks_a_message_has_not_sent_it() {
 }
 
 #[tokio::test]
-async fn a_member_that_panics_takes_no_result_from_other_members() {
+async fn a_member_that_panics_does_not_affect_the_results_of_other_members() {
     let members = [
         Member::new("steady", MemoryBackend::new()),
         Member::new("clumsy", Whole::default()),
     ];
-    // Of the messages 0 to 3 the clumsy one gets 1 and 3, in one call.
+    // Of messages 0 to 3, the clumsy member gets 1 and 3, in one call.
     let results = Mailer::new(RoundRobin::new(members));
     let results = results.send_all(&numbered(4)).await;
     for (place, result) in results.iter().enumerate() {
@@ -182,7 +182,7 @@ async fn a_member_that_panics_takes_no_result_from_other_members() {
     }
 }
 
-/// Sends all messages of a call together.
+/// Accepts all messages of a call together.
 #[derive(Debug, Default)]
 struct Whole(Clumsy);
 
@@ -214,7 +214,7 @@ impl EmailBackend for Whole {
 }
 
 #[tokio::test]
-async fn a_member_that_panics_is_not_followed_by_another_since_it_may_have_sent() {
+async fn after_a_member_panics_no_other_is_tried_because_it_may_have_sent() {
     let second = MemoryBackend::new();
     let outbox = second.outbox();
     let members = [
@@ -228,14 +228,14 @@ async fn a_member_that_panics_is_not_followed_by_another_since_it_may_have_sent(
 }
 
 #[tokio::test]
-async fn a_member_that_panics_while_it_checks_a_message_is_followed_by_another() {
+async fn after_a_member_panics_while_checking_another_is_tried() {
     let second = MemoryBackend::new();
     let outbox = second.outbox();
     let members = [
         Member::new("blind", Blind::default()),
         Member::new("second", second),
     ];
-    // Under this policy each member is asked when it is its turn.
+    // With this policy, each member checks the message only when it is tried.
     let failover = Failover::new(members)
         .rest(Duration::ZERO)
         .unsupported(UnsupportedPolicy::Drop);
@@ -246,7 +246,7 @@ async fn a_member_that_panics_while_it_checks_a_message_is_followed_by_another()
 }
 
 #[tokio::test]
-async fn a_stream_of_messages_that_panics_loses_no_result_of_those_before() {
+async fn a_message_stream_that_panics_loses_no_result_of_earlier_messages() {
     let backend = told([]);
     let messages = numbered(7).into_iter().enumerate();
     let messages = messages.map(|(place, message)| {
@@ -272,7 +272,7 @@ async fn a_stream_of_messages_that_panics_loses_no_result_of_those_before() {
 
 #[cfg(feature = "blocking")]
 #[test]
-fn a_hook_that_panics_leaves_the_blocking_mailer_with_all_results_and_usable() {
+fn a_hook_that_panics_leaves_the_blocking_mailer_usable_with_all_results() {
     let backend = told([]);
     let hook = |message: &mut Message| match subject(message) {
         "2" => panic!("no such customer"),

@@ -2,7 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 mod told;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use told::{Told, error, mailer, message, told};
 
 #[tokio::test(start_paused = true)]
-async fn what_was_surely_not_accepted_is_sent_again_after_growing_waits() {
+async fn messages_that_were_certainly_not_accepted_are_retried_with_growing_delays() {
     let backend = told([error(K::Connect), error(K::RateLimited), error(K::Connect)]);
     let started = Instant::now();
     let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
@@ -25,7 +25,7 @@ async fn what_was_surely_not_accepted_is_sent_again_after_growing_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_have_been_accepted_is_never_sent_again_by_itself() {
+async fn messages_that_may_have_been_accepted_are_never_retried_automatically() {
     for kind in [
         K::Timeout,
         K::Disconnected,
@@ -43,7 +43,7 @@ async fn what_may_have_been_accepted_is_never_sent_again_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_error_tells_how_many_tries_were_made() {
+async fn the_last_error_says_how_many_attempts_were_made() {
     let backend = told((0..9).map(|_| error(K::Connect)));
     let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
     let error = mailer.send(&message("a")).await.unwrap_err();
@@ -53,7 +53,7 @@ async fn the_last_error_tells_how_many_tries_were_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_after_is_respected_and_too_long_a_one_is_left_to_the_caller() {
+async fn retry_after_is_respected_unless_it_is_too_long() {
     let limited =
         |seconds| error(K::RateLimited).with_retry_after(Some(Duration::from_secs(seconds)));
     let backend = told([limited(20)]);
@@ -68,7 +68,7 @@ async fn a_retry_after_is_respected_and_too_long_a_one_is_left_to_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_only_the_messages_that_were_not_accepted_are_sent_again() {
+async fn only_the_messages_that_were_not_accepted_are_retried() {
     let backend = told([error(K::Connect), error(K::Timeout)]);
     let messages = [message("busy"), message("steady"), message("lost")];
     let mailer = mailer(&backend).retry(RetryPolicy::standard()).build();
@@ -82,7 +82,7 @@ async fn of_many_only_the_messages_that_were_not_accepted_are_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_limit_holds_for_all_tries_together() {
+async fn a_time_limit_applies_to_all_attempts_together() {
     let mut backend = told((0..99).map(|_| error(K::Connect)));
     let limit = Duration::from_secs(10);
     let patient = RetryPolicy {
@@ -115,7 +115,7 @@ async fn a_future_that_is_dropped_leaves_the_mailer_usable() {
 }
 
 #[tokio::test]
-async fn a_time_limit_or_a_retry_after_beyond_what_the_clock_can_tell_does_no_harm() {
+async fn a_time_limit_or_retry_after_beyond_the_range_of_the_clock_is_harmless() {
     let asked = error(K::RateLimited).with_retry_after(Some(Duration::MAX));
     let backend = told([asked]);
     let mailer = mailer(&backend)
@@ -130,7 +130,7 @@ async fn a_time_limit_or_a_retry_after_beyond_what_the_clock_can_tell_does_no_ha
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_whose_retry_after_is_too_long_does_not_keep_others_from_being_sent_again() {
+async fn a_message_with_a_too_long_retry_after_does_not_prevent_retries_of_others() {
     let hour = Duration::from_secs(3600);
     let asks = error(K::RateLimited).with_retry_after(Some(hour));
     let backend = told([error(K::Connect), asks, error(K::RateLimited)]);

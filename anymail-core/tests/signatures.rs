@@ -1,7 +1,7 @@
 //! Signatures with public keys, as an ESP's crate implements them with [`WebhookSignature`], with
 //! the test vectors that two ESPs' own libraries publish.
 #![cfg(feature = "webhooks")]
-// Clippy does not see that functions beside tests are tests.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used)]
 
 use std::time::{Duration, SystemTime};
@@ -39,7 +39,7 @@ fn post(headers: &[(&str, &str)], body: &str) -> Request<Bytes> {
         .unwrap()
 }
 
-/// Headers that were not made with the key, and arbitrary bodies.
+/// Headers that were not created with the key, and arbitrary bodies.
 #[cfg(feature = "signatures")]
 mod any_bytes {
     use anymail_core::StandardWebhooks;
@@ -157,14 +157,14 @@ mod ecdsa {
     }
 
     #[test]
-    fn bytes_that_are_no_signature_are_malformed() {
+    fn bytes_that_are_not_a_signature_are_malformed() {
         for wrong in ["", "!", "MEUCIQCtIHJeH93Y", "AAAA", &"MEUC".repeat(5000)] {
             assert_eq!(verdict(&[KEY], wrong, "1588788367", BODY), "malformed");
         }
     }
 }
 
-/// Ed25519, as Standard Webhooks has it beside HMAC (`v1a`). Key, signature and payload are
+/// Ed25519, which Standard Webhooks offers in addition to HMAC (`v1a`). Key, signature and payload are
 /// those of its reference library (`libraries/go/webhook_asymmetric_test.go`).
 mod ed25519 {
     use ed25519_dalek::{Signature, SigningKey, VerifyingKey};

@@ -1,5 +1,5 @@
 //! The accounting test over SMTP: sends many messages to a server that fails at every stage, and
-//! accounts for each recipient of each message at the end. The server's own count decides.
+//! compares the results with the server's own count for each recipient of each message.
 //!
 //! `ANYMAIL_ACCOUNTING_MESSAGES` makes the run longer than its 3,000 messages, of which a third is
 //! sent with TLS; `ANYMAIL_ACCOUNTING_SEED` repeats the faults of an earlier run.
@@ -7,7 +7,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 use std::collections::HashMap;
@@ -45,7 +45,7 @@ enum Entry {
     Refused,
 }
 
-/// Every so many messages have several recipients, and every so many are a batch.
+/// How often a message has several recipients, and how often it is a batch.
 fn recipients(number: usize) -> usize {
     match number % 10 {
         3 | 7 => 3,
@@ -58,7 +58,7 @@ fn is_batch(number: usize) -> bool {
 }
 
 fn address(number: usize, place: usize) -> String {
-    // A server always refuses some.
+    // Some recipients are always refused.
     let name = if number % 500 == 403 && place == 1 {
         "gone"
     } else {
@@ -98,10 +98,10 @@ fn broken_server(seed: u64, tls: LoopbackTls) -> LoopbackSmtp {
         }
         let action = actions[dice.roll(actions.len() as u64) as usize].clone();
         let rare = match action {
-            // A server that says no and has the mail all the same: nobody could tell.
+            // A server that refuses a message and keeps it anyway: no client could detect that.
             SmtpAction::Reply(_) if moment.stage == SmtpStage::Kept => return None,
-            // No other reply may come unasked (RFC 5321, 3.8). Where one does just as the client
-            // begins, each reply after it is taken for the one before.
+            // No other reply may be sent unasked (RFC 5321, 3.8). If one is sent just as the client
+            // starts, each later reply is taken for the one before it.
             SmtpAction::Reply(ref reply)
                 if moment.stage == SmtpStage::Idle && reply.code() != 421 =>
             {
@@ -109,7 +109,7 @@ fn broken_server(seed: u64, tls: LoopbackTls) -> LoopbackSmtp {
             }
             // Makes the client wait for its time limit.
             SmtpAction::Hang => 10,
-            // Is much work for both.
+            // Costs too much time.
             SmtpAction::EndlessLine | SmtpAction::EndlessReply => 20,
             _ => 1,
         };
@@ -176,11 +176,11 @@ fn from_env(name: &str, default: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_mails_none_is_doubled_and_none_lost_without_a_word() {
+async fn no_message_is_duplicated_or_silently_lost() {
     let messages = from_env("ANYMAIL_ACCOUNTING_MESSAGES", 3_000) as usize;
     let (encrypted, plain) = (messages / 3, messages - messages / 3);
     run(plain, LoopbackTls::None, SmtpTls::None).await;
-    // What is encrypted is written otherwise: nobody knows which bytes of it are on the wire.
+    // With TLS, nobody knows which bytes of the message are on the wire.
     run(encrypted, LoopbackTls::StartTls, SmtpTls::StartTls).await;
 }
 
@@ -213,7 +213,7 @@ async fn run(messages: usize, served: LoopbackTls, tls: SmtpTls) {
     let mut kept: HashMap<String, u32> = HashMap::new();
     let mut rounds = 0;
     loop {
-        // Whom to send to: what is open, and never what may have been accepted.
+        // Send what is open, and never what may have been accepted.
         let open: Vec<(usize, Vec<usize>)> = ledger
             .iter()
             .enumerate()
@@ -240,9 +240,9 @@ async fn run(messages: usize, served: LoopbackTls, tls: SmtpTls) {
         }
     }
     drop(mailer);
-    // One that its client has given up may be kept yet.
+    // The server may still keep a message that its client has given up.
     tokio::time::sleep(Duration::from_millis(500)).await;
-    for mail in server.mails() {
+    for mail in server.messages() {
         for recipient in mail.addresses() {
             *kept.entry(recipient.to_owned()).or_default() += 1;
         }
@@ -258,12 +258,12 @@ async fn run(messages: usize, served: LoopbackTls, tls: SmtpTls) {
         started.elapsed(),
         count(Entry::Refused),
         counts.connections,
-        counts.mails,
+        counts.messages,
     );
     audit(&ledger, &kept);
     assert!(
         maybe > 0 && rounds > 1,
-        "nothing went wrong, so nothing was tried"
+        "no fault occurred, so nothing was tested"
     );
     server.assert_no_violations();
 }

@@ -1,5 +1,5 @@
-//! What keeps a staging system from sending to real people, whatever the message contains.
-// Clippy does not see that functions beside tests are tests.
+//! Hooks that prevent a staging system from sending to real people, whatever the message contains.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod scripted;
@@ -64,7 +64,7 @@ async fn a_redirected_batch_keeps_one_message_for_each_recipient_with_their_valu
 }
 
 #[tokio::test]
-async fn recipients_from_defaults_and_from_hooks_before_are_redirected_too() {
+async fn recipients_from_defaults_and_earlier_hooks_are_redirected_too() {
     let backend = Scripted::new("acme");
     let defaults: SendDefaults =
         serde_json::from_value(json!({"bcc": ["archive@x.example"]})).unwrap();
@@ -95,7 +95,7 @@ async fn recipients_from_defaults_and_from_hooks_before_are_redirected_too() {
 }
 
 #[tokio::test]
-async fn a_message_for_nobody_stays_one() {
+async fn a_redirected_message_without_recipients_is_still_refused() {
     let backend = Scripted::new("acme");
     let to_nobody = message(json!({"from": "a@x.example"}));
     let error = redirecting(&backend).send(&to_nobody).await.unwrap_err();
@@ -122,7 +122,7 @@ async fn an_esp_without_headers_still_gets_no_real_recipient() {
 }
 
 #[tokio::test]
-async fn only_allowed_domains_get_mail_and_the_others_are_reported() {
+async fn only_allowed_domains_get_messages_and_the_others_are_reported() {
     let backend = Scripted::new("acme");
     let mixed = message(json!({
         "from": "a@x.example",
@@ -177,7 +177,7 @@ async fn a_message_that_loses_all_of_its_to_is_cancelled() {
 }
 
 #[tokio::test]
-async fn an_address_in_esp_extra_cancels_the_message_and_is_not_told() {
+async fn an_address_in_esp_extra_cancels_the_message_and_is_not_quoted() {
     let backend = Scripted::new("acme");
     for (extra, fine_here, fine_there) in [
         (json!({"Bcc": "real@x.example"}), false, false),
@@ -219,7 +219,7 @@ async fn an_address_in_esp_extra_cancels_the_message_and_is_not_told() {
 }
 
 #[test]
-fn what_is_no_domain_cannot_be_allowed() {
+fn an_invalid_domain_cannot_be_allowed() {
     for bad in ["", "@", "a b.example", "a@b.example", "x..example"] {
         assert!(AllowDomains::new([bad]).is_err(), "{bad:?}");
     }
@@ -230,9 +230,9 @@ fn addresses() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    /// No message, however it is made, reaches an address that staging does not allow.
+    /// No message reaches an address that staging does not allow, however the message is built.
     #[test]
-    fn nobody_real_is_ever_reached(
+    fn no_real_recipient_is_ever_reached(
         to in addresses(), cc in addresses(), bcc in addresses(), batch in any::<bool>(),
     ) {
         let mut value = json!({"from": "a@x.example", "to": to, "cc": cc, "bcc": bcc});

@@ -1,5 +1,5 @@
-//! What users can rely on for all public types.
-// Clippy does not see that functions beside tests are tests.
+//! Guarantees about all public types.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used)]
 #![cfg(all(
     feature = "axum",
@@ -23,7 +23,7 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn every_public_type_can_be_sent_to_and_shared_by_threads() {
+fn every_public_type_is_send_and_sync() {
     let checked = shared_types::shared_by_threads![
         Accepted,
         Address,
@@ -152,7 +152,7 @@ fn every_public_type_can_be_sent_to_and_shared_by_threads() {
 }
 
 #[test]
-fn what_sends_can_run_in_a_spawned_task() {
+fn sending_can_run_in_a_spawned_task() {
     fn can_be_spawned<T: Send + 'static>(_: T) {}
     let mailer = Mailer::new(MemoryBackend::new());
     can_be_spawned({
@@ -182,7 +182,7 @@ fn the_blocking_mailer_has_the_methods_of_the_async_one() {
     let waiting = methods("src/sending/blocking.rs", "\nimpl Mailer {");
     let mut all = methods("src/sending/mailer.rs", "\nimpl Mailer {");
     assert!(all.len() > 5, "{all:?}");
-    // Its documentation says why it has not.
+    // Its documentation says why.
     assert!(all.remove("builder") && all.remove("send_stream"));
     assert_eq!(waiting, all);
 }

@@ -1,9 +1,5 @@
 //! Messages to an ESP that supports features conditionally.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by its panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 use anymail_core::{
     Alternative, Capabilities, EmailBackend, Feature, Mailer, MemoryBackend, Message, Outbox,
@@ -12,7 +8,7 @@ use anymail_core::{
 use async_trait::async_trait;
 use serde_json::json;
 
-/// Keeps messages, and says that it supports just this.
+/// Keeps messages, and declares only these features.
 #[derive(Debug)]
 struct Limited(MemoryBackend, Capabilities);
 
@@ -60,7 +56,7 @@ fn with_bodies(types: &[&str]) -> Message {
 const AMP: &str = "text/x-amp-html";
 
 #[tokio::test]
-async fn a_second_amp_body_needs_an_esp_that_takes_alternative_bodies() {
+async fn a_second_amp_body_needs_an_esp_that_supports_alternative_bodies() {
     let mailer = Mailer::new(backend(&[(Feature::AmpHtml, Support::Yes)]));
     mailer.send(&with_bodies(&[AMP])).await.unwrap();
     let error = mailer.send(&with_bodies(&[AMP, AMP])).await.unwrap_err();

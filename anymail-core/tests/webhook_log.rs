@@ -1,7 +1,7 @@
 //! What the log says about a refused webhook request, and the response does not. A single test,
 //! because a subscriber may miss lines if other tests run in parallel.
 #![cfg(feature = "signatures")]
-// Clippy does not see that functions beside tests are tests.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used)]
 
 use std::convert::Infallible;
@@ -75,7 +75,7 @@ async fn answered(key: &str, time: i64, sign: bool) -> (u16, Bytes) {
 }
 
 #[test]
-fn the_log_says_why_a_signature_does_not_count_and_the_answer_does_not() {
+fn the_log_says_why_a_signature_is_invalid_but_the_response_does_not() {
     let log = Log::default();
     let own = log.clone();
     let subscriber = tracing_subscriber::fmt()

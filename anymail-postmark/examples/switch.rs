@@ -64,7 +64,7 @@ pub(crate) async fn by_file(choice: &str, folder: &str) -> Result<String, Box<dy
         out,
         "Messages: Postmark has {}, the SMTP server {}, memory {}.",
         fake.accepted(),
-        smtp.mails().len(),
+        smtp.messages().len(),
         registry.outbox().len()
     )?;
     Ok(out)

@@ -90,8 +90,8 @@ impl PostmarkBackend {
     /// ```
     ///
     /// # Errors
-    /// [`SendError`] if Postmark did not answer the question. Nothing is sent, so its `accepted` is
-    /// `No`. You can search again if it [`is_transient`](SendError::is_transient).
+    /// [`SendError`] if the search failed. Nothing is sent, so its `accepted` is `No`. You can search
+    /// again if it [`is_transient`](SendError::is_transient).
     pub async fn find_sent(&self, id: &str) -> Result<Option<String>, SendError> {
         self.sender.find_sent(id).await
     }

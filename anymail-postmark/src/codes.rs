@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn no_code_stands_in_the_table_twice() {
+    fn no_code_is_in_the_table_twice() {
         let mut codes: Vec<_> = CODES.iter().map(|(code, ..)| code).collect();
         codes.dedup();
         assert_eq!(codes.len(), CODES.len());

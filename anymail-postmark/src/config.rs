@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once_and_the_token_is_not_quoted() {
+    fn all_faults_are_reported_at_once_and_the_token_is_not_quoted() {
         let config = PostmarkConfig::new("sec\nret")
             .api_url("ftp://example.com")
             .timeout(Duration::ZERO);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_does_not_print() {
+    fn debug_does_not_show_the_token() {
         let config = PostmarkConfig::new("s3cret");
         let header = token_header(&config.server_token).unwrap();
         assert!(!format!("{config:?} {header:?}").contains("s3cret"));

@@ -239,7 +239,7 @@ mod tests {
 
     #[cfg(not(feature = "webhooks"))]
     #[test]
-    fn a_build_without_webhooks_refuses_to_give_routes_that_would_lack_them() {
+    fn a_build_without_webhooks_refuses_to_return_incomplete_routes() {
         let mailers = build(&serde_json::json!({"server_token": "t", "api_url": LOCAL})).unwrap();
         let error = mailers.webhooks().unwrap_err().to_string();
         assert!(
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_gives_the_token_the_address_and_any_option() {
+    fn a_url_sets_the_token_the_address_and_any_option() {
         let url = "postmark+http://s3cret@127.0.0.1:9/pm?message_stream=broad%20cast&timeout=1.5";
         let mailers = by_url(url).unwrap();
         let shown = format!("{mailers:?}");
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_cannot_be_used_is_a_fault_that_quotes_nothing_of_it() {
+    fn an_unusable_url_is_a_fault_that_does_not_quote_it() {
         for (url, problem) in [
             (
                 "postmark+http://s3cret@h0st.example",
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_with_the_options_is_told_at_once() {
+    fn all_faults_in_the_options_are_reported_at_once() {
         let wrong = serde_json::json!({
             "server_token": "x\ny", "api_url": LOCAL, "timeout": 0, CALLS_PER_SECOND: 0,
         });
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_calls_that_cannot_be_held_is_a_fault() {
+    fn an_impossible_rate_limit_is_a_fault() {
         let bad = [0, u64::from(u32::MAX) + 1, u64::MAX];
         let bad = bad.into_iter().map(serde_json::Value::from);
         for calls in bad.chain([serde_json::json!(-1), serde_json::json!("5")]) {
@@ -375,7 +375,7 @@ mod tests {
 
     #[cfg(not(feature = "rate-limit"))]
     #[test]
-    fn a_limit_of_calls_without_its_feature_is_a_fault_that_names_it() {
+    fn a_rate_limit_without_its_cargo_feature_is_a_fault_that_names_it() {
         let options = serde_json::json!({"server_token": "t", CALLS_PER_SECOND: 5});
         let error = build(&options).unwrap_err().to_string();
         assert!(error.contains("feature `rate-limit`"), "{error}");
@@ -383,7 +383,7 @@ mod tests {
 
     #[cfg(not(feature = "rustls-tls"))]
     #[test]
-    fn https_without_its_feature_is_a_fault_that_names_it() {
+    fn https_without_its_cargo_feature_is_a_fault_that_names_it() {
         let error = build(&serde_json::json!({"server_token": "t"})).unwrap_err();
         assert_eq!(error.faults().len(), 1, "{error}");
         assert_eq!(error.faults()[0].path(), "options.api_url");

@@ -128,7 +128,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_was_not_said_is_not_there() {
+    fn unset_options_are_absent() {
         assert!(PostmarkOptions::new().to_esp_extra().is_empty());
         let options = PostmarkOptions::new()
             .message_stream("broadcast")

@@ -7,7 +7,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 use std::collections::HashMap;
@@ -287,7 +287,7 @@ async fn no_message_is_duplicated_or_silently_lost() {
     );
     assert!(
         maybe > 0 && rounds > 1,
-        "nothing went wrong, so nothing was tried"
+        "no fault occurred, so nothing was tested"
     );
 }
 

@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 use anymail_core::{Accepted, Mailer, Message, SendError, SendErrorKind as K, SendStatus, Status};
@@ -151,7 +151,7 @@ async fn code_300_without_a_recipient_is_a_refusal_with_postmarks_error_message(
 }
 
 #[tokio::test]
-async fn a_message_with_an_unexpected_answer_may_have_been_accepted() {
+async fn a_message_with_an_unexpected_response_may_have_been_accepted() {
     for json in [
         json!({}),
         json!([]),

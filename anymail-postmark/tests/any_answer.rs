@@ -7,7 +7,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test that fails should panic"
+    reason = "a failing test panics"
 )]
 
 use std::path::Path;
@@ -54,12 +54,12 @@ fn truncated_messages_of_the_vectors_cause_no_panic() {
 
 proptest! {
     #[test]
-    fn any_text_is_addresses_or_none(text in "[a-z<>@,:;\"\\\\() .\r\n\u{e9}=?_-]{0,40}") {
+    fn any_text_is_parsed_as_addresses_or_refused(text in "[a-z<>@,:;\"\\\\() .\r\n\u{e9}=?_-]{0,40}") {
         sending::addresses(text.as_bytes());
     }
 
     #[test]
-    fn any_words_of_postmark_are_an_answer(
+    fn any_error_message_of_postmark_is_a_response(
         choice in any::<[u8; 2]>(),
         code in prop_oneof![Just(0), Just(300), Just(406), any::<i64>()],
         words in "(Invalid 'To' address: |Found inactive addresses: )?['a-z@.,: ]{0,40}",

@@ -7,7 +7,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test that fails should panic"
+    reason = "a failing test panics"
 )]
 
 use std::path::Path;
@@ -75,7 +75,7 @@ fn inputs_that_the_fuzz_targets_found_cause_no_panic() {
 }
 
 #[test]
-fn a_payload_made_to_exhaust_its_reader_is_read_on_a_small_stack() {
+fn a_payload_made_to_exhaust_the_parser_is_parsed_on_a_small_stack() {
     let n = 50_000;
     let payloads = move || {
         [
@@ -101,7 +101,7 @@ fn a_payload_made_to_exhaust_its_reader_is_read_on_a_small_stack() {
 }
 
 #[test]
-fn deeply_nested_messages_are_read_on_a_small_stack_raw_and_in_raw_email() {
+fn deeply_nested_messages_are_parsed_on_a_small_stack_raw_and_in_raw_email() {
     let levels = |level: fn(usize) -> String| (0..20_000).map(level).collect::<String>();
     let mails = [
         levels(|_| "Content-Type: message/rfc822\n\n".to_owned()),
@@ -164,14 +164,14 @@ fn any_key() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_bytes_are_no_trouble(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         for (_, target) in TARGETS {
             target(&bytes);
         }
     }
 
     #[test]
-    fn fields_of_any_type_are_an_event(
+    fn fields_of_any_type_yield_an_event(
         fields in prop::collection::vec((any_key(), any_json()), 0..12),
     ) {
         let payload = Value::Object(Map::from_iter(fields)).to_string();

@@ -8,7 +8,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "a test that fails should panic"
+    reason = "a failing test panics"
 )]
 
 use std::path::Path;
@@ -34,7 +34,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn whatever_an_smtp_server_replies_every_recipient_is_accounted_for() {
+fn every_recipient_is_accounted_for_whatever_an_smtp_server_replies() {
     for input in corpus("smtp_replies") {
         smtp::smtp_replies(&input);
         for cut in (0..input.len()).step_by(23) {
@@ -44,7 +44,7 @@ fn whatever_an_smtp_server_replies_every_recipient_is_accounted_for() {
 }
 
 #[test]
-fn only_a_signed_token_unsubscribes_and_only_whom_it_was_signed_for() {
+fn only_a_signed_token_unsubscribes_and_only_its_own_recipient() {
     let signed = suppressions::signed_request();
     for at in 0..signed.len() {
         suppressions::unsubscribe_token(&signed.as_bytes()[..at]);
@@ -58,7 +58,7 @@ fn only_a_signed_token_unsubscribes_and_only_whom_it_was_signed_for() {
 }
 
 #[test]
-fn whatever_a_suppression_file_holds_it_opens_and_keeps_what_is_added() {
+fn a_suppression_file_with_any_contents_opens_and_keeps_what_is_added() {
     for input in corpus("suppression_file") {
         suppressions::suppression_file(&input);
         for cut in (0..input.len()).step_by(41) {
@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_codes_are_an_smtp_conversation(
+    fn any_reply_codes_are_handled(
         codes in prop::collection::vec((200u16..600, any::<bool>(), "[ -~]{0,12}"), 0..10),
     ) {
         let reply = |(code, more, text): &(u16, bool, String)| {
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_file_of_suppressions(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_a_suppression_file(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         suppressions::suppression_file(&bytes);
     }
 }

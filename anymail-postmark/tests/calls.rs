@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 use std::time::Duration;
@@ -208,7 +208,7 @@ async fn unrelated_messages_are_packed_by_token_and_by_template_or_not() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_affects_only_the_messages_of_its_call() {
+async fn a_lost_response_affects_only_the_messages_of_its_call() {
     let server = MockServer::start().await;
     let dead = ResponseTemplate::new(502);
     let token = |token: &'static str| Mock::given(header("x-postmark-server-token", token));

@@ -1,5 +1,5 @@
 //! The paths in the repository's pages lead somewhere.
-#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 use std::time::Duration;
@@ -51,7 +51,7 @@ fn matrix() -> Vec<(Fault, Effect)> {
         Lost(Kind::Disconnected, true),     // garbage
         NotThere(Kind::RateLimited),        // 429
         Lost(Kind::ServerError, true),      // 500
-        Lost(Kind::ServerError, true),      // 503, by nobody knows whom
+        Lost(Kind::ServerError, true),      // 503, from an unknown server
         Lost(Kind::ServerError, true),      // 502 with a page
         Lost(Kind::InvalidResponse, false), // empty
         Lost(Kind::InvalidResponse, false), // no JSON

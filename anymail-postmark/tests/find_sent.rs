@@ -3,7 +3,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 use anymail_core::{Accepted, Mailer, Message, SendErrorKind as Kind};
@@ -23,7 +23,7 @@ fn message(to: &str) -> Message {
 }
 
 #[tokio::test]
-async fn an_accepted_message_with_a_lost_answer_is_found_and_an_unaccepted_one_is_not() {
+async fn an_accepted_message_with_a_lost_response_is_found_and_an_unaccepted_one_is_not() {
     let postmark = FakePostmark::start().unwrap();
     let backend = backend(&postmark);
     let mailer = Mailer::new(backend.clone());

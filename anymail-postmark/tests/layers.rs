@@ -1,5 +1,5 @@
 //! Holds the crate to its own rule: no two files use each other, directly or through others.
-// Clippy does not see that functions beside tests are tests.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used)]
 
 #[path = "../../anymail-core/tests/circles/mod.rs"]
@@ -8,7 +8,7 @@ mod circles;
 use std::path::Path;
 
 #[test]
-fn no_two_files_use_each_other() {
+fn no_two_files_depend_on_each_other() {
     let arrows = circles::arrows(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let found: usize = arrows.values().map(|used| used.len()).sum();
     assert!(

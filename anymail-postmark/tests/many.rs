@@ -1,5 +1,5 @@
 //! Many messages: few calls, and a campaign that can be stopped at any time.
-#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::future::pending;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
 
 #[path = "../examples/campaign.rs"]
-#[allow(dead_code, reason = "its main is the example's")]
+#[allow(dead_code, reason = "main belongs to the example")]
 mod campaign;
 
 fn mailer(postmark: &FakePostmark) -> Mailer {

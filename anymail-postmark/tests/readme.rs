@@ -1,5 +1,5 @@
 //! The feature matrix in the README matches what the backends declare.
-#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::fmt::Write;
 

@@ -7,7 +7,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 use std::error::Error;

@@ -8,7 +8,7 @@ mod shared_types;
 use anymail_postmark::*;
 
 #[test]
-fn every_public_type_can_be_sent_to_and_shared_by_threads() {
+fn every_public_type_is_send_and_sync() {
     let checked = shared_types::shared_by_threads![
         LinkTracking,
         PostmarkBackend,

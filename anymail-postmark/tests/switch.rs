@@ -1,8 +1,8 @@
 //! The example `switch`: its configurations in a file and in variables.
-#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 #[path = "../examples/switch.rs"]
-#[allow(dead_code, reason = "its main is the example's")]
+#[allow(dead_code, reason = "main belongs to the example")]
 mod switch;
 
 use anymail_core::Env;
@@ -19,7 +19,7 @@ async fn run(choice: &str) -> (String, Vec<String>) {
 }
 
 #[tokio::test]
-async fn one_value_changes_where_the_mail_goes() {
+async fn one_value_changes_where_messages_go() {
     for (choice, esp, status, [postmark, smtp, memory, files]) in [
         ("postmark", "postmark", "Sent", [1, 0, 0, 0]),
         ("smtp", "smtp", "Queued", [0, 1, 0, 0]),
@@ -77,7 +77,7 @@ async fn an_unknown_mailer_is_an_error_that_lists_the_configured_ones() {
 }
 
 #[tokio::test]
-async fn one_variable_changes_where_the_mail_goes() {
+async fn one_variable_changes_where_messages_go() {
     for backend in ["console", "memory"] {
         let env = Env::from([("ANYMAIL_BACKEND", backend)]);
         let output = switch::by_variables(&env).await.unwrap();
@@ -107,6 +107,6 @@ async fn one_variable_changes_where_the_mail_goes() {
     let env = Env::from([("ANYMAIL_URL", by_url.as_str())]);
     let output = switch::by_variables(&env).await;
     assert!(output.unwrap().contains("Sent by smtp:"));
-    let content = String::from_utf8_lossy(&server.mails()[0].content).into_owned();
+    let content = String::from_utf8_lossy(&server.messages()[0].content).into_owned();
     assert!(content.contains("Subject: Your receipt\r\n"), "{content}");
 }

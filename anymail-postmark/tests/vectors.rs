@@ -7,7 +7,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::expect_used,
-    reason = "a check may panic: that is how it fails"
+    reason = "a failing check panics"
 )]
 
 #[path = "vectors/inbound.rs"]

@@ -7,7 +7,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that fails should panic"
+    reason = "a failing test panics"
 )]
 
 use std::collections::HashSet;
@@ -118,7 +118,7 @@ async fn an_event_reaches_the_handler_and_postmark_gets_its_200() {
 }
 
 #[tokio::test]
-async fn two_accounts_post_to_one_url_each_with_a_secret_of_its_own() {
+async fn two_accounts_post_to_one_url_each_with_its_own_secret() {
     let account = |password| {
         let auth = WebhookAuth::basic([("hook", password)]).unwrap();
         anymail_postmark::webhooks(auth)
@@ -168,7 +168,7 @@ async fn a_request_without_the_secret_learns_nothing_and_reaches_no_handler() {
 }
 
 #[tokio::test]
-async fn mixed_up_webhook_urls_are_explained_in_the_answer() {
+async fn mixed_up_webhook_urls_are_explained_in_the_response() {
     let app = App::start().await;
     for (path, body, right) in [
         (TRACKING, MAIL, "/inbound/"),

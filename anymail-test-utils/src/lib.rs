@@ -66,12 +66,12 @@ pub mod suppression_stores;
 pub use assertions::{Mail, assert_not_sent, assert_nothing_else_sent, assert_sent, mail};
 pub use fake_postmark::{
     BounceType, FakePostmark, FakePostmarkBuilder, InactiveReason, Mailbox, SentAttachment,
-    SentMessage, StoredTemplate, StreamKind, TriggerError, WebhookReport, WebhookTry,
+    SentMessage, StoredTemplate, StreamKind, TriggerError, WebhookAttempt, WebhookReport,
 };
 pub use faults::Fault;
 pub use server::{Counts, LoopbackServer};
 pub use smtp_server::{
     LoopbackSmtp, LoopbackSmtpBuilder, LoopbackTls, SmtpAction, SmtpCounts, SmtpExtension,
-    SmtpFault, SmtpMail, SmtpMechanism, SmtpMoment, SmtpParameters, SmtpRecipient, SmtpReply,
+    SmtpFault, SmtpMechanism, SmtpMessage, SmtpMoment, SmtpParameters, SmtpRecipient, SmtpReply,
     SmtpRule, SmtpStage, SmtpViolation, WrongCertificate,
 };

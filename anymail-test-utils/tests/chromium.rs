@@ -3,7 +3,7 @@
 //! Needs Chromium in the usual places, or its path in the variable `CHROMIUM`. Without it, the test
 //! prints that it was skipped and passes.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

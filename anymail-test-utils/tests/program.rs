@@ -1,7 +1,7 @@
 //! Tests that run the program `fake-postmark`.
 
 #![cfg(all(unix, feature = "cli"))]
-#![allow(clippy::unwrap_used, reason = "a test that fails should panic")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

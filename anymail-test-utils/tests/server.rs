@@ -1,10 +1,6 @@
 //! What a plain client sees of the loopback server, fault by fault.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that fails should panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -193,7 +189,7 @@ async fn a_hang_ends_with_the_clients_timeout() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_arrives_completely_or_times_out() {
+async fn a_slow_response_arrives_completely_or_times_out() {
     let server = counting();
     let interval = Duration::from_millis(1);
     server.inject(Fault::Drip { interval }, 1);
@@ -210,7 +206,7 @@ async fn a_slow_answer_arrives_completely_or_times_out() {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_announces_more_than_arrives() {
+async fn a_truncated_response_announces_more_than_arrives() {
     let server = counting();
     server.inject(Fault::CutShort { bytes: 5 }, 1);
     let mut response = client().post(server.url()).body("x").send().await.unwrap();
@@ -260,7 +256,7 @@ async fn a_status_fault_does_not_run_the_handler() {
 }
 
 #[tokio::test]
-async fn changed_answers_run_the_handler() {
+async fn changed_responses_run_the_handler() {
     let server = counting();
     let client = client();
     server.inject(Fault::empty(), 1);
@@ -416,7 +412,7 @@ async fn debug_shows_no_request() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_ends_long_after_a_client_with_a_limit_stops() {
+async fn an_endless_response_ends_long_after_a_client_with_a_limit_stops() {
     let server = counting();
     server.inject(Fault::Endless, 2);
     let mut response = client().post(server.url()).send().await.unwrap();

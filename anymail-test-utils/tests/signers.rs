@@ -4,7 +4,7 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     unreachable_pub,
-    reason = "a test that fails should"
+    reason = "a failing test panics"
 )]
 
 #[path = "../examples/pigeon/backend.rs"]
@@ -26,8 +26,8 @@ use anymail_core::{
     WebhookAuth, WebhookSignature,
 };
 use anymail_test_utils::conformance::{
-    Answer, Credentials, Harness, HarnessError, Outcome, Posts, Signer, Signing, Suite, Target,
-    Trouble, Understood,
+    Credentials, Failure, Harness, HarnessError, Outcome, Posts, Report, Signer, Signing, Suite,
+    Target, Understood,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -54,19 +54,19 @@ impl Harness for Signed {
         PigeonHarness.read(request)
     }
 
-    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-        PigeonHarness.answer(request, answers)
+    fn response(&self, request: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
+        PigeonHarness.response(request, reports)
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        PigeonHarness.trouble(trouble)
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
+        PigeonHarness.error_response(failure)
     }
 
     fn credentials(&self, secret: &str) -> Credentials {
         PigeonHarness.credentials(secret)
     }
 
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         let mut all = PigeonHarness.webhooks(auth, sent);
         for post in all.iter_mut().flat_map(|posts| &mut posts.posts) {
             if let Some(name) = self.before {

@@ -1,6 +1,6 @@
 //! Tests of the conformance suite itself: skips, known gaps, and invalid harnesses.
 
-#![allow(clippy::panic, reason = "a test that fails should")]
+#![allow(clippy::panic, reason = "a failing test panics")]
 
 use std::sync::Arc;
 

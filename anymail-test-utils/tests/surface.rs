@@ -7,7 +7,7 @@ mod shared_types;
 use anymail_test_utils::*;
 
 #[test]
-fn every_public_type_can_be_sent_to_and_shared_by_threads() {
+fn every_public_type_is_send_and_sync() {
     let checked = shared_types::shared_by_threads![
         BounceType,
         Counts,
@@ -25,7 +25,7 @@ fn every_public_type_can_be_sent_to_and_shared_by_threads() {
         SmtpCounts,
         SmtpExtension,
         SmtpFault,
-        SmtpMail,
+        SmtpMessage,
         SmtpMechanism,
         SmtpMoment,
         SmtpRecipient,
@@ -39,9 +39,9 @@ fn every_public_type_can_be_sent_to_and_shared_by_threads() {
         InactiveReason,
         TriggerError,
         WebhookReport,
-        WebhookTry,
+        WebhookAttempt,
         WrongCertificate,
-        conformance::Answer,
+        conformance::Report,
         conformance::Credentials,
         conformance::Expected,
         conformance::File,
@@ -57,8 +57,8 @@ fn every_public_type_can_be_sent_to_and_shared_by_threads() {
         conformance::SmtpTarget,
         conformance::Suite,
         conformance::Target,
-        conformance::Trouble,
-        conformance::TroubleKind,
+        conformance::Failure,
+        conformance::FailureKind,
         conformance::Understood,
     ];
     let none: [String; 0] = [];

@@ -1,15 +1,15 @@
-//! Finds circles between the files of a crate: files that use each other, directly or through
-//! others. Reads `super::`, `crate::` and child paths, and follows re-exports to the file that
+//! Finds cycles between the files of a crate: files that depend on each other, directly or
+//! indirectly. Reads `super::`, `crate::` and child paths, and follows re-exports to the file that
 //! defines the item. The unit tests at the end of a file do not count.
-// Clippy does not see that functions beside tests are tests.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// A path without the crate's name: `["sending", "error", "SendError"]`. Of a module, it names
-/// the file.
+/// A path without the crate's name: `["sending", "error", "SendError"]`. The path of a module
+/// stands for its file.
 type ItemPath = Vec<String>;
 
 struct File {
@@ -17,11 +17,11 @@ struct File {
     code: String,
     /// Child modules by name.
     children: BTreeSet<String>,
-    /// What the file re-exports: the name (`*` for all) and where it comes from.
+    /// The file's re-exports: the name (`*` for all) and where it comes from.
     reexports: Vec<(String, ItemPath)>,
 }
 
-/// The arrows between the files of the crate whose sources are in `src`.
+/// The dependencies between the files of the crate whose sources are in `src`.
 pub(crate) fn arrows(src: &Path) -> BTreeMap<ItemPath, BTreeSet<ItemPath>> {
     let mut files = BTreeMap::new();
     read_folder(src, &[], &mut files);
@@ -38,7 +38,7 @@ pub(crate) fn arrows(src: &Path) -> BTreeMap<ItemPath, BTreeSet<ItemPath>> {
     arrows.collect()
 }
 
-/// The shortest circle of each file that is in one, as text; the same one once.
+/// The shortest cycle of each file that is in one, as text, without duplicates.
 pub(crate) fn circles(arrows: &BTreeMap<ItemPath, BTreeSet<ItemPath>>) -> Vec<String> {
     let mut found = BTreeSet::new();
     for start in arrows.keys() {
@@ -47,7 +47,7 @@ pub(crate) fn circles(arrows: &BTreeMap<ItemPath, BTreeSet<ItemPath>>) -> Vec<St
         while let Some(way) = (!ways.is_empty()).then(|| ways.remove(0)) {
             for next in &arrows[way[way.len() - 1]] {
                 if next == start {
-                    // The same circle is found from each of its files: begin with the first.
+                    // The same cycle is found from each of its files: start with the first.
                     let first = way
                         .iter()
                         .enumerate()
@@ -125,7 +125,7 @@ impl File {
         file
     }
 
-    /// The absolute paths of what the code uses of its own crate.
+    /// The absolute paths of everything that the code uses from its own crate.
     fn used(&self, module: &ItemPath) -> Vec<ItemPath> {
         let mut used = Vec::new();
         let starts = ["super", "crate", "self"].into_iter();
@@ -231,7 +231,7 @@ fn paths(text: &str) -> Vec<ItemPath> {
     all
 }
 
-/// Where `word` stands alone in `text`, and not behind `::` or `.`.
+/// Where `word` is a separate word in `text`, not preceded by `::` or `.`.
 fn words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     text.match_indices(word)
         .map(|(at, _)| at)

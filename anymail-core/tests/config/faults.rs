@@ -6,7 +6,7 @@ use super::*;
 const SMTP: &str = if cfg!(feature = "smtp") { ", smtp" } else { "" };
 
 #[test]
-fn all_faults_come_at_once_each_with_its_place() {
+fn all_faults_are_reported_at_once_with_their_places() {
     let (_, registry) = acme();
     let config = toml(
         r#"
@@ -93,7 +93,7 @@ set it in the configuration, or set ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOK
 }
 
 #[test]
-fn the_environment_is_told_what_is_wrong_by_its_own_names() {
+fn faults_in_the_environment_name_their_variables() {
     let (_, registry) = acme();
     let env = Env::from([
         ("ANYMAIL_BACKEND", "acme"),
@@ -140,7 +140,7 @@ fn the_environment_is_told_what_is_wrong_by_its_own_names() {
 }
 
 #[test]
-fn faults_of_the_factory_name_the_place_where_the_option_was_given() {
+fn faults_found_by_the_factory_name_the_place_of_the_option() {
     let (_, registry) = acme();
     let env = Env::from([
         ("ACME_API_URL", "http://acme.example"),
@@ -163,7 +163,7 @@ fn faults_of_the_factory_name_the_place_where_the_option_was_given() {
 }
 
 #[test]
-fn a_mailer_without_a_backend_is_a_fault_by_code_too() {
+fn a_mailer_without_a_backend_is_a_fault_in_code_too() {
     let config = MailersConfig::new().mailer("a", MailerConfig::default());
     let built = config.build_in(&no_env(), &Registry::new());
     assert_eq!(
@@ -195,7 +195,7 @@ fn settings_that_contradict_each_other_are_faults() {
 }
 
 #[test]
-fn a_file_has_numbers_and_tables_where_the_environment_has_text() {
+fn a_file_uses_numbers_and_tables_where_the_environment_uses_text() {
     let (_, registry) = acme();
     let config = toml(
         r#"
@@ -233,7 +233,7 @@ fn a_file_has_numbers_and_tables_where_the_environment_has_text() {
 }
 
 #[test]
-fn a_fault_tells_its_kind_its_place_and_its_problem_apart() {
+fn a_fault_separates_its_kind_place_and_problem() {
     let (_, registry) = acme();
     let config = MailersConfig::from(MailerConfig::new("acme"));
     let error = config.build_in(&no_env(), &registry).unwrap_err();

@@ -1,7 +1,7 @@
 //! Mailers from a configuration: what it builds, and what the errors say about an invalid one.
 // The file backend, which faults name, and the check of webhooks require these features.
 #![cfg(all(feature = "mime", feature = "webhooks"))]
-// Clippy does not see that functions beside tests are tests.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 #[path = "../scripted/mod.rs"]
@@ -29,7 +29,7 @@ use bytes::Bytes;
 use http::Request;
 use scripted::Scripted;
 
-/// Makes backends for a test, and keeps what it was given.
+/// Creates backends for a test, and records the options that it was given.
 #[derive(Debug, Clone)]
 struct AcmeFactory {
     backend: Scripted,

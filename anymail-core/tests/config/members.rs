@@ -1,4 +1,4 @@
-//! Mailers over other mailers.
+//! Failover and round robin, whose members are other mailers.
 
 use super::*;
 
@@ -46,7 +46,7 @@ async fn a_failover_is_configured_over_mailers_or_plain_backends() {
     let as_member = &factory.backend.calls()[1][0];
     assert_eq!(
         alone, as_member,
-        "a member's mail is as if its own mailer sent it"
+        "a member sends the same message as its own mailer"
     );
     assert_eq!(alone.tags.items(), ["acme"]);
     assert_eq!(alone.esp_extra.value().unwrap()["stream"], "news");
@@ -58,7 +58,7 @@ async fn a_failover_is_configured_over_mailers_or_plain_backends() {
 }
 
 #[tokio::test]
-async fn a_failover_is_configured_by_the_environment_too() {
+async fn the_environment_can_configure_a_failover() {
     let (factory, registry) = acme();
     let env = Env::from([
         ("ANYMAIL_BACKEND", "failover"),
@@ -77,7 +77,7 @@ async fn a_failover_is_configured_by_the_environment_too() {
 }
 
 #[test]
-fn what_members_cannot_differ_in_is_a_fault() {
+fn settings_that_members_cannot_override_are_faults() {
     let (_, registry) = acme();
     let config = toml(
         r#"
@@ -153,7 +153,7 @@ async fn a_failover_over_failovers_works_as_long_as_send_defaults_stay_outside()
 }
 
 #[tokio::test]
-async fn a_failovers_policy_holds_for_what_a_member_adds_itself() {
+async fn a_failovers_policy_applies_to_send_defaults_of_its_members() {
     let factory = AcmeFactory {
         backend: Scripted::new("acme").can([]),
         given: Arc::default(),

@@ -1,4 +1,4 @@
-//! Where secrets are read from, and that they are not leaked.
+//! Secrets come from files and variables, and are never printed.
 
 use std::process::Command;
 
@@ -40,7 +40,7 @@ fn secrets_are_read_from_variables_and_files() {
 }
 
 #[test]
-fn a_file_that_cannot_be_a_secret_is_a_fault_that_says_why() {
+fn a_file_that_cannot_hold_a_secret_is_a_fault_that_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let binary = folder.path().join("binary");
     std::fs::write(&binary, b"\xff\xfe\x00s").unwrap();
@@ -66,7 +66,7 @@ fn a_file_that_cannot_be_a_secret_is_a_fault_that_says_why() {
 
 #[cfg(unix)]
 #[test]
-fn a_secret_can_come_through_a_pipe() {
+fn a_secret_can_be_read_from_a_pipe() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     let made = Command::new("mkfifo").arg(&pipe).status();
@@ -84,7 +84,7 @@ fn a_secret_can_come_through_a_pipe() {
 }
 
 #[test]
-fn secrets_do_not_print_wherever_they_are_put() {
+fn no_debug_output_shows_a_secret() {
     let (_, registry) = acme();
     let env = Env::from([
         ("ANYMAIL_BACKEND", "acme"),
@@ -124,7 +124,7 @@ fn secrets_do_not_print_wherever_they_are_put() {
 }
 
 #[test]
-fn debug_shows_the_names_of_what_is_configured() {
+fn debug_shows_the_names_of_configured_options() {
     let (_, registry) = acme();
     let mailer = MailerConfig::new("acme").option("server_token", "s3cret");
     let backend = BackendConfig::new()

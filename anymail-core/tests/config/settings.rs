@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn toml_and_json_and_the_environment_say_the_same() {
+fn toml_json_and_the_environment_are_equivalent() {
     let from_toml = toml(
         r#"
         backend = "acme"
@@ -42,7 +42,10 @@ fn toml_and_json_and_the_environment_say_the_same() {
         ("ANYMAIL_IGNORE_UNSUPPORTED_FEATURES", "True"),
         ("ANYMAIL_WEBHOOK_SECRET", r#"["user:one", "user:two"]"#),
         ("ANYMAIL_ACME_SERVER_TOKEN", "007"),
-        ("ACME_SERVER_TOKEN", "the bare name comes second"),
+        (
+            "ACME_SERVER_TOKEN",
+            "the name without a prefix has lower precedence",
+        ),
         ("ACME_API_URL", "https://acme.example"),
         ("ANYMAIL_ACME_DEBUG", "on"),
         ("ACME_TIMEOUT", "2.5"),
@@ -79,7 +82,7 @@ fn toml_and_json_and_the_environment_say_the_same() {
 }
 
 #[tokio::test]
-async fn a_mailers_own_settings_come_before_its_backends_and_the_general_ones() {
+async fn a_mailers_own_settings_override_its_backends_and_the_general_ones() {
     let (factory, registry) = acme();
     let config = toml(
         r#"
@@ -149,7 +152,7 @@ async fn a_mailers_own_settings_come_before_its_backends_and_the_general_ones() 
 }
 
 #[test]
-fn general_settings_by_code_hold_as_those_from_a_file() {
+fn general_settings_in_code_work_like_those_in_a_file() {
     let (_, registry) = acme();
     let with_token = |backend| MailerConfig::new(backend).option("server_token", "t");
     let config = MailersConfig::new().mailer("a", with_token("acme"));
@@ -171,7 +174,7 @@ fn general_settings_by_code_hold_as_those_from_a_file() {
 }
 
 #[test]
-fn the_default_mailer_is_named_or_plain_to_see() {
+fn the_default_mailer_is_named_or_unambiguous() {
     let (_, registry) = acme();
     let names = |config: &str| {
         let mailers = toml(config).build_in(&no_env(), &registry);
@@ -202,7 +205,7 @@ fn the_default_mailer_is_named_or_plain_to_see() {
 }
 
 #[tokio::test]
-async fn staging_is_set_for_all_and_comes_after_the_apps_own_hooks() {
+async fn staging_applies_to_all_mailers_after_the_apps_own_hooks() {
     let (_, registry) = acme();
     let config = toml(
         r#"
@@ -252,7 +255,7 @@ async fn staging_is_set_for_all_and_comes_after_the_apps_own_hooks() {
 }
 
 #[test]
-fn check_all_tells_what_each_mailer_would_refuse() {
+fn check_all_reports_what_each_mailer_would_refuse() {
     let factory = AcmeFactory {
         backend: Scripted::new("acme").can([]),
         given: Arc::default(),
@@ -292,7 +295,7 @@ fn check_all_tells_what_each_mailer_would_refuse() {
 }
 
 #[test]
-fn a_backends_options_by_code_hold_for_its_mailers() {
+fn a_backends_options_in_code_apply_to_its_mailers() {
     let (factory, registry) = acme();
     let backend = BackendConfig::new()
         .option("server_token", "of the backend")
@@ -307,7 +310,7 @@ fn a_backends_options_by_code_hold_for_its_mailers() {
 }
 
 #[test]
-fn a_single_mailer_can_be_read_by_itself() {
+fn a_configuration_can_consist_of_one_mailer() {
     let (factory, registry) = acme();
     let json = r#"{"backend": "acme", "options": {"server_token": "t", "retries": 3}}"#;
     let mailer: MailerConfig = serde_json::from_str(json).unwrap();

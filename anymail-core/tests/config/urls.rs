@@ -59,7 +59,7 @@ fn all() -> Given {
 }
 
 #[test]
-fn a_url_chooses_backend_and_options_wherever_it_is_kept() {
+fn a_url_selects_the_backend_and_its_options_in_every_source() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("url");
     std::fs::write(&file, format!("{ALL}\n")).unwrap();
@@ -83,7 +83,7 @@ fn a_url_chooses_backend_and_options_wherever_it_is_kept() {
 }
 
 #[test]
-fn every_backend_of_the_crate_has_a_url() {
+fn every_backend_of_this_crate_has_a_url() {
     let folder = tempfile::tempdir().unwrap();
     let mails = folder.path().join("the mails");
     let file = format!("file://{}", mails.display()).replace(' ', "%20");
@@ -106,7 +106,7 @@ fn every_backend_of_the_crate_has_a_url() {
 }
 
 #[test]
-fn a_url_leaves_the_rest_to_the_options_of_the_mailer_the_backend_and_the_environment() {
+fn options_that_a_url_does_not_set_come_from_the_mailer_the_backend_and_the_environment() {
     let (factory, registry) = with_url();
     let env = Env::from([("ACME_SERVER_TOKEN", "t"), ("ACME_TIMEOUT", "9")]);
     let config = toml(
@@ -126,7 +126,7 @@ fn a_url_leaves_the_rest_to_the_options_of_the_mailer_the_backend_and_the_enviro
 }
 
 #[test]
-fn send_defaults_of_the_backend_are_those_of_a_url_s_backend() {
+fn a_url_uses_the_send_defaults_of_its_backend() {
     let config = toml(
         r#"
         url = "memory://"
@@ -139,7 +139,7 @@ fn send_defaults_of_the_backend_are_those_of_a_url_s_backend() {
 }
 
 #[test]
-fn members_by_url_at_one_esp_are_told_apart_by_a_number() {
+fn members_with_urls_of_one_esp_are_numbered() {
     let (_, registry) = with_url();
     let members = ["memory", "acme://a@default", "acme://b@default"];
     let failover = MailerConfig::new("failover").option("members", members.to_vec());
@@ -153,7 +153,7 @@ fn members_by_url_at_one_esp_are_told_apart_by_a_number() {
 }
 
 #[test]
-fn a_url_that_cannot_be_used_is_a_fault_that_quotes_nothing_of_it() {
+fn an_unusable_url_is_a_fault_that_does_not_quote_it() {
     let (_, registry) = with_url();
     let long = "s3cret".repeat(20);
     for (url, problem) in [
@@ -248,7 +248,7 @@ fn a_url_that_cannot_be_used_is_a_fault_that_quotes_nothing_of_it() {
 }
 
 #[test]
-fn a_problem_that_the_factory_has_with_a_value_of_the_url_does_not_quote_it() {
+fn a_factorys_fault_about_a_value_of_the_url_does_not_quote_it() {
     #[derive(Debug)]
     struct Quotes;
 
@@ -291,7 +291,7 @@ fn a_problem_that_the_factory_has_with_a_value_of_the_url_does_not_quote_it() {
 }
 
 #[test]
-fn a_url_beside_a_backend_or_an_option_that_it_has_is_a_conflict() {
+fn a_url_conflicts_with_a_backend_and_with_options_that_it_sets() {
     let (_, registry) = with_url();
     let config = toml(
         r#"
@@ -324,7 +324,7 @@ fn a_url_beside_a_backend_or_an_option_that_it_has_is_a_conflict() {
 }
 
 #[test]
-fn a_url_in_the_place_of_a_backend_s_name_is_not_quoted() {
+fn a_url_in_place_of_a_backends_name_is_not_quoted() {
     let (_, registry) = with_url();
     let url = "acme://s3cret@default";
     let env = Env::from([("ANYMAIL_BACKEND", url)]);
@@ -341,7 +341,7 @@ fn a_url_in_the_place_of_a_backend_s_name_is_not_quoted() {
 }
 
 #[test]
-fn a_url_that_has_itself_as_a_member_is_a_fault() {
+fn a_url_that_is_its_own_member_is_a_fault() {
     let env = Env::from([
         ("A", "failover://?members=memory,env:B"),
         ("B", "round-robin://?members=env:A"),

@@ -1,8 +1,8 @@
-//! Which mailers share their webhooks, and webhooks that were not compiled.
+//! Mailers that share their webhooks, and webhooks that were not compiled in.
 
 use super::*;
 
-/// An ESP whose webhooks need an option of every type, or that was compiled without them.
+/// An ESP whose webhooks need an option of every type, or that was compiled without webhooks.
 #[derive(Debug)]
 struct PickyFactory {
     unavailable: Option<&'static str>,
@@ -87,7 +87,7 @@ fn mailers_with_the_same_options_share_their_webhooks_and_others_do_not() {
 }
 
 #[test]
-fn webhooks_that_were_not_compiled_are_an_error_for_whoever_asks_for_them() {
+fn requesting_webhooks_that_were_not_compiled_in_is_an_error() {
     let registry = Registry::new().with(PickyFactory {
         unavailable: Some("turn on the feature `webhooks` of anymail-picky"),
         made: Arc::default(),

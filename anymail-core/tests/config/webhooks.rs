@@ -6,7 +6,7 @@ use anymail_core::{Secret, SignatureError, WebhookSignature, webhook_path};
 
 use super::*;
 
-/// An ESP that signs, with two webhooks. Without a key, a user and password are enough.
+/// An ESP that signs, with two webhooks. A user and password can replace the key.
 #[derive(Debug)]
 struct PostboxFactory;
 
@@ -29,7 +29,11 @@ impl BackendFactory for PostboxFactory {
     }
 
     fn webhooks(&self, options: &Options) -> Result<Vec<Arc<dyn Webhook>>, Vec<OptionFault>> {
-        assert_eq!(options.text("region"), None, "it is no option of webhooks");
+        assert_eq!(
+            options.text("region"),
+            None,
+            "region is not an option of webhooks"
+        );
         let mut auth = options.webhook_auth();
         if let Some(key) = options.secret("webhook_signing_key") {
             if key.expose().len() < 8 {
@@ -98,7 +102,7 @@ fn webhooks(config: &str) -> Result<Vec<Arc<dyn Webhook>>, ConfigError> {
     toml(config).build_in(&no_env(), &registry())?.webhooks()
 }
 
-/// The paths, and which of the requests each takes, by the number of the request.
+/// The paths, and which of the requests each accepts, by the number of the request.
 fn takes(webhooks: &[Arc<dyn Webhook>], requests: &[(&str, &str)]) -> Vec<(String, Vec<usize>)> {
     let request = |(name, value): &(&str, &str)| {
         let request = Request::post("/").header(*name, *value);
@@ -125,7 +129,7 @@ fn path(path: &str, taken: &[usize]) -> (String, Vec<usize>) {
 }
 
 #[test]
-fn each_configured_backend_has_its_webhooks_members_included() {
+fn every_configured_backend_has_its_webhooks_including_members() {
     let config = r#"
         webhook_secret = "user:one"
         default = "main"
@@ -154,12 +158,12 @@ fn each_configured_backend_has_its_webhooks_members_included() {
             path("/anymail/postbox/inbound_mime/", &[2]),
         ]
     );
-    // Built once, although two mailers have it.
+    // Created once, although two mailers have it.
     assert!(format!("{:?}", found[1]).starts_with("Hook"), "{found:?}");
 }
 
 #[test]
-fn mailers_at_one_esp_share_a_url_each_with_the_secret_of_its_own() {
+fn mailers_of_one_esp_share_a_url_but_not_a_secret() {
     let config = r#"
         default = "a"
         webhook_secret = "user:one"
@@ -178,7 +182,7 @@ fn mailers_at_one_esp_share_a_url_each_with_the_secret_of_its_own() {
 }
 
 #[test]
-fn the_environment_configures_webhooks_too() {
+fn the_environment_can_configure_webhooks() {
     let env = Env::from([
         ("ANYMAIL_BACKEND", "postbox"),
         ("ANYMAIL_POSTBOX_WEBHOOK_SIGNING_KEY", "key-key-key"),
@@ -216,7 +220,7 @@ fn the_environment_configures_webhooks_too() {
 }
 
 #[test]
-fn webhooks_without_a_secret_are_a_fault_for_whoever_asks_for_them() {
+fn requesting_webhooks_without_a_secret_is_an_error() {
     let config = r#"
         default = "a"
         [mailers.a]
@@ -257,7 +261,7 @@ fn webhooks_without_a_secret_are_a_fault_for_whoever_asks_for_them() {
 }
 
 #[test]
-fn only_in_so_many_words_anybody_may_post() {
+fn anybody_may_post_only_if_the_configuration_says_none() {
     let (_, registry) = acme();
     for (secret, open) in [
         (r#""none""#, true),
@@ -286,7 +290,7 @@ fn only_in_so_many_words_anybody_may_post() {
 }
 
 #[test]
-fn an_open_webhook_beside_a_guarded_one_at_the_same_url_is_a_conflict() {
+fn an_open_and_an_authenticated_webhook_at_one_url_conflict() {
     let config = r#"
         default = "a"
         webhook_secret = "user:one"
@@ -310,7 +314,7 @@ fn an_open_webhook_beside_a_guarded_one_at_the_same_url_is_a_conflict() {
 }
 
 #[test]
-fn what_is_wrong_with_the_options_of_webhooks_is_told_when_mailers_are_built() {
+fn invalid_webhook_options_are_reported_when_mailers_are_built() {
     let config = r#"
         backend = "postbox"
         options = { webhook_signing_key = "short", webhook_signin_key = "s3cret" }
@@ -342,7 +346,7 @@ fn what_is_wrong_with_the_options_of_webhooks_is_told_when_mailers_are_built() {
 }
 
 #[test]
-fn webhooks_of_mailers_that_code_makes_are_added_by_code() {
+fn webhooks_of_mailers_created_in_code_are_added_in_code() {
     let (_, registry) = acme();
     let mailers = toml(r#"backend = "memory""#)
         .build_in(&no_env(), &registry)
@@ -358,7 +362,7 @@ fn webhooks_of_mailers_that_code_makes_are_added_by_code() {
 }
 
 #[test]
-fn the_environment_lists_secrets_whose_passwords_hold_commas() {
+fn secrets_with_commas_can_be_listed_in_the_environment() {
     let env = Env::from([
         ("ANYMAIL_BACKEND", "acme"),
         ("ANYMAIL_ACME_SERVER_TOKEN", "t"),
@@ -382,7 +386,7 @@ fn the_environment_lists_secrets_whose_passwords_hold_commas() {
 }
 
 #[test]
-fn a_mailers_webhook_secret_by_code_is_its_own() {
+fn a_webhook_secret_set_in_code_belongs_to_its_mailer() {
     let mailer = |secret: &str| {
         let config = MailerConfig::new("acme").option("server_token", "t");
         config.webhook_secret(format!("user:{secret}"))

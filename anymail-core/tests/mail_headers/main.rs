@@ -1,8 +1,8 @@
 //! Headers of inbound messages as mail clients write them, valid and invalid.
 //!
-//! `cases.json` holds, beside what is read here, what two readers made by others say: Python's
-//! `email` with `policy.default` (Python 3.11) and `mailparser` 3 for Node, as of 2026-11.
-#![allow(clippy::unwrap_used, reason = "a test fails by its panic")]
+//! `cases.json` contains the expected values, and the values that two other parsers return:
+//! Python's `email` with `policy.default` (Python 3.11) and `mailparser` 3 for Node, as of 2026-11.
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use anymail_core::{InboundAddress, InboundMessage};
 use serde_json::{Value, json};
@@ -12,13 +12,13 @@ fn cases() -> Vec<Value> {
 }
 
 #[test]
-fn the_name_of_a_file_is_read_however_it_is_written() {
+fn a_filename_is_read_in_every_notation() {
     let mut tried = 0;
     for case in cases() {
         let Some(headers) = case["headers"].as_str() else {
             continue;
         };
-        // Of two headers of the same name the first one counts.
+        // The first of two headers with the same name counts.
         let mail = format!(
             "Content-Type: multipart/mixed; boundary=b\r\n\r\n\
              --b\r\n{headers}\r\nContent-Type: application/octet-stream\r\n\r\nx\r\n--b--\r\n"
@@ -32,7 +32,7 @@ fn the_name_of_a_file_is_read_however_it_is_written() {
 }
 
 #[test]
-fn the_addresses_of_a_header_are_read_however_they_are_written() {
+fn the_addresses_of_a_header_are_read_in_every_notation() {
     let mut tried = 0;
     for case in cases() {
         let Some(to) = case["to"].as_str() else {
@@ -47,9 +47,9 @@ fn the_addresses_of_a_header_are_read_however_they_are_written() {
     assert!(tried > 15, "only {tried} cases");
 }
 
-/// A case in which both others disagree with what is read here would need a reason.
+/// A case in which both other parsers disagree with ours would need a reason.
 #[test]
-fn at_least_one_of_the_other_readers_agrees() {
+fn at_least_one_other_parser_agrees() {
     for case in cases() {
         let ours = [&case["filename"], &case["addresses"]];
         let ours = ours.into_iter().find(|it| !it.is_null()).unwrap();

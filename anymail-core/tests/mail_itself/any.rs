@@ -1,4 +1,4 @@
-//! Messages with everything that people and programs put into them.
+//! Random messages with everything that people and programs put into them.
 
 use anymail_core::{Address, Alternative, Attachment, ContentId, Message};
 use proptest::collection::vec;
@@ -6,10 +6,10 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// A message, and the messages that it has attached as mails.
+/// A message, and the messages attached to it.
 pub(crate) fn message() -> impl Strategy<Value = (Message, Vec<Message>)> {
     (alone(), vec(alone(), 0..2)).prop_map(|(mut message, inner)| {
-        // What cannot go without an encoding is no mail to a reader any more.
+        // A message that needs an encoding is attached as a file, which parsers do not open.
         let inner: Vec<_> = inner
             .into_iter()
             .filter(|it| it.to_mime().bytes().is_ascii())
@@ -64,7 +64,7 @@ fn alone() -> impl Strategy<Value = Message> {
             }
             message.alternatives = alternatives.into();
             for (name, value) in headers {
-                // Encoded words in a custom header are the caller's, and readers decode them.
+                // Encoded words in a custom header are the caller's, and parsers decode them.
                 let value = value.replace("=?", "=");
                 let headers = message.headers.value_or_default();
                 headers.insert(&name, &value).unwrap();
@@ -75,7 +75,7 @@ fn alone() -> impl Strategy<Value = Message> {
     )
 }
 
-/// One line of text, such as a subject, a name or a file name.
+/// One line of text, such as a subject, a name or a filename.
 fn line() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => "[a-zA-Z0-9 ,.;:<>@\"\\\\'()=?_/-]{0,60}",
@@ -91,7 +91,7 @@ fn line() -> impl Strategy<Value = String> {
             "\u{85}next\u{2028}line",
         ]).prop_map(str::to_owned),
     ]
-    // Messages refuse these.
+    // A message with one of these is refused.
     .prop_map(|text| text.chars().filter(|c| *c == '\t' || !c.is_control()).collect())
 }
 
@@ -100,7 +100,7 @@ fn mailbox() -> impl Strategy<Value = Address> {
         6 => "[a-z]{1,20}",
         1 => "[a-z]{1,5}\\.[a-z+]{1,5}",
         1 => "[a-z\u{e9}\u{65e5}]{1,10}",
-        // mail-parser does not read the special characters that may be quoted.
+        // mail-parser misreads the special characters that must be quoted.
         1 => "\"[a-z]{1,5} [a-z]{1,5}\"",
     ];
     let domain = select(vec![
@@ -131,7 +131,7 @@ fn header_name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A text of many lines.
+/// A text with many lines.
 fn body() -> impl Strategy<Value = String> {
     let end = || {
         select(vec![
@@ -182,7 +182,7 @@ fn file() -> impl Strategy<Value = Attachment> {
     let name = prop_oneof![4 => line(), 1 => "[a-z]{1,8}\\.(pdf|txt|html|eml|png|zip)"];
     (content, kind, name, 0..4, "[a-z0-9.]{1,40}@[a-z]{1,10}").prop_map(
         |(content, kind, name, form, id)| {
-            // Python takes away what is around a name: spaces, and more quotes than there are.
+            // Python strips a name: spaces, and even quotes that belong to it.
             let name = name.trim_matches(|c: char| c.is_whitespace() || "\"<>".contains(c));
             let file = match form {
                 0 => Attachment::new(name, content)

@@ -4,11 +4,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 mod any;
-#[allow(dead_code, reason = "the suite uses the rest of it")]
+#[allow(dead_code, reason = "the suite uses the other items")]
 #[path = "../../../anymail-test-utils/src/fixtures.rs"]
 mod fixtures;
 mod python;
@@ -31,7 +31,7 @@ use self::seen::{Seen, by_mail_parser, expected};
 
 const PYTHON: &str = "Python";
 
-/// A way from a message to its readers, by an SMTP server that judges what comes.
+/// Sends a message through a strict SMTP server to the parsers.
 struct Way {
     server: LoopbackSmtp,
     mailer: Mailer,
@@ -55,16 +55,16 @@ impl Way {
         }
     }
 
-    /// Sends the message, and compares what readers see with what is in it.
+    /// Sends the message, and compares what each parser sees with its content.
     fn check(&self, message: &Message, forwarded: &[Message]) -> Result<(), String> {
         lines_are_sound(message.to_mime().bytes())?;
-        self.server.forget_mails();
+        self.server.forget_messages();
         let sent = self.runtime.block_on(self.mailer.send(message));
         sent.map_err(|error| format!("{error}"))?;
         if let Some(violation) = self.server.violations().first() {
             return Err(format!("the server minds: {violation}"));
         }
-        let mails = self.server.mails();
+        let mails = self.server.messages();
         let [mail] = &*mails else {
             return Err(format!("{} mails", mails.len()));
         };
@@ -95,8 +95,8 @@ fn lines_are_sound(mail: &[u8]) -> Result<(), String> {
 fn same(expected: &Seen, mut seen: Seen, reader: &str) -> Result<(), String> {
     let mut expected = expected.clone();
     if reader == PYTHON {
-        // Python takes any white space in a name for one space, and (3.11) leaves a space where
-        // one encoded word of a name ends and the next begins.
+        // Python reads any white space in a name as one space, and (3.11) leaves a space between
+        // two encoded words of a name.
         for name in expected.names().chain(seen.names()) {
             name.retain(|c| !c.is_whitespace());
         }
@@ -108,7 +108,7 @@ fn same(expected: &Seen, mut seen: Seen, reader: &str) -> Result<(), String> {
     }
 }
 
-/// Takes out of what was seen the differences that are none.
+/// Removes differences that do not matter.
 fn as_sent(expected: &Seen, seen: &mut Seen) {
     let only = seen.parts.len() == 1;
     for (part, wanted) in seen.parts.iter_mut().zip(&expected.parts) {
@@ -116,7 +116,7 @@ fn as_sent(expected: &Seen, seen: &mut Seen) {
             // The text of a file is its bytes.
             part.text = None;
         }
-        // The last line of a mail ends, whether or not the text did.
+        // The last line of a message always ends in a line break.
         if only && part.content.len() == wanted.content.len() + 2 {
             part.content = part
                 .content
@@ -135,7 +135,7 @@ fn as_sent(expected: &Seen, seen: &mut Seen) {
 }
 
 #[test]
-fn any_message_is_read_back_the_same_by_readers_of_others() {
+fn any_message_is_read_back_unchanged_by_other_parsers() {
     let way = Way::new();
     let config = Config {
         failure_persistence: None,
@@ -150,9 +150,9 @@ fn any_message_is_read_back_the_same_by_readers_of_others() {
     }
 }
 
-/// Backends have vectors of messages. What only an ESP does of them is left out here.
+/// The backends' test vectors, without the features that only an ESP has.
 #[test]
-fn every_message_of_the_vectors_is_read_back_the_same() {
+fn every_message_of_the_vectors_is_read_back_unchanged() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let way = Way::new();
     let mut read = 0;
@@ -187,7 +187,7 @@ fn plain() -> MessageBuilder {
 }
 
 #[test]
-fn words_that_readers_take_for_others_are_read_as_they_were_written() {
+fn text_that_parsers_could_misread_is_read_back_unchanged() {
     let way = Way::new();
     for text in [
         "=?utf-8?q?Free=20money?=",
@@ -206,7 +206,7 @@ fn words_that_readers_take_for_others_are_read_as_they_were_written() {
 }
 
 #[test]
-fn a_text_arrives_with_its_lines_ended_by_cr_lf_and_else_unchanged() {
+fn a_text_arrives_with_crlf_line_ends_and_otherwise_unchanged() {
     let way = Way::new();
     let cyrillic = "\u{43f}\u{440}\u{438}\u{432}\u{435}\u{442}\n".repeat(50);
     for text in [
@@ -218,7 +218,7 @@ fn a_text_arrives_with_its_lines_ended_by_cr_lf_and_else_unchanged() {
 }
 
 #[test]
-fn what_is_no_text_arrives_byte_for_byte_with_its_own_line_ends() {
+fn binary_content_arrives_byte_for_byte_with_its_own_line_ends() {
     let way = Way::new();
     let json = "{\"a\":\n\"\u{e9}\"}\n";
     let message = plain().alternative(json, "application/json");
@@ -226,7 +226,7 @@ fn what_is_no_text_arrives_byte_for_byte_with_its_own_line_ends() {
 }
 
 #[test]
-fn the_parts_of_an_attached_multipart_are_found_and_one_without_any_can_be_saved() {
+fn the_parts_of_an_attached_multipart_are_found_and_one_without_parts_can_be_saved() {
     let way = Way::new();
     let inner = "--inner\nContent-Type: text/plain\n\nOne\n\
                  --inner\nContent-Type: text/plain\n\nTwo\n--inner--\n";
@@ -257,9 +257,9 @@ fn the_parts_of_an_attached_multipart_are_found_and_one_without_any_can_be_saved
     }
 }
 
-/// Messages that use each feature by itself, and all that a mail can say at once.
+/// Messages that use one feature each, and one that uses all features of MIME.
 #[test]
-fn every_message_of_the_fixtures_is_read_back_the_same() {
+fn every_message_of_the_fixtures_is_read_back_unchanged() {
     let way = Way::new();
     let at = fixtures::AtEsp::default();
     let all: Vec<_> = Feature::ALL.iter().copied().map(|it| (it, 2)).collect();
@@ -294,7 +294,7 @@ fn any_media_type_fits_into_its_header() {
 }
 
 #[test]
-fn a_body_is_labelled_with_the_charset_it_is_written_in() {
+fn a_body_is_labelled_with_its_charset() {
     let way = Way::new();
     for kind in [
         "text/calendar; charset=iso-8859-1; method=REQUEST",
@@ -309,7 +309,7 @@ fn a_body_is_labelled_with_the_charset_it_is_written_in() {
 }
 
 #[test]
-fn long_headers_and_lists_keep_to_the_length_of_a_line() {
+fn long_headers_and_lists_stay_within_the_line_length() {
     let way = Way::new();
     let mut message = plain().build().unwrap();
     for (length, value) in [

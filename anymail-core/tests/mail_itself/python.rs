@@ -12,7 +12,7 @@ pub(crate) struct Python {
 }
 
 impl Python {
-    /// `None`, said aloud, where there is no `python3`.
+    /// Returns `None`, and prints the reason, if there is no `python3`.
     pub(crate) fn start() -> Option<Self> {
         let started = Command::new("python3")
             .args(["-c", include_str!("reader.py")])

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer};
 
-/// A mail, as far as it can be compared.
+/// The parts of a message that are compared.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) subject: Option<String>,
@@ -20,12 +20,12 @@ pub(crate) struct Seen {
     pub(crate) headers: Vec<(String, String)>,
     /// The leaves of the tree, in order.
     pub(crate) parts: Vec<Part>,
-    /// What the reader minds.
+    /// What the parser objects to.
     pub(crate) defects: Vec<String>,
 }
 
 impl Seen {
-    /// The first thing in which this is not the other, in words.
+    /// Describes the first difference.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<String> {
         fn differ<T: PartialEq + Debug>(what: &str, a: &T, b: &T) -> Option<String> {
             (a != b).then(|| format!("{what} {a:?}\nin the place of {b:?}"))
@@ -56,7 +56,7 @@ impl Seen {
         whole.or_else(parts)
     }
 
-    /// The names of all people, those of attached mails included.
+    /// The names of all people, including those in attached messages.
     pub(crate) fn names(&mut self) -> Box<dyn Iterator<Item = &mut String> + '_> {
         let lists = [
             &mut self.from,
@@ -74,7 +74,7 @@ impl Seen {
     }
 }
 
-/// A leaf.
+/// One leaf of the MIME tree.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Part {
     /// The media type without its parameters, in lower case.
@@ -83,12 +83,12 @@ pub(crate) struct Part {
     pub(crate) filename: Option<String>,
     /// With its angle brackets.
     pub(crate) content_id: Option<String>,
-    /// The bytes, their transfer encoding undone. Empty for a mail.
+    /// The decoded bytes. Empty for an attached message.
     #[serde(deserialize_with = "bytes")]
     pub(crate) content: Vec<u8>,
-    /// The text of a text.
+    /// The text of a text part.
     pub(crate) text: Option<String>,
-    /// The mail of a `message/rfc822`.
+    /// The message in a `message/rfc822`.
     pub(crate) mail: Option<Box<Seen>>,
 }
 
@@ -142,12 +142,12 @@ fn essence(kind: &str) -> String {
     kind.split(';').next().unwrap().trim().to_ascii_lowercase()
 }
 
-/// Each line end as it is on the wire.
+/// Converts each line end to CRLF, as on the wire.
 fn with_crlf(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\n', "\r\n")
 }
 
-/// What readers ought to see of a message. Its forwarded mails are made by `mails`, in order.
+/// What parsers should see of a message. `mails` are its attached messages, in order.
 pub(crate) fn expected(message: &Message, forwarded: &[Message]) -> Seen {
     let pairs = |list: &[Address]| list.iter().map(pair).collect::<Vec<_>>();
     let mut parts = Vec::new();
@@ -192,8 +192,8 @@ pub(crate) fn expected(message: &Message, forwarded: &[Message]) -> Seen {
     }
 }
 
-/// The value of a custom header: readers may take any white space for one space where it is
-/// folded.
+/// The value of a custom header: where it is folded, parsers may read any white space as one
+/// space.
 fn with_single_spaces(value: &str) -> String {
     let words = value.split([' ', '\t']).filter(|it| !it.is_empty());
     words.collect::<Vec<_>>().join(" ")
@@ -212,7 +212,7 @@ fn pair(address: &Address) -> (String, String) {
     (name, address.ascii_email())
 }
 
-/// The mail as `mail-parser` sees it.
+/// The message as `mail-parser` sees it.
 pub(crate) fn by_mail_parser(bytes: &[u8]) -> Seen {
     let parser = mail_parser::MessageParser::new()
         .with_mime_headers()
@@ -290,7 +290,7 @@ fn leaves(whole: &[u8], mail: &mail_parser::Message<'_>, at: u32, parts: &mut Ve
         content_id: part.content_id().map(|id| format!("<{id}>")),
         content: match &part.body {
             PartType::Message(_) => Vec::new(),
-            // It gives texts in Unicode only.
+            // It returns text only in Unicode.
             _ if is_text && part.content_disposition().is_some() => {
                 let end = part.raw_end_offset() as usize;
                 let raw = &whole[part.raw_body_offset() as usize..end];

@@ -1,5 +1,5 @@
 //! A backend that returns the results that a test sets, and records its calls.
-// Not every test file uses all of it.
+// Not every test file uses everything.
 #![allow(dead_code)]
 
 use std::collections::VecDeque;
@@ -11,7 +11,7 @@ use anymail_core::{
 };
 use async_trait::async_trait;
 
-/// One answer, for one message.
+/// The result for one message.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     /// Every recipient has this status.
@@ -24,7 +24,7 @@ pub(crate) struct Scripted {
     name: &'static str,
     capabilities: Capabilities,
     forbidden_header: Option<&'static str>,
-    /// When it is used up, every message is sent.
+    /// When it is used up, every message succeeds.
     script: Arc<Mutex<VecDeque<Answer>>>,
     calls: Arc<Mutex<Vec<Vec<Message>>>>,
 }

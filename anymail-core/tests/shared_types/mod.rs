@@ -1,13 +1,12 @@
-//! Checks that every public type of a crate can be moved to and shared by threads.
-// Clippy does not see that functions beside tests are tests.
+//! Checks that every public type of a crate is `Send` and `Sync`.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// Compiles only if every type can be moved to another task and shared among threads, and gives
-/// their names.
+/// Compiles only if every type is `Send` and `Sync`, and returns the names of the types.
 macro_rules! shared_by_threads {
     ($($type:ty),* $(,)?) => {{
         fn can_be_shared<T: Send + Sync + 'static>() {}
@@ -17,7 +16,7 @@ macro_rules! shared_by_threads {
 }
 pub(crate) use shared_by_threads;
 
-/// The public types of the crate in `folder` that are not among those that were checked.
+/// The public types of the crate in `folder` that were not checked.
 pub(crate) fn forgotten(folder: &str, checked: &[&str]) -> Vec<String> {
     let name = |it: &str| it.split('<').next().unwrap().trim().to_owned();
     let own = |it: &str| name(it).rsplit("::").next().unwrap().trim().to_owned();
@@ -30,7 +29,7 @@ pub(crate) fn forgotten(folder: &str, checked: &[&str]) -> Vec<String> {
             continue;
         }
         for line in fs::read_to_string(&path).unwrap_or_default().lines() {
-            // The lint `unreachable_pub` sees to it that what is pub here is public.
+            // The lint `unreachable_pub` guarantees that everything `pub` here is public.
             let line = line.trim_start();
             let rest = line
                 .strip_prefix("pub struct ")

@@ -9,7 +9,7 @@ use super::message;
 const PASSWORD: &str = "p@ss/w:rd";
 
 #[tokio::test]
-async fn one_url_says_server_login_and_encryption() {
+async fn one_url_configures_server_login_and_encryption() {
     let plain = LoopbackSmtp::builder()
         .user("shop", PASSWORD)
         .auth_in_clear(true);
@@ -54,7 +54,7 @@ async fn one_url_says_server_login_and_encryption() {
         let mailers = config.build_in(&env, &registry).unwrap();
         let mailer = mailers.default_mailer();
         mailer.send(&message(&["ann@example.com"])).await.unwrap();
-        let mail = &server.mails()[0];
+        let mail = &server.messages()[0];
         assert_eq!(mail.user.as_deref(), Some("shop"));
         let shown = format!("{config:?} {mailers:?} {mailer:?}");
         assert!(
@@ -65,7 +65,7 @@ async fn one_url_says_server_login_and_encryption() {
 }
 
 #[test]
-fn what_is_wrong_with_the_options_is_told_all_at_once() {
+fn all_faults_in_the_options_are_reported_at_once() {
     let env = Env::from([
         ("ANYMAIL_BACKEND", "smtp"),
         ("ANYMAIL_SMTP_HOST", "mail.example.com"),

@@ -10,7 +10,7 @@ use anymail_test_utils::{
 use super::{builder, config, mailer, message};
 
 #[tokio::test]
-async fn one_that_the_server_closed_while_idle_is_replaced_and_no_try_is_counted() {
+async fn a_connection_that_the_server_closed_while_idle_is_replaced_without_counting_an_attempt() {
     for (stage, action) in [
         (SmtpStage::Idle, SmtpAction::Close),
         (SmtpStage::Idle, SmtpAction::Reset),
@@ -18,7 +18,7 @@ async fn one_that_the_server_closed_while_idle_is_replaced_and_no_try_is_counted
             SmtpStage::Idle,
             SmtpAction::Reply(SmtpReply::new(421, "4.4.2 Idle for too long")),
         ),
-        // No reply but 421 may come unasked (RFC 5321, 3.8), and this one is no answer to MAIL.
+        // Only 421 may be sent unasked (RFC 5321, 3.8), and it is not the reply to MAIL.
         (
             SmtpStage::Idle,
             SmtpAction::Reply(SmtpReply::new(554, "5.3.0 Nobody asked")),
@@ -36,14 +36,14 @@ async fn one_that_the_server_closed_while_idle_is_replaced_and_no_try_is_counted
         tokio::time::sleep(Duration::from_millis(50)).await;
         let status = mailer.send(&message(&["bob@example.com"])).await;
         assert!(status.is_ok(), "{stage} {action}: {status:?}");
-        assert_eq!(server.mails().len(), 2);
+        assert_eq!(server.messages().len(), 2);
         assert_eq!(server.counts().connections, 2);
         server.assert_no_violations();
     }
 }
 
 #[tokio::test]
-async fn a_421_on_a_new_connection_is_an_error_that_may_pass() {
+async fn a_421_on_a_new_connection_is_a_transient_error() {
     let server = LoopbackSmtp::start().unwrap();
     for stage in [
         SmtpStage::Greeting,
@@ -60,11 +60,11 @@ async fn a_421_on_a_new_connection_is_an_error_that_may_pass() {
             .unwrap_err();
         assert!(error.is_transient(), "{stage}: {error}");
     }
-    assert!(server.mails().is_empty());
+    assert!(server.messages().is_empty());
 }
 
 #[tokio::test]
-async fn after_a_refusal_the_next_mail_goes_over_the_same_connection() {
+async fn after_a_refusal_the_next_message_uses_the_same_connection() {
     let server = LoopbackSmtp::start().unwrap();
     let mailer = mailer(&server);
     for stage in [
@@ -81,7 +81,7 @@ async fn after_a_refusal_the_next_mail_goes_over_the_same_connection() {
             .unwrap_err();
         mailer.send(&message(&["bob@example.com"])).await.unwrap();
     }
-    assert_eq!(server.mails().len(), 4);
+    assert_eq!(server.messages().len(), 4);
     assert_eq!(server.counts().connections, 1);
     assert!(server.counts().of("RSET") > 0);
     server.assert_no_violations();
@@ -101,14 +101,14 @@ async fn many_messages_share_no_more_connections_than_allowed() {
         let status = result.as_ref().unwrap();
         assert!(status.recipient(&format!("a{place}@example.com")).is_some());
     }
-    assert_eq!(server.mails().len(), 100);
+    assert_eq!(server.messages().len(), 100);
     let connections = server.counts().connections;
     assert!((2..=3).contains(&connections), "{connections}");
     server.assert_no_violations();
 }
 
 #[tokio::test]
-async fn a_connection_is_closed_after_so_many_messages_and_so_long_without_one() {
+async fn a_connection_is_closed_after_its_limit_of_messages_and_of_idle_time() {
     let server = LoopbackSmtp::start().unwrap();
     let most = config(&server).max_messages_per_connection(2);
     let mailer = builder(most.idle_timeout(Duration::from_millis(100))).build();
@@ -126,7 +126,7 @@ async fn a_connection_is_closed_after_so_many_messages_and_so_long_without_one()
 }
 
 #[tokio::test]
-async fn the_envelope_goes_in_one_flight_where_the_server_offers_that_and_only_there() {
+async fn the_envelope_is_pipelined_only_if_the_server_offers_it() {
     for pipelining in [true, false] {
         let mut server = LoopbackSmtp::builder();
         if !pipelining {
@@ -136,8 +136,8 @@ async fn the_envelope_goes_in_one_flight_where_the_server_offers_that_and_only_t
         let everybody: Vec<_> = (0..250).map(|n| format!("a{n}@example.com")).collect();
         let everybody: Vec<_> = everybody.iter().map(String::as_str).collect();
         mailer(&server).send(&message(&everybody)).await.unwrap();
-        assert_eq!(server.mails()[0].addresses(), everybody);
-        // The server's judge minds commands that come too early.
+        assert_eq!(server.messages()[0].addresses(), everybody);
+        // The server reports commands that are sent too early as violations.
         server.assert_no_violations();
     }
 }

@@ -1,17 +1,17 @@
-//! What an app sees of the `smtp` backend, with a server on loopback.
+//! The `smtp` backend as an app uses it, with a server on loopback.
 #![cfg(feature = "smtp")]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 mod configured;
 mod connections;
+mod failures;
 mod odd_servers;
 mod statuses;
 mod tls;
-mod trouble;
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use anymail_core::{Accepted, Mailer, RetryPolicy, SendErrorKind as K, SmtpConfig
 
 use super::{builder, message};
 
-/// What a server does when it is told something.
+/// How a server reacts to a command.
 enum Answer {
     Say(&'static str),
     SayAndHangUp(&'static str),
@@ -72,7 +72,7 @@ fn mailer(config: SmtpConfig) -> Mailer {
 }
 
 #[tokio::test]
-async fn one_that_refuses_a_mail_and_hangs_up_or_says_no_more_has_refused_it() {
+async fn a_server_that_refuses_a_message_and_disconnects_or_hangs_has_refused_it() {
     let refusal = "554 5.7.1 You are blocked\r\n";
     let hangs_up: fn(&str) -> Answer = |command| match command {
         "MAIL" => SayAndHangUp("554 5.7.1 You are blocked\r\n"),
@@ -99,7 +99,7 @@ async fn one_that_refuses_a_mail_and_hangs_up_or_says_no_more_has_refused_it() {
 }
 
 #[tokio::test]
-async fn one_that_takes_few_connections_gets_every_mail_over_those() {
+async fn a_server_that_allows_few_connections_gets_every_message_over_those() {
     for (most, refusal) in [(4, "421 4.7.0 Too many connections\r\n"), (4, ""), (1, "")] {
         let open = Arc::new(AtomicUsize::new(0));
         let config = serve(move |mut stream| {
@@ -115,7 +115,7 @@ async fn one_that_takes_few_connections_gets_every_mail_over_those() {
                 let _ = stream.write_all(refusal.as_bytes());
             }
         });
-        // One that is being closed is counted by the server, too.
+        // The server also counts a connection that is being closed.
         let mailer = mailer(config.max_messages_per_connection(20));
         let messages: Vec<_> = (0..200)
             .map(|n| message(&[&format!("a{n}@example.com")]))
@@ -127,7 +127,7 @@ async fn one_that_takes_few_connections_gets_every_mail_over_those() {
 }
 
 #[tokio::test]
-async fn one_that_says_it_has_a_mail_before_its_end_may_have_it() {
+async fn a_server_that_confirms_a_message_before_its_end_may_have_it() {
     let config = serve(|stream| {
         let out = stream.try_clone().unwrap();
         converse(stream, |command| {
@@ -135,7 +135,7 @@ async fn one_that_says_it_has_a_mail_before_its_end_may_have_it() {
                 let _ = (&out).write_all(b"354 Go on\r\n");
                 std::thread::sleep(Duration::from_millis(200));
                 let _ = (&out).write_all(b"250 2.0.0 Queued\r\n");
-                // It reads nothing more, so that the mail cannot end.
+                // The server reads nothing more, so the message cannot end.
                 std::thread::sleep(Duration::from_secs(5));
             }
             as_usual(command)
@@ -148,8 +148,8 @@ async fn one_that_says_it_has_a_mail_before_its_end_may_have_it() {
 }
 
 #[tokio::test]
-async fn of_one_that_echoes_the_password_in_an_endless_line_nothing_of_it_is_quoted() {
-    // Wherever the quotation is cut.
+async fn a_password_that_a_server_echoes_in_an_endless_line_is_not_quoted() {
+    // No matter where the quotation is cut.
     for before in (20..100).step_by(4) {
         let config = serve(move |mut stream| {
             let _ = stream.write_all(b"220 mail.example.com\r\n");

@@ -18,7 +18,7 @@ fn by_number(server: &LoopbackSmtp, replies: &'static [(u16, &'static str)]) {
 }
 
 #[tokio::test]
-async fn each_has_the_reply_to_their_own_rcpt_and_those_taken_get_the_mail() {
+async fn each_recipient_has_the_reply_to_their_own_rcpt_and_accepted_ones_get_the_message() {
     let server = LoopbackSmtp::start().unwrap();
     by_number(
         &server,
@@ -50,7 +50,7 @@ async fn each_has_the_reply_to_their_own_rcpt_and_those_taken_get_the_mail() {
         (Status::Queued, "250 2.1.5", true),
     ];
     assert_eq!(told, expected.map(|(s, code, id)| (s, code.to_owned(), id)));
-    let mails = server.mails();
+    let mails = server.messages();
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].addresses(), ["ann@example.com", "bob@example.com"]);
     let said = status.esp_responses.last().unwrap().to_string();
@@ -61,7 +61,7 @@ async fn each_has_the_reply_to_their_own_rcpt_and_those_taken_get_the_mail() {
 }
 
 #[tokio::test]
-async fn if_all_are_refused_it_is_an_error_and_no_data_is_sent() {
+async fn refusal_of_all_recipients_is_an_error_and_no_data_is_sent() {
     for pipelining in [true, false] {
         let mut server = LoopbackSmtp::builder();
         if !pipelining {
@@ -80,7 +80,7 @@ async fn if_all_are_refused_it_is_an_error_and_no_data_is_sent() {
         assert_eq!(status("1@example.com"), Status::Rejected);
         assert_eq!(server.counts().of("DATA"), 0);
 
-        // The connection is as good as before.
+        // The connection can still be used.
         mailer.send(&message(&["ann@example.com"])).await.unwrap();
         assert_eq!(server.counts().connections, 1);
         server.assert_no_violations();
@@ -88,7 +88,7 @@ async fn if_all_are_refused_it_is_an_error_and_no_data_is_sent() {
 }
 
 #[tokio::test]
-async fn if_nobody_can_be_taken_now_it_may_be_tried_again() {
+async fn temporary_refusal_of_all_recipients_is_transient() {
     let server = LoopbackSmtp::start().unwrap();
     by_number(&server, &[(450, "4.2.1 Try later"), (550, "5.1.1 No")]);
     let both = message(&["0@example.com", "1@example.com"]);
@@ -102,7 +102,7 @@ async fn if_nobody_can_be_taken_now_it_may_be_tried_again() {
 }
 
 #[tokio::test]
-async fn bcc_is_in_the_envelope_and_never_in_the_mail() {
+async fn bcc_is_in_the_envelope_and_never_in_the_message() {
     let server = LoopbackSmtp::start().unwrap();
     let mut message = message(&["ann@example.com"]);
     message.bcc = vec!["hidden@example.com".parse().unwrap()].into();
@@ -111,7 +111,7 @@ async fn bcc_is_in_the_envelope_and_never_in_the_mail() {
         .unwrap()
         .into();
     mailer(&server).send(&message).await.unwrap();
-    let mail = &server.mails()[0];
+    let mail = &server.messages()[0];
     assert_eq!(mail.addresses(), ["ann@example.com", "hidden@example.com"]);
     assert_eq!(mail.sender, "bounces@example.com");
     let content = String::from_utf8_lossy(&mail.content).to_lowercase();
@@ -119,7 +119,7 @@ async fn bcc_is_in_the_envelope_and_never_in_the_mail() {
 }
 
 #[tokio::test]
-async fn a_batch_is_one_mail_for_each_to_and_each_has_a_status() {
+async fn a_batch_is_one_message_for_each_to_with_its_own_status() {
     let server = LoopbackSmtp::start().unwrap();
     by_number(&server, &[(550, "5.1.1 No such user")]);
     let mut message = message(&["ann@example.com", "0@example.com", "bob@example.com"]);
@@ -130,7 +130,7 @@ async fn a_batch_is_one_mail_for_each_to_and_each_has_a_status() {
         headers.insert("X-Name", name).unwrap();
     }
     let status = mailer(&server).send(&message).await.unwrap();
-    let mut mails = server.mails();
+    let mut mails = server.messages();
     mails.sort_by_key(|mail| mail.recipients[0].address.clone());
     let to: Vec<_> = mails.iter().map(|mail| mail.addresses()).collect();
     assert_eq!(
@@ -161,13 +161,13 @@ async fn a_batch_is_one_mail_for_each_to_and_each_has_a_status() {
 }
 
 #[tokio::test]
-async fn more_recipients_than_a_transaction_takes_get_it_in_several() {
+async fn recipients_beyond_a_transactions_limit_are_sent_in_several() {
     let server = LoopbackSmtp::builder().recipient_limit(3).start().unwrap();
     let everybody: Vec<_> = (0..8).map(|n| format!("a{n}@example.com")).collect();
     let everybody: Vec<_> = everybody.iter().map(String::as_str).collect();
     let status = mailer(&server).send(&message(&everybody)).await.unwrap();
     assert!(status.recipients().all(|it| it.status == Status::Queued));
-    let mails = server.mails();
+    let mails = server.messages();
     let mut got: Vec<_> = mails.iter().flat_map(|mail| mail.addresses()).collect();
     got.sort_unstable();
     assert_eq!(got, everybody);
@@ -175,7 +175,7 @@ async fn more_recipients_than_a_transaction_takes_get_it_in_several() {
 }
 
 #[tokio::test]
-async fn a_local_part_that_the_server_cannot_take_is_invalid_and_says_so() {
+async fn a_local_part_that_the_server_does_not_support_is_invalid_with_the_reason() {
     let to = ["ann@example.com", "jörg@example.com", "eva@příklad.cz"];
     let server = LoopbackSmtp::builder().without(SmtpExtension::SmtpUtf8);
     let server = server.start().unwrap();
@@ -186,24 +186,24 @@ async fn a_local_part_that_the_server_cannot_take_is_invalid_and_says_so() {
     assert_eq!(jörg.status, Status::Invalid);
     assert!(jörg.detail.as_ref().unwrap().message.contains("SMTPUTF8"));
     assert_eq!(
-        server.mails()[0].addresses(),
+        server.messages()[0].addresses(),
         ["ann@example.com", "eva@xn--pklad-zsa96e.cz"]
     );
     server.assert_no_violations();
 
     let server = LoopbackSmtp::start().unwrap();
     mailer(&server).send(&message(&to)).await.unwrap();
-    let mail = &server.mails()[0];
+    let mail = &server.messages()[0];
     assert_eq!(mail.addresses()[1], "jörg@example.com");
     assert!(mail.parameter("SMTPUTF8").is_some());
     server.assert_no_violations();
 }
 
 #[tokio::test]
-async fn nobody_is_refused_for_good_by_a_reply_that_was_meant_for_another() {
+async fn no_recipient_is_refused_permanently_by_a_reply_to_another() {
     let server = LoopbackSmtp::start().unwrap();
     by_number(&server, &[(550, "5.1.1 No such user")]);
-    // From here on each reply comes one too late: to DATA the one to the last recipient.
+    // From here on, each reply is one too late: DATA gets the reply to the last recipient.
     let extra = SmtpAction::Trailing("250 2.0.0 Once more\r\n".into());
     server.inject(SmtpFault::new(SmtpStage::Mail, extra), 1);
     let both = message(&["0@example.com", "ann@example.com"]);
@@ -214,5 +214,5 @@ async fn nobody_is_refused_for_good_by_a_reply_that_was_meant_for_another() {
     let status = error.status().unwrap();
     let told: Vec<_> = status.recipients().map(|it| it.status).collect();
     assert_eq!(told, [Status::Failed, Status::Failed]);
-    assert!(server.mails().is_empty());
+    assert!(server.messages().is_empty());
 }

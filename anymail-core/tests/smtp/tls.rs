@@ -1,4 +1,4 @@
-//! STARTTLS and implicit TLS: never less than what was configured.
+//! STARTTLS and implicit TLS: never less security than configured.
 
 use anymail_core::{Accepted, SendErrorKind as K, SmtpConfig, SmtpTls};
 use anymail_test_utils::{
@@ -21,7 +21,7 @@ fn trusting(server: &LoopbackSmtp, tls: SmtpTls) -> SmtpConfig {
 }
 
 #[tokio::test]
-async fn mail_and_login_go_encrypted_by_both_ways() {
+async fn message_and_login_are_encrypted_with_starttls_and_with_implicit_tls() {
     for (served, tls) in [
         (LoopbackTls::StartTls, SmtpTls::StartTls),
         (LoopbackTls::Implicit, SmtpTls::Implicit),
@@ -32,7 +32,7 @@ async fn mail_and_login_go_encrypted_by_both_ways() {
         for _ in 0..3 {
             mailer.send(&message(&["ann@example.com"])).await.unwrap();
         }
-        let mails = server.mails();
+        let mails = server.messages();
         assert_eq!(mails.len(), 3);
         for mail in mails {
             assert!(mail.over_tls);
@@ -44,7 +44,7 @@ async fn mail_and_login_go_encrypted_by_both_ways() {
 }
 
 #[tokio::test]
-async fn an_access_token_logs_in_by_xoauth2() {
+async fn an_access_token_logs_in_with_xoauth2() {
     let server = LoopbackSmtp::builder()
         .tls(LoopbackTls::StartTls)
         .user("shop", "ya29.token");
@@ -77,7 +77,7 @@ async fn without_starttls_nothing_is_sent_in_clear_text() {
 }
 
 #[tokio::test]
-async fn a_refused_starttls_is_no_reason_to_go_on_without() {
+async fn a_refused_starttls_does_not_fall_back_to_clear_text() {
     let server = server(LoopbackTls::StartTls);
     let refusal = SmtpAction::Reply(SmtpReply::new(454, "4.7.0 TLS not available"));
     server.inject(SmtpFault::new(SmtpStage::StartTls, refusal), 1);
@@ -94,7 +94,7 @@ async fn a_refused_starttls_is_no_reason_to_go_on_without() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_a_fault_of_the_configuration() {
+async fn an_untrusted_certificate_is_a_configuration_error() {
     for wrong in [
         WrongCertificate::UnknownIssuer,
         WrongCertificate::OtherName,
@@ -113,7 +113,7 @@ async fn a_certificate_that_is_not_trusted_is_a_fault_of_the_configuration() {
         assert!(error.message().contains("ca_file"), "{error}");
         assert_eq!(server.counts().of("AUTH"), 0);
     }
-    // The platform does not trust a CA that was just made up.
+    // The platform does not trust a CA that the test has just created.
     let server = server(LoopbackTls::Implicit);
     let mailer = builder(config(&server).tls(SmtpTls::Implicit)).build();
     let error = mailer
@@ -121,11 +121,11 @@ async fn a_certificate_that_is_not_trusted_is_a_fault_of_the_configuration() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), K::Configuration, "{error}");
-    assert!(server.mails().is_empty());
+    assert!(server.messages().is_empty());
 }
 
 #[tokio::test]
-async fn tls_where_there_is_none_is_told_by_port_and_tls() {
+async fn tls_on_a_plain_port_is_an_error_that_names_port_and_tls() {
     let server = LoopbackSmtp::start().unwrap();
     let mailer = builder(config(&server).tls(SmtpTls::Implicit)).build();
     let error = mailer
@@ -136,9 +136,9 @@ async fn tls_where_there_is_none_is_told_by_port_and_tls() {
     assert!(error.message().contains("check port and tls"), "{error}");
 }
 
-/// CVE-2011-0411 and its like.
+/// CVE-2011-0411 and similar vulnerabilities.
 #[tokio::test]
-async fn what_was_said_before_the_handshake_is_not_believed_after_it() {
+async fn replies_from_before_the_handshake_are_discarded() {
     let server = server(LoopbackTls::StartTls);
     let injected = Bytes::from_static(b"250 2.0.0 Injected\r\n");
     let fault = SmtpAction::Trailing(injected);
@@ -153,7 +153,7 @@ async fn what_was_said_before_the_handshake_is_not_believed_after_it() {
 }
 
 #[tokio::test]
-async fn a_break_within_encrypted_content_is_a_sure_no() {
+async fn a_connection_that_breaks_within_encrypted_content_means_not_accepted() {
     let server = server(LoopbackTls::Implicit);
     let fault = SmtpFault::new(SmtpStage::Content, SmtpAction::Close);
     server.inject(fault, 1);

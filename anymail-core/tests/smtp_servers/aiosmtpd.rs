@@ -41,7 +41,7 @@ impl Taken {
     }
 }
 
-/// Python, which finds what `.ci/run` has installed beside what the machine has.
+/// Python, with the packages that `.ci/run` installs in addition to the system's.
 fn python() -> Command {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let mut places = vec![target.join("ci-servers")];
@@ -54,7 +54,7 @@ fn python() -> Command {
 }
 
 impl Aiosmtpd {
-    /// `None`, said aloud, where it is not installed.
+    /// Returns `None`, and prints the reason, if it is not installed.
     fn start() -> Option<Self> {
         let found = python()
             .args(["-c", "import aiosmtpd.smtp"])
@@ -100,7 +100,7 @@ impl Aiosmtpd {
         config.password("shop", PASSWORD)
     }
 
-    /// So many mails, and no more so far.
+    /// Waits for this number of messages, and checks that there are no more so far.
     fn mails(&self, count: usize) -> Vec<Taken> {
         let next = |_| self.mails.recv_timeout(limit()).unwrap();
         let mails: Vec<String> = (0..count).map(next).collect();
@@ -118,7 +118,7 @@ impl Drop for Aiosmtpd {
 }
 
 #[tokio::test]
-async fn takes_a_mail_by_starttls_with_a_login() {
+async fn a_message_is_sent_with_starttls_and_a_login() {
     let Some(server) = Aiosmtpd::start() else {
         return;
     };
@@ -139,7 +139,7 @@ async fn takes_a_mail_by_starttls_with_a_login() {
 }
 
 #[tokio::test]
-async fn refuses_a_wrong_password_and_gets_no_mail() {
+async fn a_wrong_password_is_refused_and_nothing_is_sent() {
     let Some(server) = Aiosmtpd::start() else {
         return;
     };
@@ -156,7 +156,7 @@ async fn refuses_a_wrong_password_and_gets_no_mail() {
 }
 
 #[tokio::test]
-async fn is_told_from_a_stranger_by_its_certificate() {
+async fn a_server_with_another_certificate_is_not_trusted() {
     let Some(server) = Aiosmtpd::start() else {
         return;
     };
@@ -172,7 +172,7 @@ async fn is_told_from_a_stranger_by_its_certificate() {
 }
 
 #[tokio::test]
-async fn gets_all_parts_for_all_and_nobody_sees_the_bcc() {
+async fn all_parts_arrive_and_nobody_sees_the_bcc() {
     let Some(server) = Aiosmtpd::start() else {
         return;
     };
@@ -187,7 +187,7 @@ async fn gets_all_parts_for_all_and_nobody_sees_the_bcc() {
 }
 
 #[tokio::test]
-async fn gets_a_batch_as_one_mail_for_each_recipient() {
+async fn a_batch_arrives_as_one_message_for_each_recipient() {
     let Some(server) = Aiosmtpd::start() else {
         return;
     };
@@ -202,7 +202,7 @@ async fn gets_a_batch_as_one_mail_for_each_recipient() {
 }
 
 #[tokio::test]
-async fn refuses_a_recipient_and_the_others_get_the_mail() {
+async fn a_refused_recipient_does_not_affect_the_others() {
     let Some(server) = Aiosmtpd::start() else {
         return;
     };
@@ -221,7 +221,7 @@ async fn refuses_a_recipient_and_the_others_get_the_mail() {
 }
 
 #[tokio::test]
-async fn takes_an_international_address_by_smtputf8() {
+async fn an_international_address_is_sent_with_smtputf8() {
     let Some(server) = Aiosmtpd::start() else {
         return;
     };
@@ -236,7 +236,7 @@ async fn takes_an_international_address_by_smtputf8() {
 }
 
 #[tokio::test]
-async fn takes_many_mails_over_several_connections_each_once() {
+async fn many_messages_over_several_connections_arrive_once_each() {
     let Some(server) = Aiosmtpd::start() else {
         return;
     };

@@ -5,7 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a test fails by its panic"
+    reason = "a failing test panics"
 )]
 
 mod aiosmtpd;
@@ -23,10 +23,10 @@ use anymail_core::{
 use mail_parser::{MessageParser, MimeHeaders};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-/// What becomes of a mail to a server whose certificate nobody has signed.
+/// The result of sending to a server whose certificate is not trusted.
 const UNTRUSTED: (SendErrorKind, Accepted) = (SendErrorKind::Configuration, Accepted::No);
 
-/// A certificate for 127.0.0.1 by an authority of the test's own, in files.
+/// A certificate for 127.0.0.1 by the test's own authority, in files.
 struct Certificates {
     authority: PathBuf,
     certificate: PathBuf,
@@ -70,8 +70,8 @@ fn mailer(config: SmtpConfig) -> Mailer {
     mailer.concurrency(16).build()
 }
 
-/// As an app is configured: by a URL, with the authority in a file. `login` ends with `@`, if
-/// there is one.
+/// A mailer configured like an app's: by a URL, with the authority in a file. A `login` ends with
+/// `@`.
 fn by_file(port: u16, login: &str, certificates: &Certificates) -> Mailers {
     let file = certificates.authority.display();
     let url = format!("smtp://{login}127.0.0.1:{port}?ca_file={file}");
@@ -91,7 +91,7 @@ fn message(to: &[&str]) -> Message {
         .unwrap()
 }
 
-/// Bytes of all kinds, the lines of some of which begin with dots.
+/// Bytes of all kinds, some with lines that start with dots.
 fn picture() -> Vec<u8> {
     let bytes = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8);
     bytes.chain(*b"\n.\r\n..\r.\0").collect()
@@ -138,7 +138,7 @@ fn batch() -> Message {
     message
 }
 
-/// Takes recipients and mails.
+/// Accepts recipients and messages.
 fn is_batch<'a>(mails: impl IntoIterator<Item = (&'a str, &'a [u8])>) {
     let expected = [
         ("ann@example.com", Some("Ann")),
@@ -160,7 +160,7 @@ fn is_batch<'a>(mails: impl IntoIterator<Item = (&'a str, &'a [u8])>) {
     assert_eq!((count, ids.len()), (3, 3));
 }
 
-/// Sends so many messages, to `a000@example.com` and so on.
+/// Sends this number of messages, to `a000@example.com` and so on.
 async fn many(mailer: &Mailer, count: usize) {
     let messages: Vec<_> = (0..count)
         .map(|n| message(&[&format!("a{n:03}@example.com")]))

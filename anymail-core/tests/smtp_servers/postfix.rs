@@ -22,7 +22,7 @@ struct Postfix {
     certificates: Certificates,
 }
 
-/// A mail in the Maildir. Postfix writes one for each recipient.
+/// A message in the Maildir. Postfix writes one for each recipient.
 struct Delivered {
     recipient: String,
     sender: String,
@@ -30,7 +30,7 @@ struct Delivered {
 }
 
 impl Postfix {
-    /// `None`, said aloud, where Postfix is not installed or may not be started.
+    /// Returns `None`, and prints the reason, if Postfix is not installed or cannot be started.
     fn start() -> Option<Self> {
         let skipped = |why: &str| {
             println!("skipped: {why}");
@@ -66,7 +66,7 @@ impl Postfix {
     }
 
     fn configure(&self) {
-        // Its processes run as other users, who have to come through.
+        // Its processes run as other users, who need access to the folder.
         fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for part in ["etc", "spool", "data", "mail"] {
             fs::create_dir(self.path(part)).unwrap();
@@ -150,7 +150,7 @@ smtpd_tls_security_level = may
         config.tls(SmtpTls::None).timeout(limit())
     }
 
-    /// The mails, once there are so many, by recipient.
+    /// Waits for this number of messages, and returns them sorted by recipient.
     fn mails(&self, count: usize) -> Vec<Delivered> {
         let patience = Instant::now() + limit();
         loop {
@@ -196,7 +196,7 @@ fn delivered(content: Vec<u8>) -> Delivered {
 }
 
 #[tokio::test]
-async fn takes_a_mail_and_the_status_has_its_queue_id() {
+async fn the_status_of_a_message_has_its_queue_id() {
     let Some(postfix) = Postfix::start() else {
         return;
     };
@@ -219,7 +219,7 @@ async fn takes_a_mail_and_the_status_has_its_queue_id() {
 }
 
 #[tokio::test]
-async fn delivers_all_parts_to_all_and_nobody_sees_the_bcc() {
+async fn all_parts_arrive_and_nobody_sees_the_bcc() {
     let Some(postfix) = Postfix::start() else {
         return;
     };
@@ -242,7 +242,7 @@ async fn delivers_all_parts_to_all_and_nobody_sees_the_bcc() {
 }
 
 #[tokio::test]
-async fn gets_a_batch_as_one_mail_for_each_recipient() {
+async fn a_batch_arrives_as_one_message_for_each_recipient() {
     let Some(postfix) = Postfix::start() else {
         return;
     };
@@ -256,7 +256,7 @@ async fn gets_a_batch_as_one_mail_for_each_recipient() {
 }
 
 #[tokio::test]
-async fn refuses_whom_it_does_not_relay_for_and_the_others_get_the_mail() {
+async fn a_recipient_refused_for_relaying_does_not_affect_the_others() {
     let Some(postfix) = Postfix::start() else {
         return;
     };
@@ -283,7 +283,7 @@ async fn refuses_whom_it_does_not_relay_for_and_the_others_get_the_mail() {
 }
 
 #[tokio::test]
-async fn takes_an_international_address_by_smtputf8() {
+async fn an_international_address_is_sent_with_smtputf8() {
     let Some(postfix) = Postfix::start() else {
         return;
     };
@@ -300,11 +300,11 @@ async fn takes_an_international_address_by_smtputf8() {
 }
 
 #[tokio::test]
-async fn takes_many_mails_over_several_connections_each_once() {
+async fn many_messages_over_several_connections_arrive_once_each() {
     let Some(postfix) = Postfix::start() else {
         return;
     };
-    // What follows goes by pipelining.
+    // The following commands are pipelined.
     let said = hello(postfix.port);
     assert!(
         said.iter().any(|line| line.ends_with("PIPELINING")),
@@ -317,7 +317,7 @@ async fn takes_many_mails_over_several_connections_each_once() {
         assert_eq!(mail.recipient, format!("a{place:03}@example.com"));
     }
     let log = postfix.log();
-    // One is the one that asked for its extensions, one the one that waited for the start.
+    // One connection asked for the extensions, and one waited for the server to start.
     let connections = log.matches(": connect from").count();
     assert!((3..=6).contains(&connections), "{connections}: {log}");
     assert!(!log.contains("improper command pipelining"), "{log}");
@@ -342,7 +342,7 @@ fn hello(port: u16) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn is_told_from_a_stranger_by_its_certificate() {
+async fn a_server_with_another_certificate_is_not_trusted() {
     let Some(postfix) = Postfix::start() else {
         return;
     };
@@ -362,7 +362,7 @@ async fn is_told_from_a_stranger_by_its_certificate() {
 }
 
 #[tokio::test]
-async fn is_sent_no_byte_of_a_mail_that_is_too_large_for_it() {
+async fn nothing_is_sent_of_a_message_that_is_too_large() {
     let Some(postfix) = Postfix::start() else {
         return;
     };

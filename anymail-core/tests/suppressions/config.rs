@@ -35,7 +35,7 @@ fn faults(error: &ConfigError) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn one_line_holds_for_all_mailers_and_a_mailer_can_say_otherwise() {
+async fn one_line_applies_to_all_mailers_and_a_mailer_can_override_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.jsonl");
     let text = format!(
@@ -66,7 +66,7 @@ async fn one_line_holds_for_all_mailers_and_a_mailer_can_say_otherwise() {
         let mailer = mailers.get(name).unwrap();
         mailer.send(&to("ann@example.com", None)).await.is_ok()
     };
-    // Not even to the address that replaces all others in staging.
+    // Nothing is sent, not even to the address that replaces all others in staging.
     assert!(!send("main").await);
     assert!(!send("other").await);
     assert!(send("free").await);
@@ -91,7 +91,7 @@ async fn one_line_holds_for_all_mailers_and_a_mailer_can_say_otherwise() {
 }
 
 #[tokio::test]
-async fn scopes_and_streams_are_configured_too() {
+async fn scopes_and_streams_can_be_configured() {
     let config = config(
         "backend = 'memory'
          [suppressions]
@@ -162,7 +162,7 @@ fn the_environment_takes_the_same_table() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once_and_no_file_is_made() {
+fn all_faults_are_reported_at_once_and_no_file_is_created() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.jsonl");
     let text = format!(
@@ -277,8 +277,7 @@ impl SuppressionStoreFactory for DatabaseFactory {
 }
 
 #[tokio::test]
-async fn a_store_of_the_apps_own_is_named_like_any_other_and_the_policy_says_what_its_failure_means()
- {
+async fn a_custom_store_can_be_configured_with_a_policy_for_its_failure() {
     let registry = Registry::new().with_suppression_store(DatabaseFactory);
     let env = Env::from([("DATABASE_URL", "db://gone")]);
     for (policy, goes_out) in [("", false), ("wait", false), ("send", true)] {

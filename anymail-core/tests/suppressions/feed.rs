@@ -1,4 +1,4 @@
-//! What the events of any ESP change in a store, in whatever order they arrive.
+//! How the events of any ESP change a store, in whatever order they arrive.
 
 use anymail_core::{
     Event, EventActor, EventType, MemorySuppressionStore, RawBytes, RejectReason, Suppression,
@@ -49,7 +49,7 @@ fn kinds(found: &[Suppression]) -> Vec<(Option<&str>, SuppressionReason)> {
 }
 
 #[tokio::test]
-async fn each_event_suppresses_for_its_reason_and_only_if_it_is_about_the_address() {
+async fn only_events_about_an_address_suppress_it_with_their_reason() {
     use RejectReason as R;
     let of = |event_type, reason, hard| {
         let mut event = of_stream("news", event(event_type, 0));
@@ -99,7 +99,7 @@ async fn each_event_suppresses_for_its_reason_and_only_if_it_is_about_the_addres
 }
 
 #[tokio::test]
-async fn the_times_of_the_events_decide_in_whatever_order_and_however_often_they_come() {
+async fn only_the_times_of_events_count_whatever_their_order_and_repetition() {
     let bounced = event(Bounced, 0);
     let reactivated = event(Subscribed, 10);
     let again = event(Bounced, 20);
@@ -122,7 +122,7 @@ async fn the_times_of_the_events_decide_in_whatever_order_and_however_often_they
 }
 
 #[tokio::test]
-async fn who_subscribes_to_one_list_again_does_not_come_back_to_all_others() {
+async fn resubscribing_to_one_list_does_not_resubscribe_to_others() {
     let events = [
         event(Bounced, 0),
         event(Complained, 0),
@@ -158,7 +158,7 @@ async fn a_stream_can_have_another_scope_or_none() {
 }
 
 #[tokio::test]
-async fn an_event_from_the_future_or_without_a_time_counts_as_of_now() {
+async fn an_event_from_the_future_or_without_a_time_counts_as_now() {
     let mut late = event(Bounced, 0);
     late.timestamp = Some(OffsetDateTime::now_utc() + Duration::days(1000));
     let mut timeless = event(Complained, 0);
@@ -172,7 +172,7 @@ async fn an_event_from_the_future_or_without_a_time_counts_as_of_now() {
 }
 
 #[tokio::test]
-async fn an_event_without_a_valid_recipient_changes_nothing_and_is_no_error() {
+async fn an_event_without_a_valid_recipient_changes_nothing_and_is_not_an_error() {
     let mut nobody = event(Bounced, 0);
     nobody.recipient = None;
     let mut odd = event(Bounced, 0);

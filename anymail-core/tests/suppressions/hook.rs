@@ -1,5 +1,5 @@
-//! Which recipients are removed from which message, what the caller learns, and what happens when a
-//! store fails.
+//! Which recipients are removed from which message, what is reported to the caller, and what happens
+//! when a store fails.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +49,7 @@ fn mailer(backend: &Scripted, hook: SuppressionHook) -> Mailer {
 }
 
 #[tokio::test]
-async fn who_is_suppressed_is_left_out_and_the_status_says_why_and_since_when() {
+async fn a_suppressed_recipient_is_removed_and_the_status_says_why_and_since_when() {
     let backend = Scripted::new("acme");
     let store = store(&[
         suppression("ann@example.com", HardBounce),
@@ -78,7 +78,7 @@ async fn who_is_suppressed_is_left_out_and_the_status_says_why_and_since_when() 
 }
 
 #[tokio::test]
-async fn a_message_with_nobody_left_is_refused_and_nothing_is_called() {
+async fn a_message_that_loses_all_recipients_is_refused_without_a_call() {
     let backend = Scripted::new("acme");
     let store = store(&[
         suppression("ann@example.com", HardBounce),
@@ -132,7 +132,7 @@ async fn a_message_with_nobody_left_is_refused_and_nothing_is_called() {
 }
 
 #[tokio::test]
-async fn in_a_batch_only_the_mails_of_suppressed_recipients_are_left_out() {
+async fn in_a_batch_only_the_messages_to_suppressed_recipients_are_left_out() {
     let backend = Scripted::new("acme");
     let hook = SuppressionHook::new(store(&[suppression("n3@example.com", Manual)]).await);
     let mailer = mailer(&backend, hook);
@@ -144,7 +144,7 @@ async fn in_a_batch_only_the_mails_of_suppressed_recipients_are_left_out() {
     assert_eq!(backend.calls()[0][0].to.items().len(), 5);
     assert_eq!(status.recipients().len(), 6);
 
-    // Of unrelated messages, only those to them alone are not sent.
+    // Of unrelated messages, only those to suppressed recipients alone are not sent.
     let messages: Vec<_> = everybody.iter().map(|email| to(&[email])).collect();
     let results = mailer.send_all(&messages).await;
     let sent: Vec<_> = results.iter().map(Result::is_ok).collect();
@@ -153,7 +153,7 @@ async fn in_a_batch_only_the_mails_of_suppressed_recipients_are_left_out() {
 }
 
 #[tokio::test]
-async fn who_left_the_newsletter_still_gets_receipts() {
+async fn a_recipient_who_left_the_newsletter_still_gets_receipts() {
     let backend = Scripted::new("acme");
     let left = suppression("ann@example.com", Unsubscribe).in_scope("news");
     let store = store(&[left]).await;
@@ -183,7 +183,7 @@ async fn who_left_the_newsletter_still_gets_receipts() {
 }
 
 #[tokio::test]
-async fn a_password_reset_goes_to_who_unsubscribed_but_a_bounce_holds_unless_forced_by_name() {
+async fn a_transactional_scope_ignores_unsubscribes_but_bounces_only_if_named() {
     let backend = Scripted::new("acme");
     let store = store(&[
         suppression("left@example.com", Unsubscribe),
@@ -211,7 +211,11 @@ async fn a_password_reset_goes_to_who_unsubscribed_but_a_bounce_holds_unless_for
             let result = mailer.send(&message).await;
             if person == "bounced" {
                 let code = result.as_ref().unwrap_err().esp_code();
-                assert_eq!(code, Some("hard_bounce"), "the gravest reason is told");
+                assert_eq!(
+                    code,
+                    Some("hard_bounce"),
+                    "the most serious reason is reported"
+                );
             }
             went.push(result.is_ok());
         }
@@ -220,7 +224,7 @@ async fn a_password_reset_goes_to_who_unsubscribed_but_a_bounce_holds_unless_for
 }
 
 #[tokio::test]
-async fn a_scope_of_the_send_defaults_counts() {
+async fn the_scope_can_come_from_the_send_defaults() {
     let backend = Scripted::new("acme");
     let left = suppression("ann@example.com", Unsubscribe).in_scope("news");
     let hook = SuppressionHook::new(store(&[left]).await);
@@ -238,7 +242,7 @@ async fn a_scope_of_the_send_defaults_counts() {
 }
 
 #[tokio::test]
-async fn members_of_a_failover_and_hooks_for_staging_never_see_who_is_suppressed() {
+async fn members_of_a_failover_and_staging_hooks_never_see_suppressed_recipients() {
     let (first, second) = (Scripted::new("first"), Scripted::new("second"));
     let refused = anymail_core::SendError::new(SendErrorKind::Connect, "first", "down");
     let first = first.fails(refused);
@@ -272,7 +276,7 @@ async fn members_of_a_failover_and_hooks_for_staging_never_see_who_is_suppressed
 }
 
 #[tokio::test]
-async fn who_is_left_out_for_two_kinds_of_reasons_is_told_and_the_message_is_cancelled() {
+async fn recipients_withheld_for_different_reasons_are_all_reported() {
     let backend = Scripted::new("acme");
     let hook = SuppressionHook::new(store(&[suppression("ann@example.com", HardBounce)]).await);
     let mailer = Mailer::builder(backend.clone())
@@ -290,7 +294,7 @@ async fn who_is_left_out_for_two_kinds_of_reasons_is_told_and_the_message_is_can
     assert!(backend.calls().is_empty());
 }
 
-/// Counts look-ups, and fails when told to.
+/// Counts lookups, and fails if the test asks for it.
 #[derive(Debug, Clone, Default)]
 struct Flaky {
     inner: MemorySuppressionStore,
@@ -327,7 +331,7 @@ impl SuppressionStore for Flaky {
 }
 
 #[tokio::test]
-async fn mail_waits_while_the_store_fails_and_can_be_sent_again() {
+async fn while_the_store_fails_messages_wait_and_can_be_sent_again() {
     let backend = Scripted::new("acme");
     let store = Flaky::default();
     store.failures.store(2, Ordering::Relaxed);
@@ -389,7 +393,7 @@ async fn a_store_that_panics_is_a_store_that_fails() {
 }
 
 #[tokio::test]
-async fn mail_goes_out_while_the_store_fails_where_that_is_configured() {
+async fn while_the_store_fails_messages_are_sent_if_configured() {
     let backend = Scripted::new("acme");
     let store = Flaky::default();
     let bounced = suppression("ann@example.com", HardBounce);
@@ -404,7 +408,7 @@ async fn mail_goes_out_while_the_store_fails_where_that_is_configured() {
 }
 
 #[tokio::test]
-async fn five_hundred_messages_are_one_look_up() {
+async fn five_hundred_messages_take_one_lookup() {
     let backend = Scripted::new("acme");
     let store = Flaky::default();
     let mailer = mailer(&backend, SuppressionHook::new(store.clone()));
@@ -417,7 +421,7 @@ async fn five_hundred_messages_are_one_look_up() {
 }
 
 #[tokio::test]
-async fn a_hook_that_forgets_a_message_does_not_let_it_out() {
+async fn a_message_for_which_a_hook_returns_no_verdict_is_not_sent() {
     struct Forgetful;
     #[async_trait]
     impl anymail_core::PreSend for Forgetful {

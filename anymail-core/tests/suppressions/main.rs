@@ -1,5 +1,5 @@
-//! Suppressions as an app uses them: stores, and messages that are not sent.
-// Clippy does not see that functions beside tests are tests.
+//! Suppressions as an app uses them: stores, hooks, feeds, and one-click unsubscribe.
+// Clippy does not recognize functions next to tests as test code.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! One-click unsubscribe: from the header of a message to the store, and nothing by accident.
+//! One-click unsubscribe, from the header of a message to the store, and never by accident.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ fn text(response: &Response<Bytes>) -> &str {
 }
 
 #[tokio::test]
-async fn a_post_unsubscribes_from_the_scope_of_the_message_in_either_encoding() {
+async fn a_post_in_either_encoding_unsubscribes_from_the_scope_of_the_message() {
     let multipart = "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\n\
                      One-Click\r\n--b--\r\n";
     for body in [FORM, multipart] {
@@ -68,7 +68,7 @@ async fn a_post_unsubscribes_from_the_scope_of_the_message_in_either_encoding() 
 }
 
 #[tokio::test]
-async fn whoever_only_follows_the_link_sees_one_button_and_changes_nothing() {
+async fn following_the_link_shows_a_button_and_changes_nothing() {
     let store = MemorySuppressionStore::new();
     let one_click = one_click(&store, &["key"]);
     let url = one_click.url(&ann(), None);
@@ -93,7 +93,7 @@ async fn whoever_only_follows_the_link_sees_one_button_and_changes_nothing() {
     }
     assert_eq!(all(&store).await, []);
 
-    // And the button does what it says.
+    // Pressing the button unsubscribes.
     let name = "name=\"List-Unsubscribe\" value=\"One-Click\"";
     assert!(text(&page).contains(name));
     send(&one_click, Method::POST, &url, FORM).await;
@@ -124,7 +124,7 @@ async fn a_forged_changed_or_expired_token_changes_nothing() {
     assert_eq!(response.status(), StatusCode::GONE);
     assert_eq!(all(&store).await, []);
 
-    // While keys rotate, both count.
+    // During a key rotation, both keys are valid.
     for good in [&url, &old] {
         let response = send(&ours, Method::POST, good, FORM).await;
         assert_eq!(response.status(), StatusCode::OK);
@@ -161,14 +161,14 @@ fn each_recipient_gets_a_url_of_their_own_and_the_message_becomes_a_batch() {
     assert!(!alone.is_batch());
     let headers = alone.headers.value().unwrap();
     assert!(headers.get("List-Unsubscribe").is_some());
-    // What is private does not print.
+    // Debug shows nothing private.
     let printed = format!("{one_click:?} {message:?} {alone:?}");
     let token = urls[0].rsplit('/').next().unwrap().trim_end_matches('>');
     assert!(!printed.contains(token));
 }
 
 #[test]
-fn a_base_that_mail_programs_would_not_post_to_is_refused() {
+fn a_base_url_that_mail_clients_would_not_post_to_is_refused() {
     let store = MemorySuppressionStore::new();
     for base in [
         "http://example.com/u",
@@ -192,7 +192,7 @@ fn a_base_that_mail_programs_would_not_post_to_is_refused() {
 }
 
 #[tokio::test]
-async fn an_app_writes_the_pages_in_its_own_words_and_the_address_is_escaped_in_ours() {
+async fn an_app_can_write_its_own_pages_and_ours_escape_the_address() {
     let store = MemorySuppressionStore::new();
     let odd: Address = "\"<script>&'\"@example.com".parse().unwrap();
     let ours = one_click(&store, &["key"]);
@@ -234,7 +234,7 @@ impl SuppressionStore for Broken {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_told_to_the_mail_program_which_may_try_again() {
+async fn a_store_failure_is_reported_so_that_the_mail_client_can_retry() {
     let keys = HmacSha256Keys::new(["key"]).unwrap();
     let one_click = OneClickUnsubscribe::new(Arc::new(Broken), BASE, keys).unwrap();
     let url = one_click.url(&ann(), None);
@@ -255,7 +255,7 @@ async fn a_store_that_panics_is_a_store_that_fails() {
 }
 
 #[tokio::test]
-async fn a_page_writer_that_panics_keeps_nobody_from_unsubscribing() {
+async fn a_page_writer_that_panics_does_not_prevent_unsubscribing() {
     let store = MemorySuppressionStore::new();
     let ours = one_click(&store, &["key"]);
     let theirs = ours.clone().pages(|_| panic!("on purpose"));

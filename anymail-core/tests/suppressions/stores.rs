@@ -1,4 +1,4 @@
-//! The built-in stores: both follow the rules, and the file survives what happens to files.
+//! The built-in stores: both follow the contract, and the file store survives damaged files.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -42,14 +42,14 @@ fn lines(path: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_store_in_memory_keeps_the_rules() {
+async fn the_memory_store_follows_the_contract() {
     suppression_stores::check(&MemorySuppressionStore::new())
         .await
         .unwrap();
 }
 
 #[tokio::test]
-async fn the_store_in_a_file_keeps_the_rules_and_still_knows_all_after_a_restart() {
+async fn the_file_store_follows_the_contract_across_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new folder").join("suppressions.jsonl");
     let store = FileSuppressionStore::open(&path).unwrap();
@@ -68,7 +68,7 @@ async fn the_store_in_a_file_keeps_the_rules_and_still_knows_all_after_a_restart
 }
 
 #[tokio::test]
-async fn a_full_store_in_memory_refuses_new_addresses_and_forgets_nobody_who_is_suppressed() {
+async fn a_full_memory_store_refuses_new_addresses_and_forgets_no_suppression() {
     let store = MemorySuppressionStore::with_limit(3);
     store
         .add(&[bounced(1, 0), bounced(2, 0), bounced(3, 0)])
@@ -79,7 +79,7 @@ async fn a_full_store_in_memory_refuses_new_addresses_and_forgets_nobody_who_is_
         error.to_string().contains("limit of 3 addresses"),
         "{error}"
     );
-    // An address that is in it already takes no room.
+    // An address that the store already contains needs no space.
     store.add(&[bounced(3, 5)]).await.unwrap();
     assert_eq!(suppressed(&store).await.len(), 3);
 
@@ -97,7 +97,7 @@ async fn a_full_store_in_memory_refuses_new_addresses_and_forgets_nobody_who_is_
 }
 
 #[tokio::test]
-async fn a_damaged_line_is_told_by_its_number_and_nothing_else_is_lost() {
+async fn a_damaged_line_is_reported_by_number_and_nothing_else_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.jsonl");
     let store = FileSuppressionStore::open(&path).unwrap();
@@ -120,7 +120,7 @@ async fn a_damaged_line_is_told_by_its_number_and_nothing_else_is_lost() {
     let nobody = "{\"suppressed\":{\"address\":\"nobody\",\"reason\":\"manual\",\
                   \"since\":\"2026-11-01T12:00:00Z\",\"source\":\"app\"}}";
     text.push(nobody.into());
-    // The crash of a process that was writing: the last line has no end.
+    // A process that crashes while it writes leaves an incomplete last line.
     text.push(b"{\"suppressed\": {\"addr".to_vec());
     fs::write(&path, text.join(&b'\n')).unwrap();
 
@@ -134,7 +134,7 @@ async fn a_damaged_line_is_told_by_its_number_and_nothing_else_is_lost() {
     let expected = ["person1@example.com", "person2@example.com"];
     assert_eq!(suppressed(&store).await, expected);
 
-    // What is written next does not run into the torn line.
+    // The next line is not appended to the torn one.
     store.add(&[bounced(4, 0)]).await.unwrap();
     store.compact().await.unwrap();
     let numbers: Vec<_> = store
@@ -142,7 +142,11 @@ async fn a_damaged_line_is_told_by_its_number_and_nothing_else_is_lost() {
         .iter()
         .map(|line| line.number)
         .collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 6], "they are kept, in front");
+    assert_eq!(
+        numbers,
+        [1, 2, 3, 4, 5, 6],
+        "damaged lines are kept at the start"
+    );
     drop(store);
     let store = FileSuppressionStore::open(&path).unwrap();
     assert_eq!(suppressed(&store).await.len(), 3);
@@ -214,7 +218,7 @@ async fn a_file_of_mostly_outdated_lines_is_compacted_when_it_is_opened_and_reac
     assert_eq!(
         suppressed(&store).await.len(),
         40,
-        "a late old event counted"
+        "an old event that arrived late had an effect"
     );
     store.add(&[bounced(3, 1001)]).await.unwrap();
     drop(store);
@@ -248,7 +252,7 @@ async fn only_its_owner_can_read_a_new_file_and_a_symbolic_link_stays_one() {
 }
 
 #[test]
-fn what_is_no_file_is_refused() {
+fn a_path_that_is_not_a_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = FileSuppressionStore::open(folder.path()).unwrap_err();
     let place = folder.path().display().to_string();
@@ -257,9 +261,9 @@ fn what_is_no_file_is_refused() {
     FileSuppressionStore::open("/dev/null").unwrap_err();
 }
 
-/// Look-ups whose addresses stand in different orders, changes and lists at once.
+/// Concurrent changes, listings, and lookups of addresses in different orders.
 #[test]
-fn those_who_look_up_list_and_change_at_once_never_wait_for_each_other_in_a_circle() {
+fn concurrent_lookups_listings_and_changes_do_not_deadlock() {
     const ADDRESSES: usize = 200;
     let store = MemorySuppressionStore::new();
     let (done, all_done) = std::sync::mpsc::channel();
@@ -292,12 +296,12 @@ fn those_who_look_up_list_and_change_at_once_never_wait_for_each_other_in_a_circ
     }
     for _ in 0..8 {
         let waited = all_done.recv_timeout(std::time::Duration::from_secs(60));
-        assert!(waited.is_ok(), "some wait for each other for ever");
+        assert!(waited.is_ok(), "deadlock");
     }
 }
 
 #[tokio::test]
-async fn what_the_file_could_not_give_back_after_a_restart_is_refused() {
+async fn changes_that_are_too_long_for_the_file_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("suppressions.jsonl");
     let store = FileSuppressionStore::open(&path).unwrap();

@@ -3,7 +3,7 @@
     dead_code,
     unreachable_pub,
     clippy::unwrap_used,
-    reason = "each test takes what it needs, and fails by its panic"
+    reason = "each test uses some of it, and a failing test panics"
 )]
 
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use anymail_core::{
 };
 use async_trait::async_trait;
 
-/// A backend that returns the results that it is told, one for each attempt, and then succeeds.
+/// A backend that returns the given results, one for each attempt, and then succeeds.
 #[derive(Debug, Clone)]
 pub struct Told {
     pub can: Capabilities,

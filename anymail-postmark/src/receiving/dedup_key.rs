@@ -30,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_known_by_postmarks_key_or_else_by_what_it_is_about() {
+    fn an_event_is_identified_by_postmarks_key_or_by_its_contents() {
         let (bounce, open): ([&[u8]; 2], [&[u8]; 2]) = ([b"Bounce", b"1"], [b"Open", b"1"]);
         assert_eq!(key(Some("trace-1"), &bounce), "trace-1");
         assert_eq!(key(Some(" trace-1 "), &open), "trace-1");

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_object_is_read_as_serde_json_reads_it_and_any_other_is_left_to_it() {
+    fn a_plain_object_is_read_like_serde_json_and_any_other_by_serde_json() {
         let plain = [
             r#"{"ErrorCode":0,"Message":"OK","MessageID":"id","SubmittedAt":"now","To":"a@b.c"}"#,
             r#"{"ErrorCode":406,"Message":"Ünzustellbar: ' / {}"}"#,
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_cut_into_its_items_however_they_are_written() {
+    fn a_list_is_split_into_its_items_in_any_formatting() {
         let items = [
             r#"{"Message":"OK"}"#,
             "{ \"Message\" :\n\"O\\u004b\" }",

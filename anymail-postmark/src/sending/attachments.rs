@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attachment_encoded_while_it_is_sent_is_the_same_to_the_byte() {
+    fn an_attachment_encoded_while_it_is_sent_is_identical() {
         const PIECE: usize = 48 * 1024;
         let id = ContentId::new("logo@example.com").unwrap();
         for len in [

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_character_at_every_place_is_read_as_it_was() {
+    fn every_character_at_every_position_round_trips() {
         let chars = (0..=0x2ff).chain([0x2028, 0xfeff, 0x1f600]);
         for c in chars.filter_map(char::from_u32) {
             for before in 0..9 {

@@ -14,7 +14,7 @@ use super::payload::{Endpoint, Row};
 use crate::codes::{self, INACTIVE_RECIPIENT, INVALID_EMAIL_REQUEST};
 use crate::config::NAME;
 
-/// Postmark's answer about one row.
+/// Postmark's result for one row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome<'a> {
     /// Postmark accepted the message, except for these recipients.
@@ -52,7 +52,7 @@ pub(super) struct AnswerRow<'a> {
     pub(super) raw: Option<&'a str>,
 }
 
-/// Reads the response to a call of `rows`. Returns the answer about each of them, in order.
+/// Reads the response to a call of `rows`. Returns the result of each of them, in order.
 ///
 /// # Errors
 /// An error that applies to every row of the call.
@@ -222,8 +222,8 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Finds out which row each answer is about. They normally come in order, one for each row. If an
-/// answer names addresses, these decide. Rows without an answer are unclear.
+/// Finds out which row each result is about. They normally come in order, one for each row. If a
+/// result names addresses, these decide. Rows without a result are unclear.
 fn assign<'a>(rows: &[Row<'_>], answers: Vec<Item<'a>>) -> Vec<AnswerRow<'a>> {
     let mut answers: Vec<_> = answers
         .into_iter()
@@ -289,7 +289,7 @@ fn is_refusal(answer: &AnswerRow<'_>) -> bool {
     matches!(answer.outcome, Outcome::Refused { .. })
 }
 
-/// Reads the answer about one message.
+/// Reads the result of one message.
 fn read_row(row: Members<'_>) -> Outcome<'_> {
     let code = row.error_code.number();
     let Some(words) = row.message.text() else {

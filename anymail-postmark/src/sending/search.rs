@@ -15,7 +15,7 @@ use crate::options::ANYMAIL_ID;
 /// Returns Postmark's own ID for the message if the search finds it.
 ///
 /// # Errors
-/// Why Postmark did not answer. Nothing is sent, so it is always safe to search again.
+/// Why there is no result from Postmark. Nothing is sent, so it is always safe to search again.
 pub(super) async fn find_sent(
     client: &Client,
     id: &str,

@@ -7,7 +7,7 @@ use anymail_core::{Accepted, Address, AddressKey, SendError, SendStatus, Status,
 use super::payload::Row;
 use super::response::{Outcome, RefusedFor};
 
-/// Records a row's answer in the message's status.
+/// Records a row's result in the message's status.
 ///
 /// Copies belong to every row of a batch: a copy's recipient counts as sent if any row was, and as
 /// unknown if any row may have been.

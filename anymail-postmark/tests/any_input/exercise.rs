@@ -3,7 +3,7 @@
 //! A panic in this code is a bug of the library.
 
 #![allow(dead_code, reason = "each target uses one of the functions")]
-#![allow(clippy::expect_used, reason = "what fails should panic")]
+#![allow(clippy::expect_used, reason = "a failing test panics")]
 
 use anymail_core::{
     Event, Form, HmacSha256Keys, InboundMessage, StandardWebhooks, Webhook, WebhookAuth,

@@ -7,7 +7,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
-    reason = "what fails should panic"
+    reason = "a failing test panics"
 )]
 
 use std::collections::HashMap;

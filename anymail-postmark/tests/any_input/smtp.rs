@@ -2,7 +2,7 @@
 //!
 //! Nothing here may panic but for a fault of ours.
 
-#![allow(clippy::expect_used, reason = "what fails should panic")]
+#![allow(clippy::expect_used, reason = "a failing test panics")]
 
 use std::net::Ipv4Addr;
 use std::sync::{LazyLock, Mutex, PoisonError};

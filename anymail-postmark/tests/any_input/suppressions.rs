@@ -4,7 +4,7 @@
 //! Nothing here may panic but for a fault of ours.
 
 #![allow(dead_code, reason = "each target uses one of the functions")]
-#![allow(clippy::expect_used, reason = "what fails should panic")]
+#![allow(clippy::expect_used, reason = "a failing test panics")]
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const URL: &str = "https://app.example.com/unsubscribe";
 const SCOPE: &str = "news";
 const THOUSAND_YEARS: Duration = Duration::from_secs(1000 * 365 * 24 * 60 * 60);
 
-/// A request that a mail program sends with a token of ours, in the form that
+/// A request that a mail client sends with a token of ours, in the form that
 /// [`unsubscribe_token`] takes.
 pub(crate) fn signed_request() -> String {
     let url = one_click(&MemorySuppressionStore::new()).url(&ann(), Some(SCOPE));

@@ -2,12 +2,12 @@
 
 #![allow(
     clippy::indexing_slicing,
-    reason = "a JSON object has null for what is not there"
+    reason = "indexing a JSON object returns null for a missing key"
 )]
 
-mod answer;
 mod posts;
 mod read;
+mod response;
 mod watch;
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use anymail_core::{EmailBackend, WebhookAuth};
 use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::conformance::{
-    Answer, Credentials, Harness, HarnessError, Posts, Profile, Target, Trouble, TroubleKind,
+    Credentials, Failure, FailureKind, Harness, HarnessError, Posts, Profile, Report, Target,
     Understood,
 };
 use bytes::Bytes;
@@ -39,25 +39,25 @@ impl Harness for PostmarkHarness {
         read::mails(request)
     }
 
-    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
+    fn response(&self, request: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
         match read::endpoint(request) {
-            Some(endpoint) if endpoint.is_batch() => answer::batch(answers),
-            _ => answer::single(answers),
+            Some(endpoint) if endpoint.is_batch() => response::batch(reports),
+            _ => response::single(reports),
         }
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
         // The codes of https://postmarkapp.com/developer/api/overview#error-codes; they contain
         // none for too many requests.
-        let code = match trouble.kind {
-            TroubleKind::BadToken => 10,
-            TroubleKind::Refused => 1235,
-            TroubleKind::Crashed => 101,
-            TroubleKind::Unavailable => 100,
+        let code = match failure.kind {
+            FailureKind::BadToken => 10,
+            FailureKind::Refused => 1235,
+            FailureKind::Crashed => 101,
+            FailureKind::Unavailable => 100,
             _ => 0,
         };
-        let json = json!({"ErrorCode": code, "Message": trouble.words});
-        answer::response(trouble.http_status, &json)
+        let json = json!({"ErrorCode": code, "Message": failure.error_message});
+        response::response(failure.http_status, &json)
     }
 
     fn credentials(&self, secret: &str) -> Credentials {
@@ -78,7 +78,7 @@ impl Harness for PostmarkHarness {
         }
     }
 
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         posts::posts(auth, sent)
     }
 }

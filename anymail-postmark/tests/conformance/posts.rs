@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use anymail_core::{EventType, RejectReason, WebhookAuth, WebhookKind};
-use anymail_test_utils::conformance::{Answer, Expected, File, Post, Posts, Understood};
+use anymail_test_utils::conformance::{Expected, File, Post, Posts, Report, Understood};
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
 
-pub(crate) fn posts(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+pub(crate) fn posts(auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
     let webhooks = anymail_postmark::webhooks(auth).into_iter();
     webhooks
         .map(|webhook| {
@@ -33,7 +33,7 @@ fn request(json: &Value) -> Request<Bytes> {
 const AT: &str = "2026-09-05T16:33:54.9070259Z";
 const AT_UNIX: i64 = 1_788_626_034;
 
-fn tracking(sent: &Answer) -> Vec<Post> {
+fn tracking(sent: &Report) -> Vec<Post> {
     use EventType as T;
     let first = sent.recipients.first();
     let email = first.map(|it| it.address.ascii_email()).unwrap_or_default();
@@ -43,8 +43,8 @@ fn tracking(sent: &Answer) -> Vec<Post> {
             "MessageID": sent.id,
             "MessageStream": "outbound",
             "ServerID": 23,
-            "Tag": sent.mail.tags.first(),
-            "Metadata": sent.mail.metadata,
+            "Tag": sent.message.tags.first(),
+            "Metadata": sent.message.metadata,
         });
         if let (Some(event), Value::Object(own)) = (event.as_object_mut(), own) {
             event.extend(own);

@@ -4,13 +4,13 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test that fails should panic"
+    reason = "a failing test panics"
 )]
 
 mod browser;
 
 #[path = "../../examples/newsletter/main.rs"]
-#[allow(dead_code, reason = "its main is the example's")]
+#[allow(dead_code, reason = "main belongs to the example")]
 mod newsletter;
 
 use std::collections::BTreeMap;

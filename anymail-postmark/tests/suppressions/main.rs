@@ -4,7 +4,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that fails should panic"
+    reason = "a failing test panics"
 )]
 
 mod switch;

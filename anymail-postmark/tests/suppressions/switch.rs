@@ -101,8 +101,8 @@ async fn campaign(mailers: &Mailers) -> Vec<&'static str> {
 }
 
 fn arrived(smtp: &LoopbackSmtp) -> Vec<String> {
-    let mails = smtp.mails();
-    smtp.forget_mails();
+    let mails = smtp.messages();
+    smtp.forget_messages();
     let to = mails.iter().flat_map(|mail| mail.addresses());
     let mut to: Vec<_> = to.map(str::to_owned).collect();
     to.sort();

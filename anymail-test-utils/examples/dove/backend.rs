@@ -29,7 +29,6 @@ impl Dove {
     ///
     /// # Errors
     /// Returns [`SmtpConfigError`] if the configuration is invalid.
-    /// [`SmtpConfigError`].
     pub fn new(config: SmtpConfig) -> Result<Self, SmtpConfigError> {
         let smtp = Arc::new(SmtpBackend::new(config)?);
         let own = [

@@ -64,7 +64,6 @@ impl Magpie {
     ///
     /// # Errors
     /// Returns [`MagpieError`] if a setting is invalid.
-    /// [`MagpieError`].
     pub fn new(
         url: &str,
         domain: &str,
@@ -121,11 +120,11 @@ impl Magpie {
     async fn call(&self, form: Form) -> Result<(String, String), SendError> {
         let request = self.http.post(&self.url).multipart(form);
         let request = request.header("authorization", self.authorization.clone());
-        let answer = request.send().await.map_err(no_answer)?;
-        let http_status = answer.status().as_u16();
-        let retry_after = answer.headers().get(RETRY_AFTER);
+        let response = request.send().await.map_err(no_response)?;
+        let http_status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
-        let body = read(answer).await;
+        let body = read(response).await;
         if http_status != 200 {
             let json = body
                 .ok()
@@ -154,9 +153,9 @@ impl Magpie {
 }
 
 /// Reads the body of a response, up to the limit.
-async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
+async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, SendError> {
     let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(no_answer)? {
+    while let Some(piece) = response.chunk().await.map_err(no_response)? {
         if body.len() + piece.len() > MAX_ANSWER {
             return Err(no_sense());
         }
@@ -166,7 +165,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
 }
 
 /// Once the request was sent, a lost response may have been a success.
-fn no_answer(error: reqwest::Error) -> SendError {
+fn no_response(error: reqwest::Error) -> SendError {
     let kind = match () {
         () if error.is_connect() => SendErrorKind::Connect,
         () if error.is_timeout() => SendErrorKind::Timeout,
@@ -208,7 +207,7 @@ impl EmailBackend for Magpie {
         let (mut taken, mut failed) = (false, None::<SendError>);
         for to in wire::calls(message) {
             match self.call(wire::form(message, to)).await {
-                Ok((id, answer)) => {
+                Ok((id, response)) => {
                     // If the first call sent a copy, the status of that recipient is settled.
                     let copies: &[_] = if taken {
                         &[]
@@ -218,7 +217,7 @@ impl EmailBackend for Magpie {
                     for people in copies.iter().copied().chain([to]) {
                         queued(&mut status, people, &id);
                     }
-                    status.esp_responses.push(self.redact(&answer));
+                    status.esp_responses.push(self.redact(&response));
                     taken = true;
                 }
                 Err(error) => {

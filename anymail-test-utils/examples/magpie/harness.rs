@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use anymail_core::{Address, EmailBackend, JsonMap, Metadata, Secret, Status, WebhookAuth};
 use anymail_test_utils::conformance::{
-    Answer, Credentials, File, Harness, HarnessError, MessageIds, Posts, Profile, Signer, Target,
-    Trouble, Understood,
+    Credentials, Failure, File, Harness, HarnessError, MessageIds, Posts, Profile, Report, Signer,
+    Target, Understood,
 };
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -58,26 +58,28 @@ impl Harness for MagpieHarness {
         Ok(mails)
     }
 
-    fn answer(&self, _: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-        let all = |status| answers.iter().all(|answer| answer.status() == Some(status));
-        let first = answers.first()?;
+    fn response(&self, _: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
+        let all = |status| reports.iter().all(|report| report.status() == Some(status));
+        let first = reports.first()?;
         match () {
             () if all(Status::Queued) => {
                 let json = json!({"id": first.id, "message": "Queued. Thank you."});
                 Some(response(200, &json))
             }
-            () if all(Status::Failed) => Some(response(400, &json!({"message": first.words}))),
+            () if all(Status::Failed) => {
+                Some(response(400, &json!({"message": first.error_message})))
+            }
             // Only webhooks report the status of each recipient.
             () => None,
         }
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        let status = match trouble.http_status {
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
+        let status = match failure.http_status {
             422 => 400,
             other => other,
         };
-        response(status, &json!({"message": trouble.words}))
+        response(status, &json!({"message": failure.error_message}))
     }
 
     fn credentials(&self, secret: &str) -> Credentials {
@@ -101,7 +103,7 @@ impl Harness for MagpieHarness {
         }
     }
 
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         posts::all(auth, sent)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anymail_core::{Address, EventType, HmacSha256Keys, RejectReason, WebhookAuth};
 use anymail_test_utils::conformance::{
-    Answer, Expected, File, HarnessError, Post, Posts, Signer, Signing, Understood,
+    Expected, File, HarnessError, Post, Posts, Report, Signer, Signing, Understood,
 };
 use bytes::Bytes;
 use http::{Request, header};
@@ -82,7 +82,7 @@ impl Signer for MagpieSigner {
 }
 
 /// Returns both webhooks.
-pub fn all(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+pub fn all(auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
     vec![
         Posts {
             webhook: Arc::new(MagpieWebhook::new(auth.clone())),
@@ -99,13 +99,13 @@ const AT: i64 = 1_790_000_000;
 const LINK: &str = "https://example.com/?a=b&c=%20d";
 
 /// Returns what Magpie posts about a message, one event per post.
-fn news(sent: &Answer) -> Vec<Post> {
+fn news(sent: &Report) -> Vec<Post> {
     let data = |id: &str, event: &str, more: Value| {
         let email = sent.recipients.first().map(|it| it.address.ascii_email());
         let mut data = json!({
             "id": id, "event": event, "timestamp": AT as f64 + 0.25, "recipient": email,
             "message": {"headers": {"message-id": sent.id.trim_matches(['<', '>'])}},
-            "user-variables": sent.mail.metadata, "tags": sent.mail.tags,
+            "user-variables": sent.message.metadata, "tags": sent.message.tags,
             "campaigns": [], "flags": {"is-test-mode": false}
         });
         if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {

@@ -188,7 +188,7 @@ fn by_recipient(fields: &mut Fields<'_>, message: &PreparedMessage, to: &[Addres
 }
 
 /// Reads the ID that Magpie assigns to all messages of a call.
-pub fn message_id(answer: &Value) -> Option<String> {
-    let id = answer.get("id").and_then(Value::as_str)?;
+pub fn message_id(response: &Value) -> Option<String> {
+    let id = response.get("id").and_then(Value::as_str)?;
     (!id.is_empty()).then(|| id.to_owned())
 }

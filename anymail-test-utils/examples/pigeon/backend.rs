@@ -56,7 +56,6 @@ impl Pigeon {
     ///
     /// # Errors
     /// Returns [`PigeonError`] if a setting is invalid.
-    /// [`PigeonError`].
     pub fn new(url: &str, key: Secret, timeout: Duration) -> Result<Self, PigeonError> {
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(PigeonError::Key)?;
@@ -104,11 +103,11 @@ impl Pigeon {
             .post(format!("{}/v1/mails", self.url))
             .json(request);
         let request = request.header("authorization", self.authorization.clone());
-        let answer = request.send().await.map_err(no_answer)?;
-        let http_status = answer.status().as_u16();
-        let retry_after = answer.headers().get(RETRY_AFTER);
+        let response = request.send().await.map_err(no_response)?;
+        let http_status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| parse_retry_after(value.to_str().ok()?));
-        let body = read(answer).await;
+        let body = read(response).await;
         if http_status != 200 {
             // Without Pigeon's own error message, only the status is known, because a proxy may
             // have sent it.
@@ -129,9 +128,9 @@ impl Pigeon {
 }
 
 /// Reads the body of a response, up to the limit.
-async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
+async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, SendError> {
     let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(no_answer)? {
+    while let Some(piece) = response.chunk().await.map_err(no_response)? {
         if body.len() + piece.len() > MAX_ANSWER {
             return Err(no_sense());
         }
@@ -142,7 +141,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, SendError> {
 
 /// Once the request was sent, a lost response may have been a success. All these kinds of error
 /// report that, except `Connect`.
-fn no_answer(error: reqwest::Error) -> SendError {
+fn no_response(error: reqwest::Error) -> SendError {
     let kind = match () {
         () if error.is_connect() => SendErrorKind::Connect,
         () if error.is_timeout() => SendErrorKind::Timeout,
@@ -193,8 +192,8 @@ impl EmailBackend for Pigeon {
         let all: Vec<_> = mails(messages).collect();
         for mails in all.chunks(MAX_MAILS) {
             let request = json!({ "mails": mails.iter().map(Mail::write).collect::<Vec<_>>() });
-            let answer = self.call(&request).await;
-            tally.enter(mails, answer.map(|answer| results(&answer)));
+            let response = self.call(&request).await;
+            tally.enter(mails, response.map(|response| results(&response)));
         }
         tally.results()
     }
@@ -222,8 +221,8 @@ impl Tally {
     }
 
     /// Records the response to a call: a result for each message in order, or an error for all.
-    pub fn enter(&mut self, mails: &[Mail<'_>], answer: Result<Vec<Row>, SendError>) {
-        let (rows, error) = match answer {
+    pub fn enter(&mut self, mails: &[Mail<'_>], response: Result<Vec<Row>, SendError>) {
+        let (rows, error) = match response {
             Ok(rows) => (rows, no_sense()), // for messages without a row
             Err(error) => (Vec::new(), error),
         };

@@ -12,8 +12,8 @@ use anymail_core::{
     WebhookAuth,
 };
 use anymail_test_utils::conformance::{
-    Answer, Credentials, Expected, File, Harness, HarnessError, Post, Posts, Profile, Signer,
-    Signing, Target, Trouble, Understood,
+    Credentials, Expected, Failure, File, Harness, HarnessError, Post, Posts, Profile, Report,
+    Signer, Signing, Target, Understood,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,11 +48,11 @@ impl Harness for PigeonHarness {
         mails.iter().map(mail).collect()
     }
 
-    fn answer(&self, _: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
+    fn response(&self, _: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
         let mut results = Vec::new();
-        for answer in answers {
+        for report in reports {
             let mut people = Vec::new();
-            for recipient in &answer.recipients {
+            for recipient in &report.recipients {
                 let state = match recipient.status {
                     Status::Sent => "sent",
                     Status::Queued => "waiting",
@@ -63,16 +63,23 @@ impl Harness for PigeonHarness {
                 };
                 // Pigeon writes addresses in lower case.
                 let email = recipient.address.key();
-                let why = if state == "failed" { &answer.words } else { "" };
+                let why = if state == "failed" {
+                    &report.error_message
+                } else {
+                    ""
+                };
                 people.push(json!({"email": email.as_str(), "state": state, "why": why}));
             }
-            results.push(json!({"id": answer.id, "people": people}));
+            results.push(json!({"id": report.id, "people": people}));
         }
         Some(response(200, &json!({"results": results})))
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        response(trouble.http_status, &json!({"error": trouble.words}))
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
+        response(
+            failure.http_status,
+            &json!({"error": failure.error_message}),
+        )
     }
 
     fn credentials(&self, secret: &str) -> Credentials {
@@ -91,7 +98,7 @@ impl Harness for PigeonHarness {
         }
     }
 
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         vec![
             Posts {
                 webhook: Arc::new(PigeonWebhook::new(auth.clone())),
@@ -133,12 +140,12 @@ impl Signer for PigeonSigner {
 const AT: i64 = 1_790_000_000;
 
 /// Returns what Pigeon posts about a message.
-fn news(sent: &Answer) -> Vec<Post> {
+fn news(sent: &Report) -> Vec<Post> {
     let event = |id: u32, what: &str, why: &str, attempt: u32| {
         let email = sent.recipients.first().map(|it| it.address.ascii_email());
         json!({
             "id": id, "what": what, "why": why, "at": AT, "mail": sent.id, "email": email,
-            "metadata": sent.mail.metadata, "labels": sent.mail.tags, "attempt": attempt
+            "metadata": sent.message.metadata, "labels": sent.message.tags, "attempt": attempt
         })
     };
     let post = |events: Value| {

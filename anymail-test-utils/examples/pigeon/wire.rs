@@ -117,8 +117,8 @@ pub struct Row {
 }
 
 /// Reads the rows of a response, in the order of the messages. Missing rows are omitted.
-pub fn results(answer: &Value) -> Vec<Row> {
-    let rows = answer.get("results").and_then(Value::as_array);
+pub fn results(response: &Value) -> Vec<Row> {
+    let rows = response.get("results").and_then(Value::as_array);
     let row = |row: &Value| {
         let people = row.get("people").and_then(Value::as_array);
         let of_one = |it: &Value| {

@@ -57,7 +57,6 @@ impl Starling {
     ///
     /// # Errors
     /// Returns [`StarlingError`] if a setting is invalid.
-    /// [`StarlingError`].
     pub fn new(url: &str, key: Secret, timeout: Duration) -> Result<Self, StarlingError> {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
             .map_err(StarlingError::Key)?;
@@ -100,15 +99,15 @@ impl Starling {
     async fn call(&self, request: &Value) -> Result<Option<String>, SendError> {
         let request = self.http.post(&self.url).json(request);
         let request = request.header("authorization", self.authorization.clone());
-        let answer = request.send().await.map_err(no_answer)?;
-        let http_status = answer.status().as_u16();
-        let header = |name| answer.headers().get(name)?.to_str().ok();
+        let response = request.send().await.map_err(no_response)?;
+        let http_status = response.status().as_u16();
+        let header = |name| response.headers().get(name)?.to_str().ok();
         if http_status == ACCEPTED {
             let id = header("x-message-id").filter(|id| !id.is_empty());
             return Ok(id.map(str::to_owned));
         }
         let retry_after = header(RETRY_AFTER.as_str()).and_then(parse_retry_after);
-        let body = read(answer).await.unwrap_or_default();
+        let body = read(response).await.unwrap_or_default();
         // Without Starling's own error message, only the status is known, because a proxy may have
         // sent it.
         let json: Option<Value> = serde_json::from_slice(&body).ok();
@@ -124,9 +123,9 @@ impl Starling {
 }
 
 /// Reads the body of a response, up to the limit; `None` if it was lost or is longer.
-async fn read(mut answer: reqwest::Response) -> Option<Vec<u8>> {
+async fn read(mut response: reqwest::Response) -> Option<Vec<u8>> {
     let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.ok()? {
+    while let Some(piece) = response.chunk().await.ok()? {
         if body.len() + piece.len() > MAX_ANSWER {
             return None;
         }
@@ -136,7 +135,7 @@ async fn read(mut answer: reqwest::Response) -> Option<Vec<u8>> {
 }
 
 /// Once the request was sent, a lost response may have been a success.
-fn no_answer(error: reqwest::Error) -> SendError {
+fn no_response(error: reqwest::Error) -> SendError {
     let kind = match () {
         () if error.is_connect() => SendErrorKind::Connect,
         () if error.is_timeout() => SendErrorKind::Timeout,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use anymail_core::{Address, AddressError, EmailBackend, JsonMap, Secret, Status, WebhookAuth};
 use anymail_test_utils::conformance::{
-    Answer, Credentials, File, Harness, HarnessError, MessageIds, Posts, Profile, Signer, Target,
-    Trouble, Understood,
+    Credentials, Failure, File, Harness, HarnessError, MessageIds, Posts, Profile, Report, Signer,
+    Target, Understood,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,27 +48,27 @@ impl Harness for StarlingHarness {
         mails.iter().map(|mail| understood(&json, mail)).collect()
     }
 
-    fn answer(&self, _: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-        let all = |status| answers.iter().all(|answer| answer.status() == Some(status));
-        let first = answers.first()?;
+    fn response(&self, _: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
+        let all = |status| reports.iter().all(|report| report.status() == Some(status));
+        let first = reports.first()?;
         match () {
             () if all(Status::Queued) => {
-                let answer = Response::builder().status(202);
-                let answer = answer.header("x-message-id", &first.id);
-                answer.body(Bytes::new()).ok()
+                let response = Response::builder().status(202);
+                let response = response.header("x-message-id", &first.id);
+                response.body(Bytes::new()).ok()
             }
-            () if all(Status::Failed) => Some(refusal(400, &first.words)),
+            () if all(Status::Failed) => Some(refusal(400, &first.error_message)),
             // Only webhooks report the status of each recipient.
             () => None,
         }
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        let status = match trouble.http_status {
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
+        let status = match failure.http_status {
             422 => 400,
             other => other,
         };
-        refusal(status, &trouble.words)
+        refusal(status, &failure.error_message)
     }
 
     fn credentials(&self, secret: &str) -> Credentials {
@@ -82,7 +82,7 @@ impl Harness for StarlingHarness {
             accepts_as: Status::Queued,
             message_ids: MessageIds::PerCall,
             message_id: |n| format!("Starling-{n:013}_{:x}", n * 7919),
-            answers_have_a_body: false,
+            responses_have_a_body: false,
             recipients_per_call: Some(1000),
             template_id: "d-0123456789abcdef".to_owned(),
             esp_extra: map(options()),
@@ -92,7 +92,7 @@ impl Harness for StarlingHarness {
         }
     }
 
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         posts::all(auth, sent)
     }
 

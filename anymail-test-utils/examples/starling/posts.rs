@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anymail_core::{Address, EventType, HmacSha256Keys, RejectReason, WebhookAuth};
 use anymail_test_utils::conformance::{
-    Answer, Expected, File, HarnessError, Post, Posts, Signer, Signing, Understood,
+    Expected, File, HarnessError, Post, Posts, Report, Signer, Signing, Understood,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -57,7 +57,7 @@ impl Signer for StarlingSigner {
 }
 
 /// Returns both webhooks.
-pub fn all(auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+pub fn all(auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
     vec![
         Posts {
             webhook: Arc::new(StarlingWebhook::new(auth.clone())),
@@ -74,7 +74,7 @@ const AT: i64 = 1_790_000_000;
 const LINK: &str = "https://example.com/?a=b&c=%20d";
 
 /// Returns what Starling posts about a message, several events per post.
-fn news(sent: &Answer) -> Vec<Post> {
+fn news(sent: &Report) -> Vec<Post> {
     let event = |id: &str, event: &str, more: Value| {
         let email = sent.recipients.first().map(|it| it.address.ascii_email());
         let mut json = json!({
@@ -84,13 +84,13 @@ fn news(sent: &Answer) -> Vec<Post> {
         });
         if let (Some(json), Value::Object(more)) = (json.as_object_mut(), more) {
             // A single category is not a list, and metadata is merged into the fields.
-            match &*sent.mail.tags {
+            match &*sent.message.tags {
                 [] => {}
                 [one] => drop(json.insert("category".to_owned(), one.as_str().into())),
                 several => drop(json.insert("category".to_owned(), several.into())),
             }
             json.extend(
-                sent.mail
+                sent.message
                     .metadata
                     .iter()
                     .map(|(key, value)| (key.clone(), value.as_str().into())),

@@ -44,7 +44,6 @@ impl StarlingSignature {
     ///
     /// # Errors
     /// Returns [`KeyError`] if there is no key or a key is malformed.
-    /// [`KeyError`].
     pub fn new<K: AsRef<str>>(keys: impl IntoIterator<Item = K>) -> Result<Self, KeyError> {
         let key = |text: K| {
             let der = STANDARD.decode(text.as_ref().trim()).ok();

@@ -87,7 +87,7 @@ fn mail(message: &PreparedMessage, to: &[Address]) -> Value {
 
 fn bodies(message: &PreparedMessage) -> impl Iterator<Item = Value> {
     let body = |kind: &str, text: &str| json!({"type": kind, "value": text});
-    // In the order of preference of mail programs, which show the last one.
+    // In the order of preference of mail clients, which show the last one.
     let text = message.text_body().map(|text| body("text/plain", text));
     let html = message.html_body().map(|html| body("text/html", html));
     let others = message.alternatives().iter();

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 
 use super::harness::{
-    Answer, Credentials, Harness, HarnessError, SmtpHarness, SmtpTarget, Target, Trouble,
+    Credentials, Failure, Harness, HarnessError, Report, SmtpHarness, SmtpTarget, Target,
 };
 use super::posts::Posts;
 use super::profile::Profile;
@@ -115,13 +115,13 @@ impl<H: Harness> Harness for Broken<H> {
         self.harness.read(&self.sent(request))
     }
 
-    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-        let answer = self.harness.answer(&self.sent(request), answers);
-        answer.map(|answer| self.received(answer))
+    fn response(&self, request: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
+        let response = self.harness.response(&self.sent(request), reports);
+        response.map(|response| self.received(response))
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        self.received(self.harness.trouble(trouble))
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
+        self.received(self.harness.error_response(failure))
     }
 
     fn credentials(&self, secret: &str) -> Credentials {
@@ -132,7 +132,7 @@ impl<H: Harness> Harness for Broken<H> {
         self.harness.profile()
     }
 
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         let auth = match self.sabotage {
             Sabotage::WebhookAuth(change) => change(auth),
             _ => auth,

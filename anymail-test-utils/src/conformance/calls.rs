@@ -7,7 +7,7 @@ use anymail_core::{
     Accepted, AddressKey, Capabilities, Feature, SendError, SendStatus, Status, Support,
 };
 
-use super::harness::TroubleKind;
+use super::harness::FailureKind;
 use super::profile::Profile;
 use super::rig::Rig;
 use super::trial::{Trial, Verdict, trial};
@@ -16,8 +16,8 @@ use crate::fixtures::{addresses, batch_to};
 
 /// How a call fails.
 #[derive(Clone, Copy, PartialEq)]
-enum Failure {
-    Told(TroubleKind),
+enum CallFailure {
+    Told(FailureKind),
     Lost,
     Garbled,
 }
@@ -39,20 +39,20 @@ pub(super) fn trials(can: &Capabilities, profile: &Profile, faults: &Faults) -> 
     let failures = [
         (
             "a_refused_{}_call_fails_only_its_recipients",
-            Failure::Told(TroubleKind::Refused),
+            CallFailure::Told(FailureKind::Refused),
         ),
         (
             "a_rate_limited_{}_call_fails_only_its_recipients",
-            Failure::Told(TroubleKind::RateLimited),
+            CallFailure::Told(FailureKind::RateLimited),
         ),
-        (crash, Failure::Told(TroubleKind::Crashed)),
+        (crash, CallFailure::Told(FailureKind::Crashed)),
         (
             "a_lost_{}_call_leaves_only_its_recipients_unknown",
-            Failure::Lost,
+            CallFailure::Lost,
         ),
         (
-            "a_garbled_answer_to_the_{}_call_leaves_only_its_recipients_unknown",
-            Failure::Garbled,
+            "a_garbled_response_to_the_{}_call_leaves_only_its_recipients_unknown",
+            CallFailure::Garbled,
         ),
     ];
     let mut trials = vec![trial(
@@ -91,7 +91,7 @@ async fn no_more(rig: Rig) -> Verdict {
     })?;
     let most = rig.profile.recipients_per_call.unwrap_or(usize::MAX);
     for call in rig.calls() {
-        let people: usize = call.iter().map(|answer| answer.mail.to.len()).sum();
+        let people: usize = call.iter().map(|report| report.message.to.len()).sum();
         rig.ensure(people <= most, || {
             format!("a call has {people} recipients, but the ESP allows {most}")
         })?;
@@ -99,17 +99,17 @@ async fn no_more(rig: Rig) -> Verdict {
     Ok(())
 }
 
-async fn one_fails(rig: Rig, failure: Failure, call: usize) -> Verdict {
+async fn one_fails(rig: Rig, failure: CallFailure, call: usize) -> Verdict {
     match failure {
-        Failure::Told(kind) => {
-            rig.trouble(kind, "the reason as the ESP words it");
-            rig.plan(|plan| plan.trouble_at = Some(call));
+        CallFailure::Told(kind) => {
+            rig.refuse_all(kind, "the reason as the ESP words it");
+            rig.plan(|plan| plan.failure_at = Some(call));
         }
-        Failure::Lost => {
+        CallFailure::Lost => {
             let fault = rig.faults()?.taken_then_reset;
             rig.wire.inject_at(&fault, call.saturating_add(1))?;
         }
-        Failure::Garbled => {
+        CallFailure::Garbled => {
             let fault = rig.faults()?.taken_then_garbage;
             rig.wire.inject_at(&fault, call.saturating_add(1))?;
         }
@@ -126,14 +126,14 @@ async fn one_fails(rig: Rig, failure: Failure, call: usize) -> Verdict {
     })?;
     // Concurrent calls may overtake each other, so a fault may hit another call than intended.
     let hit: Vec<usize> = match failure {
-        Failure::Told(_) => vec![call],
-        Failure::Lost | Failure::Garbled => (0..people.len()).collect(),
+        CallFailure::Told(_) => vec![call],
+        CallFailure::Lost | CallFailure::Garbled => (0..people.len()).collect(),
     };
     let crash_is_open = !rig.faults()?.a_crash_is_a_no;
     let of_failed = match failure {
-        Failure::Told(TroubleKind::Crashed) if crash_is_open => Status::Unknown,
-        Failure::Told(_) => Status::Failed,
-        Failure::Lost | Failure::Garbled => Status::Unknown,
+        CallFailure::Told(FailureKind::Crashed) if crash_is_open => Status::Unknown,
+        CallFailure::Told(_) => Status::Failed,
+        CallFailure::Lost | CallFailure::Garbled => Status::Unknown,
     };
     let wrong = |hit: usize| judge(&rig, &result, &people, hit, of_failed, &to);
     let verdicts: Vec<_> = hit.into_iter().map(wrong).collect();
@@ -146,8 +146,8 @@ async fn one_fails(rig: Rig, failure: Failure, call: usize) -> Verdict {
     }
 }
 
-fn keys(call: &[super::Answer]) -> Vec<AddressKey> {
-    let people = call.iter().flat_map(|answer| &answer.mail.to);
+fn keys(call: &[super::Report]) -> Vec<AddressKey> {
+    let people = call.iter().flat_map(|report| &report.message.to);
     people.map(|address| address.key()).collect()
 }
 

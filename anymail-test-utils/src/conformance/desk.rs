@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use anymail_core::{Address, AddressKey, Status};
 use tokio::sync::Notify;
 
-use super::harness::{Answer, Recipient, TroubleKind};
+use super::harness::{FailureKind, Recipient, Report};
 use super::profile::{MessageIds, Profile};
 use super::understood::Understood;
 
@@ -19,9 +19,9 @@ pub(super) struct Plan {
     /// What it reports for each recipient of each message.
     pub(super) status_of: StatusOf,
     /// The failure that it reports for every request instead.
-    pub(super) trouble: Option<(TroubleKind, String)>,
+    pub(super) failure: Option<(FailureKind, String)>,
     /// The only call that fails, by its number starting at 0.
-    pub(super) trouble_at: Option<usize>,
+    pub(super) failure_at: Option<usize>,
     pub(super) retry_after: Option<&'static str>,
     /// The text of its refusals.
     pub(super) words: String,
@@ -41,7 +41,7 @@ pub(super) struct Desk {
 #[derive(Default)]
 pub(super) struct Log {
     /// The responses, call by call.
-    pub(super) calls: Vec<Vec<Answer>>,
+    pub(super) calls: Vec<Vec<Report>>,
     /// What is wrong with the harness, or with a request according to it.
     pub(super) problems: Vec<String>,
     /// What the trial requested that the ESP cannot report.
@@ -51,19 +51,19 @@ pub(super) struct Log {
 
 /// What the ESP reports for one call.
 pub(super) struct Decided {
-    answers: Vec<Answer>,
+    reports: Vec<Report>,
     silent_about: usize,
-    pub(super) trouble: Option<(TroubleKind, String)>,
+    pub(super) failure: Option<(FailureKind, String)>,
     pub(super) retry_after: Option<&'static str>,
 }
 
 impl Decided {
     /// Returns the responses that are given.
-    pub(super) fn told(&self) -> &[Answer] {
-        match self.answers.len().checked_sub(self.silent_about) {
+    pub(super) fn told(&self) -> &[Report] {
+        match self.reports.len().checked_sub(self.silent_about) {
             // A response about no message at all would be a different case.
-            Some(told @ 1..) => self.answers.get(..told).unwrap_or_default(),
-            _ => &self.answers,
+            Some(told @ 1..) => self.reports.get(..told).unwrap_or_default(),
+            _ => &self.reports,
         }
     }
 }
@@ -75,8 +75,8 @@ impl Desk {
             profile,
             plan: Mutex::new(Plan {
                 status_of: Box::new(move |_| yes),
-                trouble: None,
-                trouble_at: None,
+                failure: None,
+                failure_at: None,
                 retry_after: None,
                 words: "the reason as the ESP words it".to_owned(),
                 silent_about: 0,
@@ -97,18 +97,24 @@ impl Desk {
     /// Returns all messages of all calls.
     pub(super) fn mails(&self) -> Vec<Understood> {
         let log = self.log();
-        let answers = log.calls.iter().flatten();
-        answers.map(|answer| answer.mail.clone()).collect()
+        let reports = log.calls.iter().flatten();
+        reports.map(|report| report.message.clone()).collect()
     }
 
     /// Returns the IDs that the ESP assigned to one recipient's messages: several for a copy of a
     /// batch.
     pub(super) fn ids_of(&self, recipient: &AddressKey) -> Vec<String> {
         let mut ids = Vec::new();
-        for answer in self.log().calls.iter().flatten() {
-            for it in &answer.recipients {
+        for report in self.log().calls.iter().flatten() {
+            for it in &report.recipients {
                 if it.address.key() == *recipient {
-                    ids.push(answer.mail.own_id.clone().unwrap_or_else(|| it.id.clone()));
+                    ids.push(
+                        report
+                            .message
+                            .own_id
+                            .clone()
+                            .unwrap_or_else(|| it.id.clone()),
+                    );
                 }
             }
         }
@@ -118,29 +124,29 @@ impl Desk {
     /// Accepts the messages of a call: assigns IDs and decides what to report.
     pub(super) fn decide(&self, mails: Vec<Understood>) -> Decided {
         let plan = self.plan();
-        let answers = self.answers(&plan, mails);
+        let reports = self.reports(&plan, mails);
         let number = {
             let mut log = self.log();
-            log.calls.push(answers.clone());
+            log.calls.push(reports.clone());
             log.calls.len() - 1
         };
-        let in_trouble = plan.trouble_at.is_none_or(|only| only == number);
+        let fails = plan.failure_at.is_none_or(|only| only == number);
         Decided {
-            answers,
+            reports,
             silent_about: plan.silent_about,
-            trouble: plan.trouble.clone().filter(|_| in_trouble),
+            failure: plan.failure.clone().filter(|_| fails),
             retry_after: plan.retry_after,
         }
     }
 
     /// Records that the ESP cannot report this.
-    pub(super) fn cannot_say(&self, told: &[Answer]) {
-        let statuses = told.iter().flat_map(|answer| &answer.recipients);
+    pub(super) fn cannot_say(&self, told: &[Report]) {
+        let statuses = told.iter().flat_map(|report| &report.recipients);
         let statuses = statuses.map(|recipient| recipient.status).collect();
         self.log().cannot_say = Some(statuses);
     }
 
-    fn answers(&self, plan: &Plan, mails: Vec<Understood>) -> Vec<Answer> {
+    fn reports(&self, plan: &Plan, mails: Vec<Understood>) -> Vec<Report> {
         let mut log = self.log();
         let mut next_id = || {
             log.ids += 1;
@@ -148,7 +154,7 @@ impl Desk {
         };
         let per_recipient = self.profile.message_ids == MessageIds::PerRecipient;
         let call = (self.profile.message_ids == MessageIds::PerCall).then(&mut next_id);
-        let mut answers = Vec::with_capacity(mails.len());
+        let mut reports = Vec::with_capacity(mails.len());
         for mail in mails {
             let id = call.clone().unwrap_or_else(&mut next_id);
             let mut recipients = Vec::new();
@@ -162,14 +168,14 @@ impl Desk {
                     },
                 });
             }
-            answers.push(Answer {
+            reports.push(Report {
                 id,
                 recipients,
-                words: plan.words.clone(),
-                mail,
+                error_message: plan.words.clone(),
+                message: mail,
             });
         }
-        answers
+        reports
     }
 }
 

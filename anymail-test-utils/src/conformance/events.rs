@@ -7,7 +7,7 @@ use anymail_core::{
     Metadata, SendStatus, Support, TrackingEvent,
 };
 
-use super::harness::Answer;
+use super::harness::Report;
 use super::posts::{Expected, Post};
 use super::rig::Rig;
 use super::trial::Verdict;
@@ -17,7 +17,7 @@ use crate::fixtures::{metadata, plain};
 
 /// Events about a message that was really sent.
 pub(super) struct News {
-    pub(super) sent: Answer,
+    pub(super) sent: Report,
     status: SendStatus,
 }
 
@@ -112,7 +112,7 @@ impl News {
         );
         same("recipient", key(&expected.recipient), key(&event.recipient));
         same(
-            "message id, as in the status",
+            "message ID, as in the status",
             format!("{:?}", self.told_id(expected)),
             format!("{:?}", event.message_id.as_deref()),
         );
@@ -142,7 +142,7 @@ impl News {
     fn told_id<'e>(&'e self, expected: &'e Expected) -> Option<&'e str> {
         let id = expected.message_id.as_deref()?;
         let mut recipients = self.sent.recipients.iter();
-        let own = self.sent.mail.own_id.as_deref();
+        let own = self.sent.message.own_id.as_deref();
         let of_this_mail =
             id == self.sent.id || own == Some(id) || recipients.any(|recipient| recipient.id == id);
         match of_this_mail {

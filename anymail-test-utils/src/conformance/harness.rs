@@ -48,16 +48,16 @@ pub trait Harness: Send + Sync + 'static {
     /// with it.
     fn read(&self, request: &Request<Bytes>) -> Result<Vec<Understood>, HarnessError>;
 
-    /// Writes the ESP's response to a request, with one [`Answer`] for each message that
+    /// Writes the ESP's response to a request, with one [`Report`] for each message that
     /// [`read`](Self::read) returned, in the same order.
     ///
     /// Returns `None` if this ESP cannot report such a result in a response. The suite then skips
     /// the trial with that reason. It must be able to report ordinary success.
-    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>>;
+    fn response(&self, request: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>>;
 
-    /// Writes the ESP's response when it refuses a whole request: its usual error body, with these
-    /// words as the error message.
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes>;
+    /// Writes the ESP's response when a whole request fails: its usual error body, with
+    /// [`Failure::error_message`].
+    fn error_response(&self, failure: &Failure) -> Response<Bytes>;
 
     /// Returns where the ESP looks for [`Target::secret`], and what it expects there.
     fn credentials(&self, secret: &str) -> Credentials;
@@ -72,7 +72,7 @@ pub trait Harness: Send + Sync + 'static {
     ///
     /// Events about a sent message are about the message `sent`: they contain its ID as the ESP
     /// writes it, its first recipient and its metadata. By default, there are no webhooks.
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         let _ = (auth, sent);
         Vec::new()
     }
@@ -86,7 +86,7 @@ pub trait Harness: Send + Sync + 'static {
 
 /// Describes a backend that sends over SMTP.
 ///
-/// The suite provides the server and parses the messages that arrive as a mail program does.
+/// The suite provides the server and parses the messages that arrive as a mail client does.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -232,18 +232,18 @@ impl Credentials {
 /// What the ESP must report about one message.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Answer {
+pub struct Report {
     /// The message, as [`Harness::read`] returned it.
-    pub mail: Understood,
+    pub message: Understood,
     /// The ID that the ESP assigns.
     pub id: String,
     /// What it reports about each recipient, in the order to, cc, bcc.
     pub recipients: Vec<Recipient>,
     /// The error message for a `Failed`, if the ESP has a place for one.
-    pub words: String,
+    pub error_message: String,
 }
 
-impl Answer {
+impl Report {
     /// Returns what the ESP reports about the message as a whole; `None` if recipients have
     /// different statuses.
     pub fn status(&self) -> Option<Status> {
@@ -266,23 +266,23 @@ pub struct Recipient {
     pub id: String,
 }
 
-/// Why the ESP refuses a whole request.
+/// The failure that the ESP must report for a whole request.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Trouble {
-    /// The reason.
-    pub kind: TroubleKind,
+pub struct Failure {
+    /// Why the request failed.
+    pub kind: FailureKind,
     /// The HTTP status that most ESPs use: 401, 422, 429, 500 or 503. Use another one if your ESP
     /// does.
     pub http_status: u16,
     /// The error message to put into the body.
-    pub words: String,
+    pub error_message: String,
 }
 
-/// The reasons for which an ESP refuses a whole request.
+/// The reasons for which an ESP fails a whole request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TroubleKind {
+pub enum FailureKind {
     /// The token is unknown.
     BadToken,
     /// The request asks for something that the ESP does not do.
@@ -295,7 +295,7 @@ pub enum TroubleKind {
     Unavailable,
 }
 
-impl TroubleKind {
+impl FailureKind {
     pub(super) fn http_status(self) -> u16 {
         match self {
             Self::BadToken => 401,
@@ -307,7 +307,7 @@ impl TroubleKind {
     }
 }
 
-impl fmt::Display for TroubleKind {
+impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::BadToken => "a bad token",

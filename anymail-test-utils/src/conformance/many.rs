@@ -11,7 +11,7 @@ use super::understood::{Part, Understood};
 use crate::fixtures::{batch_to, file, plain, plain_to};
 
 const LOOK_AT: &str = "EmailBackend::send_many: which messages share a call, and which row of the \
-                       response belongs to which of them; Harness::read and Harness::answer";
+                       response belongs to which of them; Harness::read and Harness::response";
 
 pub(super) fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
     let can = can.clone();
@@ -44,12 +44,12 @@ pub(super) fn trials(can: &Capabilities, local: bool) -> Vec<Trial> {
     }
     trials.extend([
         trial(
-            "many::a_lost_answer_affects_only_its_own_messages",
+            "many::a_lost_response_affects_only_its_own_messages",
             LOOK_AT,
-            lost_answer,
+            lost_response,
         ),
         trial(
-            "many::a_message_missing_from_the_answer_is_unknown",
+            "many::a_message_missing_from_the_response_is_unknown",
             LOOK_AT,
             silence,
         ),
@@ -173,7 +173,7 @@ async fn bad_middle(rig: Rig, said: Status) -> Verdict {
     Ok(())
 }
 
-async fn lost_answer(rig: Rig) -> Verdict {
+async fn lost_response(rig: Rig) -> Verdict {
     rig.inject(&rig.faults()?.taken_then_reset)?;
     let messages = messages(3);
     let results = rig.send_all(&messages).await?;
@@ -193,8 +193,10 @@ async fn lost_answer(rig: Rig) -> Verdict {
         }
     }
     // Calls may be concurrent, so the fault may hit any of them.
-    let is_marked = |call: &Vec<super::Answer>| {
-        let whole = call.iter().all(|answer| marked.contains(&&*answer.mail.to));
+    let is_marked = |call: &Vec<super::Report>| {
+        let whole = call
+            .iter()
+            .all(|report| marked.contains(&&*report.message.to));
         whole && call.len() == marked.len()
     };
     rig.ensure(rig.calls().iter().any(is_marked), || {

@@ -1,4 +1,4 @@
-//! [`Understood::from_mime`]: parses a message as a mail program does.
+//! [`Understood::from_mime`]: parses a message as a mail client does.
 
 use anymail_core::{Address, AddressError};
 use base64::Engine;

@@ -31,7 +31,6 @@
 
 mod about;
 mod addresses;
-mod answers;
 mod attachments;
 mod batch;
 mod broken;
@@ -43,15 +42,15 @@ mod excerpt;
 mod extra;
 mod features;
 mod harness;
-
-mod mails;
 mod many;
+mod messages;
 mod mime;
 mod mutants;
 mod network;
 mod posts;
 mod profile;
 mod protocol;
+mod responses;
 mod rig;
 mod secrets;
 mod signatures;
@@ -70,8 +69,8 @@ mod wire;
 
 pub use broken::{ReadResult, Sabotage, SendResult};
 pub use harness::{
-    Answer, Credentials, Harness, HarnessError, LocalHarness, Mailbox, Recipient, SmtpHarness,
-    SmtpTarget, Target, Trouble, TroubleKind,
+    Credentials, Failure, FailureKind, Harness, HarnessError, LocalHarness, Mailbox, Recipient,
+    Report, SmtpHarness, SmtpTarget, Target,
 };
 pub use mutants::{Mutants, main_mutants};
 pub use posts::{Expected, Post, Posts};

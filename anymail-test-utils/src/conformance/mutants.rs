@@ -32,7 +32,7 @@ use super::suite::{Outcome, Suite};
 ///         &["recipients::bcc_arrives_and_nobody_sees_it"],
 ///     )
 ///     .plant(
-///         "treats_every_answer_as_success",
+///         "treats_every_response_as_success",
 ///         Sabotage::Response(|response| *response.status_mut() = http::StatusCode::OK),
 ///         &["network::a_refused_request_is_reported_correctly"],
 ///     );

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anymail_core::{Accepted, Mailer, Message, RetryPolicy, SendError};
 
-use super::harness::TroubleKind;
+use super::harness::FailureKind;
 use super::rig::Rig;
 use super::trial::{Stop, Trial, Verdict, trial};
 use super::wire::{Faults, Lost, Teller, Told};
@@ -27,10 +27,10 @@ pub(super) fn trials(faults: &Faults) -> Vec<Trial> {
             LOOK_AT,
             reopened,
         ),
-        trial("network::a_slow_answer_is_read_completely", LOOK_AT, slow),
+        trial("network::a_slow_response_is_read_completely", LOOK_AT, slow),
         trial(
             "network::the_esps_error_message_is_passed_on",
-            "SendError::with_message; Harness::trouble, which wrote them",
+            "SendError::with_message; Harness::error_response, which wrote them",
             words,
         ),
         trial(
@@ -68,7 +68,7 @@ pub(super) fn trials(faults: &Faults) -> Vec<Trial> {
     for lost in &faults.lost {
         let (name, own) = (&lost.name, lost.clone());
         let name = format!("network::{name}_is_reported_correctly");
-        let trial = trial(name, LOOK_AT, move |rig| lost_answer(rig, own.clone()));
+        let trial = trial(name, LOOK_AT, move |rig| lost_response(rig, own.clone()));
         trials.push(if lost.waits { trial.impatient() } else { trial });
     }
     for told in &faults.told {
@@ -136,8 +136,8 @@ async fn slow(rig: Rig) -> Verdict {
     super::statuses::ids(&rig, &status)
 }
 
-async fn lost_answer(rig: Rig, lost: Lost) -> Verdict {
-    if lost.in_body && !rig.profile.answers_have_a_body {
+async fn lost_response(rig: Rig, lost: Lost) -> Verdict {
+    if lost.in_body && !rig.profile.responses_have_a_body {
         return Err(Stop::skip(
             "this ESP's responses have no body that could end early",
         ));
@@ -166,7 +166,7 @@ fn long() -> Message {
 async fn status(rig: Rig, told: Told) -> Verdict {
     let told_by_esp = matches!(told.by, Teller::Esp(_));
     match &told.by {
-        Teller::Esp(trouble) => rig.trouble(*trouble, "error message of the ESP"),
+        Teller::Esp(failure) => rig.refuse_all(*failure, "error message of the ESP"),
         Teller::Anybody(fault) => rig.inject(fault)?,
     }
     let error = error(&rig).await?;
@@ -187,7 +187,7 @@ async fn status(rig: Rig, told: Told) -> Verdict {
 }
 
 async fn retry_after(rig: Rig, said: &'static str, right: fn(Duration) -> bool) -> Verdict {
-    rig.trouble(TroubleKind::RateLimited, "slow down");
+    rig.refuse_all(FailureKind::RateLimited, "slow down");
     rig.plan(|plan| plan.retry_after = Some(said));
     let found = error(&rig).await?.retry_after();
     rig.ensure(found.is_some_and(right), || {
@@ -197,7 +197,7 @@ async fn retry_after(rig: Rig, said: &'static str, right: fn(Duration) -> bool) 
 
 async fn words(rig: Rig) -> Verdict {
     let words = "the plan of this account allows no such thing (ref. 4711)";
-    rig.trouble(TroubleKind::Refused, words);
+    rig.refuse_all(FailureKind::Refused, words);
     let error = error(&rig).await?;
     rig.ensure(error.to_string().contains(words), || {
         format!("expected   {words}\nreported   {error}")
@@ -223,9 +223,9 @@ async fn sent_once(rig: Rig) -> Verdict {
 
 /// Applies even to what would be safe to retry, because the caller limits the time for that.
 async fn leaves_retries(rig: Rig) -> Verdict {
-    for kind in [TroubleKind::RateLimited, TroubleKind::Unavailable] {
+    for kind in [FailureKind::RateLimited, FailureKind::Unavailable] {
         let before = rig.wire.tries();
-        rig.trouble(kind, "not now");
+        rig.refuse_all(kind, "not now");
         error(&rig).await?;
         let made = rig.wire.tries().saturating_sub(before);
         rig.ensure(made == 1, || {

@@ -8,7 +8,7 @@ use anymail_core::{EventType, Metadata, RejectReason, Webhook};
 use bytes::Bytes;
 use http::Request;
 
-use super::harness::Answer;
+use super::harness::Report;
 use super::understood::Understood;
 
 /// A webhook, and what the ESP posts to it.
@@ -76,9 +76,9 @@ impl Post {
 ///
 /// ```
 /// use anymail_core::{EventType, RejectReason};
-/// use anymail_test_utils::conformance::{Answer, Expected};
+/// use anymail_test_utils::conformance::{Report, Expected};
 ///
-/// fn hard_bounce(sent: &Answer) -> Expected {
+/// fn hard_bounce(sent: &Report) -> Expected {
 ///     Expected::of(sent, EventType::Bounced)
 ///         .reason(RejectReason::Invalid)
 ///         .at(1_790_000_000)
@@ -114,14 +114,14 @@ pub struct Expected {
 impl Expected {
     /// Creates an event about a message that was sent, for its first recipient, with its ID,
     /// metadata and tags. If the ESP posts less, remove it.
-    pub fn of(sent: &Answer, event_type: EventType) -> Self {
+    pub fn of(sent: &Report, event_type: EventType) -> Self {
         let first = sent.recipients.first();
         let id = first.map_or(&sent.id, |first| &first.id);
         Self {
             recipient: first.map(|first| first.address.email().to_owned()),
-            message_id: Some(sent.mail.own_id.as_ref().unwrap_or(id).clone()),
-            metadata: sent.mail.metadata.clone(),
-            tags: sent.mail.tags.clone(),
+            message_id: Some(sent.message.own_id.as_ref().unwrap_or(id).clone()),
+            metadata: sent.message.metadata.clone(),
+            tags: sent.message.tags.clone(),
             ..Self::nothing(event_type)
         }
     }

@@ -2,7 +2,7 @@
 
 use anymail_core::{JsonMap, Status};
 
-use super::harness::{Answer, Recipient};
+use super::harness::{Recipient, Report};
 use super::understood::Understood;
 use crate::fixtures::plain;
 
@@ -12,7 +12,7 @@ use crate::fixtures::plain;
 pub enum MessageIds {
     /// One message; its recipients share the ID.
     #[default]
-    PerMail,
+    PerMessage,
     /// One recipient of one message.
     PerRecipient,
     /// All messages of one call.
@@ -45,7 +45,7 @@ pub struct Profile {
     pub message_id: fn(u64) -> String,
     /// Whether the response's body contains any result. Use `false` if the HTTP status is the complete
     /// result. The default is `true`.
-    pub answers_have_a_body: bool,
+    pub responses_have_a_body: bool,
     /// How many recipients of a batch the ESP accepts in one call according to its documentation; 1 if
     /// each recipient needs a separate call. The default is `None`, no limit. With a limit, the suite
     /// sends batches in several calls and makes one of those calls fail.
@@ -86,7 +86,7 @@ impl Default for Profile {
             accepts_as: Status::Sent,
             message_ids: MessageIds::default(),
             message_id: |n| format!("{n:08x}-c0de-4bad-8bee-{n:012x}"),
-            answers_have_a_body: true,
+            responses_have_a_body: true,
             recipients_per_call: None,
             inline_parts_have_names: true,
             template_id: "welcome".to_owned(),
@@ -112,7 +112,7 @@ impl Profile {
     }
 
     /// A message that was never sent, for posts whose contents do not matter.
-    pub(super) fn some_mail(&self) -> Answer {
+    pub(super) fn some_mail(&self) -> Report {
         let mail = Understood::from(&plain());
         let id = (self.message_id)(1);
         let recipient = |address: &anymail_core::Address| Recipient {
@@ -120,11 +120,11 @@ impl Profile {
             status: self.accepts_as,
             id: id.clone(),
         };
-        Answer {
+        Report {
             recipients: mail.recipients().map(recipient).collect(),
             id: id.clone(),
-            words: String::new(),
-            mail,
+            error_message: String::new(),
+            message: mail,
         }
     }
 }

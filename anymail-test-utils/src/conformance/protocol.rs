@@ -16,7 +16,7 @@ pub(super) fn trials(can: &Capabilities, faults: &Faults) -> Vec<Trial> {
     let can = can.clone();
     vec![
         trial(
-            "protocol::is_kept_by_every_kind_of_mail",
+            "protocol::is_kept_by_every_kind_of_message",
             LOOK_AT,
             move |rig| kinds(rig, can.clone()),
         ),
@@ -77,7 +77,7 @@ async fn kinds(rig: Rig, can: Capabilities) -> Verdict {
 async fn errors(rig: Rig) -> Verdict {
     for Told { name, by, .. } in &rig.faults()?.told {
         match by {
-            Teller::Esp(kind) => rig.trouble(*kind, "words"),
+            Teller::Esp(kind) => rig.refuse_all(*kind, "words"),
             Teller::Anybody(fault) => rig.inject(fault)?,
         }
         let _ = rig.send(&plain()).await?;

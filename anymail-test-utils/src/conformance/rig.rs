@@ -13,7 +13,7 @@ use anymail_core::{
 use super::capture::Capture;
 use super::desk::{Plan, lock};
 use super::excerpt::cut;
-use super::harness::{Answer, TroubleKind};
+use super::harness::{FailureKind, Report};
 use super::posts::Posts;
 use super::profile::Profile;
 use super::signer::Signer;
@@ -68,7 +68,7 @@ impl Rig {
     }
 
     /// Returns the webhooks, with events about this message.
-    pub(super) fn webhooks_about(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    pub(super) fn webhooks_about(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         self.subject.webhooks(auth, sent)
     }
 
@@ -96,8 +96,8 @@ impl Rig {
     }
 
     /// Makes the ESP fail every request in this way.
-    pub(super) fn trouble(&self, kind: TroubleKind, words: impl Into<String>) {
-        self.plan(|plan| plan.trouble = Some((kind, words.into())));
+    pub(super) fn refuse_all(&self, kind: FailureKind, words: impl Into<String>) {
+        self.plan(|plan| plan.failure = Some((kind, words.into())));
     }
 
     /// Makes the ESP report this status for the recipients that `of` selects, and success for the
@@ -117,11 +117,11 @@ impl Rig {
     /// Removes all faults and restores the ESP's default behavior.
     pub(super) fn all_is_well(&self) {
         self.wire.clear_faults();
-        self.plan(|plan| (plan.trouble, plan.trouble_at) = (None, None));
+        self.plan(|plan| (plan.failure, plan.failure_at) = (None, None));
     }
 
     /// Returns the responses of the ESP, call by call.
-    pub(super) fn calls(&self) -> Vec<Vec<Answer>> {
+    pub(super) fn calls(&self) -> Vec<Vec<Report>> {
         let desk = self.wire.desk();
         desk.map_or_else(Vec::new, |desk| desk.log().calls.clone())
     }
@@ -178,6 +178,9 @@ impl Rig {
     }
 
     /// The mailer turns a backend's panic into an error, but a backend must not panic.
+    ///
+    /// Core reports a panic only in words, also one that `send_many` or a failover has caught. The
+    /// mutants that panic are not detected if these words change.
     fn unpanicked(&self, result: &Result<SendStatus, SendError>) -> Verdict {
         let panicked = |error: &SendError| error.message().starts_with("the backend panicked");
         self.ensure(!result.as_ref().is_err_and(panicked), || {
@@ -244,7 +247,7 @@ impl Rig {
             None => Ok(()),
             Some(what) if what.iter().all(|it| *it == self.profile.accepts_as) => {
                 Err(self.fail(format!(
-                    "Harness::answer returned None for ordinary success, {what:?}; \
+                    "Harness::response returned None for ordinary success, {what:?}; \
                      is Profile::accepts_as right?"
                 )))
             }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Response;
 
-use super::harness::TroubleKind;
+use super::harness::FailureKind;
 use super::network::error;
 use super::rig::Rig;
 use super::trial::{Stop, Trial, Verdict, trial};
@@ -141,11 +141,11 @@ async fn in_no_error(rig: Rig) -> Verdict {
         rig.wire.clear_faults();
     }
     for kind in [
-        TroubleKind::BadToken,
-        TroubleKind::RateLimited,
-        TroubleKind::Crashed,
+        FailureKind::BadToken,
+        FailureKind::RateLimited,
+        FailureKind::Crashed,
     ] {
-        rig.trouble(kind, "words");
+        rig.refuse_all(kind, "words");
         unheard(&rig, "an error", &printed(&error(&rig).await?))?;
     }
     rig.wire.refuse().await?;
@@ -159,11 +159,11 @@ async fn not_echoed(rig: Rig) -> Verdict {
     echoes.extend(rig.wire.bearers());
     for echo in &echoes {
         for kind in [
-            TroubleKind::BadToken,
-            TroubleKind::Refused,
-            TroubleKind::Crashed,
+            FailureKind::BadToken,
+            FailureKind::Refused,
+            FailureKind::Crashed,
         ] {
-            rig.trouble(kind, format!("no such token: {echo}"));
+            rig.refuse_all(kind, format!("no such token: {echo}"));
             unheard(&rig, "an error", &printed(&error(&rig).await?))?;
         }
         rig.all_is_well();
@@ -180,12 +180,12 @@ async fn not_echoed(rig: Rig) -> Verdict {
 
 async fn untraced(rig: Rig) -> Verdict {
     rig.send_ok(&plain()).await?;
-    rig.trouble(
-        TroubleKind::BadToken,
+    rig.refuse_all(
+        FailureKind::BadToken,
         format!("no such token: {}", rig.secret),
     );
     error(&rig).await?;
-    rig.plan(|plan| plan.trouble = None);
+    rig.plan(|plan| plan.failure = None);
     for fault in &rig.faults()?.telling {
         rig.inject(fault)?;
         let _ = rig.send(&plain()).await?;

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use uuid::Uuid;
 
-use super::answers::nonsense;
 use super::posts::Posts;
+use super::responses::nonsense;
 use super::rig::Rig;
 use super::secrets::holds;
 use super::signer::{Signer, Signing};
@@ -70,7 +70,7 @@ pub(super) fn trials(kinds: &[WebhookKind]) -> Vec<Trial> {
             ),
             on_desks(
                 kind,
-                "signing_keys_are_in_no_debug_output_answer_or_log",
+                "signing_keys_are_in_no_debug_output_response_or_log",
                 "anymail_core::Secret or HmacSha256Keys for everything that holds a key",
                 unprinted,
             )
@@ -201,24 +201,24 @@ async fn refused(
         || format!("{what}: expected NoSecret or WrongSecret, got {kind:?}"),
     )?;
     let handled = AtomicUsize::new(0);
-    let answer = answer(webhook, request, &handled).await;
+    let response = respond(webhook, request, &handled).await;
     rig.ensure(handled.load(Ordering::SeqCst) == 0, || {
         format!("{what}: its events were handled")
     })?;
-    let status = answer.status();
+    let status = response.status();
     rig.ensure(
         status == webhook.status(kind) && !status.is_success(),
         || format!("{what}: the response was {status}"),
     )?;
-    rig.ensure(answer.body().is_empty(), || {
+    rig.ensure(response.body().is_empty(), || {
         format!(
             "{what}: the response reveals the reason: {}",
-            start_of(answer.body())
+            start_of(response.body())
         )
     })
 }
 
-async fn answer(
+async fn respond(
     webhook: &dyn Webhook,
     request: &Request<Bytes>,
     handled: &AtomicUsize,
@@ -450,7 +450,7 @@ async fn anew(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
             let expected = events(&rig, &webhook, &first)?.len();
             let second = desk.signed(&rig, request, &desk.old, 0)?;
             for request in [&first, &first, &second] {
-                let status = answer(&webhook, request, &handled).await.status();
+                let status = respond(&webhook, request, &handled).await.status();
                 rig.ensure(status.is_success(), || format!("the response was {status}"))?;
             }
             let handled = handled.into_inner();
@@ -473,8 +473,8 @@ async fn unprinted(rig: Arc<Rig>, desk: SigningDesk) -> Verdict {
                 let text = format!("{error} {error:?} {}", error.response_text());
                 unheard(&rig, "an error", &text)?;
             }
-            let answer = answer(webhook, request, &AtomicUsize::new(0)).await;
-            unheard(&rig, "an answer", &format!("{answer:?}"))?;
+            let response = respond(webhook, request, &AtomicUsize::new(0)).await;
+            unheard(&rig, "a response", &format!("{response:?}"))?;
         }
     }
     let auth = webhook.auth();

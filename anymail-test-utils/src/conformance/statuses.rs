@@ -15,7 +15,7 @@ const SAID: [(&str, Status); 4] = [
     ("rejected", Status::Rejected),
     ("failed", Status::Failed),
 ];
-const LOOK_AT: &str = "how your backend reads the response; Harness::answer, which wrote it";
+const LOOK_AT: &str = "how your backend reads the response; Harness::response, which wrote it";
 
 pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     let mut trials = vec![
@@ -31,9 +31,9 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             nobody,
         ),
         trial(
-            "statuses::the_raw_answer_is_kept",
+            "statuses::the_raw_response_is_kept",
             "SendStatus::esp_responses: push the response's body as text",
-            raw_answer,
+            raw_response,
         ),
         trial(
             "message_ids::are_those_of_the_esp",
@@ -64,7 +64,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
             move |rig| alone(rig, status),
         ));
         trials.push(trial(
-            format!("statuses::one_of_three_in_a_mail_is_{name}"),
+            format!("statuses::one_of_three_in_a_message_is_{name}"),
             LOOK_AT,
             move |rig| {
                 let to = ["ann@example.com", "bob@example.com", "eve@example.com"];
@@ -155,12 +155,15 @@ async fn copies(rig: Rig) -> Verdict {
     ids(&rig, &status)
 }
 
-async fn raw_answer(rig: Rig) -> Verdict {
+async fn raw_response(rig: Rig) -> Verdict {
     let status = rig.send_ok(&plain()).await?;
-    if !rig.profile.answers_have_a_body {
+    if !rig.profile.responses_have_a_body {
         return Err(Stop::skip("this ESP's responses have no body"));
     }
-    let kept = status.esp_responses.iter().any(|answer| !answer.is_empty());
+    let kept = status
+        .esp_responses
+        .iter()
+        .any(|response| !response.is_empty());
     rig.ensure(kept, || "SendStatus::esp_responses is empty".to_owned())
 }
 

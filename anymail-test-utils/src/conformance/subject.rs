@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::desk::Desk;
 use super::harness::{
-    Answer, Harness, HarnessError, LocalHarness, SmtpHarness, SmtpTarget, Target,
+    Harness, HarnessError, LocalHarness, Report, SmtpHarness, SmtpTarget, Target,
 };
 use super::posts::Posts;
 use super::profile::Profile;
@@ -61,7 +61,7 @@ impl Subject {
     }
 
     /// Returns the webhooks, created with these secrets, and events about a message.
-    pub(super) fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    pub(super) fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         match self {
             Self::Http(harness) => harness.webhooks(auth, sent),
             Self::Smtp(_) | Self::Local(_) => Vec::new(),

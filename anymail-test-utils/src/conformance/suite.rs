@@ -12,8 +12,8 @@ use super::subject::Subject;
 use super::trial::{Stop, Trial};
 use super::wire::Faults;
 use super::{
-    about, addresses, answers, attachments, batch, calls, extra, features, mails, many, network,
-    protocol, secrets, signatures, statuses, tasks, templates, together, webhooks,
+    about, addresses, attachments, batch, calls, extra, features, many, messages, network,
+    protocol, responses, secrets, signatures, statuses, tasks, templates, together, webhooks,
 };
 
 /// The trials that apply to one backend.
@@ -159,7 +159,7 @@ impl fmt::Debug for Suite {
 fn trials(can: &Capabilities, profile: &Profile, faults: Option<&Faults>) -> Vec<Trial> {
     let local = faults.is_none();
     let mut trials = about::trials();
-    trials.extend(mails::trials(can));
+    trials.extend(messages::trials(can));
     trials.extend(addresses::trials(can));
     trials.extend(attachments::trials(can));
     trials.extend(features::trials(can));
@@ -175,7 +175,9 @@ fn trials(can: &Capabilities, profile: &Profile, faults: Option<&Faults>) -> Vec
         trials.extend(statuses::trials(can));
         trials.extend(network::trials(faults));
         trials.extend(protocol::trials(can, faults));
-        trials.extend(answers::trials(can.support(Feature::Batch) != Support::No));
+        trials.extend(responses::trials(
+            can.support(Feature::Batch) != Support::No,
+        ));
     }
     trials
 }

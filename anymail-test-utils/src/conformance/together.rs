@@ -46,7 +46,7 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     let has = |feature| can.support(feature) != Support::No;
     let (batch, template) = (has(Feature::Batch), has(Feature::Template));
     let paths = [
-        (true, "mails", Path::Single),
+        (true, "messages", Path::Single),
         (batch, "batch", Path::Batch),
         (template, "templates", Path::Template),
         (template && batch, "templates", Path::TemplateBatch),

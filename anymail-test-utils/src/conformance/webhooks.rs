@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 
-use super::answers::{mutilations, nonsense};
 use super::events::News;
 use super::posts::{Post, Posts};
+use super::responses::{mutilations, nonsense};
 use super::rig::Rig;
 use super::secrets::holds;
 use super::trial::{Stop, Trial, Verdict, trial};

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_in_the_words_seen_on_the_wire() {
+    fn refuses_with_the_error_messages_seen_on_the_wire() {
         let cases = [
             (
                 "To",
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_only_looks_like_an_address() {
+    fn refuses_text_that_only_looks_like_an_address() {
         for text in [
             "jöhn@example.com",
             "a@příklad.cz",

@@ -25,7 +25,7 @@ pub enum TriggerError {
     /// The fake has accepted no message with this ID.
     UnknownMessage(String),
     /// The bytes are not a valid message.
-    NotAMail,
+    NotAMessage,
     /// The fake was dropped in the meantime.
     Stopped,
 }
@@ -37,7 +37,7 @@ impl fmt::Display for TriggerError {
                 let id: String = id.chars().take(80).collect();
                 write!(f, "no message with the ID {id:?} was accepted")
             }
-            Self::NotAMail => f.write_str("could not parse the message: not valid MIME"),
+            Self::NotAMessage => f.write_str("could not parse the message: not valid MIME"),
             Self::Stopped => f.write_str("the fake Postmark server was stopped"),
         }
     }

@@ -136,7 +136,7 @@ pub(super) fn bodies<'a>(parts: impl Iterator<Item = &'a MessagePart<'a>>, html:
 }
 
 /// Returns the text above the quoted message, in replies only. Postmark's algorithm is not public;
-/// this one recognizes the English markers of most mail programs.
+/// this one recognizes the English markers of most mail clients.
 fn stripped_reply(mail: &Message<'_>, text: &str) -> String {
     let is_reply = ["In-Reply-To", "References"]
         .into_iter()

@@ -58,7 +58,7 @@ use self::state::Fake;
 pub use self::stored_template::StoredTemplate;
 use self::streams::SuppressionOrigin;
 pub use self::streams::{InactiveReason, StreamKind};
-pub use self::webhooks::{WebhookReport, WebhookTry};
+pub use self::webhooks::{WebhookAttempt, WebhookReport};
 use crate::faults::Fault;
 use crate::server::{Counts, LoopbackServer};
 use crate::smtp_server::LoopbackSmtp;
@@ -75,7 +75,7 @@ use crate::smtp_server::LoopbackSmtp;
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let postmark = FakePostmark::start()?;
 /// let client = reqwest::Client::builder().no_proxy().build()?;
-/// let answer = client
+/// let response = client
 ///     .post(format!("{}/email", postmark.url()))
 ///     .header("Accept", "application/json")
 ///     .header("Content-Type", "application/json")
@@ -83,7 +83,7 @@ use crate::smtp_server::LoopbackSmtp;
 ///     .body(r#"{"From": "me@example.com", "To": "you@example.com", "TextBody": "Hi!"}"#)
 ///     .send()
 ///     .await?;
-/// assert_eq!(answer.status(), 200);
+/// assert_eq!(response.status(), 200);
 /// let messages = postmark.messages();
 /// assert_eq!(messages[0].to[0].email, "you@example.com");
 /// assert_eq!(messages[0].text_body.as_deref(), Some("Hi!"));

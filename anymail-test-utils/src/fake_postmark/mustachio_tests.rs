@@ -73,7 +73,7 @@ fn text_is_not_escaped() {
 }
 
 #[test]
-fn faults_come_all_at_once_with_their_places() {
+fn all_faults_are_reported_at_once_with_their_places() {
     let source = "{{#a}}\n {{/b}}{{user-name}}\n{{#each}}{{#each x}}{{/each}}";
     let faults = compile(source, true).unwrap_err();
     let places: Vec<_> = faults.iter().map(|f| (f.line, f.character)).collect();
@@ -91,7 +91,7 @@ fn faults_come_all_at_once_with_their_places() {
 }
 
 #[test]
-fn a_list_that_is_none_is_a_fault_of_the_model() {
+fn a_value_that_is_not_a_list_is_a_fault_of_the_model() {
     let template = compile("{{#each a}}x{{/each}}", true).unwrap();
     let words = template.render(&json!({"a": {"b": 1}})).unwrap_err();
     assert_eq!(
@@ -123,7 +123,7 @@ fn a_layout_has_one_place_for_its_content() {
 }
 
 #[test]
-fn what_is_nested_without_end_is_a_fault_and_no_stack_overflow() {
+fn excessive_nesting_is_a_fault_and_no_stack_overflow() {
     let blocks = |open: &str, close: &str, n: usize| open.repeat(n) + &close.repeat(n);
     assert!(compile(&blocks("{{#each l}}", "{{/each}}", 40), true).is_ok());
     for n in [101, 10_000] {

@@ -164,7 +164,7 @@ fn shown_source(raw: &[u8]) -> String {
     }
 }
 
-/// The non-empty fields, in the order that mail programs use.
+/// The non-empty fields, in the order that mail clients use.
 fn fields(message: &SentMessage) -> Vec<Value> {
     let template = message.template_model.as_ref().map(Value::to_string);
     let template = match (&message.template, template) {
@@ -220,21 +220,21 @@ fn links(message: &SentMessage) -> Vec<String> {
 }
 
 fn report(report: &WebhookReport) -> Value {
-    let last = report.tries.last();
+    let last = report.attempts.last();
     let outcome = match last.and_then(|last| last.status) {
         Some(status) => format!("HTTP {status}"),
         None => "no response".to_owned(),
     };
-    let tries = match report.tries.len() {
+    let attempts = match report.attempts.len() {
         1 => String::new(),
-        tries => format!(", {tries} attempts"),
+        attempts => format!(", {attempts} attempts"),
     };
-    let answer = last.map_or("", |last| last.answer.as_str());
+    let answer = last.map_or("", |last| last.body.as_str());
     json!({
         "kind": report.payload.get("RecordType"),
         "url": report.url,
         "delivered": report.delivered,
-        "outcome": outcome + &tries,
+        "outcome": outcome + &attempts,
         "answer": answer.chars().take(200).collect::<String>(),
     })
 }

@@ -228,7 +228,7 @@ pub(super) fn several(errors: Value) -> ApiError {
     error
 }
 
-/// A webhook that did not answer as it must: the body is a report on each trigger. DOC
+/// A webhook that did not respond with 200: the body is a report on each trigger. DOC
 pub(super) fn webhook_not_verified(report: Value) -> ApiError {
     let mut error = refused(1364, "The webhook could not be verified.");
     error.body = Some(report);

@@ -19,7 +19,7 @@ use super::smtp_mail;
 use super::state::{Fake, State};
 use super::webhooks::Posting;
 use crate::smtp_server::{
-    LoopbackSmtp, LoopbackTls, SmtpExtension, SmtpMail, SmtpMechanism, SmtpReply,
+    LoopbackSmtp, LoopbackTls, SmtpExtension, SmtpMechanism, SmtpMessage, SmtpReply,
 };
 
 /// Starts the SMTP server of a fake.
@@ -40,7 +40,7 @@ pub(super) fn start(
         .without(SmtpExtension::Dsn)
         .without(SmtpExtension::Chunking)
         .login_rule(move |user, password| Some(log_in(&guard, user, password)))
-        .reply_to_mail(move |mail| take(&taker, mail))
+        .reply_to_message(move |mail| take(&taker, mail))
         .start()
 }
 
@@ -70,7 +70,7 @@ fn stream_of<'a>(fake: &'a Fake, user: &str) -> Option<&'a str> {
 
 /// Handles a message whose content is complete. `None` is the usual 250, also for a message that is
 /// refused afterwards.
-fn take(fake: &Fake, mail: &SmtpMail) -> Option<SmtpReply> {
+fn take(fake: &Fake, mail: &SmtpMessage) -> Option<SmtpReply> {
     let unreadable = || SmtpReply::new(554, "5.6.0 Error: could not parse the message");
     let user = mail.user.as_deref().unwrap_or_default();
     let Some(arrived) = smtp_mail::read(mail, stream_of(fake, user)) else {
@@ -120,7 +120,7 @@ fn one_line(error: &ApiError) -> String {
 
 fn accept(
     state: &mut State,
-    mail: &SmtpMail,
+    mail: &SmtpMessage,
     mut message: SentMessage,
 ) -> (Arc<SentMessage>, Vec<Posting>) {
     message.raw_mime = Some(mail.content.clone());
@@ -138,7 +138,7 @@ fn accept(
 
 fn refuse(
     state: &mut State,
-    mail: &SmtpMail,
+    mail: &SmtpMessage,
     request: EmailRequest,
     checked: Checked,
     error: &ApiError,

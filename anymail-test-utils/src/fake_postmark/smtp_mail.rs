@@ -12,7 +12,7 @@ use super::check::Checked;
 use super::fields::set;
 use super::inbound::{bodies, list, mailboxes, nests_too_deep};
 use super::message::{Mailbox, SentAttachment};
-use crate::smtp_server::SmtpMail;
+use crate::smtp_server::SmtpMessage;
 
 /// A parsed message.
 pub(super) struct Arrived {
@@ -23,7 +23,7 @@ pub(super) struct Arrived {
 }
 
 /// Parses a message for this stream, if one is given; `None` if the bytes are not a message.
-pub(super) fn read(mail: &SmtpMail, stream: Option<&str>) -> Option<Arrived> {
+pub(super) fn read(mail: &SmtpMessage, stream: Option<&str>) -> Option<Arrived> {
     if nests_too_deep(&mail.content) {
         return None;
     }
@@ -69,7 +69,7 @@ pub(super) fn read(mail: &SmtpMail, stream: Option<&str>) -> Option<Arrived> {
 }
 
 /// The envelope determines the recipients; the header determines their names. DOC
-fn people_and_files(mail: &SmtpMail, parsed: &Message<'_>) -> Checked {
+fn people_and_files(mail: &SmtpMessage, parsed: &Message<'_>) -> Checked {
     let mut envelope: Vec<&str> = Vec::new();
     for address in mail.addresses() {
         if !envelope

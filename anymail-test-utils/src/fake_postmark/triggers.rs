@@ -102,7 +102,7 @@ impl FakePostmark {
     /// The message is in RFC 5322 format with any kind of line ends.
     ///
     /// # Errors
-    /// Returns [`TriggerError::NotAMail`] if the message cannot be parsed.
+    /// Returns [`TriggerError::NotAMessage`] if the message cannot be parsed.
     pub async fn receive(&self, raw_mime: &[u8]) -> Reports {
         self.receive_as(raw_mime, None).await
     }
@@ -172,7 +172,7 @@ pub(super) fn received(
     let state = fake.state();
     let with_raw = state.server.flag("RawEmailEnabled");
     let payload = inbound::payload(raw_mime, recipient, with_raw);
-    let payload = payload.ok_or(TriggerError::NotAMail)?;
+    let payload = payload.ok_or(TriggerError::NotAMessage)?;
     let url = state.server.text("InboundHookUrl");
     let posting = Posting {
         target: Target::new(url),

@@ -106,7 +106,7 @@ pub struct WebhookReport {
     /// `X-PM-Webhook-Trace-Id`, which is the same for each attempt.
     pub trace_id: String,
     /// The attempts in order; at least one.
-    pub tries: Vec<WebhookTry>,
+    pub attempts: Vec<WebhookAttempt>,
     /// Whether the receiver finally accepted the event.
     pub delivered: bool,
 }
@@ -114,24 +114,24 @@ pub struct WebhookReport {
 /// One attempt to post an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct WebhookTry {
+pub struct WebhookAttempt {
     /// The HTTP status; `None` if there was no response.
     pub status: Option<u16>,
     /// The body of the response; the error if there was no response.
-    pub answer: String,
+    pub body: String,
 }
 
 impl WebhookReport {
     /// Returns the HTTP status of the last attempt; `None` if it had no response.
     pub fn status(&self) -> Option<u16> {
-        self.tries.last()?.status
+        self.attempts.last()?.status
     }
 }
 
 /// Shows the statuses, but neither the payload nor the responses.
 impl fmt::Debug for WebhookReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let statuses: Vec<_> = self.tries.iter().map(|one| one.status).collect();
+        let statuses: Vec<_> = self.attempts.iter().map(|one| one.status).collect();
         f.debug_struct("WebhookReport")
             .field("url", &self.url)
             .field("trace_id", &self.trace_id)
@@ -175,7 +175,7 @@ impl Poster {
             url: target.shown_url(),
             payload,
             trace_id: new_id(),
-            tries: Vec::new(),
+            attempts: Vec::new(),
             delivered: false,
         };
         let pauses = rule.pauses();
@@ -184,7 +184,7 @@ impl Poster {
             let one = self.try_once(&target, body, remaining, &report.trace_id);
             let one = one.await;
             let status = one.status;
-            report.tries.push(one);
+            report.attempts.push(one);
             report.delivered = status.is_some_and(|status| rule.is_success(status));
             if !rule.tries_again_after(status) {
                 break;
@@ -224,10 +224,10 @@ impl Poster {
         payload: &Value,
         remaining: usize,
         trace_id: &str,
-    ) -> WebhookTry {
-        let failed = |error: reqwest::Error| WebhookTry {
+    ) -> WebhookAttempt {
+        let failed = |error: reqwest::Error| WebhookAttempt {
             status: None,
-            answer: describe(&error.without_url()),
+            body: describe(&error.without_url()),
         };
         let client = match self.client(&target.url) {
             Ok(client) => client,
@@ -251,9 +251,9 @@ impl Poster {
             }
         }
         match request.send().await {
-            Ok(response) => WebhookTry {
+            Ok(response) => WebhookAttempt {
                 status: Some(response.status().as_u16()),
-                answer: response.text().await.unwrap_or_default(),
+                body: response.text().await.unwrap_or_default(),
             },
             Err(error) => failed(error),
         }
@@ -293,6 +293,6 @@ impl Fake {
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| error.to_string())?;
         let trace_id = new_id();
         let one = runtime.block_on(self.poster.try_once(target, payload, 0, &trace_id));
-        one.status.ok_or(one.answer)
+        one.status.ok_or(one.body)
     }
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::mail::SmtpMail;
+use super::mail::SmtpMessage;
 use super::reply::SmtpReply;
 use super::shared::{LoginRule, MailRule, Plan};
 use super::{LoopbackSmtp, tls};
@@ -245,10 +245,10 @@ impl LoopbackSmtpBuilder {
     }
 
     /// Sets a rule for each message whose content is complete, like
-    /// [`LoopbackSmtp::reply_to_mail`], but from the first message on.
-    pub fn reply_to_mail(
+    /// [`LoopbackSmtp::reply_to_message`], but from the first message on.
+    pub fn reply_to_message(
         mut self,
-        rule: impl Fn(&SmtpMail) -> Option<SmtpReply> + Send + Sync + 'static,
+        rule: impl Fn(&SmtpMessage) -> Option<SmtpReply> + Send + Sync + 'static,
     ) -> Self {
         self.mail_rule = Some(Arc::new(rule));
         self

@@ -82,7 +82,7 @@ pub struct SmtpCounts {
     /// under `?`.
     pub commands: BTreeMap<String, u64>,
     /// Messages that were kept.
-    pub mails: u64,
+    pub messages: u64,
     /// Bytes of content that were read, including stuffed dots and the final dot.
     pub content_bytes: u64,
     /// Bytes that clients have read of endless replies

@@ -1,4 +1,4 @@
-//! [`SmtpMail`]: a message as it arrived, with its envelope.
+//! [`SmtpMessage`]: a message as it arrived, with its envelope.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ pub type SmtpParameters = Vec<(String, Option<String>)>;
 /// A message that a [`LoopbackSmtp`](crate::LoopbackSmtp) has kept.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct SmtpMail {
+pub struct SmtpMessage {
     /// The queue ID that the reply contained.
     pub id: String,
     /// The number of its connection, starting at 1.
@@ -31,7 +31,7 @@ pub struct SmtpMail {
     pub user: Option<String>,
 }
 
-impl SmtpMail {
+impl SmtpMessage {
     /// Returns the value of a parameter of `MAIL`, which is empty if it has none. The keyword is
     /// not case-sensitive.
     pub fn parameter(&self, keyword: &str) -> Option<&str> {
@@ -49,9 +49,9 @@ impl SmtpMail {
 
 /// Shows the envelope and the content's length, but no content, and no user name because it may be
 /// a token.
-impl fmt::Debug for SmtpMail {
+impl fmt::Debug for SmtpMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SmtpMail")
+        f.debug_struct("SmtpMessage")
             .field("id", &self.id)
             .field("connection", &self.connection)
             .field("sender", &self.sender)
@@ -63,7 +63,7 @@ impl fmt::Debug for SmtpMail {
     }
 }
 
-/// An envelope recipient of an [`SmtpMail`].
+/// An envelope recipient of an [`SmtpMessage`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SmtpRecipient {

@@ -37,7 +37,7 @@ use self::builder::Settings;
 pub use self::builder::{LoopbackSmtpBuilder, LoopbackTls, SmtpExtension, SmtpMechanism};
 pub use self::fault::{SmtpAction, SmtpFault, SmtpStage, WrongCertificate};
 pub use self::judge::{SmtpCounts, SmtpRule, SmtpViolation};
-pub use self::mail::{SmtpMail, SmtpParameters, SmtpRecipient};
+pub use self::mail::{SmtpMessage, SmtpParameters, SmtpRecipient};
 pub use self::reply::SmtpReply;
 pub use self::shared::SmtpMoment;
 use self::shared::{Plan, Shared};
@@ -77,9 +77,9 @@ use crate::loopback::{Connections, Loopback};
 /// assert!(said("DATA\r\n")?.starts_with("354 "));
 /// assert!(said("Subject: Hi\r\n\r\n..\r\n.\r\n")?.starts_with("250 "));
 ///
-/// let mails = server.mails();
-/// assert_eq!(mails[0].addresses(), ["you@example.com"]);
-/// assert_eq!(mails[0].content, "Subject: Hi\r\n\r\n.\r\n");
+/// let messages = server.messages();
+/// assert_eq!(messages[0].addresses(), ["you@example.com"]);
+/// assert_eq!(messages[0].content, "Subject: Hi\r\n\r\n.\r\n");
 /// server.assert_no_violations();
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -143,13 +143,13 @@ impl LoopbackSmtp {
     }
 
     /// Returns the messages that the server has kept, in order.
-    pub fn mails(&self) -> Vec<Arc<SmtpMail>> {
-        self.shared.seen().mails.clone()
+    pub fn messages(&self) -> Vec<Arc<SmtpMessage>> {
+        self.shared.seen().messages.clone()
     }
 
     /// Forgets all messages. Does not reset the counters.
-    pub fn forget_mails(&self) {
-        self.shared.seen().mails.clear();
+    pub fn forget_messages(&self) {
+        self.shared.seen().messages.clear();
     }
 
     /// Sets whether messages are kept or only counted. They are kept by default; turn this off for
@@ -219,9 +219,9 @@ impl LoopbackSmtp {
     /// Sets a rule that is called with each message whose content is complete. `None` sends the
     /// usual `250`; a reply other than 2xx refuses the message, which is then not kept. Replaces
     /// the previous rule. The rule may block.
-    pub fn reply_to_mail(
+    pub fn reply_to_message(
         &self,
-        rule: impl Fn(&SmtpMail) -> Option<SmtpReply> + Send + Sync + 'static,
+        rule: impl Fn(&SmtpMessage) -> Option<SmtpReply> + Send + Sync + 'static,
     ) {
         self.shared.plan().mail_rule = Some(Arc::new(rule));
     }

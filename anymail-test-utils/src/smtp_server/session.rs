@@ -29,7 +29,7 @@ pub(super) struct Session {
     pub(super) user: Option<String>,
     pub(super) transaction: Transaction,
     /// The number of messages that have ended on this connection.
-    pub(super) mails: u64,
+    pub(super) messages: u64,
     closing: watch::Receiver<bool>,
     injected: watch::Receiver<u64>,
     quit: bool,
@@ -52,7 +52,7 @@ pub(super) async fn run(
         tls: false,
         user: None,
         transaction: Transaction::default(),
-        mails: 0,
+        messages: 0,
         closing,
         injected,
         quit: false,
@@ -134,7 +134,7 @@ impl Session {
     /// Reads the next line from the client. An idle connection may be closed while waiting.
     pub(super) async fn next_line(&mut self) -> Outcome<Line> {
         let at_rest = self.hello.is_some() && !self.transaction.is_open();
-        let idle = at_rest && self.mails > 0;
+        let idle = at_rest && self.messages > 0;
         let mut asked = false;
         loop {
             if let Some(line) = self.wire.take_line()? {
@@ -325,7 +325,7 @@ impl Session {
             stage,
             count: 0, // filled in by the caller
             connection: self.number,
-            mails_before: self.mails,
+            messages_before: self.messages,
             address: address.to_owned(),
         })
     }

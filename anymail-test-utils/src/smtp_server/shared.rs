@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::builder::Settings;
 use super::fault::{SmtpAction, SmtpFault, SmtpStage};
 use super::judge::{SmtpCounts, SmtpRule, SmtpViolation};
-use super::mail::SmtpMail;
+use super::mail::SmtpMessage;
 use super::reply::SmtpReply;
 use super::tls::Certificates;
 use crate::loopback::FaultQueue;
@@ -26,7 +26,7 @@ pub struct SmtpMoment {
     /// The number of the connection, starting at 1.
     pub connection: u64,
     /// The number of messages that have ended on this connection, kept or refused.
-    pub mails_before: u64,
+    pub messages_before: u64,
     /// The address as it was sent, at `MAIL` and `RCPT`; empty at other stages.
     pub address: String,
 }
@@ -34,7 +34,7 @@ pub struct SmtpMoment {
 pub(super) type FaultRule = dyn Fn(&SmtpMoment) -> Option<SmtpAction> + Send + Sync;
 pub(super) type RecipientRule = dyn Fn(&str) -> Option<SmtpReply> + Send + Sync;
 pub(super) type LoginRule = dyn Fn(&str, &str) -> Option<SmtpReply> + Send + Sync;
-pub(super) type MailRule = dyn Fn(&SmtpMail) -> Option<SmtpReply> + Send + Sync;
+pub(super) type MailRule = dyn Fn(&SmtpMessage) -> Option<SmtpReply> + Send + Sync;
 
 /// What determines faults and replies.
 #[derive(Default)]
@@ -50,7 +50,7 @@ pub(super) struct Plan {
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) counts: SmtpCounts,
-    pub(super) mails: Vec<Arc<SmtpMail>>,
+    pub(super) messages: Vec<Arc<SmtpMessage>>,
     pub(super) violations: Vec<SmtpViolation>,
 }
 
@@ -125,11 +125,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn keep(&self, mail: SmtpMail) {
+    pub(super) fn keep(&self, mail: SmtpMessage) {
         let mut seen = self.seen();
-        seen.counts.mails += 1;
+        seen.counts.messages += 1;
         if self.recording.load(Ordering::SeqCst) {
-            seen.mails.push(Arc::new(mail));
+            seen.messages.push(Arc::new(mail));
         }
     }
 }

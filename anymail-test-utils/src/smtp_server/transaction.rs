@@ -11,7 +11,7 @@ use super::command::{self, Path};
 use super::content::{self, DotReader, Progress};
 use super::fault::{SmtpAction, SmtpStage};
 use super::judge::SmtpRule;
-use super::mail::{SmtpMail, SmtpRecipient};
+use super::mail::{SmtpMessage, SmtpRecipient};
 use super::reply::SmtpReply;
 use super::session::Session;
 use super::wire::{End, Outcome};
@@ -304,7 +304,7 @@ impl Session {
     /// Decides about a message whose content is complete.
     async fn finish(&mut self, content: Bytes, size: usize) -> Outcome {
         let transaction = std::mem::take(&mut self.transaction);
-        self.mails += 1;
+        self.messages += 1;
         let eight_bit = transaction.has("BODY", Some("8BITMIME"));
         let utf8 = transaction.has("SMTPUTF8", None);
         for (rule, line) in content::judge(&content, eight_bit, utf8) {
@@ -323,7 +323,7 @@ impl Session {
             .map(|path| (path.address, path.parameters))
             .unwrap_or_default();
         let number = self.shared.ids.fetch_add(1, Ordering::SeqCst) + 1;
-        let mail = SmtpMail {
+        let mail = SmtpMessage {
             id: format!("A{number:09X}"),
             connection: self.number,
             hello: self.hello.clone().unwrap_or_default().0,
@@ -346,7 +346,7 @@ impl Session {
     }
 
     /// Calls the rule for messages, which may block.
-    async fn decide(&self, mail: SmtpMail) -> (SmtpMail, SmtpReply) {
+    async fn decide(&self, mail: SmtpMessage) -> (SmtpMessage, SmtpReply) {
         let usual = self.reply(250, "2.0.0", &format!("Ok: queued as {}", mail.id));
         let Some(rule) = self.shared.plan().mail_rule.clone() else {
             return (mail, usual);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anymail_core::{EmailBackend, Failover, Member, RoundRobin, Secret};
 use anymail_test_utils::conformance::{
-    Answer, Credentials, Harness, HarnessError, Profile, Target, Trouble, Understood,
+    Credentials, Failure, Harness, HarnessError, Profile, Report, Target, Understood,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -98,7 +98,7 @@ fn asks_the_other() -> Vec<(&'static str, &'static str)> {
             "network::a_proxy_that_refuses_a_large_request_is_reported_correctly",
             ONCE,
         ),
-        ("answers::with_only_a_status_are_reported_correctly", ONCE),
+        ("responses::with_only_a_status_are_reported_correctly", ONCE),
     ]
 }
 
@@ -126,12 +126,12 @@ impl Harness for Group {
         PigeonHarness.read(request)
     }
 
-    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-        PigeonHarness.answer(request, answers)
+    fn response(&self, request: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
+        PigeonHarness.response(request, reports)
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        PigeonHarness.trouble(trouble)
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
+        PigeonHarness.error_response(failure)
     }
 
     fn credentials(&self, secret: &str) -> Credentials {

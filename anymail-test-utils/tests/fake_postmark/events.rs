@@ -29,7 +29,7 @@ async fn a_delivery_has_the_documented_shape() {
     let reports = caller.postmark.deliver(&id).await.unwrap();
     assert_eq!(kinds(&reports), ["Delivery"]);
     assert!(reports[0].delivered);
-    assert_eq!(reports[0].tries[0].answer, "seen");
+    assert_eq!(reports[0].attempts[0].body, "seen");
     let payload = &receiver.payloads()[0];
     assert_eq!(*payload, reports[0].payload);
     let expected = [
@@ -272,7 +272,7 @@ async fn the_recipients_address_determines_the_event() {
 }
 
 #[tokio::test]
-async fn every_active_recipient_has_an_event_of_their_own() {
+async fn every_active_recipient_has_their_own_event() {
     let (caller, receiver, _) = sent(json!({})).await;
     let reason = anymail_test_utils::InactiveReason::HardBounce;
     caller
@@ -318,7 +318,7 @@ async fn events_of_an_unknown_message_are_errors() {
     let words = "no message with the ID \"nothing\" was accepted";
     assert_eq!(error.to_string(), words);
     let error = postmark.receive(b"").await.unwrap_err();
-    assert_eq!(error, TriggerError::NotAMail);
+    assert_eq!(error, TriggerError::NotAMessage);
 }
 
 #[tokio::test]

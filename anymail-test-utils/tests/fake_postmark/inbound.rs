@@ -187,5 +187,5 @@ async fn a_message_with_too_many_nested_messages_is_refused() {
     let head = "From: a@example.com\nTo: b@example.com\n";
     let deep = head.to_owned() + &"Content-Type: Message/RFC822\n\n".repeat(50_000);
     let error = postmark.receive(deep.as_bytes()).await.unwrap_err();
-    assert_eq!(error, anymail_test_utils::TriggerError::NotAMail);
+    assert_eq!(error, anymail_test_utils::TriggerError::NotAMessage);
 }

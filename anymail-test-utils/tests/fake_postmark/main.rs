@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test that fails should panic"
+    reason = "a failing test panics"
 )]
 
 mod bounces;

@@ -80,7 +80,7 @@ async fn field_names_are_case_insensitive_and_null_is_absent() {
 }
 
 #[tokio::test]
-async fn a_message_can_have_only_cc_or_bcc_and_its_answer_has_no_to() {
+async fn a_message_can_have_only_cc_or_bcc_and_its_response_has_no_to() {
     let caller = Caller::new().await;
     for field in ["Cc", "Bcc"] {
         let answer = caller
@@ -468,7 +468,7 @@ async fn the_search_can_lag_behind() {
 }
 
 #[tokio::test]
-async fn a_message_with_a_lost_answer_is_accepted() {
+async fn a_message_with_a_lost_response_is_accepted() {
     let caller = Caller::new().await;
     let server = caller.postmark.server();
     for fault in Fault::one_of_each() {

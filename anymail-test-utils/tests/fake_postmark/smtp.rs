@@ -300,7 +300,7 @@ async fn starttls_is_announced_if_it_is_configured() {
     deliver(&caller.postmark, &hello("you@example.com"))
         .await
         .unwrap();
-    let over_tls: Vec<_> = smtp.mails().iter().map(|mail| mail.over_tls).collect();
+    let over_tls: Vec<_> = smtp.messages().iter().map(|mail| mail.over_tls).collect();
     assert_eq!(over_tls, [true, false]);
     assert_eq!(caller.postmark.accepted(), 2);
 }

@@ -24,20 +24,20 @@ async fn retries_follow_the_schedule_for_tracking() {
         (&[403], 1, false),
         (&[500], 7, false),
     ];
-    for (statuses, tries, delivered) in cases {
+    for (statuses, attempts, delivered) in cases {
         let caller = Caller::new().await;
         let receiver = Receiver::answering(statuses);
         caller.postmark.add_webhook(&receiver.url());
         let id = send_one(&caller).await;
         let report = caller.postmark.deliver(&id).await.unwrap().remove(0);
         assert_eq!(
-            (report.tries.len(), report.delivered),
-            (tries, delivered),
+            (report.attempts.len(), report.delivered),
+            (attempts, delivered),
             "{statuses:?}"
         );
         assert_eq!(report.status(), statuses.last().copied());
         let requests = receiver.requests();
-        assert_eq!(requests.len(), tries);
+        assert_eq!(requests.len(), attempts);
         for (i, request) in requests.iter().enumerate() {
             assert_eq!(
                 request.headers()["x-pm-webhook-trace-id"],
@@ -62,7 +62,7 @@ async fn retries_follow_the_schedule_for_inbound_mail() {
         (&[302, 200], 2, true),
         (&[500], 11, false),
     ];
-    for (statuses, tries, delivered) in cases {
+    for (statuses, attempts, delivered) in cases {
         let postmark = FakePostmark::builder().webhook_minute(Duration::ZERO);
         let postmark = postmark.start().unwrap();
         let receiver = Receiver::answering(statuses);
@@ -70,8 +70,8 @@ async fn retries_follow_the_schedule_for_inbound_mail() {
         let mail = b"From: a@example.com\r\nTo: b@example.com\r\n\r\nHi";
         let report = postmark.receive(mail).await.unwrap().remove(0);
         assert_eq!(
-            (report.tries.len(), report.delivered),
-            (tries, delivered),
+            (report.attempts.len(), report.delivered),
+            (attempts, delivered),
             "{statuses:?}"
         );
         let first = &receiver.requests()[0];
@@ -89,12 +89,15 @@ async fn a_receiver_that_disconnects_is_retried() {
     let id = send_one(&caller).await;
     let report = caller.postmark.deliver(&id).await.unwrap().remove(0);
     assert!(report.delivered);
-    assert_eq!((report.tries.len(), report.tries[0].status), (3, None));
-    assert!(!report.tries[0].answer.is_empty());
+    assert_eq!(
+        (report.attempts.len(), report.attempts[0].status),
+        (3, None)
+    );
+    assert!(!report.attempts[0].body.is_empty());
 
     receiver.server().refuse().await.unwrap();
     let report = caller.postmark.deliver(&id).await.unwrap().remove(0);
-    assert_eq!((report.tries.len(), report.delivered), (7, false));
+    assert_eq!((report.attempts.len(), report.delivered), (7, false));
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ pub enum Break {
     /// Which messages a call contains.
     Call(fn(Vec<Value>) -> Vec<Value>),
     /// How the JSON of a response is read.
-    Answer(fn(Value) -> Value),
+    Response(fn(Value) -> Value),
     /// The error for a failed call.
     Error(fn(SendError) -> SendError),
     /// The result of one message.

@@ -121,15 +121,15 @@ impl Careless {
             true => request.header("x-api-key", secret),
             false => request,
         };
-        let answer = request.send().await.map_err(|error| self.lost(error))?;
-        let status = answer.status().as_u16();
-        let header = answer.headers().get("x-message-id");
+        let response = request.send().await.map_err(|error| self.lost(error))?;
+        let status = response.status().as_u16();
+        let header = response.headers().get("x-message-id");
         let header = header.and_then(|it| it.to_str().ok()).map(str::to_owned);
         let yes = status == calls.yes || (self.is(C::TakesAnySuccess) && status < 400);
         if yes && header.is_some() && !self.is(C::ReadsToTheEnd) {
             return Ok(header.unwrap_or_default());
         }
-        let text = answer.text().await.map_err(|error| self.lost(error))?;
+        let text = response.text().await.map_err(|error| self.lost(error))?;
         if yes {
             let id = (calls.id)(header.as_deref(), &text);
             let id = id.or(self.is(C::TakesAnySuccess).then(String::new));
@@ -183,7 +183,7 @@ impl EmailBackend for Careless {
                         let id = Some(id.clone()).filter(|id| !id.is_empty());
                         status.set(&address.key(), Status::Queued, id, None);
                     }
-                    status.esp_responses.push("an answer".to_owned());
+                    status.esp_responses.push("an response".to_owned());
                 }
                 Err(error) if self.is(C::ErrorOfACallIsThatOfTheMessage) => return Err(error),
                 Err(error) => {

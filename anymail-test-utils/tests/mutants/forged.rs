@@ -7,8 +7,8 @@ use anymail_core::{
     EmailBackend, SignatureError, TimestampTolerance, WebhookAuth, WebhookSignature,
 };
 use anymail_test_utils::conformance::{
-    Answer, Credentials, Harness, HarnessError, Mutants, Posts, Profile, Signer, Signing, Suite,
-    Target, Trouble, Understood,
+    Credentials, Failure, Harness, HarnessError, Mutants, Posts, Profile, Report, Signer, Signing,
+    Suite, Target, Understood,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -108,7 +108,7 @@ pub fn plant<H: Harness>(mut all: Mutants, harness: fn() -> H, scheme: Scheme) -
     add(
         "traces_the_keys",
         F::TracesTheKeys,
-        &["signatures::tracking::signing_keys_are_in_no_debug_output_answer_or_log"],
+        &["signatures::tracking::signing_keys_are_in_no_debug_output_response_or_log"],
     );
     all
 }
@@ -139,12 +139,12 @@ impl<H: Harness> Harness for Forged<H> {
         self.harness.read(request)
     }
 
-    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-        self.harness.answer(request, answers)
+    fn response(&self, request: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
+        self.harness.response(request, reports)
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        self.harness.trouble(trouble)
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
+        self.harness.error_response(failure)
     }
 
     fn credentials(&self, secret: &str) -> Credentials {
@@ -155,7 +155,7 @@ impl<H: Harness> Harness for Forged<H> {
         self.harness.profile()
     }
 
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         self.harness.webhooks(auth, sent)
     }
 

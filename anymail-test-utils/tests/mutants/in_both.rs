@@ -5,7 +5,7 @@ use anymail_core::{Accepted, PreparedMessage, SendError, SendErrorKind as K, Sta
 use anymail_test_utils::conformance::{Mutants, Sabotage as S};
 
 use crate::breaks::SendResult;
-use crate::in_answers::{retell, takes_for};
+use crate::in_responses::{retell, takes_for};
 use crate::in_webhooks::{came, told};
 
 fn failed(result: SendResult, change: fn(SendError) -> SendError) -> SendResult {
@@ -189,26 +189,26 @@ fn calls(mutants: Mutants) -> Mutants {
             &[
                 "batch::a_lost_first_call_leaves_only_its_recipients_unknown",
                 "batch::a_lost_second_call_leaves_only_its_recipients_unknown",
-                "batch::a_garbled_answer_to_the_second_call_leaves_only_its_recipients_unknown",
+                "batch::a_garbled_response_to_the_second_call_leaves_only_its_recipients_unknown",
             ],
         )
         .plant(
             "reports_recipients_of_a_lost_call_as_queued",
             S::Result(|_, result| takes_for(result, Status::Unknown, Status::Queued)),
-            &["batch::a_garbled_answer_to_the_first_call_leaves_only_its_recipients_unknown"],
+            &["batch::a_garbled_response_to_the_first_call_leaves_only_its_recipients_unknown"],
         )
 }
 
 fn errors(mutants: Mutants) -> Mutants {
     mutants
         .plant(
-            "treats_a_lost_answer_as_a_refusal",
+            "treats_a_lost_response_as_a_refusal",
             S::Result(|_, result| failed(result, |error| error.with_accepted(Accepted::No))),
             &[
-                "network::a_reset_instead_of_the_answer_is_reported_correctly",
-                "network::no_answer_in_time_though_accepted_is_reported_correctly",
+                "network::a_reset_instead_of_the_response_is_reported_correctly",
+                "network::no_response_in_time_though_accepted_is_reported_correctly",
                 "network::a_server_error_of_the_esp_is_reported_correctly",
-                "many::a_lost_answer_affects_only_its_own_messages",
+                "many::a_lost_response_affects_only_its_own_messages",
             ],
         )
         .plant(

@@ -74,7 +74,7 @@ pub fn mutants() -> Vec<Mutant> {
                     mail["labels"] = json!([]);
                 }
             }),
-            &["mails::all_declared_features_arrive_together"],
+            &["messages::all_declared_features_arrive_together"],
         ),
         mutant(
             "forgets_metadata_with_a_template",
@@ -116,12 +116,12 @@ pub fn mutants() -> Vec<Mutant> {
                 mails.extend(mails.last().cloned());
                 mails
             }),
-            &["mails::a_message_is_sent_once"],
+            &["messages::a_message_is_sent_once"],
         ),
         mutant(
             "makes_a_call_for_each_recipient",
             Own(O::MakesACallForEachRecipient),
-            &["mails::a_message_is_sent_once"],
+            &["messages::a_message_is_sent_once"],
         ),
         mutant(
             "sends_the_first_call_only",

@@ -36,7 +36,7 @@ fn contents() -> Vec<Mutant> {
             "drops_the_text",
             Mail(|mail, _| drop(mail.remove("text"))),
             &[
-                "mails::a_plain_message_arrives_whole",
+                "messages::a_plain_message_arrives_whole",
                 "bodies::text_alone_arrives",
             ],
         ),
@@ -192,7 +192,7 @@ fn contents() -> Vec<Mutant> {
             Mail(|mail, _| {
                 mail.entry("track_opens").or_insert(true.into());
             }),
-            &["mails::nothing_is_added"],
+            &["messages::nothing_is_added"],
         ),
     ]
 }

@@ -18,20 +18,20 @@ fn as_kind(error: &SendError, kind: K) -> SendError {
 fn judgements() -> Vec<Mutant> {
     vec![
         mutant(
-            "treats_a_lost_answer_as_a_refusal",
+            "treats_a_lost_response_as_a_refusal",
             Error(|error| error.with_accepted(Accepted::No)),
             &[
                 "network::a_reset_after_the_request_was_read_is_reported_correctly",
-                "network::a_reset_instead_of_the_answer_is_reported_correctly",
-                "network::a_close_instead_of_the_answer_is_reported_correctly",
-                "network::no_answer_in_time_is_reported_correctly",
-                "network::no_answer_in_time_though_accepted_is_reported_correctly",
-                "network::an_answer_that_ends_early_is_reported_correctly",
-                "network::an_answer_that_is_not_http_is_reported_correctly",
+                "network::a_reset_instead_of_the_response_is_reported_correctly",
+                "network::a_close_instead_of_the_response_is_reported_correctly",
+                "network::no_response_in_time_is_reported_correctly",
+                "network::no_response_in_time_though_accepted_is_reported_correctly",
+                "network::a_response_that_ends_early_is_reported_correctly",
+                "network::a_response_that_is_not_http_is_reported_correctly",
                 "network::a_server_error_of_the_esp_is_reported_correctly",
                 "network::a_bad_gateway_is_reported_correctly",
                 "network::a_gateway_that_waited_too_long_is_reported_correctly",
-                "many::a_lost_answer_affects_only_its_own_messages",
+                "many::a_lost_response_affects_only_its_own_messages",
             ],
         ),
         mutant(
@@ -134,7 +134,7 @@ fn deeds() -> Vec<Mutant> {
             Own(O::RetriesWhateverFailed),
             &[
                 "retries::what_may_have_been_accepted_is_not_sent_again",
-                "many::a_lost_answer_affects_only_its_own_messages",
+                "many::a_lost_response_affects_only_its_own_messages",
             ],
         ),
         mutant(
@@ -145,7 +145,7 @@ fn deeds() -> Vec<Mutant> {
         mutant(
             "gives_up_too_early",
             Own(O::GivesUpQuickly),
-            &["network::a_slow_answer_is_read_completely"],
+            &["network::a_slow_response_is_read_completely"],
         ),
         mutant(
             "breaks_after_an_error",

@@ -92,8 +92,8 @@ fn calls(all: Mutants) -> Mutants {
         "treats_any_2xx_as_success",
         careless!(TakesAnySuccess),
         &[
-            "answers::of_the_wrong_shape_are_not_a_success",
-            "answers::with_only_a_status_are_reported_correctly",
+            "responses::of_the_wrong_shape_are_not_a_success",
+            "responses::with_only_a_status_are_reported_correctly",
         ],
     )
     .plant(
@@ -127,14 +127,14 @@ fn calls(all: Mutants) -> Mutants {
         &[ECHO],
     )
     .plant(
-        "quotes_answers_in_errors",
+        "quotes_responses_in_errors",
         careless!(ErrorsQuoteTheAnswer),
         &[ECHO],
     )
     .plant(
-        "reads_answers_without_a_limit",
+        "reads_responses_without_a_limit",
         careless!(ReadsToTheEnd),
-        &["answers::without_an_end_are_read_up_to_a_limit"],
+        &["responses::without_an_end_are_read_up_to_a_limit"],
     )
     .plant(
         "follows_redirects",

@@ -69,7 +69,7 @@ pub fn mutants() -> Vec<Mutant> {
             "changes_the_sender",
             Mail(|mail, _| drop(mail.insert("from".into(), json!({"email": "me@example.com"})))),
             &[
-                "mails::a_plain_message_arrives_whole",
+                "messages::a_plain_message_arrives_whole",
                 "addresses::a_bare_one_arrives_equal",
             ],
         ),

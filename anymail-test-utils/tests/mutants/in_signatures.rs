@@ -134,16 +134,16 @@ pub fn mutants() -> Vec<Mutant> {
             "prints_the_signing_key",
             Own(O::PrintsTheSigningKey),
             &[
-                "signatures::tracking::signing_keys_are_in_no_debug_output_answer_or_log",
-                "signatures::inbound::signing_keys_are_in_no_debug_output_answer_or_log",
+                "signatures::tracking::signing_keys_are_in_no_debug_output_response_or_log",
+                "signatures::inbound::signing_keys_are_in_no_debug_output_response_or_log",
             ],
         ),
         mutant(
             "traces_the_signing_key",
             Own(O::TracesTheSigningKey),
             &[
-                "signatures::tracking::signing_keys_are_in_no_debug_output_answer_or_log",
-                "signatures::inbound::signing_keys_are_in_no_debug_output_answer_or_log",
+                "signatures::tracking::signing_keys_are_in_no_debug_output_response_or_log",
+                "signatures::inbound::signing_keys_are_in_no_debug_output_response_or_log",
             ],
         ),
     ]

@@ -52,7 +52,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
         F::AsksForNoUtf8,
         &[
             "features::international_recipients::arrives",
-            "protocol::is_kept_by_every_kind_of_mail",
+            "protocol::is_kept_by_every_kind_of_message",
         ],
     ),
     (
@@ -65,7 +65,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
     (F::DoesNotLogIn, &["secrets::the_token_reaches_the_esp"]),
     (
         F::EndsLinesWithLf,
-        &["protocol::is_kept_by_every_kind_of_mail"],
+        &["protocol::is_kept_by_every_kind_of_message"],
     ),
     (
         F::ForgetsTheBcc,
@@ -74,17 +74,17 @@ const PLANTED: &[(Fault, &[&str])] = &[
     (
         F::GivesUpAtTheFirstRefusal,
         &[
-            "statuses::one_of_three_in_a_mail_is_invalid",
-            "statuses::one_of_three_in_a_mail_is_rejected",
-            "statuses::one_of_three_in_a_mail_is_failed",
+            "statuses::one_of_three_in_a_message_is_invalid",
+            "statuses::one_of_three_in_a_message_is_rejected",
+            "statuses::one_of_three_in_a_message_is_failed",
         ],
     ),
     (
         F::IgnoresRefusals,
         &[
-            "statuses::one_of_three_in_a_mail_is_invalid",
-            "statuses::one_of_three_in_a_mail_is_rejected",
-            "statuses::one_of_three_in_a_mail_is_failed",
+            "statuses::one_of_three_in_a_message_is_invalid",
+            "statuses::one_of_three_in_a_message_is_rejected",
+            "statuses::one_of_three_in_a_message_is_failed",
             "statuses::one_of_a_batch_is_invalid",
         ],
     ),
@@ -104,8 +104,8 @@ const PLANTED: &[(Fault, &[&str])] = &[
     (
         F::PanicsOnAShortReply,
         &[
-            "answers::of_the_wrong_shape_are_not_a_success",
-            "answers::truncated_or_altered_anywhere_cause_no_panic",
+            "responses::of_the_wrong_shape_are_not_a_success",
+            "responses::truncated_or_altered_anywhere_cause_no_panic",
         ],
     ),
     (
@@ -118,7 +118,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
     ),
     (
         F::ReadsRepliesWithoutAnEnd,
-        &["answers::without_an_end_are_read_up_to_a_limit"],
+        &["responses::without_an_end_are_read_up_to_a_limit"],
     ),
     (
         F::RetriesALostReply,
@@ -153,7 +153,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
             "network::silence_once_kept_is_reported_correctly",
             "network::a_reply_once_kept_and_cut_is_reported_correctly",
             "network::an_invalid_reply_at_the_end_is_reported_correctly",
-            "many::a_lost_answer_affects_only_its_own_messages",
+            "many::a_lost_response_affects_only_its_own_messages",
         ],
     ),
     (
@@ -175,16 +175,16 @@ const PLANTED: &[(Fault, &[&str])] = &[
         F::StuffsNoDots,
         &[
             "bodies::lines_that_start_with_a_dot_arrive",
-            "protocol::is_kept_by_every_kind_of_mail",
+            "protocol::is_kept_by_every_kind_of_message",
         ],
     ),
     (
         F::TakesAnyCodeForAYes,
-        &["answers::with_only_a_status_are_reported_correctly"],
+        &["responses::with_only_a_status_are_reported_correctly"],
     ),
     (
         F::TakesAnyTextForAYes,
-        &["answers::of_the_wrong_shape_are_not_a_success"],
+        &["responses::of_the_wrong_shape_are_not_a_success"],
     ),
     (
         F::TakesClosingForARefusal,
@@ -197,7 +197,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
     (
         F::TakesForGoodForForNow,
         &[
-            "network::a_refused_mail_is_reported_correctly",
+            "network::a_refused_message_is_reported_correctly",
             "network::a_refused_sender_is_reported_correctly",
             "network::content_that_is_too_large_is_reported_correctly",
         ],
@@ -211,7 +211,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
     ),
     (
         F::TakesTheFirstLine,
-        &["answers::of_the_wrong_shape_are_not_a_success"],
+        &["responses::of_the_wrong_shape_are_not_a_success"],
     ),
     (
         F::TellsAllRefusedAsRejected,
@@ -225,7 +225,7 @@ const PLANTED: &[(Fault, &[&str])] = &[
         F::TellsLostMailsAsFailed,
         &[
             "batch::a_lost_first_call_leaves_only_its_recipients_unknown",
-            "batch::a_garbled_answer_to_the_second_call_leaves_only_its_recipients_unknown",
+            "batch::a_garbled_response_to_the_second_call_leaves_only_its_recipients_unknown",
         ],
     ),
     (
@@ -291,13 +291,13 @@ pub fn mutants() -> Mutants {
         &["statuses::every_recipient_is_reported_under_the_address_as_given"],
     )
     .plant(
-        "does_not_keep_the_answer",
+        "does_not_keep_the_response",
         Sabotage::Result(|_, result| {
             let mut status = result?;
             status.esp_responses.clear();
             Ok(status)
         }),
-        &["statuses::the_raw_answer_is_kept"],
+        &["statuses::the_raw_response_is_kept"],
     )
 }
 

@@ -59,7 +59,7 @@ fn people(all: Mutants) -> Mutants {
             });
         }),
         &[
-            "mails::a_message_is_sent_once",
+            "messages::a_message_is_sent_once",
             "recipients::several_to_share_one_message",
         ],
     )

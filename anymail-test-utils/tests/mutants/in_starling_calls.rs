@@ -8,13 +8,13 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::careless::Carelessness as C;
-use crate::in_answers::retell;
+use crate::in_responses::retell;
 use crate::starling::{careless, change};
 
 type Made = Result<Arc<dyn EmailBackend>, HarnessError>;
 
 pub fn plant(all: Mutants) -> Mutants {
-    calls(answers(options(all)))
+    calls(responses(options(all)))
 }
 
 fn options(all: Mutants) -> Mutants {
@@ -53,13 +53,13 @@ fn options(all: Mutants) -> Mutants {
     )
 }
 
-fn answers(all: Mutants) -> Mutants {
+fn responses(all: Mutants) -> Mutants {
     all.plant(
-        "treats_every_answer_as_success",
-        S::Response(|answer| {
-            *answer.status_mut() = StatusCode::ACCEPTED;
+        "treats_every_response_as_success",
+        S::Response(|response| {
+            *response.status_mut() = StatusCode::ACCEPTED;
             let id = "an-id".parse().unwrap();
-            answer.headers_mut().insert("x-message-id", id);
+            response.headers_mut().insert("x-message-id", id);
         }),
         &[
             "network::a_refused_request_is_reported_correctly",
@@ -69,16 +69,16 @@ fn answers(all: Mutants) -> Mutants {
     )
     .plant(
         "treats_the_status_of_a_yes_as_200",
-        S::Response(|answer| {
-            if answer.status() == StatusCode::ACCEPTED {
-                *answer.status_mut() = StatusCode::NO_CONTENT;
+        S::Response(|response| {
+            if response.status() == StatusCode::ACCEPTED {
+                *response.status_mut() = StatusCode::NO_CONTENT;
             }
         }),
-        &["mails::a_plain_message_arrives_whole"],
+        &["messages::a_plain_message_arrives_whole"],
     )
     .plant(
         "finds_no_id",
-        S::Response(|answer| drop(answer.headers_mut().remove("x-message-id"))),
+        S::Response(|response| drop(response.headers_mut().remove("x-message-id"))),
         &["message_ids::are_those_of_the_esp"],
     )
     .plant(
@@ -152,14 +152,14 @@ fn calls(all: Mutants) -> Mutants {
         &["secrets::the_token_is_in_no_debug_text"],
     )
     .plant(
-        "quotes_answers_in_errors",
+        "quotes_responses_in_errors",
         careless!(ErrorsQuoteTheAnswer),
         &["secrets::a_token_that_the_esp_repeats_is_not_printed"],
     )
     .plant(
         "reads_refusals_without_a_limit",
         careless!(ReadsToTheEnd),
-        &["answers::without_an_end_are_read_up_to_a_limit"],
+        &["responses::without_an_end_are_read_up_to_a_limit"],
     )
     .plant(
         "follows_redirects",

@@ -10,7 +10,7 @@
     clippy::unwrap_used,
     clippy::panic,
     unreachable_pub,
-    reason = "broken backends may panic, and a test that fails should"
+    reason = "broken backends may panic, and a failing test does"
 )]
 
 #[path = "../../examples/pigeon/backend.rs"]
@@ -21,7 +21,6 @@ mod dove;
 mod forged;
 #[path = "../../examples/pigeon/harness.rs"]
 mod harness;
-mod in_answers;
 mod in_both;
 mod in_calls;
 mod in_contents;
@@ -30,6 +29,7 @@ mod in_magpie;
 mod in_magpie_calls;
 mod in_magpie_hooks;
 mod in_people;
+mod in_responses;
 mod in_secrets;
 mod in_signatures;
 mod in_smtp;
@@ -61,7 +61,7 @@ fn mutants() -> Vec<Mutant> {
         in_contents::mutants(),
         in_values::mutants(),
         in_calls::mutants(),
-        in_answers::mutants(),
+        in_responses::mutants(),
         in_errors::mutants(),
         in_secrets::mutants(),
         in_signatures::mutants(),

@@ -10,7 +10,7 @@ use anymail_core::{
     SendErrorKind, SendStatus, WebhookAuth,
 };
 use anymail_test_utils::conformance::{
-    Answer, Credentials, Harness, HarnessError, Posts, Profile, Signer, Target, Trouble, Understood,
+    Credentials, Failure, Harness, HarnessError, Posts, Profile, Report, Signer, Target, Understood,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -51,12 +51,12 @@ impl Harness for MutantHarness {
         PigeonHarness.read(request)
     }
 
-    fn answer(&self, request: &Request<Bytes>, answers: &[Answer]) -> Option<Response<Bytes>> {
-        PigeonHarness.answer(request, answers)
+    fn response(&self, request: &Request<Bytes>, reports: &[Report]) -> Option<Response<Bytes>> {
+        PigeonHarness.response(request, reports)
     }
 
-    fn trouble(&self, trouble: &Trouble) -> Response<Bytes> {
-        PigeonHarness.trouble(trouble)
+    fn error_response(&self, failure: &Failure) -> Response<Bytes> {
+        PigeonHarness.error_response(failure)
     }
 
     fn profile(&self) -> Profile {
@@ -67,7 +67,7 @@ impl Harness for MutantHarness {
         PigeonHarness.credentials(secret)
     }
 
-    fn webhooks(&self, auth: WebhookAuth, sent: &Answer) -> Vec<Posts> {
+    fn webhooks(&self, auth: WebhookAuth, sent: &Report) -> Vec<Posts> {
         let open = matches!(self.broken, Break::Own(Own::IgnoresWebhookSecrets));
         let auth = if open { WebhookAuth::none() } else { auth };
         let broken = |posts: Posts| Posts {
@@ -161,7 +161,7 @@ impl Broken {
             _ => error,
         })?;
         Ok(match self.broken {
-            Break::Answer(change) => change(answer),
+            Break::Response(change) => change(answer),
             _ => answer,
         })
     }

@@ -23,7 +23,7 @@ fn a_message_is_kept_with_its_envelope_and_its_bytes() {
     let reply = say("Subject: é\r\n\r\n..dot\r\n...\r\nbody: é\r\n.");
     assert_eq!(say("QUIT"), "221 2.0.0 Bye");
 
-    let mails = server.mails();
+    let mails = server.messages();
     let mail = &mails[0];
     assert_eq!(reply, format!("250 2.0.0 Ok: queued as {}", mail.id));
     assert_eq!(mail.sender, "bounces@example.com");
@@ -46,7 +46,7 @@ fn a_message_is_kept_with_its_envelope_and_its_bytes() {
     assert_eq!((mail.over_tls, mail.user.as_deref()), (false, None));
     server.assert_no_violations();
     let counts = server.counts();
-    assert_eq!((counts.mails, counts.connections), (1, 1));
+    assert_eq!((counts.messages, counts.connections), (1, 1));
     assert_eq!((counts.of("rcpt"), counts.of("RSET")), (2, 0));
     assert_eq!(counts.content_bytes, 40);
     assert_eq!(client.ends_with(), None);
@@ -98,7 +98,7 @@ fn pipelined_commands_are_answered_one_by_one() {
         .collect();
     assert_eq!(codes, ["250", "550", "250", "354"]);
     assert!(client.say("Hello\r\n.").starts_with("250 "));
-    assert_eq!(server.mails()[0].addresses(), ["you@example.com"]);
+    assert_eq!(server.messages()[0].addresses(), ["you@example.com"]);
 
     client.send("MAIL FROM:<me@example.com>\r\nRCPT TO:<gone@example.com>\r\nDATA\r\n");
     let codes: Vec<_> = (0..3)
@@ -109,7 +109,7 @@ fn pipelined_commands_are_answered_one_by_one() {
     for _ in 0..4 {
         assert!(client.reply().unwrap().starts_with("250 "));
     }
-    assert_eq!(server.counts().mails, 1);
+    assert_eq!(server.counts().messages, 1);
     server.assert_no_violations();
 }
 
@@ -125,7 +125,7 @@ fn a_message_over_the_size_limit_is_refused_with_and_without_a_declared_size() {
     let refused = client.send_mail("you@example.com").unwrap();
     assert!(refused.starts_with("552 5.3.4 "), "{refused}");
     assert_eq!(
-        (server.counts().mails, server.counts().content_bytes),
+        (server.counts().messages, server.counts().content_bytes),
         (0, 25)
     );
     server.assert_no_violations();
@@ -153,14 +153,14 @@ fn content_can_arrive_in_chunks() {
     for _ in 0..4 {
         assert!(client.reply().unwrap().starts_with("250 "));
     }
-    assert_eq!(server.mails()[0].content, "A: b\r\n\r\n.\r\n");
+    assert_eq!(server.messages()[0].content, "A: b\r\n\r\n.\r\n");
     server.assert_no_violations();
 }
 
 #[test]
 fn a_rule_decides_about_each_message() {
     let server = LoopbackSmtp::start().unwrap();
-    server.reply_to_mail(|mail| {
+    server.reply_to_message(|mail| {
         assert!(
             mail.addresses() != ["panic@example.com"],
             "this rule panics on purpose"
@@ -184,7 +184,7 @@ fn a_rule_decides_about_each_message() {
             .unwrap()
             .starts_with("250 ")
     );
-    assert_eq!(server.counts().mails, 1);
+    assert_eq!(server.counts().messages, 1);
 }
 
 #[test]
@@ -192,11 +192,11 @@ fn messages_can_be_counted_without_being_kept() {
     let server = LoopbackSmtp::start().unwrap();
     let mut client = Client::greeted(&server);
     client.send_mail("a@example.com").unwrap();
-    server.forget_mails();
+    server.forget_messages();
     server.set_recording(false);
     client.send_mail("b@example.com").unwrap();
-    assert!(server.mails().is_empty());
-    assert_eq!(server.counts().mails, 2);
+    assert!(server.messages().is_empty());
+    assert_eq!(server.counts().messages, 2);
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn refusing_closes_idle_connections_and_refuses_new_ones() {
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     server.accept_again().await.unwrap();
     Client::greeted(&server).send_mail("b@example.com").unwrap();
-    assert_eq!(server.counts().mails, 2);
+    assert_eq!(server.counts().messages, 2);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn debug_shows_no_content_and_no_login() {
     let mut client = Client::greeted(&server);
     client.say("AUTH PLAIN AGtleS11c2VyAGtleS1wYXNzd29yZA==");
     client.send_mail("you@example.com").unwrap();
-    let mail = Arc::clone(&server.mails()[0]);
+    let mail = Arc::clone(&server.messages()[0]);
     assert_eq!(mail.user.as_deref(), Some("key-user"));
     for shown in [format!("{server:?}"), format!("{mail:?}")] {
         assert!(

@@ -66,7 +66,7 @@ fn every_action_at(stage: SmtpStage) {
         let fault = SmtpFault::new(stage, action.clone());
         let server = with(stage, action.clone());
         let outcome = converse(&server);
-        let mails = server.counts().mails;
+        let mails = server.counts().messages;
         if outcome.is_err() {
             assert_eq!(mails, u64::from(fault.keeps_mail()), "{fault}");
         }
@@ -87,9 +87,9 @@ fn every_action_at(stage: SmtpStage) {
         } else if !unasked {
             outcome.unwrap_or_else(|error| panic!("{fault}: {error}"));
         }
-        let before = server.counts().mails;
+        let before = server.counts().messages;
         converse(&server).unwrap_or_else(|error| panic!("after {fault}: {error}"));
-        assert_eq!(server.counts().mails, before + 1, "after {fault}");
+        assert_eq!(server.counts().messages, before + 1, "after {fault}");
     }
 }
 
@@ -118,7 +118,7 @@ fn a_refused_command_is_not_executed() {
     client.say("RCPT TO:<b@example.com>");
     client.say("DATA");
     client.say("A: b\r\n.");
-    assert_eq!(server.mails()[0].addresses(), ["b@example.com"]);
+    assert_eq!(server.messages()[0].addresses(), ["b@example.com"]);
 
     server.inject(
         SmtpFault::reply(SmtpStage::EndOfData, 451, "4.3.0 Disk full"),
@@ -128,13 +128,13 @@ fn a_refused_command_is_not_executed() {
         client.send_mail("c@example.com").unwrap(),
         "451 4.3.0 Disk full"
     );
-    assert_eq!(server.counts().mails, 1);
+    assert_eq!(server.counts().messages, 1);
     server.inject(SmtpFault::reply(SmtpStage::Kept, 451, "4.3.0 Too slow"), 1);
     assert_eq!(
         client.send_mail("c@example.com").unwrap(),
         "451 4.3.0 Too slow"
     );
-    assert_eq!(server.counts().mails, 2);
+    assert_eq!(server.counts().messages, 2);
     server.assert_no_violations();
 }
 
@@ -196,7 +196,7 @@ fn an_idle_connection_is_closed_at_once_or_after_its_message() {
     client.send_mail("a@example.com").unwrap();
     assert!(client.reply().unwrap().starts_with("421 "));
     assert_eq!(client.ends_with(), None);
-    assert_eq!(server.counts().mails, 3);
+    assert_eq!(server.counts().messages, 3);
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_reset_while_content_is_read_fails_the_clients_write() {
         client.say("DATA");
         client.send("A: b\r\n\r\n");
         assert!(client.reply().is_err());
-        assert_eq!(server.counts().mails, 0);
+        assert_eq!(server.counts().messages, 0);
     }
 }
 

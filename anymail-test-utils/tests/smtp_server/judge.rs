@@ -186,7 +186,7 @@ fn an_end_of_data_with_bare_line_feeds_ends_the_connection() {
     );
     assert_eq!(client.ends_with(), None);
     assert_eq!(rules(&server), [SmtpRule::BareLineFeed]);
-    assert_eq!(server.counts().mails, 1);
+    assert_eq!(server.counts().messages, 1);
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn each_mechanism_lets_a_user_in_with_and_without_an_initial_response() {
         assert!(challenges.iter().all(|reply| reply.starts_with("334 ")));
         assert!(last.starts_with("235 2.7.0 "), "{lines:?}: {last}");
         client.send_mail("you@example.com").unwrap();
-        assert_eq!(server.mails()[0].user.as_deref(), Some("me"));
+        assert_eq!(server.messages()[0].user.as_deref(), Some("me"));
         assert_eq!(server.counts().logins, 1);
         server.assert_no_violations();
     }

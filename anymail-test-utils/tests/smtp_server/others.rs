@@ -95,7 +95,7 @@ fn pythons_smtplib_trusts_the_certificate_by_starttls_and_from_the_start() {
 }
 
 fn check(server: &LoopbackSmtp, over_tls: bool) {
-    let mails = server.mails();
+    let mails = server.messages();
     let mail = &mails[0];
     assert_eq!(mail.addresses(), ["you@example.com"]);
     assert_eq!(mail.parameter("BODY"), Some("8BITMIME"));
@@ -143,7 +143,7 @@ fn curl_sends() {
         return;
     }
     assert!(output.status.success(), "{errors}");
-    let mails = server.mails();
+    let mails = server.messages();
     assert_eq!(mails[0].content, "Subject: Hi\r\n\r\n.dot\r\n");
     assert_eq!(mails[0].addresses(), ["you@example.com"]);
     server.assert_no_violations();

@@ -1,5 +1,5 @@
 //! Each framework's webhooks, with a fake Postmark that posts to them over HTTP.
-#![allow(clippy::unwrap_used, reason = "a test that fails should")]
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::net::SocketAddr;
 

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 
-use super::super::answers::mutilations;
 use super::super::desk::{Desk, lock};
 use super::super::excerpt::excerpt;
-use super::super::harness::{Credentials, Harness, Trouble};
+use super::super::harness::{Credentials, Failure, Harness};
+use super::super::responses::mutilations;
 use super::super::secrets::holds;
 use super::super::trial::{Stop, Verdict};
 use super::super::understood::Understood;
@@ -31,7 +31,7 @@ struct Esp {
     harness: Arc<dyn Harness>,
     desk: Desk,
     /// As the harness wrote it.
-    last_answer: Mutex<Option<Response<Bytes>>>,
+    last_response: Mutex<Option<Response<Bytes>>>,
     /// The requests that were answered, by number; `None` once forgotten.
     calls: Mutex<Vec<Option<Request<Bytes>>>>,
 }
@@ -46,7 +46,7 @@ impl HttpWire {
         let esp = Arc::new(Esp {
             harness,
             desk,
-            last_answer: Mutex::default(),
+            last_response: Mutex::default(),
             calls: Mutex::default(),
         });
         let handler = Arc::clone(&esp);
@@ -114,8 +114,8 @@ impl Wire for HttpWire {
         self.server.accept_again().await.map_err(broken)
     }
 
-    fn altered_answers(&self) -> Vec<WireFault> {
-        let Some(genuine) = lock(&self.esp.last_answer).clone() else {
+    fn altered_responses(&self) -> Vec<WireFault> {
+        let Some(genuine) = lock(&self.esp.last_response).clone() else {
             return Vec::new();
         };
         let altered = |body| {
@@ -130,11 +130,11 @@ impl Wire for HttpWire {
     }
 
     fn said_nothing(&self) -> bool {
-        let last = lock(&self.esp.last_answer);
-        last.as_ref().is_some_and(|answer| {
-            let by_a_gateway = answer.status() == StatusCode::SERVICE_UNAVAILABLE
-                && has_a_message_only(answer.body());
-            answer.body().is_empty() || by_a_gateway
+        let last = lock(&self.esp.last_response);
+        last.as_ref().is_some_and(|response| {
+            let by_a_gateway = response.status() == StatusCode::SERVICE_UNAVAILABLE
+                && has_a_message_only(response.body());
+            response.body().is_empty() || by_a_gateway
         })
     }
 
@@ -219,18 +219,18 @@ fn broken(error: std::io::Error) -> Stop {
 
 impl Esp {
     fn serve(&self, request: &Request<Bytes>) -> Response<Bytes> {
-        let answer = catch_unwind(AssertUnwindSafe(|| self.answer(request)));
-        let answer = answer.unwrap_or_else(|_| Err("the harness panicked".to_owned()));
-        let response = answer.unwrap_or_else(|problem| {
+        let written = catch_unwind(AssertUnwindSafe(|| self.respond(request)));
+        let written = written.unwrap_or_else(|_| Err("the harness panicked".to_owned()));
+        let response = written.unwrap_or_else(|problem| {
             self.desk.log().problems.push(problem);
             refused("the harness failed")
         });
-        *lock(&self.last_answer) = Some(response.clone());
+        *lock(&self.last_response) = Some(response.clone());
         self.desk.arrived.notify_one();
         response
     }
 
-    fn answer(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, String> {
+    fn respond(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, String> {
         let mails = self.harness.read(request).map_err(|error| {
             let (method, path) = (request.method(), request.uri().path());
             format!("Harness::read could not read {method} {path}: {error}")
@@ -241,11 +241,11 @@ impl Esp {
             calls.push(Some(request.clone()));
             self.desk.decide(mails)
         };
-        if let Some((kind, words)) = decided.trouble {
-            let mut response = self.harness.trouble(&Trouble {
+        if let Some((kind, words)) = decided.failure {
+            let mut response = self.harness.error_response(&Failure {
                 kind,
                 http_status: kind.http_status(),
-                words,
+                error_message: words,
             });
             if let Some(wait) = decided.retry_after {
                 let headers = response.headers_mut();
@@ -254,7 +254,7 @@ impl Esp {
             return Ok(response);
         }
         let told = decided.told();
-        Ok(self.harness.answer(request, told).unwrap_or_else(|| {
+        Ok(self.harness.response(request, told).unwrap_or_else(|| {
             self.desk.cannot_say(told);
             refused("this ESP cannot report this")
         }))

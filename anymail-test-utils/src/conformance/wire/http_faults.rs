@@ -6,8 +6,8 @@ use anymail_core::{Accepted, SendError, SendErrorKind};
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 
-use super::super::answers::nonsense;
-use super::super::harness::TroubleKind;
+use super::super::harness::FailureKind;
+use super::super::responses::nonsense;
 use super::{Bare, BareMeaning, Faults, Lost, Teller, Told, WireFault};
 use crate::Fault;
 
@@ -67,27 +67,27 @@ fn lost() -> Vec<Lost> {
             maybe,
         ),
         lost(
-            "a_reset_instead_of_the_answer",
+            "a_reset_instead_of_the_response",
             Fault::AcceptThenReset,
             maybe,
         ),
         lost(
-            "a_close_instead_of_the_answer",
+            "a_close_instead_of_the_response",
             Fault::AcceptThenClose,
             maybe,
         ),
-        lost("no_answer_in_time", Fault::Hang, maybe),
+        lost("no_response_in_time", Fault::Hang, maybe),
         lost(
-            "no_answer_in_time_though_accepted",
+            "no_response_in_time_though_accepted",
             Fault::AcceptThenHang,
             maybe,
         ),
         lost(
-            "an_answer_that_ends_early",
+            "a_response_that_ends_early",
             Fault::CutShort { bytes: 1 },
             maybe,
         ),
-        lost("an_answer_that_is_not_http", Fault::garbage(), maybe),
+        lost("a_response_that_is_not_http", Fault::garbage(), maybe),
     ]
 }
 
@@ -114,7 +114,7 @@ fn told() -> Vec<Told> {
     vec![
         told(
             "a_bad_token",
-            by(TroubleKind::BadToken),
+            by(FailureKind::BadToken),
             K::Authentication,
             No,
             false,
@@ -128,7 +128,7 @@ fn told() -> Vec<Told> {
         ),
         told(
             "a_refused_request",
-            by(TroubleKind::Refused),
+            by(FailureKind::Refused),
             K::Refused,
             No,
             false,
@@ -150,7 +150,7 @@ fn told() -> Vec<Told> {
         ),
         told(
             "too_many_requests",
-            by(TroubleKind::RateLimited),
+            by(FailureKind::RateLimited),
             K::RateLimited,
             No,
             true,
@@ -171,7 +171,7 @@ fn told() -> Vec<Told> {
         ),
         told(
             "a_server_error_of_the_esp",
-            by(TroubleKind::Crashed),
+            by(FailureKind::Crashed),
             K::ServerError,
             Maybe,
             true,
@@ -192,7 +192,7 @@ fn told() -> Vec<Told> {
         ),
         told(
             "maintenance",
-            by(TroubleKind::Unavailable),
+            by(FailureKind::Unavailable),
             K::ServerError,
             No,
             true,
@@ -236,13 +236,13 @@ fn gateway_json(status: u16) -> Fault {
 }
 
 fn json(status: u16, body: Bytes) -> Response<Bytes> {
-    let mut response = answer(status, body);
+    let mut response = with_status(status, body);
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
 }
 
-fn answer(status: u16, body: Bytes) -> Response<Bytes> {
+fn with_status(status: u16, body: Bytes) -> Response<Bytes> {
     let response = Response::builder().status(status);
     response.body(body).unwrap_or_default()
 }
@@ -269,7 +269,7 @@ fn bare() -> Vec<Bare> {
 }
 
 fn taken() -> Vec<WireFault> {
-    let replaced = |status| Fault::Replace(answer(status, Bytes::new()));
+    let replaced = |status| Fault::Replace(with_status(status, Bytes::new()));
     let faults = [
         Fault::AcceptThenReset,
         Fault::AcceptThenClose,
@@ -297,7 +297,7 @@ fn telling() -> Vec<WireFault> {
 fn echoes(words: &str) -> Vec<WireFault> {
     let page = |status| {
         let page = format!("<html>bad request: token={words} </html>");
-        WireFault::Http(Fault::Replace(answer(status, page.into())))
+        WireFault::Http(Fault::Replace(with_status(status, page.into())))
     };
     [401, 500, 200].map(page).into()
 }

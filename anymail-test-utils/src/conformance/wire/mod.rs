@@ -22,7 +22,7 @@ pub(super) use self::local::LocalWire;
 pub(super) use self::smtp::{SmtpWire, USER as SMTP_USER};
 pub(super) use self::smtp_faults::faults as smtp_faults;
 use super::desk::Desk;
-use super::harness::TroubleKind;
+use super::harness::FailureKind;
 use super::trial::{Stop, Verdict};
 use super::understood::Understood;
 use crate::{Fault, SmtpAction, SmtpFault};
@@ -84,7 +84,7 @@ pub(super) trait Wire: Send + Sync {
     }
 
     /// Returns faults that alter the ESP's last response, each in one place.
-    fn altered_answers(&self) -> Vec<WireFault> {
+    fn altered_responses(&self) -> Vec<WireFault> {
         Vec::new()
     }
 
@@ -227,7 +227,7 @@ pub(super) struct Told {
 #[derive(Clone)]
 pub(super) enum Teller {
     /// The ESP, with its own error body.
-    Esp(TroubleKind),
+    Esp(FailureKind),
     /// A server before the ESP, or the ESP with a body that any server could have sent.
     Anybody(WireFault),
 }

@@ -8,14 +8,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::super::answers::mutilations;
 use super::super::desk::{Desk, lock};
 use super::super::excerpt::cut;
-use super::super::harness::{SmtpHarness, TroubleKind};
+use super::super::harness::{FailureKind, SmtpHarness};
+use super::super::responses::mutilations;
 use super::super::trial::{Stop, Verdict};
 use super::super::understood::Understood;
 use super::{Wire, WireFault};
-use crate::{LoopbackSmtp, SmtpAction, SmtpFault, SmtpMail, SmtpMoment, SmtpReply, SmtpStage};
+use crate::{LoopbackSmtp, SmtpAction, SmtpFault, SmtpMessage, SmtpMoment, SmtpReply, SmtpStage};
 
 /// The user name that the backend logs in with.
 pub(in super::super) const USER: &str = "mailer@example.com";
@@ -61,7 +61,7 @@ impl SmtpWire {
             esp,
             secret: secret.to_owned(),
         };
-        wire.answer_by_plan();
+        wire.respond_by_plan();
         Ok(wire)
     }
 
@@ -69,12 +69,12 @@ impl SmtpWire {
         self.server.port()
     }
 
-    fn answer_by_plan(&self) {
+    fn respond_by_plan(&self) {
         let esp = Arc::clone(&self.esp);
         self.server
             .reply_to_recipient(move |address| esp.of_recipient(address));
         let esp = Arc::clone(&self.esp);
-        self.server.reply_to_mail(move |mail| esp.of_mail(mail));
+        self.server.reply_to_message(move |mail| esp.of_mail(mail));
         let esp = Arc::clone(&self.esp);
         self.server.inject_rule(move |moment| esp.at_stage(moment));
     }
@@ -141,7 +141,7 @@ impl Wire for SmtpWire {
     fn clear_faults(&self) {
         self.server.clear_faults();
         *lock(&self.esp.at) = None;
-        self.answer_by_plan();
+        self.respond_by_plan();
     }
 
     async fn refuse(&self) -> Verdict {
@@ -152,7 +152,7 @@ impl Wire for SmtpWire {
         self.server.accept_again().await.map_err(broken)
     }
 
-    fn altered_answers(&self) -> Vec<WireFault> {
+    fn altered_responses(&self) -> Vec<WireFault> {
         let Some(genuine) = lock(&self.esp.last_reply).clone() else {
             return Vec::new();
         };
@@ -232,7 +232,7 @@ impl Esp {
     }
 
     /// Returns the reply to a complete message.
-    fn of_mail(&self, mail: &SmtpMail) -> Option<SmtpReply> {
+    fn of_mail(&self, mail: &SmtpMessage) -> Option<SmtpReply> {
         let understood = match read(mail) {
             Ok(mut understood) => {
                 self.harness.understand(&mut understood);
@@ -249,8 +249,8 @@ impl Esp {
             self.desk.decide(vec![understood])
         };
         let reply = decided
-            .trouble
-            .and_then(|(kind, words)| trouble(kind, &words));
+            .failure
+            .and_then(|(kind, words)| refusal(kind, &words));
         let said = reply.clone();
         *lock(&self.last_reply) = said.or_else(|| {
             Some(SmtpReply::new(
@@ -272,13 +272,13 @@ impl Esp {
             return Some(fault.action.clone());
         }
         let plan = self.desk.plan();
-        let (kind, words) = plan.trouble.as_ref()?;
+        let (kind, words) = plan.failure.as_ref()?;
         let reply = match (kind, moment.stage) {
-            (TroubleKind::BadToken, SmtpStage::Credentials) => {
+            (FailureKind::BadToken, SmtpStage::Credentials) => {
                 SmtpReply::new(535, format!("5.7.8 {words}"))
             }
             // A connection that has already logged in.
-            (TroubleKind::BadToken, SmtpStage::Mail) => {
+            (FailureKind::BadToken, SmtpStage::Mail) => {
                 SmtpReply::new(530, format!("5.7.0 {words}"))
             }
             _ => return None,
@@ -288,18 +288,18 @@ impl Esp {
 }
 
 /// Returns how a server reports it at the end of a message.
-fn trouble(kind: TroubleKind, words: &str) -> Option<SmtpReply> {
+fn refusal(kind: FailureKind, words: &str) -> Option<SmtpReply> {
     Some(match kind {
-        TroubleKind::BadToken => return None,
-        TroubleKind::Refused => SmtpReply::new(554, format!("5.7.1 {words}")),
-        TroubleKind::RateLimited => SmtpReply::new(451, format!("4.7.28 {words}")),
-        TroubleKind::Crashed => SmtpReply::new(451, format!("4.3.0 {words}")),
-        TroubleKind::Unavailable => SmtpReply::new(421, format!("4.3.2 {words}")),
+        FailureKind::BadToken => return None,
+        FailureKind::Refused => SmtpReply::new(554, format!("5.7.1 {words}")),
+        FailureKind::RateLimited => SmtpReply::new(451, format!("4.7.28 {words}")),
+        FailureKind::Crashed => SmtpReply::new(451, format!("4.3.0 {words}")),
+        FailureKind::Unavailable => SmtpReply::new(421, format!("4.3.2 {words}")),
     })
 }
 
 /// Returns the message with what only the envelope contains.
-fn read(mail: &SmtpMail) -> Result<Understood, String> {
+fn read(mail: &SmtpMessage) -> Result<Understood, String> {
     let problem = |error: String| format!("could not parse the message: {error}");
     let mut read = Understood::from_mime(&mail.content).map_err(|it| problem(it.to_string()))?;
     if !read.bcc.is_empty() {

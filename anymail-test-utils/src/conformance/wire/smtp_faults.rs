@@ -5,8 +5,8 @@ use std::time::Duration;
 use anymail_core::{Accepted, SendErrorKind};
 use bytes::Bytes;
 
-use super::super::answers::nonsense;
-use super::super::harness::TroubleKind;
+use super::super::harness::FailureKind;
+use super::super::responses::nonsense;
 use super::{Bare, BareMeaning, Faults, Lost, Teller, Told, WireFault};
 use crate::{SmtpAction, SmtpFault, SmtpReply, SmtpStage};
 
@@ -124,35 +124,35 @@ fn told() -> Vec<Told> {
     let mut all = vec![
         told(
             "a_bad_token",
-            by(TroubleKind::BadToken),
+            by(FailureKind::BadToken),
             K::Authentication,
             No,
             false,
         ),
         told(
-            "a_refused_mail",
-            by(TroubleKind::Refused),
+            "a_refused_message",
+            by(FailureKind::Refused),
             K::Refused,
             No,
             false,
         ),
         told(
             "too_many_messages",
-            by(TroubleKind::RateLimited),
+            by(FailureKind::RateLimited),
             K::RateLimited,
             No,
             true,
         ),
         told(
             "a_server_error_of_the_esp",
-            by(TroubleKind::Crashed),
+            by(FailureKind::Crashed),
             K::ServerError,
             No,
             true,
         ),
         told(
             "maintenance",
-            by(TroubleKind::Unavailable),
+            by(FailureKind::Unavailable),
             K::ServerError,
             No,
             true,

@@ -27,7 +27,7 @@ async fn server() -> Option<Server> {
 }
 
 #[tokio::test]
-async fn it_keeps_the_rules_of_a_store() {
+async fn the_store_follows_the_contract() {
     let Some(server) = server().await else { return };
     let store = PostgresSuppressionStore::new(server.connect().await);
     suppression_stores::check(&store).await.unwrap();
@@ -92,7 +92,7 @@ async fn send(server: &Server, variables: &[(&str, &str)], to: &[&str]) -> Strin
 }
 
 #[tokio::test]
-async fn who_bounced_at_one_processs_esp_is_not_written_to_by_another_process_through_another_esp()
+async fn an_address_that_bounced_at_one_esp_gets_nothing_from_another_process_through_another_esp()
 {
     let Some(server) = server().await else { return };
     let fake = FakePostmark::start().unwrap();
@@ -141,7 +141,7 @@ async fn who_bounced_at_one_processs_esp_is_not_written_to_by_another_process_th
     );
     assert!(left.contains("unsubscribe, reported by postmark"), "{said}");
     assert_eq!(*ann, "sent ann@example.com by smtp");
-    let mails = smtp.mails();
+    let mails = smtp.messages();
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].addresses(), ["ann@example.com"]);
     serving.kill().await.unwrap();

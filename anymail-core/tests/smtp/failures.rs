@@ -25,7 +25,7 @@ async fn refused(config: SmtpConfig) -> SendError {
     error
 }
 
-/// The port of a server that says this to whoever connects, and then closes.
+/// The port of a server that sends this to every client, and then closes the connection.
 fn says(bytes: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -39,7 +39,7 @@ fn says(bytes: &'static [u8]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_web_server_is_told_as_one_that_does_not_speak_smtp() {
+async fn a_web_server_is_reported_as_not_speaking_smtp() {
     for bytes in [
         &b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"[..],
         b"\x16\x03\x01\x00garbage\n",
@@ -57,7 +57,7 @@ async fn a_web_server_is_told_as_one_that_does_not_speak_smtp() {
 }
 
 #[tokio::test]
-async fn endless_lines_and_replies_are_broken_off() {
+async fn endless_lines_and_replies_are_cut_off() {
     for action in [SmtpAction::EndlessLine, SmtpAction::EndlessReply] {
         for stage in [SmtpStage::Greeting, SmtpStage::Ehlo, SmtpStage::Rcpt] {
             let server = LoopbackSmtp::start().unwrap();
@@ -65,13 +65,13 @@ async fn endless_lines_and_replies_are_broken_off() {
             let error = refused(config(&server)).await;
             assert_eq!(error.kind(), K::InvalidResponse, "{stage} {action}");
             assert_eq!(error.accepted(), Accepted::No, "{stage} {action}");
-            assert!(server.mails().is_empty());
+            assert!(server.messages().is_empty());
         }
     }
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_once_and_nothing_is_sent() {
+async fn a_wrong_password_is_reported_and_nothing_is_sent() {
     for mechanism in [SmtpMechanism::Plain, SmtpMechanism::Login] {
         let server = LoopbackSmtp::builder()
             .user("shopkeeper", "another")
@@ -102,7 +102,7 @@ async fn a_server_that_echoes_the_login_is_not_quoted() {
 }
 
 #[tokio::test]
-async fn without_auth_to_be_had_nothing_is_sent_and_the_error_says_what_to_change() {
+async fn without_a_usable_login_nothing_is_sent_and_the_error_says_what_to_change() {
     let server = LoopbackSmtp::start().unwrap();
     let error = refused(config(&server).password("shopkeeper", PASSWORD)).await;
     assert_eq!(error.kind(), K::Configuration);
@@ -124,7 +124,7 @@ async fn without_auth_to_be_had_nothing_is_sent_and_the_error_says_what_to_chang
 }
 
 #[tokio::test]
-async fn every_break_before_the_end_is_a_no_and_after_it_a_maybe() {
+async fn a_break_before_the_end_means_not_accepted_and_after_it_possibly_accepted() {
     use SmtpStage as S;
     for action in [SmtpAction::Reset, SmtpAction::Close] {
         for stage in [
@@ -152,7 +152,7 @@ async fn every_break_before_the_end_is_a_no_and_after_it_a_maybe() {
 }
 
 #[tokio::test]
-async fn a_mail_that_is_too_large_is_refused_before_a_byte_of_it_is_sent() {
+async fn a_message_that_is_too_large_is_refused_before_any_of_it_is_sent() {
     let server = LoopbackSmtp::builder().size_limit(2000).start().unwrap();
     let mailer = mailer(&server);
     let mut large = message(&["ann@example.com"]);
@@ -166,7 +166,7 @@ async fn a_mail_that_is_too_large_is_refused_before_a_byte_of_it_is_sent() {
 }
 
 #[tokio::test]
-async fn eight_bits_go_only_where_they_are_offered() {
+async fn eight_bit_content_is_sent_only_if_the_server_offers_it() {
     for without in [None, Some(SmtpExtension::EightBitMime)] {
         let server = without
             .into_iter()
@@ -176,14 +176,14 @@ async fn eight_bits_go_only_where_they_are_offered() {
         message.subject = "Žluťoučký kůň".to_owned().into();
         message.text_body = "úpěl ďábelské ódy".to_owned().into();
         mailer(&server).send(&message).await.unwrap();
-        assert_eq!(server.mails().len(), 1);
+        assert_eq!(server.messages().len(), 1);
         server.assert_no_violations();
     }
 }
 
 /// No header or address can inject a command into the conversation.
 #[tokio::test]
-async fn what_is_in_a_message_is_never_a_command() {
+async fn message_content_is_never_a_command() {
     let server = LoopbackSmtp::start().unwrap();
     let smuggled = "\r\n.\r\nMAIL FROM:<evil@example.com>\r\nRCPT TO:<victim@example.com>\r\nDATA";
     for text in [
@@ -213,7 +213,7 @@ async fn what_is_in_a_message_is_never_a_command() {
             .build()
             .is_err()
     );
-    for mail in server.mails() {
+    for mail in server.messages() {
         assert_eq!(mail.sender, "shop@example.com");
         assert_eq!(mail.recipients.len(), 1);
     }

@@ -3,7 +3,7 @@
 use anymail_core::{Accepted, SendError, SendStatus, Status};
 use bytes::Bytes;
 
-use super::harness::TroubleKind;
+use super::harness::FailureKind;
 use super::rig::Rig;
 use super::trial::{Stop, Trial, Verdict, trial};
 use super::wire::{Bare, BareMeaning};
@@ -15,22 +15,22 @@ const LOOK_AT: &str = "how your backend reads the response: do not trust any of 
 pub(super) fn trials(batch: bool) -> Vec<Trial> {
     vec![
         trial(
-            "answers::of_the_wrong_shape_are_not_a_success",
+            "responses::of_the_wrong_shape_are_not_a_success",
             LOOK_AT,
             wrong_shape,
         ),
         trial(
-            "answers::with_only_a_status_are_reported_correctly",
+            "responses::with_only_a_status_are_reported_correctly",
             LOOK_AT,
             any_status,
         ),
         trial(
-            "answers::without_an_end_are_read_up_to_a_limit",
+            "responses::without_an_end_are_read_up_to_a_limit",
             "how your backend reads the response's body: chunk by chunk, up to a fixed limit",
             endless,
         ),
         trial(
-            "answers::truncated_or_altered_anywhere_cause_no_panic",
+            "responses::truncated_or_altered_anywhere_cause_no_panic",
             LOOK_AT,
             move |rig| changed(rig, batch),
         ),
@@ -74,7 +74,7 @@ fn is_open(result: &Result<SendStatus, SendError>) -> bool {
 }
 
 async fn wrong_shape(rig: Rig) -> Verdict {
-    if !rig.profile.answers_have_a_body {
+    if !rig.profile.responses_have_a_body {
         return Err(Stop::skip("this ESP's responses have no body"));
     }
     for fault in &rig.faults()?.nonsense {
@@ -98,7 +98,7 @@ async fn any_status(rig: Rig) -> Verdict {
         let right = match meaning {
             BareMeaning::NotYes => result.is_err(),
             BareMeaning::Open => is_open(&result),
-            BareMeaning::PerhapsYes => is_open(&result) || !rig.profile.answers_have_a_body,
+            BareMeaning::PerhapsYes => is_open(&result) || !rig.profile.responses_have_a_body,
         };
         rig.ensure(right, || {
             format!("wrong result for the response {fault}: {result:?}")
@@ -111,16 +111,16 @@ async fn any_status(rig: Rig) -> Verdict {
 
 /// A success and a refusal, followed by more than any real response contains.
 async fn endless(rig: Rig) -> Verdict {
-    for trouble in [None, Some(TroubleKind::Refused)] {
-        rig.plan(|plan| plan.trouble = trouble.map(|kind| (kind, "words".to_owned())));
+    for failure in [None, Some(FailureKind::Refused)] {
+        rig.plan(|plan| plan.failure = failure.map(|kind| (kind, "words".to_owned())));
         rig.inject(&rig.faults()?.endless)?;
         let result = rig.send(&plain()).await?;
         rig.ensure(!rig.wire.endless_was_read(), || {
             "the backend read 64 MiB of an endless response without stopping".to_owned()
         })?;
         // If only the status and the headers report success, the end of the body does not matter.
-        let bodiless = !rig.profile.answers_have_a_body;
-        let right = match trouble {
+        let bodiless = !rig.profile.responses_have_a_body;
+        let right = match failure {
             None => is_open(&result) || bodiless,
             Some(_) => is_open(&result) || result.is_err(),
         };
@@ -140,7 +140,7 @@ async fn changed(rig: Rig, batch: bool) -> Verdict {
     }
     for message in messages {
         rig.send_ok(&message).await?;
-        for fault in rig.wire.altered_answers() {
+        for fault in rig.wire.altered_responses() {
             rig.inject(&fault)?;
             let result = rig.send(&message).await?;
             if let Ok(status) = &result {

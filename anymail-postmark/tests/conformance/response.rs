@@ -1,7 +1,7 @@
 //! What Postmark responds, with error messages that it was seen to use.
 
 use anymail_core::{Address, Status};
-use anymail_test_utils::conformance::{Answer, Recipient};
+use anymail_test_utils::conformance::{Recipient, Report};
 use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
@@ -13,23 +13,23 @@ pub(crate) fn response(status: u16, json: &Value) -> Response<Bytes> {
 }
 
 /// The response to a batch is HTTP 200, whatever happens to its rows.
-pub(crate) fn batch(answers: &[Answer]) -> Option<Response<Bytes>> {
-    let rows: Option<Vec<_>> = answers.iter().map(row).collect();
+pub(crate) fn batch(reports: &[Report]) -> Option<Response<Bytes>> {
+    let rows: Option<Vec<_>> = reports.iter().map(row).collect();
     Some(response(200, &rows?.into()))
 }
 
-pub(crate) fn single(answers: &[Answer]) -> Option<Response<Bytes>> {
-    let [answer] = answers else { return None };
-    let row = row(answer)?;
+pub(crate) fn single(reports: &[Report]) -> Option<Response<Bytes>> {
+    let [report] = reports else { return None };
+    let row = row(report)?;
     let accepted = row["ErrorCode"].as_i64().unwrap_or(0) == 0;
     Some(response(if accepted { 200 } else { 422 }, &row))
 }
 
-fn row(answer: &Answer) -> Option<Value> {
+fn row(report: &Report) -> Option<Value> {
     let fares_so = |status| move |it: &&Recipient| it.status == status;
-    let rejected = || answer.recipients.iter().filter(fares_so(Status::Rejected));
+    let rejected = || report.recipients.iter().filter(fares_so(Status::Rejected));
     let others = || {
-        answer
+        report
             .recipients
             .iter()
             .filter(|it| it.status != Status::Rejected)
@@ -47,9 +47,9 @@ fn row(answer: &Answer) -> Option<Value> {
     }
     match others().next()?.status {
         status if others().any(|it| it.status != status) => None,
-        Status::Sent if rejected().next().is_none() => Some(accepted(answer, "OK")),
+        Status::Sent if rejected().next().is_none() => Some(accepted(report, "OK")),
         Status::Sent => Some(accepted(
-            answer,
+            report,
             &format!(
                 "Message OK, but will not deliver to these inactive addresses: {}. Inactive recipients \
              are ones that have generated a hard bounce or a spam complaint.",
@@ -58,31 +58,31 @@ fn row(answer: &Answer) -> Option<Value> {
         )),
         _ if rejected().next().is_some() => None,
         Status::Queued => {
-            let mut row = accepted(answer, "Message accepted, but delivery may be delayed.");
+            let mut row = accepted(report, "Message accepted, but delivery may be delayed.");
             row.as_object_mut()?.shift_remove("ErrorCode");
             Some(row)
         }
-        Status::Invalid => match &*answer.recipients {
+        Status::Invalid => match &*report.recipients {
             // It names only the first recipient that it refuses.
             [only] => Some(refusal(
                 300,
                 &format!(
                     "Error parsing '{}': Illegal email domain '{}' in address '{}'.",
-                    field(answer),
+                    field(report),
                     only.address.ascii_domain(),
                     only.address.ascii_email()
                 ),
             )),
             _ => None,
         },
-        Status::Failed => Some(refusal(400, &answer.words)),
+        Status::Failed => Some(refusal(400, &report.error_message)),
         _ => None,
     }
 }
 
 /// The field that contains the message's only recipient.
-fn field(answer: &Answer) -> &'static str {
-    match (&*answer.mail.to, &*answer.mail.cc) {
+fn field(report: &Report) -> &'static str {
+    match (&*report.message.to, &*report.message.cc) {
         ([], []) => "Bcc",
         ([], _) => "Cc",
         _ => "To",
@@ -93,16 +93,16 @@ fn refusal(code: i64, words: &str) -> Value {
     json!({"ErrorCode": code, "Message": words})
 }
 
-fn accepted(answer: &Answer, words: &str) -> Value {
+fn accepted(report: &Report, words: &str) -> Value {
     let mut row = json!({
         "ErrorCode": 0,
         "Message": words,
-        "MessageID": answer.id,
+        "MessageID": report.id,
         "SubmittedAt": "2026-09-30T16:03:52.7892753Z",
     });
     // Display names are returned as sent; without a To, the response contains none.
-    if !answer.mail.to.is_empty() {
-        let to: Vec<_> = answer.mail.to.iter().map(Address::to_ascii).collect();
+    if !report.message.to.is_empty() {
+        let to: Vec<_> = report.message.to.iter().map(Address::to_ascii).collect();
         row["To"] = to.join(", ").into();
     }
     row

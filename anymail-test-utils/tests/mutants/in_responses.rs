@@ -6,7 +6,7 @@ use anymail_core::{
 use serde_json::{Value, json};
 
 use crate::backend::NAME;
-use crate::breaks::Break::{Answer, Own, Result, Results};
+use crate::breaks::Break::{Own, Response, Result, Results};
 use crate::breaks::{Mutant, Own as O, SendResult, mutant};
 use crate::mutant::status_of;
 
@@ -52,27 +52,27 @@ fn statuses() -> Vec<Mutant> {
     vec![
         mutant(
             "swaps_two_statuses",
-            Answer(|mut answer| {
-                for row in answer["results"].as_array_mut().into_iter().flatten() {
+            Response(|mut response| {
+                for row in response["results"].as_array_mut().into_iter().flatten() {
                     if let Some([first, second, ..]) =
                         row["people"].as_array_mut().map(|it| &mut it[..])
                     {
                         std::mem::swap(&mut first["state"], &mut second["state"]);
                     }
                 }
-                answer
+                response
             }),
             &[
-                "statuses::one_of_three_in_a_mail_is_queued",
-                "statuses::one_of_three_in_a_mail_is_invalid",
-                "statuses::one_of_three_in_a_mail_is_rejected",
-                "statuses::one_of_three_in_a_mail_is_failed",
+                "statuses::one_of_three_in_a_message_is_queued",
+                "statuses::one_of_three_in_a_message_is_invalid",
+                "statuses::one_of_three_in_a_message_is_rejected",
+                "statuses::one_of_three_in_a_message_is_failed",
             ],
         ),
         mutant(
             "swaps_the_rows_of_a_batch",
-            Answer(|mut answer| {
-                if let Some(rows) = answer["results"].as_array_mut() {
+            Response(|mut response| {
+                if let Some(rows) = response["results"].as_array_mut() {
                     let states: Vec<_> = rows
                         .iter()
                         .map(|row| row["people"][0]["state"].clone())
@@ -82,7 +82,7 @@ fn statuses() -> Vec<Mutant> {
                         row["people"][0]["state"] = state;
                     }
                 }
-                answer
+                response
             }),
             &[
                 "statuses::one_of_a_batch_is_queued",
@@ -128,7 +128,7 @@ fn statuses() -> Vec<Mutant> {
             }),
             &[
                 "statuses::a_message_without_accepted_recipients_is_an_error",
-                "statuses::one_of_three_in_a_mail_is_rejected",
+                "statuses::one_of_three_in_a_message_is_rejected",
             ],
         ),
         mutant(
@@ -161,14 +161,14 @@ fn statuses() -> Vec<Mutant> {
             &["statuses::every_recipient_is_reported_under_the_address_as_given"],
         ),
         mutant(
-            "does_not_keep_the_answer",
+            "does_not_keep_the_response",
             Result(|_, result| {
                 result.map(|mut status| {
                     status.esp_responses.clear();
                     status
                 })
             }),
-            &["statuses::the_raw_answer_is_kept"],
+            &["statuses::the_raw_response_is_kept"],
         ),
     ]
 }
@@ -189,12 +189,12 @@ fn ids() -> Vec<Mutant> {
         ),
         mutant(
             "gives_every_recipient_of_a_batch_the_first_id",
-            Answer(|mut answer| {
-                let first = answer["results"][0]["id"].clone();
-                for row in answer["results"].as_array_mut().into_iter().flatten() {
+            Response(|mut response| {
+                let first = response["results"][0]["id"].clone();
+                for row in response["results"].as_array_mut().into_iter().flatten() {
                     row["id"] = first.clone();
                 }
-                answer
+                response
             }),
             &["message_ids::each_of_a_batch_has_its_own"],
         ),
@@ -251,8 +251,8 @@ fn many() -> Vec<Mutant> {
                 other => other,
             }),
             &[
-                "many::a_message_missing_from_the_answer_is_unknown",
-                "answers::of_the_wrong_shape_are_not_a_success",
+                "many::a_message_missing_from_the_response_is_unknown",
+                "responses::of_the_wrong_shape_are_not_a_success",
             ],
         ),
         mutant(
@@ -264,9 +264,9 @@ fn many() -> Vec<Mutant> {
                 other => other,
             }),
             &[
-                "many::a_message_missing_from_the_answer_is_unknown",
-                "answers::of_the_wrong_shape_are_not_a_success",
-                "answers::with_only_a_status_are_reported_correctly",
+                "many::a_message_missing_from_the_response_is_unknown",
+                "responses::of_the_wrong_shape_are_not_a_success",
+                "responses::with_only_a_status_are_reported_correctly",
             ],
         ),
     ]
@@ -287,8 +287,8 @@ fn calls() -> Vec<Mutant> {
         "batch::a_server_error_in_the_second_call_leaves_only_its_recipients_unknown",
         "batch::a_lost_first_call_leaves_only_its_recipients_unknown",
         "batch::a_lost_second_call_leaves_only_its_recipients_unknown",
-        "batch::a_garbled_answer_to_the_first_call_leaves_only_its_recipients_unknown",
-        "batch::a_garbled_answer_to_the_second_call_leaves_only_its_recipients_unknown",
+        "batch::a_garbled_response_to_the_first_call_leaves_only_its_recipients_unknown",
+        "batch::a_garbled_response_to_the_second_call_leaves_only_its_recipients_unknown",
     ];
     vec![
         mutant(
@@ -381,14 +381,14 @@ fn calls() -> Vec<Mutant> {
 fn nonsense() -> Vec<Mutant> {
     vec![
         mutant(
-            "reads_answers_without_a_limit",
+            "reads_responses_without_a_limit",
             Own(O::ReadsAnswersWithoutAnEnd),
-            &["answers::without_an_end_are_read_up_to_a_limit"],
+            &["responses::without_an_end_are_read_up_to_a_limit"],
         ),
         mutant(
-            "trusts_the_shape_of_answers",
-            Answer(|answer| {
-                let rows = answer["results"].as_array().unwrap();
+            "trusts_the_shape_of_responses",
+            Response(|response| {
+                let rows = response["results"].as_array().unwrap();
                 let rows = rows.iter().map(|row| {
                     assert!(row["people"][0]["email"].is_string());
                     row.clone()
@@ -396,12 +396,12 @@ fn nonsense() -> Vec<Mutant> {
                 json!({ "results": rows.collect::<Vec<_>>() })
             }),
             &[
-                "answers::truncated_or_altered_anywhere_cause_no_panic",
-                "answers::of_the_wrong_shape_are_not_a_success",
+                "responses::truncated_or_altered_anywhere_cause_no_panic",
+                "responses::of_the_wrong_shape_are_not_a_success",
             ],
         ),
         mutant(
-            "reports_only_recipients_that_the_answer_names",
+            "reports_only_recipients_that_the_response_names",
             Result(|message, result| {
                 let told = result?;
                 let mut named = message.message().clone();
@@ -422,18 +422,18 @@ fn nonsense() -> Vec<Mutant> {
                 }
                 Ok(status)
             }),
-            &["answers::truncated_or_altered_anywhere_cause_no_panic"],
+            &["responses::truncated_or_altered_anywhere_cause_no_panic"],
         ),
         mutant(
             "panics_on_an_id_that_is_no_uuid",
-            Answer(|answer: Value| {
-                for row in answer["results"].as_array().into_iter().flatten() {
+            Response(|response: Value| {
+                for row in response["results"].as_array().into_iter().flatten() {
                     let id = row["id"].as_str().unwrap();
                     assert_eq!(id.len(), 36);
                 }
-                answer
+                response
             }),
-            &["answers::truncated_or_altered_anywhere_cause_no_panic"],
+            &["responses::truncated_or_altered_anywhere_cause_no_panic"],
         ),
     ]
 }

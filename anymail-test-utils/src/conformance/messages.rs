@@ -46,17 +46,17 @@ pub(super) fn trials(can: &Capabilities) -> Vec<Trial> {
     };
     let mut trials = vec![
         trial(
-            "mails::a_plain_message_arrives_whole",
+            "messages::a_plain_message_arrives_whole",
             "how your backend writes from, to, subject and text; Harness::read",
             |rig| arrives(rig, plain(), WHOLE),
         ),
         trial(
-            "mails::nothing_is_added",
+            "messages::nothing_is_added",
             "what your backend writes into every request; Harness::read",
             |rig| arrives(rig, plain(), &Part::ALL),
         ),
         trial(
-            "mails::a_message_is_sent_once",
+            "messages::a_message_is_sent_once",
             "EmailBackend::send: it must make one call for a message that is not a batch",
             one_mail,
         ),
