@@ -1,4 +1,6 @@
 //! What a built message contains, and what a builder, a header or an attachment refuses.
+// Clippy does not recognize functions next to tests as test code.
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use anymail_core::{
     Address, Attachment, AttachmentError, ContentId, Field, HeaderErrorReason, Headers, Message,
@@ -149,7 +151,7 @@ fn a_header_error_says_which_name_is_wrong_and_why() {
 }
 
 #[test]
-fn an_attachment_keeps_what_it_was_made_of() {
+fn an_attachment_keeps_its_parts() {
     let plain = Attachment::new("a.txt", "A").unwrap();
     assert_eq!(plain.filename(), Some("a.txt"));
     assert_eq!(&plain.content()[..], b"A");
@@ -202,7 +204,7 @@ fn a_media_type_consists_of_two_tokens_and_parameters() {
 }
 
 #[test]
-fn a_field_tells_unset_from_explicitly_empty() {
+fn a_field_distinguishes_unset_from_explicitly_empty() {
     let mut field = Field::<Vec<String>>::Unset;
     assert!(field.is_unset());
     assert_eq!(field.value_mut(), None);
