@@ -1,5 +1,5 @@
-//! Sends a message: builds and checks it, sends it over HTTP, and prints its status. Then two
-//! messages that fail, and what an app learns about them.
+//! Builds, checks and sends a message over HTTP, and prints its status. Then sends two messages that
+//! fail, and prints their errors.
 //!
 //! ```sh
 //! cargo run -p anymail-postmark --example quickstart

@@ -151,7 +151,7 @@ fn print_mail(mail: &InboundMessage) {
     println!("    text {:?}", mail.text().unwrap_or_default());
 }
 
-/// A file name that the sender chose, made safe so that it cannot leave the folder.
+/// A filename that the sender chose, made safe so that it cannot leave the folder.
 fn safe_name(name: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let name: String = name.chars().filter(|c| safe(*c)).take(100).collect();

@@ -1,5 +1,5 @@
-//! The accounting run: many messages over a network that breaks all the time. In the end, every
-//! message is accounted for. The fake Postmark's own count decides.
+//! The accounting run: many messages over a network that keeps failing. In the end, every message is
+//! accounted for. The fake Postmark's own count is the reference.
 //!
 //! `ANYMAIL_ACCOUNTING_MESSAGES` sets the number of messages instead of 100,000.
 //! `ANYMAIL_ACCOUNTING_SEED` repeats the faults of an earlier run.

@@ -1,8 +1,8 @@
-//! Any bytes from an SMTP server, in an unsubscribe request or in a file of suppressions give
-//! values or errors, and never a panic.
+//! Any bytes from an SMTP server, in an unsubscribe request or in a suppression file lead to values or
+//! errors, but never to a panic.
 //!
-//! The same is tried with many more by the fuzz targets (`fuzz/README.md`); of those that
-//! showed them something new, the shorter ones are tried here.
+//! The fuzz targets (`fuzz/README.md`) test the same with many more inputs; the shorter ones of those
+//! that found new code are tested here.
 
 #![cfg(feature = "webhooks")]
 #![allow(

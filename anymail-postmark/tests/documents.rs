@@ -1,4 +1,4 @@
-//! The paths in the repository's pages lead somewhere.
+//! The documents in the repository refer only to files that exist.
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use std::collections::BTreeSet;

@@ -1,7 +1,6 @@
 //! The fault matrix: every fault, at every stage of a call, for every kind of call.
 //!
-//! The fake Postmark's own count decides what was accepted; the result that the caller gets must
-//! match it.
+//! The result that the caller gets must match what the fake Postmark has accepted.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -19,7 +18,7 @@ use anymail_postmark::{PostmarkBackend, PostmarkConfig};
 use anymail_test_utils::{FakePostmark, Fault, StoredTemplate};
 use futures_util::{StreamExt, stream};
 
-/// What a client learns of a fault, if the promises are kept.
+/// The expected result of a fault.
 #[derive(Debug, Clone, Copy)]
 enum Effect {
     /// Nothing.
@@ -153,7 +152,7 @@ enum Stage {
 
 const STAGES: [Stage; 4] = [Stage::First, Stage::Reused, Stage::Second, Stage::Always];
 
-/// The result of one message, as its sender learns it.
+/// The result of one message, as the caller gets it.
 #[derive(Debug, Clone, PartialEq)]
 enum Told {
     Sent,

@@ -158,7 +158,7 @@ const PLACES: &[Place] = &[
         seen: Some(|sent| Some(sent.html_body.clone().unwrap_or_default())),
     },
     Place {
-        name: "file name",
+        name: "filename",
         put: |message, text| message.attach(text, &b"content"[..]),
         seen: Some(|sent| Some(sent.attachments[0].name.clone())),
     },

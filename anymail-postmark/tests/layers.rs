@@ -1,4 +1,4 @@
-//! Holds the crate to its own rule: no two files use each other, directly or through others.
+//! Enforces the crate's own rule: no two files depend on each other, directly or indirectly.
 // Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,4 @@
-//! What a user can rely on of all public types alike, whatever they are for.
+//! Guarantees about all public types.
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "rate-limit", feature = "webhooks"))]
 

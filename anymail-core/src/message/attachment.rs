@@ -63,7 +63,7 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    /// Creates an attachment; its media type is guessed from the file name.
+    /// Creates an attachment; its media type is guessed from the filename.
     ///
     /// # Errors
     /// [`AttachmentError`] if the name contains a control character.
@@ -120,7 +120,7 @@ impl Attachment {
         Ok(self)
     }
 
-    /// Removes the file name.
+    /// Removes the filename.
     #[must_use]
     pub fn without_filename(mut self) -> Self {
         self.filename = None;
@@ -160,7 +160,7 @@ impl Attachment {
         })
     }
 
-    /// The file name, if any.
+    /// The filename, if any.
     pub fn filename(&self) -> Option<&str> {
         self.filename.as_deref()
     }

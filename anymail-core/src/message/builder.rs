@@ -146,13 +146,13 @@ impl MessageBuilder {
         self
     }
 
-    /// Adds an attachment; its media type is guessed from the file name.
+    /// Adds an attachment; its media type is guessed from the filename.
     pub fn attach(self, filename: &str, content: impl Into<Bytes>) -> Self {
         self.attach_made(Attachment::new(filename, content))
     }
 
     /// Adds an inline attachment, which the HTML body shows with the [URL](ContentId::url) of its
-    /// content ID. Its media type is guessed from the file name.
+    /// content ID. Its media type is guessed from the filename.
     pub fn attach_inline(
         self,
         filename: &str,

@@ -63,7 +63,7 @@ impl Message {
     /// its media type had. Alternatives of types other than `text/*`, and all attachments, arrive
     /// byte for byte.
     ///
-    /// Subjects, names and file names are preserved exactly, even those that look like an encoded
+    /// Subjects, names and filenames are preserved exactly, even those that look like an encoded
     /// word (RFC 2047). The value of a custom header is written unchanged if it is ASCII, so mail
     /// clients decode encoded words in it, and surrounding white space is removed. No line is
     /// longer than 998 bytes.
@@ -71,7 +71,7 @@ impl Message {
     /// Attached emails (`message/rfc822`) and other `message` and `multipart` types are written
     /// unchanged, with CR LF line ends, because they must not be encoded. One with non-ASCII bytes
     /// or with lines of more than 998 bytes would need encoding, so it is written as
-    /// `application/octet-stream` with its file name. So is a `multipart` that does not contain the
+    /// `application/octet-stream` with its filename. So is a `multipart` that does not contain the
     /// boundary that its media type states.
     ///
     /// Values that have no place in an email are not written: `bcc` and the envelope sender, which

@@ -60,7 +60,7 @@ pub struct Form(Vec<FormField>);
 pub struct FormField {
     /// The field's name.
     pub name: String,
-    /// The file name, if the field is a file.
+    /// The filename, if the field is a file.
     pub filename: Option<String>,
     /// The media type with its parameters, if the field has one. Files do.
     pub content_type: Option<String>,
@@ -82,7 +82,7 @@ impl FormField {
         decode_charset(&self.content, Some(charset))
     }
 
-    /// Converts the content into an attachment of an inbound message, with its file name.
+    /// Converts the content into an attachment of an inbound message, with its filename.
     pub fn to_attachment(&self) -> InboundAttachment {
         let kind = self.content_type.as_deref().unwrap_or_default();
         let file = InboundAttachment::new(self.content.clone(), kind);

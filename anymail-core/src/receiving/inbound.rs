@@ -217,7 +217,7 @@ impl InboundAttachment {
         }
     }
 
-    /// Sets the file name. Line breaks become spaces; an empty name is removed.
+    /// Sets the filename. Line breaks become spaces; an empty name is removed.
     #[must_use]
     pub fn with_filename(mut self, filename: &str) -> Self {
         let filename = clean(filename.trim());
@@ -240,7 +240,7 @@ impl InboundAttachment {
         self
     }
 
-    /// The file name, if any. The sender chose it: it may contain `/` and `..`, so do not use it as
+    /// The filename, if any. The sender chose it: it may contain `/` and `..`, so do not use it as
     /// a path.
     pub fn filename(&self) -> Option<&str> {
         self.filename.as_deref()

@@ -11,7 +11,7 @@ use super::content::decode_charset;
 use super::headers::cut;
 use super::words::{decode_percent, decode_words, without_comments};
 
-/// The maximum number of bytes of a value that are parsed. A file name of 255 characters takes 2.3
+/// The maximum number of bytes of a value that are parsed. A filename of 255 characters takes 2.3
 /// kB if percent-encoded.
 const MAX_LENGTH: usize = 16 << 10;
 
@@ -199,7 +199,7 @@ impl Given {
     }
 }
 
-/// Encoded words are not allowed in parameters (RFC 2047, 5), but nearly all file names contain
+/// Encoded words are not allowed in parameters (RFC 2047, 5), but nearly all filenames contain
 /// them.
 fn in_words(name: &str, text: &str) -> String {
     match name {

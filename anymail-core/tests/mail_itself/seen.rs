@@ -42,7 +42,7 @@ impl Seen {
             self.parts.iter().zip(&other.parts).find_map(|(a, b)| {
                 let content = |it: &Part| String::from_utf8_lossy(&it.content).into_owned();
                 differ("disposition", &a.disposition, &b.disposition)
-                    .or_else(|| differ("file name", &a.filename, &b.filename))
+                    .or_else(|| differ("filename", &a.filename, &b.filename))
                     .or_else(|| differ("content ID", &a.content_id, &b.content_id))
                     .or_else(|| differ("content", &content(a), &content(b)))
                     .or_else(|| differ("bytes", &a.content, &b.content))

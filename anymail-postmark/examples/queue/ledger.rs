@@ -90,7 +90,7 @@ impl Ledger {
             };
             let mut readers = lock(&readers);
             readers.closed = Some(why);
-            readers.waiting.clear(); // who waits learns of it
+            readers.waiting.clear(); // wakes all waiting tasks with an error
         });
         Ok(ledger)
     }
@@ -178,9 +178,9 @@ async fn read(mut records: Consumer, worker: &str, readers: &Mutex<Readers>) -> 
         let ours = record.by == worker;
         let reader = ours.then(|| lock(readers).waiting.remove(&record.number));
         if let Some(reader) = reader.flatten() {
-            let _ = reader.send(claims); // who no longer waits has ended with an error
+            let _ = reader.send(claims); // a task that no longer waits has failed
         }
-        broker::ack(&delivery).await?; // of a stream, this only asks for more
+        broker::ack(&delivery).await?; // on a stream, this only requests more
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::broker::{now, text};
 /// The longest ID, in bytes: what Postmark keeps of a metadata value
 /// (<https://postmarkapp.com/support/article/1125-custom-metadata-faq>).
 pub(crate) const MAX_ID: usize = 80;
-/// The key of metadata that bears the ID to Postmark and back:
+/// The metadata key that carries the ID to Postmark and back:
 /// `PostmarkConfig::generate_message_id`.
 const ID: &str = "anymail_id";
 /// The header that counts attempts.

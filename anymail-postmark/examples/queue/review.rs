@@ -102,7 +102,7 @@ async fn fate(
     // Options may have sent it with another server, which is not searched.
     let looked = message.esp_extra.value().is_none();
     let since = match letter::was_dead_lettered(delivery) {
-        true => None, // its time is that of its publication; it counts from now
+        true => None, // its time is the time of publishing; the wait starts now
         false => *delivery.properties.timestamp(),
     };
     Ok(match (since, send_again_after) {
@@ -125,6 +125,6 @@ fn kept_copy(delivery: &Delivery, queues: &Queues) -> Letter {
     Letter {
         queue: queues.maybe.clone(),
         body: delivery.data.clone(),
-        properties: delivery.properties.clone(), // the time of its arrival among them
+        properties: delivery.properties.clone(), // including the time of its arrival
     }
 }

@@ -52,7 +52,7 @@ pub(crate) async fn work(
     let (_channel, deliveries) = taking.await?;
     let stop = stop.shared();
     let say = |()| eprintln!("stopping: finishing calls in progress; the rest stays in the queue");
-    tokio::spawn(stop.clone().map(say)); // it is heard, too, while all calls are busy
+    tokio::spawn(stop.clone().map(say)); // reports the signal even while all calls are busy
 
     let failed = Mutex::new(None);
     let under_way = Mutex::new(HashMap::new());
@@ -61,7 +61,7 @@ pub(crate) async fn work(
         .then(|batch| worker.claim(batch))
         .scan((), |(), claimed| {
             let claimed = claimed.map_err(|error| *lock(&failed) = Some(error));
-            async { claimed.ok() } // an error ends the intake; what is under way goes on
+            async { claimed.ok() } // an error ends the intake; calls in progress continue
         })
         .flat_map(stream::iter)
         .enumerate()

@@ -1,6 +1,6 @@
 //! What the fuzz targets and `any_input.rs` do with any bytes.
 //!
-//! A panic in this code is a bug of the library.
+//! A panic in this code is a bug in the library.
 
 #![allow(dead_code, reason = "each target uses one of the functions")]
 #![allow(clippy::expect_used, reason = "a failing test panics")]

@@ -1,6 +1,6 @@
 //! What the fuzz targets and `any_answer.rs` do with any bytes while sending.
 //!
-//! A panic in this code is a bug of the library. `exercise.rs` handles incoming data.
+//! A panic in this code is a bug in the library. `exercise.rs` handles incoming data.
 
 #![allow(dead_code, reason = "each target uses one of the functions")]
 #![allow(

@@ -1,6 +1,6 @@
-//! What is done with any bytes from an SMTP server, by the fuzz target and by `any_reply.rs`.
+//! What the fuzz target and `any_reply.rs` do with any bytes from an SMTP server.
 //!
-//! Nothing here may panic but for a fault of ours.
+//! A panic in this code is a bug in the library.
 
 #![allow(clippy::expect_used, reason = "a failing test panics")]
 
@@ -12,10 +12,10 @@ use anymail_core::{Accepted, Mailer, Message, SmtpBackend, SmtpConfig, SmtpTls, 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// The replies of a server, with a zero byte between two of them. It sends the first as its
-/// greeting and each other one when the client has written something or wrote nothing for a while.
+/// The replies of a server, separated by zero bytes. It sends the first as its greeting, and each of
+/// the others once the client has written something, or has written nothing for a while.
 pub(crate) fn smtp_replies(input: &[u8]) {
-    // One at a time, so that a long run needs few sockets.
+    // One at a time, because a long run would otherwise need many sockets.
     let runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     runtime.block_on(talk(input));
 }

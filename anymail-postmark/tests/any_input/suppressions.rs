@@ -1,7 +1,6 @@
-//! What is done with any unsubscribe request and with any file of suppressions, by the fuzz
-//! targets and by `any_reply.rs`.
+//! What the fuzz targets and `any_reply.rs` do with any unsubscribe request and any suppression file.
 //!
-//! Nothing here may panic but for a fault of ours.
+//! A panic in this code is a bug in the library.
 
 #![allow(dead_code, reason = "each target uses one of the functions")]
 #![allow(clippy::expect_used, reason = "a failing test panics")]
@@ -30,7 +29,7 @@ pub(crate) fn signed_request() -> String {
     format!("{}\nList-Unsubscribe=One-Click", token.trim_matches('/'))
 }
 
-/// An unsubscribe request: the token in the first line, and the body behind it.
+/// An unsubscribe request: the token in the first line, followed by the body.
 pub(crate) fn unsubscribe_token(input: &[u8]) {
     let end = input.iter().position(|byte| *byte == b'\n');
     let (token, body) = input.split_at(end.unwrap_or(input.len()));
@@ -59,8 +58,8 @@ pub(crate) fn unsubscribe_token(input: &[u8]) {
     }
 }
 
-/// A file of suppressions. What is read of it, and what is added to it, is there after a restart
-/// and after the file was compacted.
+/// A suppression file. Everything that is read from it or added to it survives a restart and a
+/// compaction.
 pub(crate) fn suppression_file(input: &[u8]) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("suppressions.jsonl");
@@ -95,7 +94,7 @@ fn one_click(store: &MemorySuppressionStore) -> OneClickUnsubscribe {
     one_click.max_age(THOUSAND_YEARS)
 }
 
-/// In one order, since a store promises none.
+/// Sorted, because a store promises no order.
 async fn all(store: &dyn SuppressionStore) -> Vec<Suppression> {
     let mut all: Vec<_> = store.list().try_collect().await.expect("a list");
     all.sort_by_cached_key(|one| format!("{one:?}"));

@@ -33,7 +33,7 @@ const WORD_BYTES: usize = 45;
 /// The bytes of a text that certainly fit into a line of 78 bytes after a header name.
 const UNFOLDED: usize = 60;
 
-/// The bytes of a file name in one section of a parameter, each of which may become three.
+/// The bytes of a filename in one section of a parameter, each of which may become three.
 const SECTION_BYTES: usize = 18;
 
 /// The characters that a section of a parameter contains unencoded (RFC 2231, section 7:

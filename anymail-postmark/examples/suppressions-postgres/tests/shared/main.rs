@@ -1,4 +1,4 @@
-//! One store in PostgreSQL for several processes, on a server of the test's own.
+//! One store in PostgreSQL for several processes, on the test's own server.
 
 mod server;
 
@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 
 use self::server::Server;
 
-/// A server, or a word on why the test is skipped.
+/// Starts a server, or prints why the test is skipped.
 async fn server() -> Option<Server> {
     match Server::start().await {
         Ok(server) => Some(server),
@@ -40,7 +40,7 @@ async fn stores_that_change_the_same_addresses_at_once_agree_in_the_end() {
     let key = |n: i64| AddressKey::of(&format!("n{n}@example.com"));
     let mut tasks = Vec::new();
     for process in 0..8_i64 {
-        // Each has a pool of its own and finds no table, as a process would.
+        // Each has its own pool and finds no table, like a new process.
         let store = PostgresSuppressionStore::new(server.connect().await);
         tasks.push(tokio::spawn(async move {
             for round in 0..10 {
@@ -146,7 +146,7 @@ async fn an_address_that_bounced_at_one_esp_gets_nothing_from_another_process_th
     assert_eq!(mails[0].addresses(), ["ann@example.com"]);
     serving.kill().await.unwrap();
 
-    // While the database is gone, mail waits.
+    // While the database is down, messages wait.
     let gone = [
         &other[..],
         &[("DATABASE_URL", "postgres://x@localhost/x?host=/nowhere")],

@@ -1,4 +1,5 @@
-//! A PostgreSQL server of the test's own: in a temporary folder, on a socket in it and no port.
+//! The test's own PostgreSQL server, in a temporary folder. It listens on a socket in that folder and
+//! on no port.
 
 use std::env;
 use std::fs;
@@ -18,7 +19,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server, or says why there is none to start.
+    /// Starts a server, or returns why it cannot be started.
     pub(crate) async fn start() -> Result<Self, String> {
         let programs = installed()?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
@@ -99,7 +100,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It ends its own children, which nobody else would wait for.
+        // The server stops its own child processes, which nobody else would wait for.
         let _ = self.stop.output();
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -121,7 +122,7 @@ fn installed() -> Result<PathBuf, String> {
     folders.pop().ok_or_else(|| missing.to_owned())
 }
 
-/// Root may not run PostgreSQL: another user to run it, if we are root.
+/// Returns another user if this process belongs to root, as whom PostgreSQL refuses to run.
 fn other_user(folder: &Path) -> Result<Option<u32>, String> {
     use std::os::unix::fs::MetadataExt;
     let ours = fs::metadata(folder)
