@@ -1,7 +1,7 @@
 //! An app that receives events and inbound email: webhooks in axum.
 //!
 //! ```sh
-//! cargo run -p anymail-postmark --example webhooks
+//! cargo run -p anymail-postmark --example webhooks --features axum
 //! ```
 //!
 //! A fake Postmark server in the same process accepts the app's messages, simulates events, and
