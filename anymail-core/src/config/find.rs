@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::backend_url::{BackendUrl, is_url};
-use super::env::{Env, option_names};
+use super::env::{Env, option_names, upper};
 use super::error::{ConfigFault, ConfigFaultKind as Kind, known_names};
 use super::factory::{BackendFactory, all_options};
 use super::mailer_config::{BackendConfig, MailerConfig, MailersConfig};
 use super::options::{OptionKind, OptionSpec, OptionValue};
 use super::read::{Given, Place, Source, resolve};
-use super::registry::Registry;
+use super::registry::{Registry, url_scheme};
 use crate::secret::Secret;
 
 /// A mailer's backend and all places that may contain its options.
@@ -232,8 +232,13 @@ impl<'a> Finder<'a> {
         if given.is_none() && spec.required {
             let name = chosen.factory.name();
             let [long, bare] = option_names(name, spec.name);
+            let in_url = match &chosen.by_url {
+                Some(_) => url_with(chosen.factory, spec.name),
+                None => None,
+            };
+            let in_url = in_url.map_or(String::new(), |url| format!("write it as {url}, "));
             let problem = format!(
-                "required by {name} ({}): set it in the configuration, or set {long} or {bare} in the environment",
+                "required by {name} ({}): {in_url}set it in the configuration, or set {long} or {bare} in the environment",
                 spec.help
             );
             self.fault(Kind::Missing, chosen.place_of(spec.name), problem);
@@ -315,6 +320,18 @@ impl<'a> Finder<'a> {
         };
         Some((factory, by_url))
     }
+}
+
+/// The form of a URL that contains this option as its user; `None` if the backend's URLs do not.
+fn url_with(factory: &dyn BackendFactory, option: &str) -> Option<String> {
+    const USER: &str = "user";
+    let scheme = url_scheme(factory.name());
+    let url = format!("{scheme}://{USER}@default").parse().ok()?;
+    let made = factory.url_options(&url);
+    let is_user = |(name, value): &(&str, Secret)| *name == option && value.expose() == USER;
+    let upper = upper(option);
+    let found = made.options.iter().any(is_user);
+    found.then(|| format!("{scheme}://{upper}@default"))
 }
 
 /// A URL, or the contents of the variable or file that contains it. `file://` is a URL with the

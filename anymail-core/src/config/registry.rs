@@ -200,7 +200,7 @@ impl Registry {
 }
 
 /// A name as URLs contain it.
-fn url_scheme(name: &str) -> String {
+pub(super) fn url_scheme(name: &str) -> String {
     name.to_ascii_lowercase().replace('_', "-")
 }
 

@@ -118,6 +118,14 @@ impl SuppressionSettings {
         if off {
             return Ok(Self::off());
         }
+        if let Value::String(text) = &given.value
+            && given.source == Source::Env
+            && !text.trim_start().starts_with('{')
+        {
+            let problem =
+                r#"expected a JSON object, for example {"file": "suppressions.jsonl"}, or false"#;
+            return Err(vec![given.invalid(problem)]);
+        }
         let map = given.table().map_err(|fault| vec![fault])?;
         let mut table = Table::new(map, Place::Path(format!("{}.", given.place)));
         let mut settings = Self::off();

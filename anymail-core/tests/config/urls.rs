@@ -341,6 +341,21 @@ fn a_url_in_place_of_a_backends_name_is_not_quoted() {
 }
 
 #[test]
+fn a_url_without_the_required_user_is_told_where_to_write_it() {
+    let (_, registry) = with_url();
+    let env = Env::from([("ANYMAIL_URL", "acme://t0ken")]);
+    let built = MailersConfig::from_env(&env, &registry).build_in(&env, &registry);
+    assert_eq!(
+        faults(built),
+        [
+            "ANYMAIL_ACME_SERVER_TOKEN: required by acme (the token from Acme's settings page): \
+             write it as acme://SERVER_TOKEN@default, set it in the configuration, \
+             or set ANYMAIL_ACME_SERVER_TOKEN or ACME_SERVER_TOKEN in the environment"
+        ]
+    );
+}
+
+#[test]
 fn a_url_that_is_its_own_member_is_a_fault() {
     let env = Env::from([
         ("A", "failover://?members=memory,env:B"),

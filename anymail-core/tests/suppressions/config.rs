@@ -213,6 +213,21 @@ fn all_faults_are_reported_at_once_and_no_file_is_created() {
 }
 
 #[test]
+fn a_path_in_the_variable_is_a_fault_that_shows_the_form() {
+    let env = Env::from([
+        ("ANYMAIL_BACKEND", "memory"),
+        ("ANYMAIL_SUPPRESSIONS", "suppressions.jsonl"),
+    ]);
+    let registry = Registry::new();
+    let error = MailersConfig::from_env(&env, &registry).build_in(&env, &registry);
+    assert_eq!(
+        faults(&error.unwrap_err()),
+        ["ANYMAIL_SUPPRESSIONS: expected a JSON object, \
+          for example {\"file\": \"suppressions.jsonl\"}, or false"]
+    );
+}
+
+#[test]
 fn suppressions_of_a_member_that_would_not_apply_are_a_fault() {
     let text = "default = 'main'
          [mailers.main]
