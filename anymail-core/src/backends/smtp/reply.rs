@@ -82,15 +82,15 @@ pub(super) enum Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Greeting => "the connection",
-            Self::Hello => "EHLO",
-            Self::StartTls => "STARTTLS",
-            Self::Auth => "AUTH",
-            Self::Mail => "MAIL FROM",
-            Self::Recipient => "RCPT TO",
-            Self::Data => "DATA",
-            Self::Content => "the message's content",
-            Self::End => "the end of the message",
+            Self::Greeting => "greeting",
+            Self::Hello => "reply to EHLO",
+            Self::StartTls => "reply to STARTTLS",
+            Self::Auth => "reply to AUTH",
+            Self::Mail => "reply to MAIL FROM",
+            Self::Recipient => "reply to RCPT TO",
+            Self::Data => "reply to DATA",
+            Self::Content => "reply to the message's content",
+            Self::End => "reply to the end of the message",
         })
     }
 }
@@ -250,7 +250,7 @@ pub(super) fn refused(stage: Stage, reply: &Reply, server: &str) -> SendError {
         Meaning::NotFor(_) | Meaning::TooMany => (K::Refused, false),
         Meaning::Yes | Meaning::Continue | Meaning::Nonsense => (K::InvalidResponse, false),
     };
-    let words = format!("{} (reply to {stage})", reply.words());
+    let words = format!("{} ({stage})", reply.words());
     SendError::new(kind, NAME, words)
         .with_server(server)
         .with_esp_code(reply.codes())
@@ -290,20 +290,12 @@ pub(super) fn broken(stage: Stage, why: &Broken, server: &str) -> SendError {
         Stage::Greeting | Stage::Hello | Stage::StartTls | Stage::Auth
     );
     let (kind, words) = match why {
-        Broken::Closed(words) if setting_up => {
-            (K::Connect, format!("{words} before the reply to {stage}"))
-        }
-        Broken::Closed(words) => (
-            K::Disconnected,
-            format!("{words} before the reply to {stage}"),
-        ),
-        Broken::Late => (
-            K::Timeout,
-            format!("no reply to {stage} within the timeout"),
-        ),
+        Broken::Closed(words) if setting_up => (K::Connect, format!("{words} before the {stage}")),
+        Broken::Closed(words) => (K::Disconnected, format!("{words} before the {stage}")),
+        Broken::Late => (K::Timeout, format!("no {stage} within the timeout")),
         Broken::Nonsense(words) => (
             K::InvalidResponse,
-            format!("the reply to {stage} is not valid SMTP: {words}; check host, port and tls"),
+            format!("the {stage} is not valid SMTP: {words}; check host, port and tls"),
         ),
     };
     SendError::new(kind, NAME, words)

@@ -118,7 +118,8 @@ pub(super) async fn open(settings: &Settings) -> Result<Session, SendError> {
     if let (Some(tls), SmtpTls::StartTls) = (&settings.tls, config.tls) {
         if !offers.start_tls {
             let words = "the server does not offer STARTTLS, which tls = \"starttls\" requires: \
-                         try tls = \"implicit\" or another port";
+                         try tls = \"implicit\" or another port, or tls = \"none\" for a test \
+                         server on this machine";
             return Err(configuration(server, words.to_owned()));
         }
         let answer = ask(&mut wire_now, "STARTTLS", Stage::StartTls, server).await?;
