@@ -384,3 +384,19 @@ async fn a_connect_timeout_is_certainly_not_accepted() {
     assert_eq!(error.accepted(), Accepted::No);
     assert!(error.is_transient());
 }
+
+#[cfg(feature = "rustls-tls")]
+#[tokio::test]
+async fn a_server_without_tls_at_an_https_url_is_named_as_the_problem() {
+    let server = server().await;
+    let config = PostmarkConfig::new("token").api_url(server.uri().replace("http:", "https:"));
+    let mailer = Mailer::new(PostmarkBackend::new(config).unwrap());
+    let error = mailer.send(&message("a@example.com")).await.unwrap_err();
+    assert_eq!(error.kind(), SendErrorKind::Connect, "{error}");
+    assert!(
+        error
+            .message()
+            .starts_with("the server does not speak TLS on this port"),
+        "{error}"
+    );
+}

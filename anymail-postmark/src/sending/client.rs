@@ -216,7 +216,15 @@ fn no_answer(error: &reqwest::Error) -> SendError {
     } else {
         SendErrorKind::Disconnected
     };
-    let failed = SendError::new(kind, NAME, innermost(error));
+    let mut why = innermost(error);
+    if why.contains("InvalidContentType") {
+        // The words of rustls about a response that is not TLS.
+        why =
+            "the server does not speak TLS on this port: for plain HTTP, use http:// in api_url, \
+               or postmark+http:// in ANYMAIL_URL"
+                .to_owned();
+    }
+    let failed = SendError::new(kind, NAME, why);
     match error.url() {
         Some(url) => failed.with_server(url.origin().ascii_serialization()),
         None => failed,
