@@ -6,6 +6,9 @@ use std::fmt;
 
 use anymail_core::{Address, AddressKey, Field, Message, Outbox, StoredMessage};
 
+/// The number of characters of a body that a failure shows.
+const MAX_SHOWN: usize = 1000;
+
 /// The conditions that a sent message must meet; start with [`mail`].
 ///
 /// One message must meet all of them. The comparison of addresses ignores case, display names,
@@ -17,8 +20,18 @@ pub struct Mail(Vec<Condition>);
 #[derive(Clone)]
 struct Condition {
     words: String,
+    part: Part,
     holds: fn(&Message, &[String]) -> bool,
     values: Vec<String>,
+}
+
+/// The part of a message that a condition is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// A part that every failure shows.
+    Summary,
+    Text,
+    Html,
 }
 
 /// Matches any message, until you add conditions.
@@ -36,9 +49,17 @@ impl Mail {
         let values = values.iter().map(|&value| value.to_owned()).collect();
         self.0.push(Condition {
             words,
+            part: Part::Summary,
             holds,
             values,
         });
+        self
+    }
+
+    fn about(mut self, part: Part) -> Self {
+        if let Some(last) = self.0.last_mut() {
+            last.part = part;
+        }
         self
     }
 
@@ -83,6 +104,7 @@ impl Mail {
         self.and(format!("{part:?} in its text"), &[part], |m, v| {
             contains(&m.text_body, v)
         })
+        .about(Part::Text)
     }
 
     /// Requires an HTML body that contains `part`.
@@ -90,6 +112,7 @@ impl Mail {
         self.and(format!("{part:?} in its HTML"), &[part], |m, v| {
             contains(&m.html_body, v)
         })
+        .about(Part::Html)
     }
 
     /// Requires this tag, possibly among others.
@@ -135,9 +158,9 @@ impl Mail {
         self.missing_in(sent).next().is_none()
     }
 
-    fn missing_in(&self, sent: &StoredMessage) -> impl Iterator<Item = &str> {
+    fn missing_in(&self, sent: &StoredMessage) -> impl Iterator<Item = &Condition> {
         let missing = |it: &&Condition| !(it.holds)(&sent.message, &it.values);
-        self.0.iter().filter(missing).map(|it| it.words.as_str())
+        self.0.iter().filter(missing)
     }
 }
 
@@ -201,7 +224,8 @@ fn contains(text: &Field<String>, parts: &[String]) -> bool {
 ///
 /// # Panics
 /// Panics if no message matches. The panic message shows the expected conditions, the messages in
-/// the outbox, and the conditions that each of them does not meet.
+/// the outbox, and the conditions that each of them does not meet. It shows a body only if a
+/// condition about that body is not met.
 #[track_caller]
 pub fn assert_sent(outbox: &Outbox, expected: Mail) -> StoredMessage {
     match outbox.take_first(|sent| expected.is_met_by(sent)) {
@@ -253,10 +277,28 @@ fn fail(what: &str, outbox: &Outbox, expected: Option<&Mail>) -> ! {
         text.push_str(&format!("\n  {}. {}", i + 1, summary(&sent.message)));
         let missing: Vec<_> = expected.map_or(Vec::new(), |it| it.missing_in(sent).collect());
         if !missing.is_empty() {
-            text.push_str(&format!("\n     does not match: {}", missing.join(", ")));
+            let words: Vec<_> = missing.iter().map(|it| it.words.as_str()).collect();
+            text.push_str(&format!("\n     does not match: {}", words.join(", ")));
+        }
+        for (part, name, body) in [
+            (Part::Text, "text", &sent.message.text_body),
+            (Part::Html, "HTML", &sent.message.html_body),
+        ] {
+            if missing.iter().any(|it| it.part == part) {
+                let body = body.value().map_or("none".to_owned(), |it| shown(it));
+                text.push_str(&format!("\n     its {name}: {body}"));
+            }
         }
     }
     panic!("{text}")
+}
+
+/// A body on one line, shortened.
+fn shown(body: &str) -> String {
+    match body.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{:?} ...", body.get(..end).unwrap_or_default()),
+        None => format!("{body:?}"),
+    }
 }
 
 /// One line that identifies a message, without its bodies.
@@ -379,6 +421,19 @@ mod tests {
              does not match: \"receipt\" in its subject\n  \
              2. from a@b.c, to d@e.f\n     \
              does not match: to ann@příklad.cz, \"receipt\" in its subject"
+        );
+        assert!(!said.contains("s3cret text"));
+        let link = mail().to("ann@příklad.cz").text_contains("https://");
+        let said = panic_message(|| drop(assert_sent(&outbox, link.html_contains("html"))));
+        assert!(
+            said.contains(
+                "does not match: \"https://\" in its text\n     its text: \"s3cret text\"\n  2."
+            ),
+            "{said}"
+        );
+        assert!(
+            said.ends_with("its text: none\n     its HTML: none"),
+            "{said}"
         );
         let said = panic_message(|| assert_nothing_else_sent(&outbox));
         assert!(said.contains("more messages were sent than expected"));
