@@ -98,6 +98,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_secret_is_not_printed_in_any_format() {
+        let token = Secret::new("s3cret");
+        assert_eq!(
+            format!("{token} {token:?} {token:#?}"),
+            "[redacted] [redacted] [redacted]"
+        );
+    }
+
+    #[test]
     fn a_server_that_echoes_the_secret_is_not_quoted() {
         let token = Secret::new("s3cret");
         assert_eq!(token.redact("bad token s3cret!"), "bad token [redacted]!");

@@ -125,6 +125,12 @@ async fn if_all_members_fail_a_transient_error_is_returned_with_all_others() {
         "rate limited by first (HTTP 429); retry after 7 s; \
          member \"b\": second authentication failed (HTTP 401)"
     );
+    let others: Vec<_> = error
+        .member_errors()
+        .iter()
+        .map(|other| &*other.member)
+        .collect();
+    assert_eq!(others, ["b"]);
 }
 
 #[tokio::test]

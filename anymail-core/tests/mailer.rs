@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anymail_core::{
-    Accepted, Capabilities, EmailBackend, Feature, Mailer, Message, PreSendVerdict,
+    Accepted, Capabilities, EmailBackend, Feature, Mailer, MemoryBackend, Message, PreSendVerdict,
     PreparedMessage, SendError, SendErrorKind as K, SendStatus, Status, UnsupportedPolicy,
 };
 use async_trait::async_trait;
@@ -291,6 +291,80 @@ async fn an_error_about_a_missing_sender_says_where_to_set_one() {
     assert!(mailer.send(&message).await.is_ok());
 }
 
+/// Sends single messages only; a batch fails.
+#[derive(Debug)]
+struct OneByOne(Capabilities);
+
+#[async_trait]
+impl EmailBackend for OneByOne {
+    fn name(&self) -> &str {
+        "one_by_one"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        Ok(told::sent(message))
+    }
+
+    async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
+        messages.iter().map(|_| Err(error(K::Refused))).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_single_message_is_not_sent_as_a_batch() {
+    let mailer = Mailer::new(OneByOne(Capabilities::default()));
+    assert!(mailer.send(&message("a")).await.is_ok());
+    assert!(mailer.send_all(&[message("a"), message("b")]).await[0].is_err());
+}
+
+#[test]
+fn a_check_lists_what_is_wrong_with_a_message() {
+    let mailer = Mailer::new(OneByOne(Capabilities::default()));
+    let fine = mailer.check(&message("a"));
+    assert!(fine.is_ok());
+    assert_eq!(fine.to_string(), "the message can be sent");
+
+    let tagged = Message::builder().tag("a").build().unwrap();
+    let check = mailer.check(&tagged);
+    let (faults, unsupported) = (check.faults.len(), check.unsupported.len());
+    assert!(faults > 0 && unsupported == 1, "{check:?}");
+    let parts = check.to_string().split("; ").count();
+    assert_eq!(parts, faults + unsupported, "{check}");
+    let only_tags = Message::builder()
+        .from("shop@example.com")
+        .to("ann@example.com")
+        .text_body("a")
+        .tag("a")
+        .build()
+        .unwrap();
+    let check = mailer.check(&only_tags);
+    assert_eq!(check.to_string(), check.unsupported[0].to_string());
+}
+
+#[tokio::test]
+async fn a_copy_of_a_batch_has_only_the_values_of_its_recipient() {
+    let backend = MemoryBackend::new();
+    let outbox = backend.outbox();
+    let batch = Message::builder()
+        .from("shop@example.com")
+        .to(["ann@example.com", "bob@example.com"])
+        .text_body("a")
+        .merge_headers("ann@example.com", [("X-Order", "1")])
+        .merge_metadata("ann@example.com", [("order", "1")])
+        .build()
+        .unwrap();
+    Mailer::new(backend).send(&batch).await.unwrap();
+    let sent = outbox.messages();
+    let (ann, bob) = (&sent[0].message, &sent[1].message);
+    assert_eq!(ann.headers.value().map(|headers| headers.len()), Some(1));
+    assert_eq!(ann.metadata.value().map(|metadata| metadata.len()), Some(1));
+    assert!(bob.headers.is_unset() && bob.metadata.is_unset());
+}
+
 #[cfg(feature = "blocking")]
 mod without_async {
     use super::*;
@@ -318,6 +392,10 @@ mod without_async {
         told.sort_unstable();
         assert_eq!(told, [(0, true), (1, false)]);
         assert_eq!(mailer.backend().name(), backend.name());
+        let two_tags = Message::builder().tag("a").tag("b").build().unwrap();
+        let check = mailer.check(&two_tags);
+        assert!(!check.unsupported.is_empty());
+        assert!(mailer.check(&message("a")).is_ok());
     }
 
     #[tokio::test]

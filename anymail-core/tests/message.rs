@@ -217,3 +217,30 @@ fn a_field_distinguishes_unset_from_explicitly_empty() {
     assert_eq!(field.value_mut().map(|items| items.len()), Some(2));
     assert_eq!(Field::from(7), Field::Value(7));
 }
+
+#[test]
+fn a_file_is_attached_under_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logo.png");
+    std::fs::write(&path, "PNG").unwrap();
+    let id = ContentId::random();
+    let message = Message::builder()
+        .attach_file(&path)
+        .attach_inline_file(&path, &id)
+        .build()
+        .unwrap();
+    let [plain, inline] = message.attachments.items() else {
+        panic!("two attachments");
+    };
+    assert_eq!(
+        (plain.filename(), plain.content_type()),
+        (Some("logo.png"), "image/png")
+    );
+    assert_eq!(plain.content(), inline.content());
+    assert!(!plain.is_inline());
+    assert_eq!(inline.content_id(), Some(id.as_str()));
+
+    let missing = folder.path().join("missing.png");
+    let why = why(Message::builder().attach_file(&missing).build());
+    assert!(why.contains("missing.png"), "{why}");
+}

@@ -217,6 +217,7 @@ mod ed25519 {
             ("webhook-timestamp", TIME),
             ("webhook-signature", signature),
         ];
+        let signatures: Box<dyn WebhookSignature> = Box::new(signatures);
         signatures.verify(&post(&headers, body))
     }
 

@@ -1,5 +1,10 @@
 //! Messages to an ESP that supports features conditionally.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a failing test panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failing test panics"
+)]
 
 use anymail_core::{
     Alternative, Capabilities, EmailBackend, Feature, Mailer, MemoryBackend, Message, Outbox,
@@ -139,4 +144,74 @@ async fn a_feature_with_several_conditions_is_supported_under_each_of_them() {
     let mut in_a_batch = message;
     in_a_batch.merge_data.value_or_default();
     mailer.send(&in_a_batch).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_requested_is_told_in_full() {
+    let mailer = Mailer::new(backend(&[]));
+    for (field, value, feature, requested) in [
+        (
+            "reply_to",
+            json!(["Ann <ann@example.com>", "bob@example.com"]),
+            Feature::ReplyTo,
+            "Ann <ann@example.com>, bob@example.com",
+        ),
+        (
+            "alternatives",
+            json!([
+                {"content": "a", "content_type": AMP},
+                {"content": "b", "content_type": "text/calendar"}
+            ]),
+            Feature::Alternatives,
+            "\"text/calendar\"",
+        ),
+        (
+            "attachments",
+            json!([
+                {"filename": "a.txt", "content_base64": "QQ=="},
+                {"filename": "b.png", "content_base64": "QQ==", "inline": true, "content_id": "b"}
+            ]),
+            Feature::Attachments,
+            "\"a.txt\"",
+        ),
+        (
+            "merge_metadata",
+            json!({"ann@example.com": {"order": "1"}, "bob@example.com": {"order": "2"}}),
+            Feature::MergeMetadata,
+            "values for 2 recipients",
+        ),
+    ] {
+        let fields = json!({
+            "from": "from@example.com", "to": ["ann@example.com", "bob@example.com"],
+            "subject": "a", "text_body": "b", field: value
+        });
+        let message = serde_json::from_value(fields).unwrap();
+        let error = mailer.send(&message).await.unwrap_err();
+        let found = error
+            .unsupported()
+            .iter()
+            .find(|it| it.feature == Some(feature));
+        assert_eq!(found.map(|it| &*it.requested), Some(requested), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_depends_on_a_dropped_feature_is_dropped_and_reported_too() {
+    let backend = backend(&[
+        (Feature::Batch, Support::Yes),
+        (Feature::MergeGlobalData, Support::With(Feature::Template)),
+    ]);
+    let outbox = backend.outbox();
+    let mailer = Mailer::builder(backend).unsupported(UnsupportedPolicy::Drop);
+    let mut message = message();
+    message.template_id = "welcome".to_owned().into();
+    let shop = ("shop".to_owned(), "Anvils".into());
+    message.merge_global_data.value_or_default().extend([shop]);
+    let status = mailer.build().send(&message).await.unwrap();
+    let dropped: Vec<_> = status.dropped.iter().filter_map(|it| it.feature).collect();
+    assert!(dropped.contains(&Feature::Template), "{dropped:?}");
+    assert!(dropped.contains(&Feature::MergeGlobalData), "{dropped:?}");
+    let sent = &outbox.messages()[0].message;
+    assert_eq!(sent.template_id.value(), None);
+    assert_eq!(sent.merge_global_data.value(), None);
 }

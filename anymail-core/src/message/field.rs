@@ -2,7 +2,7 @@
 //!
 //! `sending/defaults.rs` applies defaults to a message.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 /// A field of a [`Message`](crate::Message) or of [`SendDefaults`](crate::SendDefaults).
 ///
@@ -71,11 +71,5 @@ impl<T> From<T> for Field<T> {
 impl<T: Serialize> Serialize for Field<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value().serialize(serializer)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Never, Self::Value))
     }
 }

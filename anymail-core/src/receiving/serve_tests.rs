@@ -323,3 +323,15 @@ fn a_webhook_that_panics_is_answered_with_500() {
     let answer = block_on(answer_webhook(&webhook, &request, handler));
     assert_eq!((answer.status().as_u16(), answer.body().len()), (500, 0));
 }
+
+#[test]
+fn a_webhook_whose_events_are_handled_once_keeps_its_own_answers() {
+    let guard = Arc::new(crate::receiving::MemoryReplayGuard::default());
+    let guarded = crate::receiving::handled_once([postbox()], guard).remove(0);
+    assert_eq!(
+        guarded.status(WebhookErrorKind::WrongShape),
+        StatusCode::GONE
+    );
+    assert_eq!(guarded.body_limit(), 3);
+    assert_eq!(guarded.esp(), "postbox");
+}

@@ -74,3 +74,18 @@ fn an_error_says_what_happened_and_what_the_caller_may_do() {
          the message may have been accepted"
     );
 }
+
+#[test]
+fn an_error_keeps_the_server_the_cause_and_the_errors_of_other_members() {
+    let cause = std::io::Error::other("broken pipe");
+    let error = SendError::new(SendErrorKind::Disconnected, "acme", "no response")
+        .with_server("https://api.example.com")
+        .with_source(cause);
+    assert_eq!(error.server(), Some("https://api.example.com"));
+    let source = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(source.as_deref(), Some("broken pipe"));
+
+    let plain = SendError::new(SendErrorKind::Disconnected, "acme", "no response");
+    assert_eq!(plain.server(), None);
+    assert!(std::error::Error::source(&plain).is_none());
+}

@@ -424,6 +424,7 @@ mod tests {
             Support::with_any([Feature::Template, Feature::Batch]),
         );
         let other = Support::with_any([Feature::Batch, Feature::Metadata]);
+        assert_eq!(template.common(template), template);
         assert_eq!(template.common(any), template);
         assert_eq!(any.common(template), template);
         assert_eq!(any.common(other), Support::with_any([Feature::Batch]));

@@ -152,6 +152,18 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
+    fn a_configured_duration_is_a_number_of_seconds() {
+        let read = |text: &str| serde_json::from_str::<RetryPolicy>(text);
+        let policy = read(r#"{"first_wait": 0.25, "max_wait": 60}"#).unwrap();
+        assert_eq!(policy.first_wait, SECOND / 4);
+        assert_eq!(policy.max_wait, SECOND * 60);
+        for bad in ["-1", "1e300", "\"1s\""] {
+            let error = read(&format!("{{\"first_wait\": {bad}}}")).unwrap_err();
+            assert!(error.to_string().contains("expected"), "{error}");
+        }
+    }
+
+    #[test]
     fn only_transient_errors_that_were_certainly_not_accepted_are_retried() {
         let safe = |error: &SendError| is_safe(error);
         assert!(safe(&SendError::new(K::Connect, "esp", "")));

@@ -1,5 +1,6 @@
 //! The built-in stores: both follow the contract, and the file store survives damaged files.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -65,6 +66,11 @@ async fn the_file_store_follows_the_contract_across_a_restart() {
     assert!(before.len() > 400);
     assert_eq!(before, after);
     assert_eq!(store.damaged_lines(), []);
+    let addresses: HashSet<_> = after.iter().map(|one| &one.address).collect();
+    assert!(
+        store.addresses() >= addresses.len(),
+        "reactivated ones count, too"
+    );
 }
 
 #[tokio::test]

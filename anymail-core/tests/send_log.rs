@@ -1,0 +1,67 @@
+//! What the log says about a message that was sent, and about one that was not. A single test,
+//! because a subscriber may miss lines if other tests run in parallel.
+#![allow(clippy::unwrap_used, reason = "a failing test panics")]
+
+mod told;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use anymail_core::SendErrorKind;
+use told::{error, mailer, message, told};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_message_that_could_not_be_sent_is_a_warning_without_its_content() {
+    let log = Log::default();
+    let own = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || own.clone())
+        .finish();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let backend = told([error(SendErrorKind::Connect)]);
+    let mailer = mailer(&backend).build();
+    tracing::subscriber::with_default(subscriber, || {
+        assert!(runtime.block_on(mailer.send(&message("s3cret"))).is_err());
+        assert!(runtime.block_on(mailer.send(&message("s3cret"))).is_ok());
+    });
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let warnings: Vec<_> = text.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warnings.len(), 1, "{text}");
+    assert!(
+        warnings
+            .iter()
+            .all(|it| it.contains("could not send a message")),
+        "{text}"
+    );
+    assert!(
+        warnings.iter().all(|it| it.contains("esp=\"acme\"")),
+        "{text}"
+    );
+    assert!(
+        warnings.iter().all(|it| it.contains("kind=Connect")),
+        "{text}"
+    );
+    let sent = text
+        .lines()
+        .filter(|line| line.contains("DEBUG") && line.contains("sent"));
+    assert_eq!(sent.count(), 1, "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+}
