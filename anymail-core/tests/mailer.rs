@@ -331,7 +331,7 @@ fn a_check_lists_what_is_wrong_with_a_message() {
     let tagged = Message::builder().tag("a").build().unwrap();
     let check = mailer.check(&tagged);
     let (faults, unsupported) = (check.faults.len(), check.unsupported.len());
-    assert!(faults > 0 && unsupported == 1, "{check:?}");
+    assert!(faults > 0 && unsupported > 0, "{check:?}");
     let parts = check.to_string().split("; ").count();
     assert_eq!(parts, faults + unsupported, "{check}");
     let only_tags = Message::builder()

@@ -54,9 +54,7 @@ pub(super) fn count(feature: Feature, m: &Message) -> usize {
             .recipients()
             .filter(|a| a.has_international_local_part())
             .count(),
-        Feature::WithoutTo => {
-            usize::from(m.to.items().is_empty() && m.recipients().next().is_some())
-        }
+        Feature::WithoutTo => usize::from(m.to.items().is_empty()),
         Feature::EspExtra => m.esp_extra.value().map_or(0, |map| map.len()),
     }
 }
