@@ -284,6 +284,54 @@ async fn rows_out_of_order_are_matched_by_the_addresses_that_they_name() {
 }
 
 #[tokio::test]
+async fn refusals_that_name_nobody_belong_to_the_rows_that_are_left() {
+    let refused = |code: i64| json!({"ErrorCode": code, "Message": "no"});
+    let to = batch("a@example.com, b@example.com, c@example.com, d@example.com");
+    let moved = [
+        accepted("b@example.com", "id-b"),
+        accepted("a@example.com", "id-a"),
+    ];
+    let [second, first] = moved;
+    let answer = json!([second, first, refused(1101), refused(1103)]);
+    let status = send_json(&to, 200, answer).await.unwrap();
+    let code = |address| {
+        let detail = status.recipient(address).unwrap().detail.as_ref();
+        detail.and_then(|detail| detail.code.clone())
+    };
+    assert_eq!(code("c@example.com").as_deref(), Some("1101"));
+    assert_eq!(code("d@example.com").as_deref(), Some("1103"));
+
+    // Who was accepted is uncertain, so neither of the two may be sent again.
+    let unnamed = json!({"ErrorCode": 0, "Message": "OK", "MessageID": "id"});
+    let answer = json!([second, first, refused(1101), unnamed]);
+    let status = send_json(&to, 200, answer).await.unwrap();
+    let left: Vec<_> = status.recipients().skip(2).map(|r| r.status).collect();
+    assert_eq!(left, [Status::Unknown, Status::Unknown]);
+}
+
+#[tokio::test]
+async fn a_member_of_the_wrong_type_counts_as_absent() {
+    let to = message("a@example.com");
+    for wrong in [
+        json!(1.5),
+        json!(true),
+        json!(null),
+        json!(["a"]),
+        json!({"a": 1}),
+    ] {
+        let mut answer = accepted("a@example.com", "id");
+        answer["MessageID"] = wrong.clone();
+        let error = send_json(&to, 200, answer).await.unwrap_err();
+        assert_eq!(error.kind(), K::InvalidResponse, "{wrong}");
+        assert_eq!(error.accepted(), Accepted::Maybe, "{wrong}");
+
+        let mut answer = accepted("a@example.com", "id");
+        answer["SubmittedAt"] = wrong.clone();
+        assert!(send_json(&to, 200, answer).await.is_ok(), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn missing_rows_leave_their_recipients_unknown() {
     let all = batch("a@example.com, b@example.com, c@example.com");
     for (answer, expected) in [
