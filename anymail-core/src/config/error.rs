@@ -8,8 +8,9 @@ use crate::message::write_list;
 
 /// The error of building mailers from a configuration, with all of its faults.
 ///
-/// `Display` writes them on one line. To write one per line, print the [`faults`](Self::faults).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `Display` and `Debug` write them on one line, so that the error is readable if `main` returns it.
+/// To write one per line, print the [`faults`](Self::faults).
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     faults: Vec<ConfigFault>,
 }
@@ -26,6 +27,12 @@ impl ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,6 +137,13 @@ pub(super) fn known_names(name: &str, known: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_that_main_returns_is_readable() {
+        let fault = ConfigFault::new(ConfigFaultKind::UnknownBackend, "backend", "unknown \"a\"");
+        let error = ConfigError::new(vec![fault]);
+        assert_eq!(format!("{error:?}"), error.to_string());
+    }
 
     #[test]
     fn a_name_is_suggested_only_if_it_is_similar() {
