@@ -267,8 +267,8 @@ fn checked(
         None
     } else {
         match idna::domain_to_ascii_strict(domain) {
-            Ok(ascii) if !ascii.is_empty() => Some(ascii),
-            _ => return fail(Reason::InvalidDomain),
+            Ok(ascii) => Some(ascii),
+            Err(_) => return fail(Reason::InvalidDomain),
         }
     };
     let options = Options::default()

@@ -42,7 +42,6 @@ impl AddressErrorReason {
     pub(super) fn of(error: email_address::Error) -> Self {
         use email_address::Error as E;
         match error {
-            E::MissingSeparator => Self::NoAt,
             E::LocalPartEmpty | E::InvalidCharacter => Self::InvalidLocalPart,
             E::LocalPartTooLong | E::DomainTooLong | E::SubDomainTooLong => Self::TooLong,
             E::DomainEmpty

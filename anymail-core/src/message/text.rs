@@ -54,7 +54,6 @@ fn in_words(wanted: &str) -> String {
         "unit" => "null",
         name if name.starts_with("a tuple") || name.starts_with("tuple struct") => "a list",
         name if name.starts_with("struct ") => "an object",
-        name if name.starts_with("enum ") => "one of the known names",
         name => name,
     };
     format!("{words}{place}")
