@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
 use anymail_core::{
-    Address, Attachment, AttachmentError, ContentId, Field, HeaderErrorReason, Headers, Message,
-    MessageError,
+    Address, Attachment, AttachmentError, ContentId, FaultKind, Field, HeaderErrorReason, Headers,
+    MergeMap, Message, MessageError,
 };
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
@@ -243,4 +244,105 @@ fn a_file_is_attached_under_its_own_name() {
     let missing = folder.path().join("missing.png");
     let why = why(Message::builder().attach_file(&missing).build());
     assert!(why.contains("missing.png"), "{why}");
+}
+
+#[test]
+fn a_display_name_that_could_be_misread_is_quoted() {
+    for (name, expected) in [
+        ("Ann Doe", "Ann Doe <ann@example.com>"),
+        (" Ann", "\" Ann\" <ann@example.com>"),
+        ("Ann ", "\"Ann \" <ann@example.com>"),
+        ("Ann  Doe", "\"Ann  Doe\" <ann@example.com>"),
+        ("Ann, Doe", "\"Ann, Doe\" <ann@example.com>"),
+        ("Ann \"A\" Doe", "\"Ann \\\"A\\\" Doe\" <ann@example.com>"),
+    ] {
+        let address = Address::new(name, "ann@example.com").unwrap();
+        assert_eq!(address.to_string(), expected);
+        assert_eq!(expected.parse(), Ok(address));
+    }
+}
+
+#[test]
+fn a_parenthesis_in_a_comment_can_be_escaped() {
+    let ann = address(r"ann@example.com (Ann \) Doe)");
+    assert_eq!(ann.email(), "ann@example.com");
+    assert_eq!(ann.name(), Some("Ann ) Doe"));
+}
+
+#[test]
+fn an_international_domain_of_which_nothing_is_left_is_refused() {
+    let error = Address::parse("ann@\u{ad}").unwrap_err().to_string();
+    assert!(error.contains("domain"), "{error}");
+}
+
+#[test]
+fn null_in_json_means_that_no_default_applies() {
+    let message = Message::from_json(br#"{"from": null, "to": null}"#).unwrap();
+    assert_eq!(message.from, Field::Never);
+    assert_eq!(message.to, Field::Never);
+    assert_eq!(message.envelope_sender, Field::Unset);
+}
+
+#[test]
+fn json_that_is_too_large_is_not_read() {
+    const LIMIT: usize = 100 * 1024 * 1024;
+    let kind = |json: &[u8]| Message::from_json(json).unwrap_err().faults()[0].kind();
+    let mut json = vec![b'x'; LIMIT];
+    assert_eq!(kind(&json), FaultKind::InvalidJson);
+    json.push(b'x');
+    assert_eq!(kind(&json), FaultKind::TooLarge);
+}
+
+#[test]
+fn json_values_that_are_nested_too_deep_for_an_esp_are_refused() {
+    let lists = |depth| (1..depth).fold(json!([]), |inside, _| json!([inside]));
+    let objects = |depth| (1..depth).fold(json!({}), |inside, _| json!({"a": inside}));
+    for nested in [lists, objects] as [fn(usize) -> Value; 2] {
+        let message = |depth| {
+            Message::builder()
+                .esp_extra(json!({"a": nested(depth)}))
+                .build()
+        };
+        assert!(message(120).is_ok());
+        let why = why(message(121));
+        assert!(why.contains("deeper than 120 levels"), "{why}");
+    }
+}
+
+#[test]
+fn an_html_alternative_becomes_the_missing_html_body() {
+    let message = Message::builder()
+        .alternative("<p>a</p>", "text/html")
+        .alternative("BEGIN:VCALENDAR", "text/calendar")
+        .send_at(AT + time::Duration::milliseconds(999))
+        .build()
+        .unwrap();
+    assert_eq!(
+        message.html_body.value().map(String::as_str),
+        Some("<p>a</p>")
+    );
+    let [calendar] = message.alternatives.items() else {
+        panic!("one alternative is left");
+    };
+    assert_eq!(calendar.content(), "BEGIN:VCALENDAR");
+    assert_eq!(message.send_at, Field::Value(AT));
+
+    let both = Message::builder()
+        .html_body("<p>b</p>")
+        .alternative("<p>a</p>", "text/html")
+        .build()
+        .unwrap();
+    assert_eq!(both.html_body.value().map(String::as_str), Some("<p>b</p>"));
+    assert_eq!(both.alternatives.items().len(), 1);
+}
+
+#[test]
+fn merge_values_are_found_by_recipient() {
+    let mut values = MergeMap::<u8>::new();
+    assert!(values.is_empty());
+    assert!(!values.contains("ann@example.com"));
+    values.insert("Ann <ann@EXAMPLE.com>", 1);
+    assert!(values.contains("ann@example.com"));
+    assert!(!values.is_empty());
+    assert_eq!(values.get(&address("ann@example.com")), Some(&1));
 }

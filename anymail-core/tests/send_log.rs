@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use anymail_core::SendErrorKind;
 use told::{error, mailer, message, told};
+use tracing_subscriber::fmt::format::FmtSpan;
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -30,6 +31,7 @@ fn a_message_that_could_not_be_sent_is_a_warning_without_its_content() {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)
         .with_ansi(false)
+        .with_span_events(FmtSpan::CLOSE)
         .with_writer(move || own.clone())
         .finish();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -38,9 +40,12 @@ fn a_message_that_could_not_be_sent_is_a_warning_without_its_content() {
         .unwrap();
     let backend = told([error(SendErrorKind::Connect)]);
     let mailer = mailer(&backend).build();
+    let mut message = message("s3cret");
+    message.cc = vec!["bob@example.com".parse().unwrap()].into();
+    message.bcc = vec!["eve@example.com".parse().unwrap()].into();
     tracing::subscriber::with_default(subscriber, || {
-        assert!(runtime.block_on(mailer.send(&message("s3cret"))).is_err());
-        assert!(runtime.block_on(mailer.send(&message("s3cret"))).is_ok());
+        assert!(runtime.block_on(mailer.send(&message)).is_err());
+        assert!(runtime.block_on(mailer.send(&message)).is_ok());
     });
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let warnings: Vec<_> = text.lines().filter(|line| line.contains("WARN")).collect();
@@ -63,5 +68,6 @@ fn a_message_that_could_not_be_sent_is_a_warning_without_its_content() {
         .lines()
         .filter(|line| line.contains("DEBUG") && line.contains("sent"));
     assert_eq!(sent.count(), 1, "{text}");
+    assert!(text.contains("message_count=1 recipients=3"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");
 }

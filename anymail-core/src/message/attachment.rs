@@ -431,6 +431,13 @@ mod tests {
             .unwrap();
         let error = Attachment::from_file(&path).unwrap_err().to_string();
         assert!(error.ends_with("larger than 100 MiB"), "{error}");
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(MAX_FILE_BYTES)
+            .unwrap();
+        assert!(Attachment::from_file(&path).is_ok());
     }
 
     #[test]

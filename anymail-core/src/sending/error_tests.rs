@@ -89,3 +89,39 @@ fn an_error_keeps_the_server_the_cause_and_the_errors_of_other_members() {
     assert_eq!(plain.server(), None);
     assert!(std::error::Error::source(&plain).is_none());
 }
+
+#[test]
+fn an_error_says_whether_the_esp_or_the_app_left_everybody_out() {
+    let message: crate::message::Message = serde_json::from_value(serde_json::json!({
+        "from": "shop@example.com", "to": ["ann@example.com"]
+    }))
+    .unwrap();
+    let mut status = SendStatus::unknown("acme", &message);
+    for to in message.to.items() {
+        status.set(&to.key(), crate::Status::Rejected, None, None);
+    }
+    let refused = SendError::from_refusal(status.clone());
+    assert!(
+        refused
+            .to_string()
+            .starts_with("acme refused every recipient"),
+        "{refused}"
+    );
+    let withheld = SendError::from_refusal(status.clone())
+        .without_a_call()
+        .to_string();
+    assert!(
+        withheld.starts_with("all recipients were withheld"),
+        "{withheld}"
+    );
+
+    let other = SendStatus::unknown("acme", &message);
+    assert_ne!(status, other, "the statuses of the recipients differ");
+}
+
+#[test]
+fn the_faults_of_an_invalid_message_end_without_a_separator() {
+    let fault = Fault::new(crate::FaultKind::NoRecipients, "to", "no recipient");
+    let error = SendError::new(SendErrorKind::InvalidMessage, "acme", "").with_faults(vec![fault]);
+    assert_eq!(error.to_string(), "invalid message: to: no recipient");
+}

@@ -184,7 +184,7 @@ fn a_base_url_that_mail_clients_would_not_post_to_is_refused() {
         let error = OneClickUnsubscribe::new(store.clone(), base, keys);
         let error = error.unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("{base:?} is not a valid base")),
+            error.contains("is not a valid base for unsubscribe URLs"),
             "{error}"
         );
     }
