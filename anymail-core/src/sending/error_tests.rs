@@ -98,7 +98,7 @@ fn an_error_says_whether_the_esp_or_the_app_left_everybody_out() {
     .unwrap();
     let mut status = SendStatus::unknown("acme", &message);
     for to in message.to.items() {
-        status.set(&to.key(), crate::Status::Rejected, None, None);
+        status.set(&to.key(), crate::sending::Status::Rejected, None, None);
     }
     let refused = SendError::from_refusal(status.clone());
     assert!(
@@ -121,7 +121,11 @@ fn an_error_says_whether_the_esp_or_the_app_left_everybody_out() {
 
 #[test]
 fn the_faults_of_an_invalid_message_end_without_a_separator() {
-    let fault = Fault::new(crate::FaultKind::NoRecipients, "to", "no recipient");
+    let fault = Fault::new(
+        crate::message::FaultKind::NoRecipients,
+        "to",
+        "no recipient",
+    );
     let error = SendError::new(SendErrorKind::InvalidMessage, "acme", "").with_faults(vec![fault]);
     assert_eq!(error.to_string(), "invalid message: to: no recipient");
 }

@@ -115,6 +115,12 @@ mod tests {
     }
 
     #[test]
+    fn the_log_tells_a_forged_token_from_an_expired_one() {
+        assert!(TokenError::Invalid.to_string().contains("not signed"));
+        assert!(TokenError::Expired.to_string().contains("expired"));
+    }
+
+    #[test]
     fn a_token_round_trips_and_fits_into_a_url() {
         let keys = keys(&["key"]);
         let text = token().sign(&keys);

@@ -235,3 +235,42 @@ impl std::fmt::Debug for Mutants {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planted_faults_are_listed_and_counted_by_topic() {
+        let shape = |shape, trials: &[&str]| {
+            let planted = trials.iter().map(|trial| Planted {
+                name: format!("breaks_{trial}"),
+                suite: lazy(|| panic!("only the names are read")),
+                caught_by: vec![(*trial).to_owned()],
+            });
+            Mutants {
+                shape,
+                unbroken: lazy(|| panic!("only the names are read")),
+                break_by: Arc::new(|_| panic!("only the names are read")),
+                planted: planted.collect(),
+                of_every_trial: false,
+            }
+        };
+        let text = by_topic(&[
+            shape("pigeon", &["headers::a", "headers::b", "network::c"]),
+            shape("dove", &["headers::a"]),
+        ]);
+        let rows: Vec<Vec<_>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(rows[0], ["topic", "pigeon", "dove", "all"]);
+        assert_eq!(rows[1], ["headers", "2", "1", "3"]);
+        assert_eq!(rows[2], ["network", "1", "0", "1"]);
+        assert_eq!(rows[3], ["all", "3", "1", "4"]);
+        assert!(
+            text.contains("  dove: breaks_headers::a -> headers::a\n"),
+            "{text}"
+        );
+    }
+}

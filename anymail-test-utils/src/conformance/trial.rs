@@ -136,3 +136,18 @@ fn panicked(payload: Option<Box<dyn Any + Send>>) -> String {
     });
     format!("it panicked: {}", words.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_panics_says_why() {
+        assert_eq!(panicked(Some(Box::new("a text"))), "it panicked: a text");
+        assert_eq!(
+            panicked(Some(Box::new("built".to_owned()))),
+            "it panicked: built"
+        );
+        assert_eq!(panicked(Some(Box::new(7))), "it panicked: ");
+    }
+}
