@@ -158,10 +158,7 @@ async fn what_was_requested_is_told_in_full() {
         ),
         (
             "alternatives",
-            json!([
-                {"content": "a", "content_type": AMP},
-                {"content": "b", "content_type": "text/calendar"}
-            ]),
+            json!([["a", AMP], ["b", "text/calendar"]]),
             Feature::Alternatives,
             "\"text/calendar\"",
         ),
