@@ -217,12 +217,12 @@ fn no_answer(error: &reqwest::Error) -> SendError {
         SendErrorKind::Disconnected
     };
     let mut why = innermost(error);
-    if why.contains("InvalidContentType") {
-        // The words of rustls about a response that is not TLS.
-        why =
-            "the server does not speak TLS on this port: for plain HTTP, use http:// in api_url, \
-               or postmark+http:// in ANYMAIL_URL"
-                .to_owned();
+    // How rustls describes a server that answers the handshake with something other than TLS.
+    if error.is_connect() && why.contains("InvalidContentType") {
+        why.push_str(
+            "; if the server does not use TLS on this port, write http:// in api_url, or \
+             postmark+http:// in ANYMAIL_URL",
+        );
     }
     let failed = SendError::new(kind, NAME, why);
     match error.url() {
