@@ -2,38 +2,15 @@
 //! because a subscriber may miss lines if other tests run in parallel.
 #![allow(clippy::unwrap_used, reason = "a failing test panics")]
 
+mod log;
 mod told;
 
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
-
 use anymail_core::SendErrorKind;
+use log::logged;
 use told::{error, mailer, message, told};
-use tracing_subscriber::fmt::format::FmtSpan;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 #[test]
 fn a_message_that_could_not_be_sent_is_a_warning_without_its_content() {
-    let log = Log::default();
-    let own = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_span_events(FmtSpan::CLOSE)
-        .with_writer(move || own.clone())
-        .finish();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -43,11 +20,10 @@ fn a_message_that_could_not_be_sent_is_a_warning_without_its_content() {
     let mut message = message("s3cret");
     message.cc = vec!["bob@example.com".parse().unwrap()].into();
     message.bcc = vec!["eve@example.com".parse().unwrap()].into();
-    tracing::subscriber::with_default(subscriber, || {
+    let text = logged(|| {
         assert!(runtime.block_on(mailer.send(&message)).is_err());
         assert!(runtime.block_on(mailer.send(&message)).is_ok());
     });
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let warnings: Vec<_> = text.lines().filter(|line| line.contains("WARN")).collect();
     assert_eq!(warnings.len(), 1, "{text}");
     assert!(

@@ -4,9 +4,9 @@
 // Clippy does not recognize functions next to tests as test code.
 #![allow(clippy::unwrap_used)]
 
+mod log;
+
 use std::convert::Infallible;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use anymail_core::{
@@ -15,6 +15,7 @@ use anymail_core::{
 };
 use bytes::Bytes;
 use http::Request;
+use log::logged;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NOW: i64 = 1_614_265_330;
@@ -37,19 +38,6 @@ impl Webhook for Postbox {
 
     fn read(&self, _: &Request<Bytes>) -> Result<Vec<Event>, WebhookError> {
         Ok(Vec::new())
-    }
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -76,46 +64,38 @@ async fn answered(key: &str, time: i64, sign: bool) -> (u16, Bytes) {
 
 #[test]
 fn the_log_says_why_a_signature_is_invalid_but_the_response_does_not() {
-    let log = Log::default();
-    let own = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || own.clone())
-        .finish();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    tracing::subscriber::with_default(subscriber, || {
-        let other = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-        for (key, time, sign, status, line) in [
-            (KEY, NOW, true, 200, ""),
-            (KEY, NOW, false, 401, "`webhook-signature` is missing"),
-            (
-                other,
-                NOW,
-                true,
-                503,
-                "the signature does not match any configured key",
-            ),
-            (KEY, NOW - 301, true, 503, "the signature is 301 s old"),
-            (
-                KEY,
-                NOW + 301,
-                true,
-                503,
-                "the signature is 301 s in the future",
-            ),
-        ] {
+    let other = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    for (key, time, sign, status, line) in [
+        (KEY, NOW, true, 200, ""),
+        (KEY, NOW, false, 401, "`webhook-signature` is missing"),
+        (
+            other,
+            NOW,
+            true,
+            503,
+            "the signature does not match any configured key",
+        ),
+        (KEY, NOW - 301, true, 503, "the signature is 301 s old"),
+        (
+            KEY,
+            NOW + 301,
+            true,
+            503,
+            "the signature is 301 s in the future",
+        ),
+    ] {
+        let text = logged(|| {
             let (found, body) = runtime.block_on(answered(key, time, sign));
             assert_eq!(found, status, "{line}");
             assert!(body.is_empty(), "{line}: {body:?}");
-            let text = String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
-            assert!(text.contains(line), "{line}: {text}");
-            assert_eq!(text.contains(" WARN "), !line.is_empty(), "{text}");
-            for secret in ["MfKQ9r8GKYqrTwjU", "C2FVsBQIhrscChlQ"] {
-                assert!(!text.contains(secret), "{text}");
-            }
+        });
+        assert!(text.contains(line), "{line}: {text}");
+        assert_eq!(text.contains(" WARN "), !line.is_empty(), "{text}");
+        for secret in ["MfKQ9r8GKYqrTwjU", "C2FVsBQIhrscChlQ"] {
+            assert!(!text.contains(secret), "{text}");
         }
-    });
+    }
 }

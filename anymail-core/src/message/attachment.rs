@@ -423,20 +423,14 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.ends_with("not a regular file"), "{error}");
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(MAX_FILE_BYTES + 1)
-            .unwrap();
+        let resize = |bytes| {
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_len(bytes).unwrap();
+        };
+        resize(MAX_FILE_BYTES + 1);
         let error = Attachment::from_file(&path).unwrap_err().to_string();
         assert!(error.ends_with("larger than 100 MiB"), "{error}");
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(MAX_FILE_BYTES)
-            .unwrap();
+        resize(MAX_FILE_BYTES);
         assert!(Attachment::from_file(&path).is_ok());
     }
 
