@@ -209,21 +209,21 @@ fn configuration(why: String) -> SendError {
 /// The error for a missing response. Only if no connection was established is it certain that
 /// Postmark did not get the request: otherwise the lost response may have been a success.
 fn no_answer(error: &reqwest::Error) -> SendError {
+    let mut why = innermost(error);
     let kind = if error.is_connect() {
+        // How rustls describes a server that answers the handshake with something other than TLS.
+        if why.contains("InvalidContentType") {
+            why.push_str(
+                "; if the server does not use TLS on this port, write http:// in api_url, or \
+                 postmark+http:// in ANYMAIL_URL",
+            );
+        }
         SendErrorKind::Connect
     } else if error.is_timeout() {
         SendErrorKind::Timeout
     } else {
         SendErrorKind::Disconnected
     };
-    let mut why = innermost(error);
-    // How rustls describes a server that answers the handshake with something other than TLS.
-    if error.is_connect() && why.contains("InvalidContentType") {
-        why.push_str(
-            "; if the server does not use TLS on this port, write http:// in api_url, or \
-             postmark+http:// in ANYMAIL_URL",
-        );
-    }
     let failed = SendError::new(kind, NAME, why);
     match error.url() {
         Some(url) => failed.with_server(url.origin().ascii_serialization()),
