@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anymail_core::{
-    Accepted, Capabilities, EmailBackend, Feature, Mailer, MemoryBackend, Message, PreSendVerdict,
-    PreparedMessage, SendError, SendErrorKind as K, SendStatus, Status, UnsupportedPolicy,
+    Accepted, Address, Capabilities, EmailBackend, Feature, Mailer, MemoryBackend, Message,
+    PreSendVerdict, PreparedMessage, SendError, SendErrorKind as K, SendStatus, Status,
+    UnsupportedPolicy,
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -312,6 +313,38 @@ impl EmailBackend for OneByOne {
     async fn send_many(&self, messages: &[PreparedMessage]) -> Vec<Result<SendStatus, SendError>> {
         messages.iter().map(|_| Err(error(K::Refused))).collect()
     }
+}
+
+/// Refuses a message without an envelope sender.
+#[derive(Debug)]
+struct Bounces(Capabilities);
+
+#[async_trait]
+impl EmailBackend for Bounces {
+    fn name(&self) -> &str {
+        "bounces"
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.0
+    }
+
+    async fn send(&self, message: &PreparedMessage) -> Result<SendStatus, SendError> {
+        match message.envelope_sender() {
+            Some(sender) if sender.email() == "bounces@example.com" => Ok(told::sent(message)),
+            _ => Err(error(K::Refused)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_backend_is_told_the_envelope_sender() {
+    let mailer = Mailer::new(Bounces(Capabilities::all()));
+    let mut message = message("a");
+    assert!(mailer.send(&message).await.is_err());
+    let sender: Address = "bounces@example.com".parse().unwrap();
+    message.envelope_sender = sender.into();
+    assert!(mailer.send(&message).await.is_ok());
 }
 
 #[tokio::test]

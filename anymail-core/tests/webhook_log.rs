@@ -94,6 +94,7 @@ fn the_log_says_why_a_signature_is_invalid_but_the_response_does_not() {
         });
         assert!(text.contains(line), "{line}: {text}");
         assert_eq!(text.contains(" WARN "), !line.is_empty(), "{text}");
+        assert!(text.contains("http.request.body.size=2"), "{text}");
         for secret in ["MfKQ9r8GKYqrTwjU", "C2FVsBQIhrscChlQ"] {
             assert!(!text.contains(secret), "{text}");
         }

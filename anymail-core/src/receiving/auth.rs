@@ -344,6 +344,12 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_that_is_configured_twice_is_accepted() {
+        let auth = WebhookAuth::basic([("u", "p"), ("u", "p")]).unwrap();
+        assert_eq!(verdict(&auth, Some(basic("u:p").as_bytes())), "in");
+    }
+
+    #[test]
     fn the_scheme_is_case_insensitive_and_nothing_else_is_accepted() {
         let auth = WebhookAuth::basic([("u", "p")]).unwrap();
         let token = STANDARD.encode("u:p");

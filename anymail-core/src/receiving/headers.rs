@@ -97,10 +97,7 @@ pub(super) fn date(value: &str) -> Option<OffsetDateTime> {
     // A leap second cannot be represented.
     let time = Time::from_hms(read.hour, read.minute, read.second.min(59)).ok()?;
     let sign = if read.tz_before_gmt { -1 } else { 1 };
-    // No time zone is more than a day from UTC, and RFC 3339 cannot represent it.
-    let hours = i8::try_from(read.tz_hour)
-        .ok()
-        .filter(|hours| *hours < 24)?;
+    let hours = i8::try_from(read.tz_hour).ok()?;
     let minutes = i8::try_from(read.tz_minute).ok()?;
     let offset = UtcOffset::from_hms(hours.checked_mul(sign)?, minutes.checked_mul(sign)?, 0);
     Some(date.with_time(time).assume_offset(offset.ok()?))
@@ -132,6 +129,13 @@ mod tests {
     }
 
     #[test]
+    fn the_first_thousand_headers_are_kept() {
+        let block = "A: 1\n".repeat(MAX_HEADERS + 1) + "\nbody";
+        let found = pairs(&block);
+        assert_eq!((found.0.len(), found.1), (1_000, "body"));
+    }
+
+    #[test]
     fn an_invalid_header_line_is_skipped_or_starts_the_body() {
         let found = pairs("From x Thu Jan 1 1970\nA: 1\n>From y 10:00\nno colon\nB: 2\n\nz");
         assert_eq!(found.0.len(), 2);
@@ -148,6 +152,7 @@ mod tests {
             ("Wed, 11 Oct 2017 18:31:04 -0700", Some(1_507_771_864)),
             ("Wed, 11 Oct 2017 18:31:04 -07:00", Some(1_507_771_864)),
             ("11 Oct 17 18:31:60 PDT", Some(1_507_771_919)),
+            ("Wed, 11 Oct 2017 18:31:04 +2359", Some(1_507_660_324)),
             ("yesterday", None),
             ("32 Feb 2017 25:61:61 +9999", None),
             ("", None),

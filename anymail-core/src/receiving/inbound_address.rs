@@ -127,13 +127,13 @@ fn split_outside<'a>(list: &'a str, separators: &[char]) -> Vec<&'a str> {
             _ if escaped => escaped = false,
             '\\' if quoted || comments > 0 => escaped = true,
             '(' if !quoted && has_comments => comments += 1,
-            ')' if !quoted => comments = comments.saturating_sub(1),
+            ')' => comments = comments.saturating_sub(1),
             _ if comments > 0 => {}
             '"' => quoted = !quoted,
             '<' if !quoted => angle = true,
-            '>' if !quoted => angle = false,
+            '>' => angle = false,
             '[' if !quoted && has_literals => literal = true,
-            ']' if !quoted => literal = false,
+            ']' => literal = false,
             _ => {}
         }
         outside && separators.contains(&c)
@@ -234,6 +234,21 @@ mod tests {
                 "|x@y.z a \"q\", b|a@b.c é,|d@e.f",
             ),
             ("nobody, \"a \\\"q\\\"\" <a@b.c>", "nobody| a \"q\"|a@b.c"),
+            ("\"6\\\", b\" <a@b.c>, x@", "6\", b|a@b.c |x@"),
+            (
+                "\"a (b\" <a@b.c>, \")c\" <d@e.f>, x@",
+                "a (b|a@b.c )c|d@e.f |x@",
+            ),
+            (
+                "\"a [b\" <a@b.c>, \"]c\" <d@e.f>, x@",
+                "a [b|a@b.c ]c|d@e.f |x@",
+            ),
+            ("\"a < b\" <a@b.c>, x@", "a < b|a@b.c |x@"),
+            ("\"a < b\", <c@d.e>, x@", "a|b\" |c@d.e |x@"),
+            ("(c) a@b.c, x@", "|a@b.c |x@"),
+            ("(6\" tall) a@b.c, x@", "|a@b.c |x@"),
+            ("(a \\) , \\( b) a@b.c, x@", "|a@b.c |x@"),
+            ("Ann [ <a@b.c>, x@", "Ann [|a@b.c |x@"),
             ("", ""),
         ] {
             let found = read_list(value);
@@ -243,6 +258,14 @@ mod tests {
                 .collect();
             assert_eq!(found.join(" "), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn an_invalid_address_is_shown_with_its_name() {
+        let show = |name, email| InboundAddress::new(name, email).to_string();
+        assert_eq!(show("Ann", "x@"), "\"Ann\" <x@>");
+        assert_eq!(show("", "x@"), "x@");
+        assert_eq!(show("Ann", "ann@example.com"), "Ann <ann@example.com>");
     }
 
     #[test]

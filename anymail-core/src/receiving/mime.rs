@@ -54,9 +54,10 @@ impl InboundMessage {
             raw: &raw,
             message: &mut message,
             parts: 0,
+            too_many: false,
         };
         walk.part(0..raw.len(), Parent::None, 0);
-        if walk.parts > MAX_PARTS {
+        if walk.too_many {
             tracing::warn!(
                 bytes = raw.len(),
                 "an inbound mail has too many parts to tell apart"
@@ -132,6 +133,8 @@ struct Walk<'a> {
     raw: &'a Bytes,
     message: &'a mut InboundMessage,
     parts: usize,
+    /// Whether there were more parts than are separated.
+    too_many: bool,
 }
 
 /// The headers of a part that say how to read it.
@@ -167,7 +170,7 @@ impl Walk<'_> {
         while let Some(delimiter) = next.take().filter(|delimiter| !delimiter.closes) {
             found = true;
             if self.parts >= MAX_PARTS {
-                self.parts += 1;
+                self.too_many = true;
                 return self.rest(&head, delimiter.end..body.end);
             }
             next = delimiters.next();
@@ -315,10 +318,9 @@ impl Delimiters {
             None => 0,
             Some(_) => return None,
         };
-        let marks = tail.len() - padding.len();
         Some(Delimiter {
             start: start - line_break,
-            end: start + self.needle.len() + marks + blanks + newline,
+            end: self.body.end - padding.len() + blanks + newline,
             closes,
         })
     }

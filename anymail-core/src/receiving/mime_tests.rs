@@ -239,6 +239,44 @@ fn a_message_round_trips_through_json_and_debug_does_not_show_its_content() {
 }
 
 /// Bytes that resemble a message more often than random ones do.
+#[test]
+fn a_repeated_header_adds_addresses_up_to_a_limit_but_no_second_date() {
+    let mut mail = InboundMessage::default();
+    mail.add_header("Date", "Wed, 11 Oct 2017 18:31:04 -0700");
+    mail.add_header("Date", "Thu, 12 Oct 2017 18:31:04 -0700");
+    assert_eq!(mail.date.map(|date| date.day()), Some(11));
+    for n in 0..=MANY_ADDRESSES {
+        mail.add_header("To", &format!("{n}@example.com"));
+    }
+    assert_eq!(mail.to.len(), MANY_ADDRESSES);
+    assert_eq!(mail.header_all("to").count(), MANY_ADDRESSES + 1);
+}
+
+#[test]
+fn a_message_keeps_its_raw_bytes_as_text_if_they_are_utf_8() {
+    let raw = |bytes: &'static [u8]| InboundMessage::from_raw(bytes).raw.unwrap();
+    assert_eq!(raw("A: č\n\n".as_bytes()).as_str(), Some("A: č\n\n"));
+    assert_eq!(raw(b"A: \xe8\n\n").as_str(), None);
+}
+
+#[test]
+fn messages_with_different_bodies_or_attachments_differ() {
+    let file = |content: &'static [u8]| InboundAttachment::new(content, "text/plain");
+    assert_eq!(
+        file(b"a"),
+        InboundAttachment::from_base64("YQ==", "text/plain")
+    );
+    assert_ne!(file(b"a"), file(b"b"));
+    assert_ne!(file(b"a"), file(b"a").with_filename("a.txt"));
+    let mail = |text: &str| {
+        let mut mail = InboundMessage::default();
+        mail.set_text(text);
+        mail
+    };
+    assert_eq!(mail("a"), mail("a"));
+    assert_ne!(mail("a"), mail("b"));
+}
+
 fn mail_like() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just(b"Content-Type: multipart/mixed; boundary=b\n".to_vec()),

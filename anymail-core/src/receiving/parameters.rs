@@ -144,7 +144,7 @@ fn enter(all: &mut BTreeMap<String, Given>, name: &str, value: String) {
     }
 }
 
-/// Takes the text up to the closing quote, unescaped, and skips to after the next semicolon.
+/// Takes the text up to the closing quote, unescaped, and skips to after the next semicolon outside of comments.
 fn take_quoted(rest: &mut &str) -> String {
     let mut out = String::new();
     let mut chars = rest.char_indices();
@@ -152,7 +152,7 @@ fn take_quoted(rest: &mut &str) -> String {
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => {
-                end = at + 1;
+                end = at;
                 break;
             }
             '\\' => out.extend(chars.next().map(|(_, c)| c)),
@@ -290,6 +290,10 @@ mod tests {
             ("a;x=1 (one)", "1"),
             ("a; x=my file (1).txt; y=2", "my file (1).txt"),
             ("a; x=report (1)", "report"),
+            ("a; x=report (1).txt", "report (1).txt"),
+            ("a; x=my report (1)", "my report (1)"),
+            ("a (b; x=1 (c); x=2); x=3", "3"),
+            ("a; y=\"\"; z=\"é\"; x=1", "1"),
             ("a; x=\"not closed", "not closed"),
             ("a; x=\"1\"junk; y=2", "1"),
             ("a; x=", ""),

@@ -215,6 +215,31 @@ impl WebhookSignature for LengthSignature {
     }
 }
 
+/// A body that breaks off.
+struct Broken;
+
+impl Body for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        std::task::Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
+    }
+}
+
+#[test]
+fn a_body_that_breaks_off_is_not_called_too_large() {
+    let request = Request::post("/").header("Authorization", RIGHT);
+    let request = request.body(Broken).unwrap();
+    let taken = async |_| Ok::<(), Infallible>(());
+    let answer = block_on(serve_webhook(&postbox(), request, taken));
+    assert_eq!(answer.status(), WebhookErrorKind::MalformedBody.status());
+    assert_ne!(answer.status(), WebhookErrorKind::TooLarge.status());
+}
+
 #[test]
 fn a_signature_is_checked_after_the_size_limit_and_before_parsing() {
     let signed = |authorization, length: Option<&'static str>, body| {

@@ -114,7 +114,7 @@ impl Run {
             return;
         }
         self.base64.push_str(word.content);
-        if word.content.ends_with('=') || self.base64.len().is_multiple_of(4) {
+        if word.content.ends_with('=') {
             self.end_base64();
         }
     }
@@ -155,7 +155,7 @@ fn decode_escapes(bytes: &[u8], mark: u8) -> impl Iterator<Item = (u8, bool)> {
                 .get(at)
                 .and_then(|digit| char::from(*digit).to_digit(16))
         };
-        let escaped = (*first == mark).then(|| Some(digit(0)? << 4 | digit(1)?));
+        let escaped = (*first == mark).then(|| Some(digit(0)? * 16 + digit(1)?));
         if let Some(byte) = escaped.flatten().and_then(|byte| u8::try_from(byte).ok()) {
             rest = after.get(2..).unwrap_or_default();
             return Some((byte, true));
@@ -228,6 +228,7 @@ mod tests {
             ("=?utf-8?q?=F0=9F?= =?UTF-8?q?=98=81?=", "😁"),
             ("=?utf-8?B?8J8=?= =?utf-8?B?mIE=?=", "😁"),
             ("=?utf-8?B?8J?= =?utf-8?B?+YgQ==?=", "😁"),
+            ("=?utf-8?B?YQ=?= =?utf-8?B?Yg==?=", "ab"),
             ("=?utf-8?q?=C3?= =?iso-8859-1?q?=E9?=", "\u{fffd}é"),
             ("=?utf-8?q?a?==?utf-8?q?b?=", "ab"),
             (
