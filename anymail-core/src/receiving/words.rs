@@ -240,4 +240,19 @@ mod tests {
             assert_eq!(decode_words(text), expected, "{text}");
         }
     }
+
+    #[test]
+    fn comments_are_removed_with_the_comments_in_them() {
+        for (text, expected) in [
+            ("a (b) c", "a  c"),
+            ("a (b (c) d) e", "a  e"),
+            ("a (b \\) c) d", "a  d"),
+            ("a\\(b) c", "a\\ c"),
+            ("a) (b) c", "a)  c"),
+            ("a (b", "a "),
+            ("none", "none"),
+        ] {
+            assert_eq!(without_comments(text), expected, "{text}");
+        }
+    }
 }

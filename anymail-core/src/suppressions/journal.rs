@@ -26,10 +26,9 @@ pub(super) struct Journal {
     /// The resolved path: compaction must replace the file and not a symbolic link.
     path: PathBuf,
     file: File,
-    /// The length up to which the file is known to be intact.
-    length: u64,
+    /// The number of lines when it was opened.
     lines: u64,
-    /// A write failed, and its partial result could not be truncated.
+    /// The last line has no end: a write failed, and its partial result could not be truncated.
     torn: bool,
     damaged: Vec<DamagedLine>,
     /// Locks out other stores. The file itself cannot be the lock, because compaction replaces it.
@@ -58,7 +57,6 @@ impl Journal {
         let mut journal = Self {
             path,
             file,
-            length: 0,
             lines: 0,
             torn: false,
             damaged: Vec::new(),
@@ -75,14 +73,15 @@ impl Journal {
     fn read(&mut self, records: &Records) -> io::Result<()> {
         let mut reader = BufReader::new(&self.file);
         let mut line = Vec::new();
+        let mut next = 0;
         loop {
             line.clear();
             let Some((length, ended)) = read_line(&mut reader, &mut line)? else {
                 break;
             };
             self.lines += 1;
-            let start = self.length;
-            self.length += length + u64::from(ended);
+            let start = next;
+            next += length + u64::from(ended);
             self.torn = !ended;
             if line.trim_ascii().is_empty() {
                 continue;
@@ -107,33 +106,20 @@ impl Journal {
 
     /// Appends whole lines, or nothing.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(lines.len() + 1);
-        if self.torn {
-            bytes.push(b'\n');
+        let intact = self.file.metadata()?.len();
+        let end_of_torn: &[u8] = if self.torn { b"\n" } else { b"" };
+        let written = self.file.write_all(&[end_of_torn, lines].concat());
+        let written = written.and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => self.torn = false,
+            // If this fails too, the next change starts on a new line.
+            Err(_) => self.torn |= self.file.set_len(intact).is_err(),
         }
-        bytes.extend(lines);
-        let written = self.file.write_all(&bytes);
-        match written.and_then(|()| self.file.sync_data()) {
-            Ok(()) => {
-                let ends = lines.iter().filter(|byte| **byte == b'\n').count();
-                self.lines += ends as u64;
-                self.length += bytes.len() as u64;
-                self.torn = false;
-                Ok(())
-            }
-            Err(error) => {
-                if self.file.set_len(self.length).is_err() {
-                    // The next change starts on a new line.
-                    self.torn = true;
-                    self.length = self.file.metadata().map_or(self.length, |m| m.len());
-                }
-                Err(error)
-            }
-        }
+        written
     }
 
     pub(super) fn is_worth_compacting(&self, records: &Records) -> bool {
-        let useful = records.changes() + self.damaged.len() as u64;
+        let useful = (records.changes() + self.damaged.len()) as u64;
         let outdated = self.lines.saturating_sub(useful);
         outdated >= MIN_OUTDATED && outdated > useful
     }
@@ -146,11 +132,7 @@ impl Journal {
             // A leftover file has a name that nobody reads.
             let _ = fs::remove_file(&unfinished);
         }
-        let (file, lines, damaged) = written?;
-        self.length = file.metadata()?.len();
-        self.file = file;
-        self.lines = lines;
-        self.damaged = damaged;
+        (self.file, self.damaged) = written?;
         self.torn = false;
         // Makes the new name survive a crash. Not every system can sync a folder.
         let folder = self.path.parent().unwrap_or(Path::new("."));
@@ -164,23 +146,25 @@ impl Journal {
         &mut self,
         unfinished: &Path,
         records: &Records,
-    ) -> io::Result<(File, u64, Vec<DamagedLine>)> {
-        match fs::remove_file(unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = private().append(true).read(true).open(unfinished)?;
+    ) -> io::Result<(File, Vec<DamagedLine>)> {
+        // If it cannot be removed, it cannot be created either.
+        let _ = fs::remove_file(unfinished);
+        let mut options = private();
+        let file = options
+            .create_new(true)
+            .append(true)
+            .read(true)
+            .open(unfinished)?;
         file.set_permissions(self.file.metadata()?.permissions())?;
         let mut out = BufWriter::new(&file);
         let mut damaged = self.damaged.clone();
-        let (mut lines, mut written) = (0, 0);
-        for line in &mut damaged {
+        let mut written = 0;
+        for (number, line) in (1..).zip(&mut damaged) {
             let mut old = &self.file;
             old.seek(SeekFrom::Start(line.start))?;
             io::copy(&mut old.take(line.length), &mut out)?;
             out.write_all(b"\n")?;
-            lines += 1;
-            (line.number, line.start) = (lines, written);
+            (line.number, line.start) = (number, written);
             written += line.length + 1;
         }
         let mut changes = Vec::new();
@@ -188,11 +172,9 @@ impl Journal {
             changes.clear();
             for suppression in records.list(shard) {
                 line::push_suppression(&mut changes, &suppression)?;
-                lines += 1;
             }
             for reactivation in records.reactivations(shard) {
                 line::push_reactivation(&mut changes, &reactivation)?;
-                lines += 1;
             }
             out.write_all(&changes)?;
         }
@@ -200,7 +182,7 @@ impl Journal {
         drop(out);
         file.sync_all()?;
         fs::rename(unfinished, &self.path)?;
-        Ok((file, lines, damaged))
+        Ok((file, damaged))
     }
 }
 

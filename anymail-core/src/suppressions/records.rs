@@ -5,7 +5,7 @@
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use time::OffsetDateTime;
@@ -21,9 +21,8 @@ pub(super) struct Records {
     shards: [RwLock<HashSet<Packed>>; SHARDS],
     names: RwLock<Names>,
     addresses: AtomicUsize,
-    changes: AtomicU64,
-    /// The number of addresses with only reactivations.
-    unsuppressed: AtomicUsize,
+    /// Whether there may be addresses with only reactivations.
+    has_unsuppressed: AtomicBool,
 }
 
 /// A change of an address, as a store keeps it.
@@ -44,8 +43,7 @@ impl Records {
             shards: std::array::from_fn(|_| RwLock::default()),
             names: RwLock::default(),
             addresses: AtomicUsize::new(0),
-            changes: AtomicU64::new(0),
-            unsuppressed: AtomicUsize::new(0),
+            has_unsuppressed: AtomicBool::new(false),
         }
     }
 
@@ -55,8 +53,12 @@ impl Records {
     }
 
     /// The number of suppressions and reactivations.
-    pub(super) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Relaxed)
+    pub(super) fn changes(&self) -> usize {
+        let changes = |packed: &Packed| packed.records().count();
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| read(shard).iter().map(changes).sum::<usize>())
+            .sum()
     }
 
     pub(super) fn contains(&self, address: &AddressKey) -> bool {
@@ -144,23 +146,15 @@ impl Records {
 
     /// Forgets addresses with only reactivations.
     pub(super) fn forget_unsuppressed(&self) {
-        if self.unsuppressed.load(Ordering::Relaxed) == 0 {
+        if !self.has_unsuppressed.swap(false, Ordering::Relaxed) {
             return;
         }
         for shard in &self.shards {
             let mut shard = write(shard);
             let before = shard.len();
-            shard.retain(|packed| {
-                let holds = packed.holds_any();
-                if !holds {
-                    let gone = packed.records().count() as u64;
-                    self.changes.fetch_sub(gone, Ordering::Relaxed);
-                }
-                holds
-            });
+            shard.retain(Packed::holds_any);
             let forgotten = before - shard.len();
             self.addresses.fetch_sub(forgotten, Ordering::Relaxed);
-            self.unsuppressed.fetch_sub(forgotten, Ordering::Relaxed);
         }
     }
 
@@ -178,24 +172,18 @@ impl Records {
     fn change(&self, address: &AddressKey, change: impl FnOnce(&mut Vec<Record>) -> bool) -> bool {
         let mut shard = write(self.shard(address));
         let known = shard.get(address.as_str().as_bytes());
-        let (is_new, held) = (known.is_none(), known.is_some_and(Packed::holds_any));
+        let is_new = known.is_none();
         let mut records = known.map_or_else(Vec::new, |packed| packed.records().collect());
-        let before = records.len();
         if !change(&mut records) {
             return false;
         }
-        let holds = records.iter().any(|record| record.holds);
-        let more = records.len().saturating_sub(before) as u64;
-        self.changes.fetch_add(more, Ordering::Relaxed);
         shard.replace(Packed::new(address.as_str(), &records));
         if is_new {
             self.addresses.fetch_add(1, Ordering::Relaxed);
         }
-        match (!is_new && !held, !holds) {
-            (false, true) => self.unsuppressed.fetch_add(1, Ordering::Relaxed),
-            (true, false) => self.unsuppressed.fetch_sub(1, Ordering::Relaxed),
-            (true, true) | (false, false) => 0,
-        };
+        if !records.iter().any(|record| record.holds) {
+            self.has_unsuppressed.store(true, Ordering::Relaxed);
+        }
         true
     }
 
@@ -373,7 +361,7 @@ impl Packed {
 fn push_text(bytes: &mut Vec<u8>, text: &str) {
     let mut end = text.len().min(usize::from(u16::MAX));
     while !text.is_char_boundary(end) {
-        end -= 1;
+        end = end.saturating_sub(1);
     }
     let text = text.get(..end).unwrap_or_default();
     bytes.extend(u16::try_from(text.len()).unwrap_or(u16::MAX).to_le_bytes());

@@ -161,6 +161,20 @@ fn each_recipient_gets_a_url_of_their_own_and_the_message_becomes_a_batch() {
     assert!(!alone.is_batch());
     let headers = alone.headers.value().unwrap();
     assert!(headers.get("List-Unsubscribe").is_some());
+
+    // Neither a second recipient nor a batch of one shares the header.
+    let copied = Message::builder()
+        .to("ann@example.com")
+        .cc("bob@example.com");
+    let batch = Message::builder()
+        .to("ann@example.com")
+        .merge_data("ann@example.com", serde_json::json!({"a": "b"}));
+    for message in [copied, batch] {
+        let mut message = message.build().unwrap();
+        one_click.add_headers(&mut message).unwrap();
+        assert!(message.headers.value().is_none());
+        assert!(message.merge_headers.value().is_some());
+    }
     // Debug shows nothing private.
     let printed = format!("{one_click:?} {message:?} {alone:?}");
     let token = urls[0].rsplit('/').next().unwrap().trim_end_matches('>');

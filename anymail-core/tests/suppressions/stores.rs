@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anymail_core::{
     AddressKey, FileSuppressionStore, MemorySuppressionStore, Reactivation, Suppression,
-    SuppressionReason, SuppressionStore,
+    SuppressionOrigin, SuppressionReason, SuppressionStore,
 };
 use anymail_test_utils::suppression_stores;
 use futures_util::TryStreamExt;
@@ -100,6 +100,15 @@ async fn a_full_memory_store_refuses_new_addresses_and_forgets_no_suppression() 
         ]
     );
     assert_eq!(store.addresses(), 3);
+
+    let store = MemorySuppressionStore::with_limit(1);
+    store.add(&[bounced(1, 0)]).await.unwrap();
+    store.add(&[bounced(2, 0)]).await.unwrap_err();
+    store.remove(&[reactivated(1, 1)]).await.unwrap();
+    store.add(&[bounced(2, 0)]).await.unwrap();
+    store.remove(&[reactivated(2, 1)]).await.unwrap();
+    store.add(&[bounced(3, 0)]).await.unwrap();
+    assert_eq!(store.addresses(), 1);
 }
 
 #[tokio::test]
@@ -134,9 +143,18 @@ async fn a_damaged_line_is_reported_by_number_and_nothing_else_is_lost() {
     let damaged = store.damaged_lines();
     let numbers: Vec<_> = damaged.iter().map(|line| line.number).collect();
     assert_eq!(numbers, [2, 4, 5, 7, 10, 11]);
-    for line in &damaged {
-        assert!(!line.problem.contains("secret"), "{}", line.problem);
-    }
+    let problems: Vec<_> = damaged.iter().map(|line| &*line.problem).collect();
+    assert_eq!(
+        problems,
+        [
+            "unexpected end of the line (column 47)",
+            "not valid JSON (column 1)",
+            "not a suppression or a reactivation (column 10)",
+            "longer than 65536 bytes",
+            "no email address",
+            "unexpected end of the line (column 21)",
+        ]
+    );
     let expected = ["person1@example.com", "person2@example.com"];
     assert_eq!(suppressed(&store).await, expected);
 
@@ -159,6 +177,10 @@ async fn a_damaged_line_is_reported_by_number_and_nothing_else_is_lost() {
     assert_eq!(store.damaged_lines().len(), 6);
     assert!(lines(&path)[4].contains("nobody"));
     assert!(lines(&path)[5].ends_with("{\"addr"));
+    let kept = lines(&path);
+    store.compact().await.unwrap();
+    store.compact().await.unwrap();
+    assert_eq!(lines(&path)[..6], kept[..6]);
 }
 
 #[tokio::test]
@@ -230,6 +252,63 @@ async fn a_file_of_mostly_outdated_lines_is_compacted_when_it_is_opened_and_reac
     drop(store);
     let store = FileSuppressionStore::open(&path).unwrap();
     assert_eq!(suppressed(&store).await.len(), 41);
+}
+
+#[tokio::test]
+async fn a_file_is_compacted_if_it_has_a_thousand_outdated_lines_and_fewer_others() {
+    for (useful, outdated, after) in [
+        (3, 4, 7),
+        (10, 999, 1009),
+        (10, 1000, 10),
+        (1000, 1000, 2000),
+        (1000, 1001, 1000),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.jsonl");
+        let store = FileSuppressionStore::open(&path).unwrap();
+        let first: Vec<_> = (0..useful).map(|n| bounced(n, 0)).collect();
+        store.add(&first).await.unwrap();
+        let again: Vec<_> = (1..=outdated).map(|minute| bounced(0, minute)).collect();
+        store.add(&again).await.unwrap();
+        drop(store);
+        drop(FileSuppressionStore::open(&path).unwrap());
+        assert_eq!(lines(&path).len(), after, "{useful} and {outdated}");
+    }
+}
+
+#[tokio::test]
+async fn the_event_of_a_suppression_is_kept_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.jsonl");
+    let store = FileSuppressionStore::open(&path).unwrap();
+    let memory = MemorySuppressionStore::new();
+    let events = [
+        "00112233445566778899aabbccddeeff",
+        "00112233445566778899AABBCCDDEEFF",
+        "00112233445566778899aabbccddee",
+        "+0112233445566778899aabbccddeeff",
+        "",
+        "é",
+    ];
+    for (n, event) in events.iter().enumerate() {
+        let mut origin = SuppressionOrigin::new("acme");
+        origin.event = Some((*event).to_owned());
+        let bounced = bounced(n, 0).in_scope("news").with_origin(origin);
+        for store in [&store as &dyn SuppressionStore, &memory] {
+            store.add(std::slice::from_ref(&bounced)).await.unwrap();
+            let found = store.look_up(&[key(n)]).await.unwrap();
+            assert_eq!(found, [bounced.clone()]);
+        }
+    }
+    // What a memory store keeps of an event has at most 65,535 bytes.
+    let mut origin = SuppressionOrigin::new("acme");
+    origin.event = Some("é".repeat(40_000));
+    memory
+        .add(&[bounced(0, 1).in_scope("news").with_origin(origin)])
+        .await
+        .unwrap();
+    let found = memory.look_up(&[key(0)]).await.unwrap();
+    assert_eq!(found[0].origin.event, Some("é".repeat(32_767)));
 }
 
 #[cfg(unix)]
@@ -316,11 +395,31 @@ async fn changes_that_are_too_long_for_the_file_are_refused() {
     assert!(error.unwrap_err().to_string().contains("shorten its scope"));
     let error = store.remove(&[reactivated(1, 0).in_scope(long())]).await;
     error.unwrap_err();
-    store.add(&[bounced(2, 0)]).await.unwrap();
+    store.add(&[bounced(2, 0).in_scope("")]).await.unwrap();
+    // A line may have 64 KiB.
+    let room = 65_536 - lines(&path)[0].len();
+    let longest = || "x".repeat(room);
+    let error = store.add(&[bounced(3, 0).in_scope(longest() + "x")]).await;
+    error.unwrap_err();
+    store
+        .add(&[bounced(3, 0).in_scope(longest())])
+        .await
+        .unwrap();
     let before = suppressed(&store).await;
     drop(store);
 
     let store = FileSuppressionStore::open(&path).unwrap();
     assert_eq!(suppressed(&store).await, before);
     assert!(store.damaged_lines().is_empty());
+    drop(store);
+
+    let [short, long] = &lines(&path)[..] else {
+        panic!("there are two lines");
+    };
+    assert_eq!(long.len(), 65_536);
+    fs::write(&path, format!("{short}\n{long} \n")).unwrap();
+    let store = FileSuppressionStore::open(&path).unwrap();
+    let problems = store.damaged_lines();
+    let problems: Vec<_> = problems.iter().map(|line| &*line.problem).collect();
+    assert_eq!(problems, ["longer than 65536 bytes"]);
 }
