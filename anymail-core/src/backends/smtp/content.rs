@@ -47,14 +47,9 @@ impl<'a> Content<'a> {
                 self.piece.push(b'.');
             }
             let room = PIECE - self.piece.len();
-            let line_end = memchr2(b'\r', b'\n', self.rest);
-            let text = line_end.unwrap_or(self.rest.len());
-            if text > room {
-                self.take(room);
-                self.at_line_start = false;
-                continue;
-            }
-            self.take(text);
+            let fitting = self.rest.get(..room).unwrap_or(self.rest);
+            let line_end = memchr2(b'\r', b'\n', fitting);
+            self.take(line_end.unwrap_or(fitting.len()));
             self.at_line_start = line_end.is_some();
             if self.at_line_start {
                 self.piece.extend_from_slice(b"\r\n");
@@ -105,6 +100,8 @@ mod tests {
         let mut ended = false;
         while let Some((piece, marker)) = content.next() {
             assert!(!ended);
+            // The size, and at most a line end and the end marker.
+            assert!(piece.len() <= 65536 + 5, "{}", piece.len());
             if let Some(marker) = marker {
                 assert_eq!(&piece[marker..], END);
                 assert!(marker == 0 || !marker_apart);

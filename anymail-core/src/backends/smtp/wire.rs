@@ -177,11 +177,7 @@ impl Wire {
 
     /// Receives bytes. Returns their number, 0 at the end.
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.read == self.inbox.len() {
-            self.inbox.clear();
-        } else {
-            self.inbox.drain(..self.read);
-        }
+        self.inbox.drain(..self.read);
         self.read = 0;
         let mut bytes = [0; 2048];
         let mut buffer = ReadBuf::new(&mut bytes);
