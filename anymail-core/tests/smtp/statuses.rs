@@ -200,6 +200,43 @@ async fn a_local_part_that_the_server_does_not_support_is_invalid_with_the_reaso
 }
 
 #[tokio::test]
+async fn a_non_ascii_local_part_anywhere_requires_smtputf8() {
+    let international = || "jörg@example.com".parse::<anymail_core::Address>().unwrap();
+    let mut in_bcc = message(&["ann@example.com"]);
+    in_bcc.bcc = vec![international()].into();
+    let mut in_sender = message(&["ann@example.com"]);
+    in_sender.envelope_sender = international().into();
+    let mut in_header = message(&["ann@example.com"]);
+    in_header.reply_to = vec![international()].into();
+    let mut in_body = message(&["ann@example.com"]);
+    in_body.text_body = "jörg@example.com".to_owned().into();
+    for (message, required) in [
+        (&in_bcc, true),
+        (&in_sender, true),
+        (&in_header, true),
+        (&in_body, false),
+    ] {
+        let server = LoopbackSmtp::start().unwrap();
+        mailer(&server).send(message).await.unwrap();
+        let mail = &server.messages()[0];
+        assert_eq!(
+            mail.parameter("SMTPUTF8").is_some(),
+            required,
+            "{message:?}"
+        );
+        server.assert_no_violations();
+    }
+    let server = LoopbackSmtp::builder().without(SmtpExtension::SmtpUtf8);
+    let server = server.start().unwrap();
+    for message in [&in_sender, &in_header] {
+        let error = mailer(&server).send(message).await.unwrap_err();
+        assert_eq!((error.kind(), error.accepted()), (K::Refused, Accepted::No));
+        assert!(error.message().contains("SMTPUTF8"), "{error}");
+    }
+    mailer(&server).send(&in_body).await.unwrap();
+}
+
+#[tokio::test]
 async fn no_recipient_is_refused_permanently_by_a_reply_to_another() {
     let server = LoopbackSmtp::start().unwrap();
     by_number(&server, &[(550, "5.1.1 No such user")]);

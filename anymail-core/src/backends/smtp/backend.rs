@@ -219,56 +219,64 @@ impl SmtpBackend {
         mime: &Mime,
         delivery: &mut Delivery,
     ) -> Result<Option<String>, SendError> {
-        let Offers {
-            smtp_utf8,
-            eight_bit,
-            size,
-            ..
-        } = lease.session.offers;
-        let refuse = |words: String| {
-            let error = SendError::new(SendErrorKind::Refused, NAME, words);
-            Err(error.with_server(self.server()))
-        };
-        if !smtp_utf8 {
+        let offers = lease.session.offers;
+        if !offers.smtp_utf8 {
             delivery.refuse_international();
             if !delivery.has_open() {
                 return Ok(None);
             }
         }
-        let bytes = mime.bytes();
-        let header = header_of(bytes);
-        let plain = bytes.is_ascii();
+        let header = header_of(mime.bytes());
         let utf8 = sender.is_international() || delivery.has_international() || !header.is_ascii();
-        if utf8 && !smtp_utf8 {
-            return refuse(
-                "the server does not offer SMTPUTF8 (RFC 6531), which a non-ASCII local part in \
-                 the envelope or in a header requires"
-                    .to_owned(),
-            );
-        }
-        if !plain && !eight_bit && !smtp_utf8 {
-            let words = "the server does not offer 8BITMIME (RFC 6152), which the message requires";
-            return refuse(words.to_owned());
-        }
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if let Some(most) = size.filter(|most| (1..length).contains(most)) {
-            return refuse(format!(
-                "the message has {length} bytes, more than the server's limit of {most} bytes \
-                 (RFC 1870)"
-            ));
-        }
-        let mut parameters = String::new();
-        if size.is_some() {
-            parameters.push_str(&format!(" SIZE={length}"));
-        }
-        if !plain && eight_bit {
-            parameters.push_str(" BODY=8BITMIME");
-        }
-        if utf8 {
-            parameters.push_str(" SMTPUTF8");
-        }
-        Ok(Some(parameters))
+        let parameters = parameters(offers, utf8, mime.bytes());
+        parameters.map(Some).map_err(|words| {
+            let error = SendError::new(SendErrorKind::Refused, NAME, words);
+            error.with_server(self.server())
+        })
     }
+}
+
+/// The parameters of `MAIL`: empty, or each with a space before it. `utf8`: whether the envelope or
+/// the header is not ASCII.
+///
+/// # Errors
+/// Says why a server with these extensions cannot accept the message.
+fn parameters(offers: Offers, utf8: bool, mail: &[u8]) -> Result<String, String> {
+    let Offers {
+        smtp_utf8,
+        eight_bit,
+        size,
+        ..
+    } = offers;
+    if utf8 && !smtp_utf8 {
+        return Err(
+            "the server does not offer SMTPUTF8 (RFC 6531), which a non-ASCII local part in the \
+             envelope or in a header requires"
+                .to_owned(),
+        );
+    }
+    let plain = mail.is_ascii();
+    if !plain && !eight_bit && !smtp_utf8 {
+        let words = "the server does not offer 8BITMIME (RFC 6152), which the message requires";
+        return Err(words.to_owned());
+    }
+    let length = u64::try_from(mail.len()).unwrap_or(u64::MAX);
+    if let Some(most) = size.filter(|most| (1..length).contains(most)) {
+        return Err(format!(
+            "the message has {length} bytes, more than the server's limit of {most} bytes (RFC 1870)"
+        ));
+    }
+    let mut parameters = String::new();
+    if size.is_some() {
+        parameters.push_str(&format!(" SIZE={length}"));
+    }
+    if !plain && eight_bit {
+        parameters.push_str(" BODY=8BITMIME");
+    }
+    if utf8 {
+        parameters.push_str(" SMTPUTF8");
+    }
+    Ok(parameters)
 }
 
 /// The header section, up to the first empty line.
@@ -318,5 +326,64 @@ impl EmailBackend for SmtpBackend {
             .buffered(self.max_connections())
             .collect()
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_of_mail_depend_on_the_message_and_on_what_the_server_offers() {
+        let offers = |eight_bit, smtp_utf8, size| {
+            let mut offers = Offers::default();
+            (offers.eight_bit, offers.smtp_utf8, offers.size) = (eight_bit, smtp_utf8, size);
+            offers
+        };
+        for (offered, utf8, mail, expected) in [
+            (offers(false, false, None), false, "plain", Ok("")),
+            (offers(true, true, None), false, "plain", Ok("")),
+            (offers(false, false, Some(0)), false, "plain", Ok(" SIZE=5")),
+            (offers(false, false, Some(5)), false, "plain", Ok(" SIZE=5")),
+            (
+                offers(false, false, Some(4)),
+                false,
+                "plain",
+                Err("limit of 4 bytes"),
+            ),
+            (
+                offers(true, false, None),
+                false,
+                "kůň",
+                Ok(" BODY=8BITMIME"),
+            ),
+            (offers(false, true, None), false, "kůň", Ok("")),
+            (offers(false, false, None), false, "kůň", Err("8BITMIME")),
+            (offers(true, false, None), true, "kůň", Err("SMTPUTF8")),
+            (offers(false, true, None), true, "kůň", Ok(" SMTPUTF8")),
+            (
+                offers(true, true, None),
+                true,
+                "kůň",
+                Ok(" BODY=8BITMIME SMTPUTF8"),
+            ),
+            (offers(true, true, None), true, "plain", Ok(" SMTPUTF8")),
+        ] {
+            match (parameters(offered, utf8, mail.as_bytes()), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{offered:?} {mail}"),
+                (Err(found), Err(part)) => assert!(found.contains(part), "{found}"),
+                (found, _) => panic!("{offered:?} {mail}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_header_ends_at_the_first_empty_line() {
+        for (mail, header) in [
+            ("A: 1\r\nB: 2\r\n\r\nbody\r\n\r\nmore", "A: 1\r\nB: 2"),
+            ("A: 1\r\n", "A: 1\r\n"),
+        ] {
+            assert_eq!(header_of(mail.as_bytes()), header.as_bytes());
+        }
     }
 }
