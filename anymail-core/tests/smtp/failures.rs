@@ -3,7 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use anymail_core::{Accepted, Message, SendError, SendErrorKind as K, SmtpConfig, SmtpTls};
+use anymail_core::{
+    Accepted, Message, RetryPolicy, SendError, SendErrorKind as K, SmtpConfig, SmtpTls, Status,
+};
 use anymail_test_utils::{
     LoopbackSmtp, SmtpAction, SmtpExtension, SmtpFault, SmtpMechanism, SmtpReply, SmtpStage,
 };
@@ -99,6 +101,8 @@ async fn a_server_that_echoes_the_login_is_not_quoted() {
     server.inject(SmtpFault::new(SmtpStage::Credentials, fault), 1);
     let error = refused(config(&server).password("shopkeeper", PASSWORD)).await;
     assert_eq!(error.kind(), K::Authentication);
+    let rest = "[redacted] [redacted] [redacted] [redacted]";
+    assert!(error.message().starts_with(rest), "{error}");
 }
 
 #[tokio::test]
@@ -152,6 +156,60 @@ async fn a_break_before_the_end_means_not_accepted_and_after_it_possibly_accepte
 }
 
 #[tokio::test]
+async fn a_message_that_a_kept_connection_may_have_carried_is_not_sent_again() {
+    use SmtpStage as S;
+    for (stage, accepted) in [
+        (S::Rcpt, Accepted::No),
+        (S::Data, Accepted::No),
+        (S::EndOfData, Accepted::Maybe),
+        (S::Kept, Accepted::Maybe),
+    ] {
+        let server = LoopbackSmtp::start().unwrap();
+        let mailer = builder(config(&server)).retry(RetryPolicy::none()).build();
+        mailer.send(&message(&["ann@example.com"])).await.unwrap();
+        server.inject(SmtpFault::new(stage, SmtpAction::Close), 1);
+        let error = mailer.send(&message(&["bob@example.com"])).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.accepted(), accepted, "{stage}: {error}");
+        assert_eq!(server.counts().connections, 1, "{stage}");
+    }
+}
+
+/// A batch with this many copies.
+fn batch(copies: usize) -> Message {
+    let to: Vec<_> = (0..copies).map(|n| format!("a{n}@example.com")).collect();
+    let mut batch = message(&to.iter().map(String::as_str).collect::<Vec<_>>());
+    batch.merge_headers.value_or_default();
+    batch
+}
+
+#[tokio::test]
+async fn after_a_wrong_password_the_other_copies_of_a_batch_do_not_try_it_again() {
+    let server = LoopbackSmtp::builder()
+        .user("shopkeeper", "another")
+        .auth_in_clear(true)
+        .start()
+        .unwrap();
+    let wrong = config(&server).password("shopkeeper", PASSWORD);
+    let mailer = builder(wrong.max_connections(2)).build();
+    let error = mailer.send(&batch(20)).await.unwrap_err();
+    assert_eq!(error.kind(), K::Authentication);
+    let tries = server.counts().of("AUTH");
+    assert!((1..=2).contains(&tries), "{tries}");
+}
+
+#[tokio::test]
+async fn if_the_server_is_busy_once_the_other_copies_of_a_batch_are_sent() {
+    let server = LoopbackSmtp::start().unwrap();
+    server.inject(SmtpFault::reply(SmtpStage::Ehlo, 451, "4.3.0 Busy"), 1);
+    let mailer = builder(config(&server).max_connections(1));
+    let mailer = mailer.retry(RetryPolicy::none()).build();
+    let status = mailer.send(&batch(3)).await.unwrap();
+    let sent: Vec<_> = status.recipients().map(|it| it.status).collect();
+    assert_eq!(sent, [Status::Failed, Status::Queued, Status::Queued]);
+}
+
+#[tokio::test]
 async fn a_message_that_is_too_large_is_refused_before_any_of_it_is_sent() {
     let server = LoopbackSmtp::builder().size_limit(2000).start().unwrap();
     let mailer = mailer(&server);
@@ -160,6 +218,8 @@ async fn a_message_that_is_too_large_is_refused_before_any_of_it_is_sent() {
     let error = mailer.send(&large).await.unwrap_err();
     assert_eq!((error.kind(), error.accepted()), (K::Refused, Accepted::No));
     assert!(error.message().contains("2000 bytes"), "{error}");
+    let address = format!("127.0.0.1:{}", server.port());
+    assert_eq!(error.server(), Some(address.as_str()));
     let counts = server.counts();
     assert_eq!((counts.of("MAIL"), counts.content_bytes), (0, 0));
     mailer.send(&message(&["ann@example.com"])).await.unwrap();

@@ -267,3 +267,7 @@ impl Talk<'_> {
         in_step && matches!(answer, Ok(Ok(answer)) if answer.code == 250)
     }
 }
+
+#[cfg(test)]
+#[path = "conversation_tests.rs"]
+mod tests;

@@ -200,3 +200,7 @@ fn rank(status: Status) -> u8 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

@@ -155,10 +155,22 @@ fn only_a_lost_final_reply_or_a_premature_success_leaves_doubt() {
         for why in &whys {
             let error = broken(stage, why, "s");
             assert_eq!(error.accepted(), doubt, "{stage} {why:?}");
+            let kind = match (stage, why) {
+                (_, Broken::Late) => K::Timeout,
+                (_, Broken::Nonsense(_)) => K::InvalidResponse,
+                (Stage::Greeting | Stage::Hello | Stage::StartTls | Stage::Auth, _) => K::Connect,
+                _ => K::Disconnected,
+            };
+            assert_eq!(error.kind(), kind, "{stage} {why:?}");
+            let name = match stage {
+                Stage::Greeting => "greeting",
+                _ => "reply to ",
+            };
+            assert!(error.message().contains(name), "{error}");
             let nonsense = matches!(why, Broken::Nonsense(_));
             assert_eq!(error.is_transient(), !nonsense, "{stage} {why:?}");
         }
-        for (odd, said_to_be_taken) in [("299", true), ("399", false)] {
+        for (odd, said_to_be_taken) in [("299", true), ("300", false), ("399", false)] {
             // A success within the content claims a message that cannot be complete.
             let doubt = match stage {
                 Stage::Content if said_to_be_taken => Accepted::Maybe,
