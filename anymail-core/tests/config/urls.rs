@@ -138,18 +138,25 @@ fn a_url_uses_the_send_defaults_of_its_backend() {
     assert!(mailers.default_mailer().check(&message()).is_ok());
 }
 
-#[test]
-fn members_with_urls_of_one_esp_are_numbered() {
-    let (_, registry) = with_url();
-    let members = ["memory", "acme://a@default", "acme://b@default"];
+#[tokio::test]
+async fn members_with_urls_of_one_esp_are_numbered() {
+    let (factory, registry) = with_url();
+    let members = ["acme://a@default", "acme://b@default", "memory"];
     let failover = MailerConfig::new("failover").option("members", members.to_vec());
     let mailers = MailersConfig::from(failover)
         .build_in(&no_env(), &registry)
         .unwrap();
-    let shown = format!("{:?}", mailers.default_mailer().backend());
-    for name in ["\"acme\"", "\"memory\"", "\"acme 2\""] {
-        assert!(shown.contains(name), "{shown}");
-    }
+    let down = || anymail_core::SendError::from_http_status("acme", 503).said_by_esp();
+    let _ = factory.backend.clone().fails(down()).fails(down());
+    let mut message = message();
+    message.from = "shop@example.com"
+        .parse::<anymail_core::Address>()
+        .unwrap()
+        .into();
+    let status = mailers.default_mailer().send(&message).await.unwrap();
+    assert_eq!(status.member.as_deref(), Some("memory"));
+    let failed: Vec<_> = status.member_errors.iter().map(|it| &*it.member).collect();
+    assert_eq!(failed, ["acme", "acme 2"]);
 }
 
 #[test]

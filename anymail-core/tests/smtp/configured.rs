@@ -90,3 +90,39 @@ fn all_faults_in_the_options_are_reported_at_once() {
     }
     assert!(!error.contains("s3cret"));
 }
+
+#[test]
+fn an_option_that_is_not_used_because_it_is_wrong_is_a_fault() {
+    let registry = Registry::new();
+    let fault = |options: &[(&str, &str)]| {
+        let env = Env::from_iter(options.iter().copied());
+        let config = MailersConfig::from_env(&env, &registry);
+        config.build_in(&env, &registry).unwrap_err().to_string()
+    };
+    let smtp = ("ANYMAIL_BACKEND", "smtp");
+    let host = ("ANYMAIL_SMTP_HOST", "mail.example.com");
+    for (name, value, part) in [
+        (
+            "ANYMAIL_SMTP_TLS",
+            "ssl",
+            "ANYMAIL_SMTP_TLS: expected starttls, implicit or none, got \"ssl\"",
+        ),
+        (
+            "ANYMAIL_SMTP_PORT",
+            "70000",
+            "ANYMAIL_SMTP_PORT: expected at most 65535, got 70000",
+        ),
+        (
+            "ANYMAIL_SMTP_USER",
+            "ann",
+            "ANYMAIL_SMTP_PASSWORD: required if user is set",
+        ),
+    ] {
+        let error = fault(&[smtp, host, (name, value)]);
+        assert!(error.contains(part), "{part:?} is not in {error}");
+    }
+    // The host has another place in a URL than a user name.
+    let error = fault(&[("ANYMAIL_URL", "smtp://ann:s3cret@default")]);
+    let part = "required by smtp (the server's host name or IP address): set it in";
+    assert!(error.contains(part), "{error}");
+}

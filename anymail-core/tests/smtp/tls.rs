@@ -1,6 +1,6 @@
 //! STARTTLS and implicit TLS: never less security than configured.
 
-use anymail_core::{Accepted, SendErrorKind as K, SmtpConfig, SmtpTls};
+use anymail_core::{Accepted, SendErrorKind as K, SmtpBackend, SmtpConfig, SmtpTls};
 use anymail_test_utils::{
     LoopbackSmtp, LoopbackTls, SmtpAction, SmtpFault, SmtpMechanism, SmtpReply, SmtpStage,
     WrongCertificate,
@@ -162,4 +162,14 @@ async fn a_connection_that_breaks_within_encrypted_content_means_not_accepted() 
     long.text_body = "A line of a long letter.\r\n".repeat(400_000).into();
     let error = mailer.send(&long).await.unwrap_err();
     assert_eq!(error.accepted(), Accepted::No, "{error}");
+}
+
+#[test]
+fn a_ca_file_without_a_certificate_is_a_fault() {
+    let config = SmtpConfig::new("mail.example.com").ca_pem("no certificate");
+    let error = SmtpBackend::new(config).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "invalid smtp configuration: ca_pem: no certificate found"
+    );
 }

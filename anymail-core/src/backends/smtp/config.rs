@@ -407,6 +407,23 @@ mod tests {
     }
 
     #[test]
+    fn the_name_in_ehlo_is_a_host_name_or_an_address_literal() {
+        let hello = |name: &str| SmtpConfig::new("mail.example.com").hello_name(name);
+        for name in [
+            "app.example.com",
+            "app-1",
+            "192.0.2.1",
+            "[192.0.2.1]",
+            "[IPv6:2001:db8::1]",
+        ] {
+            assert!(wrong(&hello(name)).is_empty(), "{name}");
+        }
+        for name in ["", "my app", "2001:db8::1", "[]", "[my app]", "[192.0.2.1"] {
+            assert_eq!(wrong(&hello(name)), ["hello_name"], "{name}");
+        }
+    }
+
+    #[test]
     fn all_faults_are_reported_at_once_without_secrets() {
         let config = SmtpConfig::new("smtp://ann:s3cret@example.com")
             .port(0)
@@ -428,6 +445,14 @@ mod tests {
         let faults = config.faults();
         let error = SmtpConfigError { faults };
         assert!(!format!("{error} {error:?}").contains("s3cret"));
+        let faults = SmtpConfig::new("h")
+            .port(0)
+            .timeout(Duration::ZERO)
+            .faults();
+        assert_eq!(
+            SmtpConfigError { faults }.to_string(),
+            "invalid smtp configuration: port: must not be zero; timeout: must be greater than zero"
+        );
         let config = SmtpConfig::new("h").password("ann", "s3cret");
         assert!(!format!("{config:?}").contains("s3cret"));
         assert!(!format!("{config:?}").contains("ann"));
