@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anymail_core::{
-    Accepted, Address, Capabilities, EmailBackend, Feature, Mailer, MemoryBackend, Message,
-    PreSendVerdict, PreparedMessage, SendError, SendErrorKind as K, SendStatus, Status,
+    Accepted, Address, Alternative, Capabilities, EmailBackend, Feature, Mailer, MemoryBackend,
+    Message, PreSendVerdict, PreparedMessage, SendError, SendErrorKind as K, SendStatus, Status,
     UnsupportedPolicy,
 };
 use async_trait::async_trait;
@@ -69,6 +69,27 @@ async fn a_message_changed_by_a_pre_send_hook_is_checked_like_any_other() {
 }
 
 #[tokio::test]
+async fn values_that_are_set_after_building_reach_a_backend_as_if_set_before() {
+    let backend = MemoryBackend::new();
+    let outbox = backend.outbox();
+    let mailer = Mailer::new(backend);
+    let mut html = message("a");
+    html.alternatives = vec![Alternative::new("<p>a</p>", "text/html").unwrap()].into();
+    mailer.send(&html).await.unwrap();
+    let at = time::OffsetDateTime::now_utc()
+        .replace_nanosecond(0)
+        .unwrap();
+    let mut timed = message("b");
+    timed.send_at = (at + time::Duration::milliseconds(999)).into();
+    mailer.send(&timed).await.unwrap();
+    let sent = outbox.messages();
+    let (html, timed) = (&sent[0].message, &sent[1].message);
+    assert_eq!(html.html_body.value().map(String::as_str), Some("<p>a</p>"));
+    assert!(html.alternatives.items().is_empty());
+    assert_eq!(timed.send_at.value(), Some(&at));
+}
+
+#[tokio::test]
 async fn every_post_send_hook_runs_even_if_one_fails_and_the_message_counts_as_sent() {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = |fails: bool| {
@@ -91,7 +112,9 @@ async fn every_post_send_hook_runs_even_if_one_fails_and_the_message_counts_as_s
     };
     let status = send(&told([])).await.unwrap();
     assert_eq!(status.hook_errors, ["disk full"]);
-    assert!(send(&told([error(K::Refused)])).await.is_err());
+    let refused = error(K::Refused).with_status(SendStatus::unknown("acme", &message("a")));
+    let error = send(&told([refused])).await.unwrap_err();
+    assert_eq!(error.status().unwrap().hook_errors, ["disk full"]);
     assert_eq!(runs.load(Ordering::Relaxed), 4);
 }
 

@@ -283,8 +283,16 @@ proptest! {
 
 #[test]
 fn an_attached_message_is_not_encoded_and_can_be_parsed() {
-    let inner = "From: a@example.com\nSubject: inner\n\nThe inner body.\n.\n-- \nA";
-    for kind in ["message/rfc822", "Message/RFC822; x=y"] {
+    let bare = "From: a@example.com\nSubject: inner\n\nThe inner body.\n.\n-- \nA\n";
+    let crlf = bare.replace('\n', "\r\n");
+    let longest = format!("{bare}{}", "x".repeat(998));
+    for (kind, inner) in [
+        ("message/rfc822", bare),
+        ("message/rfc822", bare.trim_end()),
+        ("message/rfc822", &crlf),
+        ("message/rfc822", &longest),
+        ("Message/RFC822; x=y", bare),
+    ] {
         let mail = Attachment::new("forwarded.eml", inner.as_bytes().to_vec()).unwrap();
         let mail = mail.with_content_type(kind).unwrap();
         let message = minimal().text_body("See below.").attachment(mail);
@@ -295,7 +303,7 @@ fn an_attached_message_is_not_encoded_and_can_be_parsed() {
             "{text}"
         );
         assert!(
-            text.contains("\r\nSubject: inner\r\n\r\nThe inner body.\r\n"),
+            text.contains("\r\nSubject: inner\r\n\r\nThe inner body.\r\n.\r\n-- \r\nA\r\n"),
             "{text}"
         );
         let outer = parse(mime.bytes());

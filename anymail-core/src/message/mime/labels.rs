@@ -247,3 +247,123 @@ fn pieces(text: &str, most: usize) -> impl Iterator<Item = &str> {
         (!piece.is_empty()).then_some(piece)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_media_type_is_rewritten_only_if_it_must_be() {
+        let utf8 = Some("utf-8");
+        for (given, charset, written) in [
+            ("text/plain", None, "text/plain"),
+            ("text/plain", utf8, "text/plain; charset=utf-8"),
+            ("text/plain; ", utf8, "text/plain; charset=utf-8"),
+            (
+                "text/plain; charset=UTF-8",
+                utf8,
+                "text/plain; charset=UTF-8",
+            ),
+            (
+                "text/plain; a=\"b; c\"",
+                utf8,
+                "text/plain; a=\"b; c\"; charset=utf-8",
+            ),
+            (
+                "text/plain; charset=latin1; a=b",
+                None,
+                "text/plain; charset=latin1; a=b",
+            ),
+            (
+                "text/plain; charset=latin1; a=b",
+                utf8,
+                "text/plain; a=\"b\"; charset=\"utf-8\"",
+            ),
+            (
+                "text/plain; charset=latin1; =b; a b=c",
+                utf8,
+                "text/plain; charset=\"utf-8\"",
+            ),
+            (
+                "text/plain; a=\"b",
+                utf8,
+                "text/plain; a=\"b\"; charset=\"utf-8\"",
+            ),
+        ] {
+            assert_eq!(media_type(given, charset), written, "{given}");
+        }
+    }
+
+    #[test]
+    fn the_boundary_is_read_from_quotes_and_never_from_another_parameter() {
+        for (given, expected) in [
+            ("multipart/mixed", None),
+            ("multipart/mixed; boundary=\"\"", None),
+            ("multipart/mixed; Boundary=inner", Some("inner")),
+            ("multipart/mixed; boundary=\"in ner\"; x=y", Some("in ner")),
+            ("multipart/mixed; boundary=\"in\\ner\"", Some("inner")),
+            (
+                "multipart/mixed; x=\"; boundary=y\"; boundary=inner",
+                Some("inner"),
+            ),
+            (
+                "multipart/mixed; x=\"\\\"; boundary=y\"; boundary=inner",
+                Some("inner"),
+            ),
+        ] {
+            assert_eq!(boundary(given).as_deref(), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_filename_is_percent_encoded_only_if_it_would_be_misread_or_folded_at_a_space() {
+        let name = |length: usize| format!("{} b", "a".repeat(length - 2));
+        let quotes = |length: usize, quotes| format!("{}{}", name(length), "\"".repeat(quotes));
+        for (name, encoded) in [
+            ("a b.txt".to_owned(), false),
+            ("a".repeat(61), false),
+            (name(60), false),
+            (name(61), true),
+            (name(70), true),
+            (quotes(56, 2), false),
+            (quotes(56, 3), true),
+            ("=?utf-8?q?a?=".to_owned(), true),
+        ] {
+            let header = written(&disposition("attachment", Some(&name)));
+            assert_eq!(header.contains("filename*0*=utf-8''"), encoded, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_misread_if_it_looks_encoded_or_its_white_space_could_change() {
+        let long = |length: usize| format!("a  {}", "b".repeat(length - 3));
+        for (text, misread) in [
+            ("=?utf-8?q?a?=", true),
+            ("Re: =?utf-8?B?YQ==?= b", true),
+            ("=?utf-8?x?a?=", false),
+            ("=?utf-8?q?a", false),
+            (" a", true),
+            ("a\tb", true),
+            ("a  b", false),
+            (&"ab ".repeat(30), false),
+            (&long(60), false),
+            (&long(61), true),
+        ] {
+            assert_eq!(is_misread(text), misread, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_names_that_would_be_misread_are_encoded() {
+        let list = [
+            ("=?utf-8?q?a?=", "a@example.com"),
+            ("Ann", "ann@example.com"),
+        ];
+        let list = list.map(|(name, email)| Address::new(name, email).unwrap());
+        let header = written(&mailboxes(&list));
+        assert_eq!(
+            header,
+            "=?utf-8?B?PT91dGYtOD9xP2E/PQ==?=\r\n <a@example.com>,\r\n \"Ann\" <ann@example.com>"
+        );
+    }
+}
