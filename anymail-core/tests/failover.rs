@@ -337,6 +337,16 @@ async fn esp_extra_is_for_one_esp_and_each_member_can_have_its_own() {
     assert_eq!(error.unsupported()[0].feature, Some(Feature::EspExtra));
     let way_out = "give each backend its own `send_defaults.esp_extra`";
     assert!(error.to_string().contains(way_out), "{error}");
+    let [none, neither] = [&first, &second].map(|it| it.clone().can([]));
+    let error = Mailer::new(Failover::new(pair(&none, &neither)));
+    let error = error.send(&message).await.unwrap_err();
+    let refused = error.unsupported().iter();
+    assert!(
+        refused
+            .map(|it| it.feature)
+            .any(|it| it == Some(Feature::EspExtra))
+    );
+    assert!(!error.to_string().contains(way_out), "{error}");
     let same = Failover::new(pair(&first, &first));
     assert!(
         Mailer::new(same).check(&message).is_ok(),

@@ -239,3 +239,26 @@ impl CallTrace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sending::SendErrorKind;
+
+    #[test]
+    fn the_status_of_a_failed_call_is_that_of_its_protocol() {
+        let http = CallTrace::start("acme", "POST", "v1/mails", 1, 100);
+        let smtp = CallTrace::conversation("smtp", "mail.example.com:587", 1, 100);
+        let error = |code: &str| {
+            let error = SendError::new(SendErrorKind::Refused, "acme", "no");
+            error.with_http_status(422).with_esp_code(code)
+        };
+        for (code, of_smtp) in [("550 5.1.1", Some(550)), ("406", Some(406)), ("4", None)] {
+            assert_eq!(http.status_of(&error(code)), Some(422), "{code}");
+            assert_eq!(smtp.status_of(&error(code)), of_smtp, "{code}");
+        }
+        let without = SendError::new(SendErrorKind::Connect, "acme", "no");
+        assert_eq!(http.status_of(&without), None);
+        assert_eq!(smtp.status_of(&without), None);
+    }
+}

@@ -116,13 +116,48 @@ async fn a_connection_is_closed_after_its_limit_of_messages_and_of_idle_time() {
         mailer.send(&message(&["ann@example.com"])).await.unwrap();
     }
     assert_eq!(server.counts().connections, 3);
+    closed(&server, 3).await;
+
+    // Also if only one was ever kept.
+    let server = LoopbackSmtp::start().unwrap();
+    let mailer = builder(config(&server).idle_timeout(Duration::from_millis(50))).build();
+    mailer.send(&message(&["ann@example.com"])).await.unwrap();
+    closed(&server, 1).await;
+}
+
+#[tokio::test]
+async fn the_connections_of_a_dropped_mailer_are_closed() {
+    let server = LoopbackSmtp::start().unwrap();
+    let mailer = mailer(&server);
+    mailer.send(&message(&["ann@example.com"])).await.unwrap();
+    assert_eq!(server.counts().of("QUIT"), 0);
+    drop(mailer);
+    closed(&server, 1).await;
+}
+
+/// Waits until this many connections were closed with QUIT.
+async fn closed(server: &LoopbackSmtp, connections: u64) {
     for _ in 0..100 {
-        if server.counts().of("QUIT") == 3 {
+        if server.counts().of("QUIT") == connections {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(server.counts().of("QUIT"), 3);
+    assert_eq!(server.counts().of("QUIT"), connections);
+}
+
+#[tokio::test]
+async fn the_copies_of_a_batch_share_several_connections() {
+    let server = LoopbackSmtp::start().unwrap();
+    let everybody: Vec<_> = (0..20).map(|n| format!("a{n}@example.com")).collect();
+    let everybody: Vec<_> = everybody.iter().map(String::as_str).collect();
+    let mut batch = message(&everybody);
+    batch.merge_headers.value_or_default();
+    let mailer = builder(config(&server).max_connections(3)).build();
+    mailer.send(&batch).await.unwrap();
+    assert_eq!(server.messages().len(), 20);
+    let connections = server.counts().connections;
+    assert!((2..=3).contains(&connections), "{connections}");
 }
 
 #[tokio::test]

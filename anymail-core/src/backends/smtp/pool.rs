@@ -324,3 +324,29 @@ impl std::fmt::Debug for Kept {
         write!(f, "{} connections", self.sessions.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::SmtpConfig;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_that_was_held_back_is_available_again_after_a_minute() {
+        let config = SmtpConfig::new("mail.example.com").max_connections(1);
+        let server = config.server();
+        let pool = Pool::new(Settings {
+            config,
+            server,
+            tls: None,
+        });
+        let used = pool.idle.count(State::Used);
+        let mut turn = pool.turn().await.unwrap();
+        assert!(matches!(pool.others(&mut turn), Others::Used));
+        drop(used);
+        let second = Duration::from_secs(1);
+        tokio::time::sleep(second * 59).await;
+        assert!(timeout(second / 2, pool.turn()).await.is_err());
+        tokio::time::sleep(second).await;
+        assert!(timeout(second, pool.turn()).await.is_ok());
+    }
+}

@@ -121,12 +121,8 @@ impl Wire {
             };
             let nonsense = || Broken::Nonsense(format!("the server sent {:?}", said()));
             match line.first_chunk::<3>() {
-                Some(own) if own.iter().all(u8::is_ascii_digit) => {
-                    if number > 0 && *own != code {
-                        return Err(nonsense());
-                    }
-                    code = *own;
-                }
+                // The parser checks that it is a number, but not that all lines have the same.
+                Some(own) if number == 0 || *own == code => code = *own,
                 _ => return Err(nonsense()),
             }
             match parser.parse(&mut line.iter()) {
