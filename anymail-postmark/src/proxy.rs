@@ -43,7 +43,6 @@ impl Proxy {
             return None;
         };
         match Url::parse(text.expose()) {
-            Ok(url) if !url.has_host() => Some("the proxy URL has no host"),
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
                 Some("the proxy URL must start with http:// or https://")
             }
@@ -82,5 +81,28 @@ impl fmt::Debug for Proxy {
             Self::Never => "Never",
             Self::Url(_) => "Url([redacted])",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_set_by_a_word_or_a_url() {
+        let named = |text: &str| Proxy::named(&text.into());
+        assert!(matches!(named("environment"), Proxy::Environment));
+        assert!(matches!(named("never"), Proxy::Never));
+        let url = "http://proxy.example.com:3128";
+        assert!(matches!(named(url), Proxy::Url(it) if it.expose() == url));
+    }
+
+    #[test]
+    fn a_proxy_without_a_scheme_is_explained() {
+        for url in ["proxy.example.com:3128", "ftp://proxy.example.com"] {
+            let problem = Proxy::Url(url.into()).problem();
+            let words = "the proxy URL must start with http:// or https://";
+            assert_eq!(problem, Some(words), "{url}");
+        }
     }
 }

@@ -6,6 +6,9 @@
     reason = "a failing test panics"
 )]
 
+#[path = "calls/bodies.rs"]
+mod bodies;
+
 use std::time::Duration;
 
 use anymail_core::{
@@ -246,6 +249,25 @@ async fn one_lost_call_of_a_split_batch_leaves_its_rows_unknown_and_the_others_s
     let status = mailer(&server).send(&many).await.unwrap();
     let count = |wanted| status.recipients().filter(|r| r.status == wanted).count();
     assert_eq!((count(Status::Sent), count(Status::Unknown)), (500, 2));
+    let lost = status.recipient("u501@example.com").unwrap();
+    assert_eq!(lost.detail.as_ref().unwrap().code, None);
+}
+
+#[tokio::test]
+async fn if_all_calls_of_a_batch_fail_the_error_is_one_that_leaves_acceptance_open() {
+    for lost in [1, 500] {
+        let server = MockServer::start().await;
+        let answer = move |request: &Request| {
+            let rows: Vec<Value> = request.body_json().unwrap();
+            ResponseTemplate::new(if rows.len() == lost { 500 } else { 413 })
+        };
+        Mock::given(any()).respond_with(answer).mount(&server).await;
+        let to: Vec<_> = (0..501).map(|i| format!("u{i}@example.com")).collect();
+        let mut many = message(&to.join(","));
+        many.merge_metadata.value_or_default();
+        let error = mailer(&server).send(&many).await.unwrap_err();
+        assert_eq!(error.accepted(), Accepted::Maybe, "{lost}: {error}");
+    }
 }
 
 #[tokio::test]
@@ -274,72 +296,14 @@ async fn generated_ids_are_in_every_row_and_in_the_status() {
     assert_eq!(ids, reported);
     assert_ne!(ids[0], ids[1]);
     assert_eq!(rows[0]["Metadata"]["k"], "v");
-}
 
-#[tokio::test]
-async fn esp_extra_can_neither_change_the_recipients_nor_drop_fields_of_the_message() {
-    let server = server().await;
-    let with = |extra: Value, change: fn(&mut Message)| {
-        let mut message = message("a@example.com");
-        message.esp_extra = extra.as_object().unwrap().clone().into();
-        change(&mut message);
-        message
-    };
-    let nothing: fn(&mut Message) = |_| {};
-    for (message, quoted) in [
-        (with(json!({"To": "evil@example.com"}), nothing), "\"To\""),
-        (with(json!({"bcc": "evil@example.com"}), nothing), "\"bcc\""),
-        (with(json!({"Messages": []}), nothing), "\"Messages\""),
-        (with(json!({"server_token": 7}), nothing), "server_token"),
-        (with(json!({"server_token": " "}), nothing), "server_token"),
-        (
-            with(json!({"subject": "a\r\nBcc: x@y"}), nothing),
-            "Subject",
-        ),
-        (
-            with(
-                json!({"Headers": [{"Name": "X-A", "Value": "a\nb"}]}),
-                nothing,
-            ),
-            "Headers",
-        ),
-        (
-            with(json!({"Headers": []}), |m| {
-                let mut headers = anymail_core::Headers::new();
-                headers.insert("X-A", "1").unwrap();
-                m.merge_headers
-                    .value_or_default()
-                    .insert("a@example.com", headers);
-            }),
-            "merge_headers",
-        ),
-    ] {
-        for policy in [UnsupportedPolicy::Refuse, UnsupportedPolicy::Drop] {
-            let config = PostmarkConfig::new("token").api_url(server.uri());
-            let backend = PostmarkBackend::new(config).unwrap();
-            let mailer = Mailer::builder(backend).unsupported(policy).build();
-            let error = mailer.send(&message).await.unwrap_err();
-            assert_eq!(error.kind(), SendErrorKind::UnsupportedFeature);
-            assert!(error.to_string().contains(quoted), "{quoted}: {error}");
-        }
-    }
-    assert!(server.received_requests().await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_field_that_esp_extra_spells_in_another_case_is_sent_once() {
-    let server = server().await;
-    let mut one = message("a@example.com");
-    one.esp_extra = json!({"subject": "other"})
-        .as_object()
-        .unwrap()
-        .clone()
-        .into();
-    mailer(&server).send(&one).await.unwrap();
-    let requests = server.received_requests().await.unwrap();
-    let body: Value = requests[0].body_json().unwrap();
-    assert_eq!(body["subject"], "other");
-    assert!(body.get("Subject").is_none());
+    let mut own = message("c@example.com");
+    let id = anymail_core::Metadata::from([("anymail_id".into(), "own".into())]);
+    own.merge_metadata
+        .value_or_default()
+        .insert("c@example.com", id);
+    let status = mailer.send(&own).await.unwrap();
+    assert_eq!(status.message_id(), Some("own"));
 }
 
 #[tokio::test]

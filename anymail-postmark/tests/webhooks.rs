@@ -159,6 +159,66 @@ async fn a_repeated_event_is_handled_once_if_the_app_wants_that() {
 }
 
 #[tokio::test]
+async fn an_event_says_who_caused_it_and_whether_the_address_is_dead() {
+    use anymail_core::EventActor::{Operator, Recipient};
+
+    let mut app = App::start().await;
+    for (payload, hard, actor) in [
+        (
+            r#""Bounce", "Type": "New", "Inactive": true"#,
+            Some(true),
+            None,
+        ),
+        (
+            r#""Bounce", "Type": "New", "Inactive": false"#,
+            Some(false),
+            None,
+        ),
+        (
+            r#""SubscriptionChange", "SuppressionReason": "HardBounce", "Origin": "Recipient""#,
+            Some(true),
+            Some(Recipient),
+        ),
+        (
+            r#""SubscriptionChange", "SuppressionReason": "ManualSuppression", "Origin": "Admin""#,
+            None,
+            Some(Operator),
+        ),
+        (
+            r#""SubscriptionChange", "SuppressSending": false, "Origin": "Customer""#,
+            None,
+            Some(Operator),
+        ),
+    ] {
+        let body = format!(r#"{{"RecordType": {payload}, "Recipient": "a@b.c"}}"#);
+        assert_eq!(app.post(TRACKING, "new", body).await.0, 200);
+        let Some(Event::Tracking(event)) = app.events.recv().await else {
+            panic!("{payload}")
+        };
+        assert_eq!((event.hard, event.actor), (hard, actor), "{payload}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_with_an_id_or_a_time_is_the_same_whatever_else_it_says() {
+    let mut app = App::start().await;
+    for known in [r#""ID": 7"#, r#""DeliveredAt": "2026-11-01T12:00:00Z""#] {
+        let mut keys = HashSet::new();
+        for details in ["one", "two"] {
+            let body = format!(
+                r#"{{"RecordType": "Delivery", "MessageID": "m", {known}, "Details": "{details}"}}"#
+            );
+            assert_eq!(app.post(TRACKING, "new", body).await.0, 200);
+            let Some(Event::Tracking(event)) = app.events.recv().await else {
+                panic!("{known}")
+            };
+            keys.insert(event.dedup_key);
+        }
+        assert_eq!(keys.len(), 1, "{known}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_the_secret_learns_nothing_and_reaches_no_handler() {
     let mut app = App::start().await;
     for path in [TRACKING, INBOUND] {

@@ -230,3 +230,43 @@ impl<'de, T: Fields<'de>> Deserialize<'de> for List<T> {
         deserializer.deserialize_any(ListVisitor(PhantomData))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Anything;
+
+    impl<'a> Fields<'a> for Anything {
+        fn field<A: MapAccess<'a>>(&mut self, _: &str, map: &mut A) -> Result<(), A::Error> {
+            map.next_value::<IgnoredAny>().map(drop)
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_text() {
+        let texts: Vec<Text<'_>> = serde_json::from_str("[7, -1, 1.5]").unwrap();
+        let texts: Vec<_> = texts.into_iter().map(Text::into_string).collect();
+        assert_eq!(texts, ["7", "-1", "1.5"].map(|it| Some(it.to_owned())));
+    }
+
+    #[test]
+    fn a_text_without_escapes_is_not_copied() {
+        let body = Bytes::from_static(br#"["plain", "es\"caped", true]"#);
+        let texts: [Text<'_>; 3] = serde_json::from_slice(&body).unwrap();
+        let texts = texts.map(|text| text.into_bytes(&body).unwrap());
+        assert_eq!(texts, ["plain", "es\"caped", "true"]);
+        let in_body = texts.map(|text| body.as_ptr_range().contains(&text.as_ptr()));
+        assert_eq!(in_body, [true, false, false]);
+    }
+
+    #[test]
+    fn the_first_10_000_objects_of_a_list_are_kept() {
+        for (more, kept) in [(9_999, 10_000), (10_000, 10_000), (10_500, 10_000)] {
+            let text = format!("[{}{{}}]", "{},".repeat(more));
+            let list: List<Anything> = serde_json::from_str(&text).unwrap();
+            assert_eq!(list.0.len(), kept);
+        }
+    }
+}

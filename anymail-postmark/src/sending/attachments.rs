@@ -68,8 +68,12 @@ mod tests {
     use super::*;
 
     fn sent(draft: Draft) -> (usize, Vec<u8>) {
-        let pieces = draft.finish();
-        (pieces.len(), pieces.flatten().collect())
+        let mut pieces = draft.finish();
+        let len = pieces.len();
+        let all: Vec<_> = pieces.by_ref().collect();
+        assert!(all.iter().all(|piece| !piece.is_empty()));
+        assert_eq!(pieces.len(), 0);
+        (len, all.concat())
     }
 
     #[test]
@@ -101,6 +105,15 @@ mod tests {
             write(&mut at_once, &parts, false).unwrap();
             assert_eq!(later.bytes.len() < at_once.bytes.len(), len > PIECE);
             let at_once = at_once.bytes;
+            let draft = |content| {
+                let mut draft = Draft::default();
+                draft.base64(content);
+                draft.finish()
+            };
+            let longest = draft(parts[1].content().clone())
+                .map(|piece| piece.len())
+                .max();
+            assert!(longest <= Some(64 * 1024), "{longest:?}");
             assert_eq!(sent(later), (at_once.len(), at_once), "{len} bytes");
         }
     }

@@ -65,11 +65,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_text_is_escaped_as_briefly_as_possible() {
+        let mut out = Vec::new();
+        write_text(&mut out, "a\nb\rc\td\"e\\f\u{1}\u{1f}g");
+        assert_eq!(out, br#""a\nb\rc\td\"e\\f\u0001\u001fg""#);
+    }
+
+    #[test]
     fn every_character_at_every_position_round_trips() {
         let chars = (0..=0x2ff).chain([0x2028, 0xfeff, 0x1f600]);
         for c in chars.filter_map(char::from_u32) {
-            for before in 0..9 {
-                let text = format!("{}{c}{c}12345678", "a".repeat(before));
+            let ends = ["", "1", "1234567", "12345678"];
+            for (before, end) in (0..9).flat_map(|before| ends.map(|end| (before, end))) {
+                let text = format!("{}{c}{c}{end}", "a".repeat(before));
                 let mut out = Vec::new();
                 write_text(&mut out, &text);
                 assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);

@@ -146,16 +146,22 @@ impl<'c> Body<'c> {
             self.draft.rewind(&before);
             return Ok(false);
         }
-        if self.rows == 0 && more > 0 {
-            let shared = self.shared.as_ref().map_or(0, |(_, range)| range.len());
-            let sent_again = if shared < COPIED { 0 } else { shared };
-            let size = self.draft.bytes.len() - length - sent_again + 64;
-            let rows = more.min(self.endpoint.max_rows());
-            let bytes = &mut self.draft.bytes;
-            bytes.reserve(size.saturating_mul(rows).min(MAX_BODY));
-        }
+        self.reserve(length, more);
         self.rows += 1;
         Ok(true)
+    }
+
+    /// Reserves memory for `more` rows like the first, which begins at `start`.
+    fn reserve(&mut self, start: usize, more: usize) {
+        if self.rows > 0 || more == 0 {
+            return;
+        }
+        let shared = self.shared.as_ref().map_or(0, |(_, range)| range.len());
+        let sent_again = if shared < COPIED { 0 } else { shared };
+        let rows = more.min(self.endpoint.max_rows());
+        let size = self.draft.bytes.len() - start - sent_again + 64;
+        let size = size.saturating_mul(rows).min(MAX_BODY);
+        self.draft.bytes.reserve(size);
     }
 
     /// The body, ready to be sent.

@@ -191,3 +191,28 @@ impl http_body::Body for Pieces {
         SizeHint::with_exact(self.left as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_body_in_one_piece_can_be_resent_by_the_http_client() {
+        let one = || Pieces::from(b"one".to_vec());
+        assert_eq!(reqwest::Body::from(one()).as_bytes(), Some(&b"one"[..]));
+        let mut draft = Draft::default();
+        draft.bytes.extend_from_slice(b"one");
+        draft.again(0..3);
+        assert_eq!(reqwest::Body::from(draft.finish()).as_bytes(), None);
+    }
+
+    #[test]
+    fn a_body_ends_after_its_last_piece() {
+        use http_body::Body;
+
+        let mut pieces = Pieces::from(b"one".to_vec());
+        assert!(!pieces.is_end_stream());
+        pieces.next();
+        assert!(pieces.is_end_stream());
+    }
+}

@@ -350,3 +350,24 @@ async fn an_entry_that_holds_no_address_is_reported_and_the_others_are_read() {
         [kind("ann@example.com", None, HardBounce)]
     );
 }
+
+#[tokio::test]
+async fn a_list_that_is_larger_than_other_responses_is_read() {
+    let server = LoopbackServer::start(|_| {
+        let list = serde_json::json!({"Padding": "x".repeat(12_000_000), "Suppressions": [
+            {"EmailAddress": "ann@example.com", "SuppressionReason": "HardBounce",
+                "Origin": "Recipient", "CreatedAt": "2026-11-01T12:00:00-05:00"},
+        ]});
+        http::Response::new(list.to_string().into())
+    })
+    .unwrap();
+    let config = PostmarkConfig::new("server-token").api_url(server.url());
+    let backend = PostmarkBackend::new(config.max_response_bytes(1000)).unwrap();
+    let store = MemorySuppressionStore::new();
+    let list = backend.suppressions("outbound");
+    list.read_into(&store).await.unwrap();
+    assert_eq!(
+        kinds(&store).await,
+        [kind("ann@example.com", None, HardBounce)]
+    );
+}
