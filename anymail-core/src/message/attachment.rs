@@ -427,10 +427,10 @@ mod tests {
             let file = File::options().write(true).open(&path).unwrap();
             file.set_len(bytes).unwrap();
         };
-        resize(MAX_FILE_BYTES + 1);
+        resize(104_857_601);
         let error = Attachment::from_file(&path).unwrap_err().to_string();
         assert!(error.ends_with("larger than 100 MiB"), "{error}");
-        resize(MAX_FILE_BYTES);
+        resize(104_857_600);
         assert!(Attachment::from_file(&path).is_ok());
     }
 

@@ -68,6 +68,26 @@ async fn a_post_in_either_encoding_unsubscribes_from_the_scope_of_the_message() 
 }
 
 #[tokio::test]
+async fn a_body_of_at_most_64_kib_is_read() {
+    let store = MemorySuppressionStore::new();
+    let one_click = one_click(&store, &["key"]);
+    let url = one_click.url(&ann(), None);
+    for (length, status) in [(65_536, StatusCode::OK), (65_537, StatusCode::BAD_REQUEST)] {
+        let body = format!("{FORM}&padding={}", "x".repeat(length));
+        let request = Request::post(&url).body(body[..length].to_owned());
+        let response = one_click.serve(request.unwrap()).await;
+        assert_eq!(response.status(), status, "{length}");
+    }
+}
+
+#[test]
+fn a_token_is_valid_for_365_days_by_default() {
+    let one_click = one_click(&MemorySuppressionStore::new(), &["key"]);
+    let shown = format!("{one_click:?}");
+    assert!(shown.contains("max_age: 31536000s"), "{shown}");
+}
+
+#[tokio::test]
 async fn following_the_link_shows_a_button_and_changes_nothing() {
     let store = MemorySuppressionStore::new();
     let one_click = one_click(&store, &["key"]);

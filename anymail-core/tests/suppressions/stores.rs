@@ -212,6 +212,28 @@ async fn a_second_store_of_the_same_file_is_refused_until_the_first_is_gone() {
 }
 
 #[tokio::test]
+async fn a_change_that_needs_a_line_of_more_than_64_kib_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.jsonl");
+    let store = FileSuppressionStore::open(&path).unwrap();
+    let scoped = |length: usize| {
+        let mut one = bounced(1, 0);
+        one.scope = Some("x".repeat(length));
+        one
+    };
+    store.add(&[scoped(1)]).await.unwrap();
+    let rest = lines(&path).last().unwrap().len() - 1;
+    store.add(&[scoped(65_536 - rest)]).await.unwrap();
+    assert_eq!(lines(&path).last().unwrap().len(), 65_536);
+    let error = store.add(&[scoped(65_537 - rest)]).await.unwrap_err();
+    let words = "a line of 65537 bytes, more than the limit of 65536";
+    assert!(error.to_string().contains(words), "{error}");
+    drop(store);
+    let store = FileSuppressionStore::open(&path).unwrap();
+    assert_eq!(store.damaged_lines(), []);
+}
+
+#[tokio::test]
 async fn a_repeated_change_does_not_make_the_file_grow() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s.jsonl");

@@ -63,6 +63,11 @@ fn all_extensions_are_announced_unless_disabled() {
         "250-mx.example.test\n250-PIPELINING\n250-SIZE 1000\n250-8BITMIME\n250-SMTPUTF8\n\
          250-DSN\n250-ENHANCEDSTATUSCODES\n250 CHUNKING"
     );
+    let server = LoopbackSmtp::start().unwrap();
+    let mut client = Client::connect(&server);
+    client.reply().unwrap();
+    let default = client.say("EHLO [127.0.0.1]");
+    assert!(default.contains("\n250-SIZE 67108864\n"), "{default}");
     let mut builder = LoopbackSmtp::builder();
     for &extension in SmtpExtension::ALL {
         builder = builder.without(extension);
@@ -129,6 +134,16 @@ fn a_message_over_the_size_limit_is_refused_with_and_without_a_declared_size() {
         (0, 25)
     );
     server.assert_no_violations();
+}
+
+#[test]
+fn a_line_of_a_megabyte_is_read_and_a_longer_one_ends_the_connection() {
+    let server = LoopbackSmtp::start().unwrap();
+    let mut client = Client::greeted(&server);
+    client.send("x".repeat(1_000_000));
+    assert!(client.say("").starts_with("500 "));
+    client.send("x".repeat(1_100_000));
+    assert_ne!(client.ends_with(), Some(ErrorKind::WouldBlock));
 }
 
 #[test]

@@ -239,3 +239,13 @@ fn replies_can_be_slowed_truncated_changed_and_followed_by_more() {
         ErrorKind::UnexpectedEof
     );
 }
+
+#[test]
+fn an_endless_reply_ends_after_64_mib() {
+    let server = with(SmtpStage::Ehlo, SmtpAction::EndlessReply);
+    let mut client = Client::connect(&server);
+    client.send("EHLO client.example.com\r\n");
+    client.ends_with();
+    let read = server.counts().endless_bytes;
+    assert!(read >= 67_108_864, "{read}");
+}
