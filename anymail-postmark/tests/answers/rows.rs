@@ -151,9 +151,11 @@ async fn a_copy_that_may_have_been_accepted_with_any_row_is_never_reported_as_re
     let mut message = batch("a@example.com, b@example.com");
     message.cc = vec!["copy@example.com".parse().unwrap()].into();
     let refused = json!({"ErrorCode": 406, "Message": "Found inactive addresses: a@example.com."});
+    let second = json!({"ErrorCode": 406, "Message": "Found inactive addresses: b@example.com."});
     let unclear = json!({"nonsense": true});
     let sent = accepted("a@example.com", "id-a");
     for (rows, wanted) in [
+        ([unclear.clone(), second], Status::Unknown),
         ([unclear.clone(), refused.clone()], Status::Unknown),
         ([refused.clone(), unclear.clone()], Status::Unknown),
         ([sent.clone(), unclear.clone()], Status::Sent),
