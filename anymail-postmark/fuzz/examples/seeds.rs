@@ -16,7 +16,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let cases: Vec<Value> = serde_json::from_slice(&cases)?;
         for (n, case) in cases.iter().enumerate() {
             let payload = &case["payload"];
-            seed(target, &format!("vector-{n}"), payload.to_string().as_bytes())?;
+            seed(
+                target,
+                &format!("vector-{n}"),
+                payload.to_string().as_bytes(),
+            )?;
             if let Some(mail) = payload["RawEmail"].as_str() {
                 seed("raw_mime", &format!("vector-{n}"), mail.as_bytes())?;
             }
