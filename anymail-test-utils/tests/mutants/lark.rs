@@ -359,7 +359,9 @@ impl Talk<'_> {
     async fn write_content(&mut self, mut content: &[u8]) -> Result<bool, SendError> {
         let (mut hear, mut tell) = self.socket.get_mut().split();
         let write = async {
-            while !content.is_empty() {
+            loop {
+                // While the server reads quickly, nothing else lets the runtime see it close.
+                tokio::task::yield_now().await;
                 let mut one = [0];
                 tokio::select! {
                     biased;
@@ -367,10 +369,10 @@ impl Talk<'_> {
                         0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                         _ => return Ok(false),
                     },
+                    () = std::future::ready(()), if content.is_empty() => return Ok(true),
                     written = tell.write(content) => content = &content[written?..],
                 }
             }
-            Ok(true)
         };
         self.lark.in_time(Stage::Content, write).await
     }
