@@ -97,6 +97,7 @@ pub(super) fn date(value: &str) -> Option<OffsetDateTime> {
     // A leap second cannot be represented.
     let time = Time::from_hms(read.hour, read.minute, read.second.min(59)).ok()?;
     let sign = if read.tz_before_gmt { -1 } else { 1 };
+    // Less than 24, because the parser takes them modulo 24: RFC 3339 cannot represent more.
     let hours = i8::try_from(read.tz_hour).ok()?;
     let minutes = i8::try_from(read.tz_minute).ok()?;
     let offset = UtcOffset::from_hms(hours.checked_mul(sign)?, minutes.checked_mul(sign)?, 0);

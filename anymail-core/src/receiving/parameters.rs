@@ -144,7 +144,8 @@ fn enter(all: &mut BTreeMap<String, Given>, name: &str, value: String) {
     }
 }
 
-/// Takes the text up to the closing quote, unescaped, and skips to after the next semicolon outside of comments.
+/// Takes the text up to the closing quote, unescaped, and skips to after the next semicolon outside
+/// of comments.
 fn take_quoted(rest: &mut &str) -> String {
     let mut out = String::new();
     let mut chars = rest.char_indices();
